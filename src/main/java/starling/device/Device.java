@@ -1,0 +1,232 @@
+package starling.device;
+
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+
+/**
+ * The operators: one flat list, eager, in order. Outputs come first, then inputs, then scalars.
+ * Tensors are views {@code [rows, …]} with a row stride; shapes stand beside each parameter with
+ * {@code T} rows of the call, {@code D} channels, {@code H} query heads, {@code Hkv} key heads,
+ * {@code d} channels of a head, {@code V} vocabulary.
+ *
+ * <p>What changes from one decode step to the next (lengths, positions, ids) is read from device
+ * memory, so that a step can be captured and replayed. An output may be the same view as an input
+ * of the same shape only where said. Floating-point tensors may be f32, bf16 or f16 unless a type
+ * stands beside them; arithmetic is f32 and a value is rounded once, when it is stored.
+ *
+ * <p>A device is used by one thread at a time. Wrong shapes or types are {@link
+ * IllegalArgumentException}s and closed memory is an {@link IllegalStateException}, both with the
+ * tensor's name, before anything is computed.
+ */
+public interface Device extends AutoCloseable {
+  /** {@code cpu}, {@code cuda} or {@code emulated}. */
+  String name();
+
+  /** One line for reports: what it runs on and how. */
+  String description();
+
+  // ---- memory ----
+
+  TensorArena arena(String name);
+
+  /** Channels that a head of {@code d} channels takes on this device; the rest is zero. */
+  int headSize(int d);
+
+  /**
+   * Puts a weight matrix on the device: maps, pads or uploads it, once. Values are rounded to
+   * {@code dtype}.
+   */
+  Linear linear(TensorArena arena, DType dtype, Linear.Source source);
+
+  /**
+   * Puts a table (norm weight, embeddings, positions) on the device. Values are rounded to {@code
+   * dtype}.
+   */
+  Tensor table(TensorArena arena, DType dtype, Stored stored);
+
+  /** Copies host bytes, contiguous rows of {@code dst}'s type, to the device. */
+  void upload(Tensor dst, MemorySegment src);
+
+  /** Copies to the host, contiguous rows; waits for everything before it. */
+  void download(MemorySegment dst, Tensor src);
+
+  /**
+   * Runs {@code step}. A device may record it the first time for a key and replay the record
+   * afterwards.
+   */
+  void repeat(Object key, Runnable step);
+
+  // ---- rows ----
+
+  /** Cuts a picture into patches, row-major; a row holds the patch as channel, y, x. */
+  void patchify(Tensor out /* [N, 3·p·p] */, Tensor pixels /* f32 [3, H, W] */, int patch);
+
+  /** {@code out[t] = table[ids[t]]}. */
+  void embed(Tensor out /* [T, D] */, Tensor ids /* i32 [T] */, Tensor table /* [V, D] */);
+
+  /**
+   * {@code out = (x − mean) / √(var + eps) · weight + bias}, row by row; {@code out} may be {@code
+   * x}.
+   */
+  void layernorm(Tensor out /* [T, D] */, Tensor x /* [T, D] */, Norm norm);
+
+  /** {@code out = x / √(mean x² + eps) · weight}, row by row; {@code out} may be {@code x}. */
+  void rmsnorm(Tensor out /* [T, D] */, Tensor x /* [T, D] */, Norm norm);
+
+  /**
+   * {@code y = activation(norm(x)·wᵀ + bias) + residual}.
+   *
+   * @param before applied to the rows of {@code x} first, rounded to {@code x}'s type; null for
+   *     none
+   * @param residual null for none; may be {@code y}
+   */
+  void gemm(
+      Tensor y /* [T, out] */,
+      Tensor x /* [T, in] */,
+      Linear w,
+      Norm before,
+      Activation activation,
+      Tensor residual /* [T, out] | null */);
+
+  // ---- attention ----
+
+  /**
+   * Rotates queries and keys by their positions and appends keys and values to the cache, at rows
+   * {@code length … length + T}. The length itself is advanced by {@link #advance}, once a step.
+   */
+  void rope(
+      Tensor q /* [T, H, d] */,
+      Kv kv,
+      Tensor qkv /* [T, (H + 2·Hkv)·d] */,
+      Tensor positions /* i32 [T] */,
+      Rope table);
+
+  /**
+   * {@code out = softmax(scale·q·kᵀ)·v} over the keys a row may see, {@code 0 … length + T}.
+   *
+   * @param lse log2 of the row sum, {@code log2 Σ_j 2^(s_ij·log2 e)}, which {@link
+   *     #attentionColsum} reads; null if nobody does. A row that sees no key gives 0 and +∞.
+   */
+  void attention(
+      Tensor out /* [T, H, d] */,
+      Tensor lse /* f32 [H, T] | null */,
+      Tensor q /* [T, H, d] */,
+      Kv kv,
+      Mask mask,
+      float scale);
+
+  /**
+   * Attention received: {@code sums[h, j] = Σ_{i in rows} A_h[i, key(j)]}, with the probabilities
+   * of {@link #attention} recomputed as {@code 2^(s·log2 e − lse)}. The sum over all keys is the
+   * number of rows. A hidden key receives 0, a row whose lse is +∞ gives 0.
+   */
+  void attentionColsum(
+      Tensor sums /* f32 [H, n] */,
+      Tensor q /* [T, H, d] */,
+      Kv kv,
+      Tensor lse /* f32 [H, T] */,
+      Mask mask,
+      float scale,
+      Span rows,
+      Keys keys);
+
+  // ---- selection and compaction ----
+
+  /**
+   * Scores {@code score[j] = Σ_h sums[h, j] / (H·rows)} and the {@code k} best of them, ascending
+   * by index; ties go to the lowest index. A score that is not finite is never preferred and sets
+   * {@code fault}.
+   */
+  void tokenSelect(
+      Tensor keep /* i32 [k] */,
+      Tensor score /* f32 [n] */,
+      Tensor sums /* f32 [H, n] */,
+      int rows,
+      Tensor fault /* i32 [1] */);
+
+  /** {@link #attentionColsum} and {@link #tokenSelect} in one. */
+  void colsumSelect(
+      Tensor keep /* i32 [k] */,
+      Tensor score /* f32 [n] */,
+      Tensor q /* [T, H, d] */,
+      Kv kv,
+      Tensor lse /* f32 [H, T] */,
+      Mask mask,
+      float scale,
+      Span rows,
+      Keys keys,
+      Tensor fault /* i32 [1] */);
+
+  /**
+   * VisPruner's choice (arXiv 2412.01818): the {@code important} best scores, and of the rest, in
+   * falling order of score, those that remain when rounds of at most 8 drop the tokens nearest (by
+   * cosine) to another one.
+   */
+  void visprunerDedup(
+      Tensor keep /* i32 [k] */,
+      Tensor score /* f32 [n] */,
+      Tensor features /* [n, D] */,
+      int important,
+      Tensor fault /* i32 [1] */);
+
+  /**
+   * The rows that stay in a sequence of which pictures were cut, ascending, and their positions.
+   *
+   * @param cuts in order of {@code at}; rows outside them stay
+   */
+  void rowMap(
+      Tensor rows /* i32 [T'] */,
+      Tensor positionsOut /* i32 [T'] */,
+      Tensor positionsIn /* i32 [T] */,
+      List<Cut> cuts,
+      PositionRule rule);
+
+  /** {@code out[i] = in[rows[i]]} for every pair of tensors; outputs and inputs do not overlap. */
+  void gatherRows(
+      List<Tensor> out /* [T', ·] */, List<Tensor> in /* [T, ·] */, Tensor rows /* i32 [T'] */);
+
+  /**
+   * Short weighted sums of rows, for methods that merge: {@code out[i] = Σ_j weight[i,
+   * j]·in[index[i, j]]}.
+   */
+  void combineRows(
+      Tensor out /* [m, D] */,
+      Tensor in /* [n, D] */,
+      Tensor index /* i32 [m, w] */,
+      Tensor weight /* f32 [m, w] */);
+
+  /** Moves rows {@code rows[i]} of every cache to {@code i}, in place; {@code rows} ascends. */
+  void compactRows(List<Kv> kv, Tensor rows /* i32 [T'] */);
+
+  /**
+   * The masked form of {@link #rowMap}: nothing moves. Rows that a cut drops become hidden (rows
+   * already hidden stay so), and the visible ones get the positions they would have after
+   * compaction. A hidden row keeps its position.
+   */
+  void hideRows(
+      Tensor hidden /* u8 [≥ T] */,
+      Tensor positionsOut /* i32 [T] */,
+      Tensor positionsIn /* i32 [T] */,
+      List<Cut> cuts,
+      PositionRule rule);
+
+  // ---- the end of a step ----
+
+  /**
+   * The next token. If {@code fault} is set or a logit is not finite, {@code id} becomes -1.
+   *
+   * @param step number of tokens drawn before this one
+   */
+  void sample(
+      Tensor id /* i32 [1] */,
+      Tensor logits /* f32 [1, V] */,
+      Sampling sampling,
+      Tensor step /* i32 [1] */,
+      Tensor fault /* i32 [1] */);
+
+  /** {@code counters += by}: lengths, the position and the step, after a step has used them. */
+  void advance(Tensor counters /* i32 [n] */, int by);
+
+  @Override
+  void close();
+}

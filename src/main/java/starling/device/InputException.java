@@ -1,0 +1,18 @@
+package starling.device;
+
+/**
+ * Something that was given to the runtime cannot be used: a file, a field of it, a prompt, a
+ * pruning spec. The message is one sentence for the person who gave it; it names the file or field
+ * and the reason.
+ */
+public final class InputException extends RuntimeException {
+  private static final long serialVersionUID = 1;
+
+  public InputException(String sentence) {
+    super(sentence);
+  }
+
+  public InputException(String sentence, Throwable cause) {
+    super(sentence, cause);
+  }
+}

@@ -1,0 +1,9 @@
+package starling.device;
+
+/** Positions of the rows that stay after a cut. */
+public enum PositionRule {
+  /** 0, 1, 2 … over the shortened sequence. */
+  CONTIGUOUS,
+  /** Every row keeps the position it had. */
+  KEEP
+}
