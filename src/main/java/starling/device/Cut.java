@@ -6,7 +6,5 @@ package starling.device;
  * @param at first row of the picture
  * @param count its rows
  * @param keep i32 {@code [kept]}, ascending: which of the {@code count} rows stay
- * @param of null, or i32: {@code keep} indexes this list of rows instead of the rows themselves (a
- *     second cut of rows that a first one has only hidden)
  */
-public record Cut(int at, int count, Tensor keep, Tensor of) {}
+public record Cut(int at, int count, Tensor keep) {}

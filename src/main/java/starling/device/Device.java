@@ -50,6 +50,12 @@ public interface Device extends AutoCloseable {
   /** Copies to the host, contiguous rows; waits for everything before it. */
   void download(MemorySegment dst, Tensor src);
 
+  /** A point in the order of operators, for {@link #millis}. */
+  long mark();
+
+  /** Milliseconds from one mark to a later one; waits for the later. */
+  double millis(long from, long to);
+
   /**
    * Runs {@code step}. A device may record it the first time for a key and replay the record
    * afterwards.

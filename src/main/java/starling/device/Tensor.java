@@ -135,35 +135,45 @@ public final class Tensor {
   }
 
   /**
-   * Checks this argument of an operator once, at the boundary.
+   * Checks this argument of an operator, a vector, once, at the boundary. Nothing is allocated unless it fails.
    *
    * @param role the parameter's name in the operator
    * @param type the element type wanted, or null for any floating-point type
-   * @param sizes the sizes wanted; a negative one means any
+   * @param n the size wanted; a negative one means any
    * @throws IllegalArgumentException with the tensor's name, what it is and what was wanted
    * @throws IllegalStateException if the arena that owns it is closed
    */
-  public Tensor expect(String role, DType type, int... sizes) {
+  public void expect(String role, DType type, int n) {
+    expect(role, type, 1, n, -1, -1);
+  }
+
+  /** The same for a matrix. */
+  public void expect(String role, DType type, int rows, int columns) {
+    expect(role, type, 2, rows, columns, -1);
+  }
+
+  /** The same for three dimensions. */
+  public void expect(String role, DType type, int rows, int heads, int channels) {
+    expect(role, type, 3, rows, heads, channels);
+  }
+
+  private void expect(String role, DType type, int rank, int a, int b, int c) {
     if (!arena.isOpen()) {
       throw new IllegalStateException(
           role + ": tensor " + name + " is used after its arena '" + arena.name() + "' was closed");
     }
-    boolean typeFits = type == null ? dtype.isFloat() : dtype == type;
-    boolean sizesFit = sizes.length == shape.length;
-    for (int i = 0; sizesFit && i < sizes.length; i++) {
-      sizesFit = sizes[i] < 0 || sizes[i] == shape[i];
-    }
-    if (!typeFits || !sizesFit) {
+    boolean fits =
+        (type == null ? dtype.isFloat() : dtype == type)
+            && shape.length == rank
+            && (a < 0 || shape[0] == a)
+            && (rank < 2 || b < 0 || shape[1] == b)
+            && (rank < 3 || c < 0 || shape[2] == c);
+    if (!fits) {
+      int[] wanted = Arrays.copyOf(new int[] {a, b, c}, rank);
       throw new IllegalArgumentException(
-          role
-              + ": "
-              + this
-              + ", expected "
-              + (type == null ? "a float type" : type)
-              + Arrays.toString(sizes)
-              + " (a negative size means any)");
+          role + ": " + this + ", expected " + (type == null ? "a float type" : type) + Arrays.toString(wanted)
+              + " (negative: any)");
     }
-    return this;
   }
 
   @Override

@@ -1,0 +1,102 @@
+package starling;
+
+import com.fasterxml.jackson.annotation.JsonInclude;
+import com.fasterxml.jackson.annotation.JsonPropertyOrder;
+import com.fasterxml.jackson.databind.PropertyNamingStrategies;
+import com.fasterxml.jackson.databind.annotation.JsonNaming;
+import java.util.List;
+
+/**
+ * An answer and everything that was measured on the way to it. Written as JSON it is the object of {@code run --json}
+ * and of a trace, with these names in snake case.
+ *
+ * @param model folder of the checkpoint
+ * @param prune the spec as given
+ * @param pruneOptions the method with every option written out, defaults included
+ * @param mode {@code compact} or {@code mask}
+ * @param promptTokens ids as fed; every picture once, as the model's image token
+ * @param tokensPerLayer rows entering each decoder layer at prefill
+ * @param visualTokensPerLayer mean number of visual tokens entering a decoder layer
+ * @param stages one entry per cut and picture, in order of flow
+ * @param firstLogits logits of the first token before temperature, one per row of the output head; null unless asked for
+ * @param outputTokens ids drawn, the end token included if one ended the answer
+ * @param text the answer without special tokens, stripped
+ * @param finishReason {@code stop} or {@code length}
+ * @param kvReservedBytes bytes allocated for keys and values
+ * @param warnings sentences about what looks wrong, for example flat scores
+ */
+@JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
+@JsonInclude(JsonInclude.Include.NON_NULL)
+public record Answer(
+    String model,
+    String device,
+    String dtype,
+    String prune,
+    String pruneOptions,
+    String mode,
+    List<Integer> promptTokens,
+    VisualTokens visualTokens,
+    List<Integer> tokensPerLayer,
+    double visualTokensPerLayer,
+    List<Stage> stages,
+    List<Float> firstLogits,
+    List<Integer> outputTokens,
+    String text,
+    String finishReason,
+    FlopCount flops,
+    KvBytes kvBytes,
+    long kvReservedBytes,
+    Timings timingsMs,
+    List<String> warnings) {
+
+  /** Visual tokens of all pictures; a missing stage repeats the number before it. CLS rows count where they are fed. */
+  @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
+  @JsonPropertyOrder({"input", "after_stage1", "after_stage2"})
+  public record VisualTokens(int input, int afterStage1, int afterStage2) {}
+
+  /**
+   * One cut of one picture.
+   *
+   * @param stage 1 before the decoder, 2 for the first cut inside it, 3, 4 … for later ones
+   * @param where {@code vision}, {@code projector} or {@code decoder}
+   * @param layer blocks that ran in full before the cut
+   * @param kept raster indices in the full patch grid, ascending
+   * @param scores one per candidate in candidate order: the number that was ranked; empty if the method has none
+   */
+  public record Stage(int stage, int image, String where, int layer, List<Integer> kept, List<Float> scores) {}
+
+  /** Operations of reading the prompt, see {@link starling.model.Flops}. */
+  @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
+  public record FlopCount(
+      String formula,
+      double dense,
+      double pruned,
+      double reduction,
+      boolean countsText,
+      boolean countsVision,
+      int visionBlocks) {}
+
+  /** Bytes of the keys and values held when prefill ends, and of the same prompt unpruned. */
+  public record KvBytes(long dense, long pruned) {}
+
+  /**
+   * Milliseconds.
+   *
+   * @param load opening the model, once per model
+   * @param preprocess pictures to pixels
+   * @param vision tower and projector, stage 1 included
+   * @param prune scores, selection and compaction of all stages, part of vision and prefill
+   * @param prefill first decoder row to first token
+   * @param decodePerToken mean of the tokens after the first; 0 if there are none
+   * @param total the whole question
+   */
+  @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
+  public record Timings(
+      double load,
+      double preprocess,
+      double vision,
+      double prune,
+      double prefill,
+      double decodePerToken,
+      double total) {}
+}

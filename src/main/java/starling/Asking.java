@@ -1,0 +1,179 @@
+package starling;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.function.Consumer;
+import starling.device.DType;
+import starling.device.InputException;
+import starling.image.Picture;
+import starling.model.Flops;
+import starling.model.Plan;
+import starling.model.Request;
+import starling.model.Session;
+import starling.model.Stage;
+import starling.prune.Method;
+import starling.prune.Methods;
+import starling.text.Tokenizer;
+
+/** One question on its way through a model: preprocess, prefill, decode, report. */
+final class Asking {
+  private final Model model;
+  private final Question question;
+  private final Method method;
+  private final long start = System.nanoTime();
+  private final List<Integer> outputTokens = new ArrayList<>();
+  private final List<String> warnings = new ArrayList<>();
+  private String text = "";
+  private String finishReason = "length";
+
+  Asking(Model model, Question question) {
+    this.model = model;
+    this.question = question;
+    this.method = Methods.parse(question.prune);
+  }
+
+  Answer run(Consumer<String> onText) {
+    int[] ids = promptIds();
+    var pixels = new ArrayList<float[]>();
+    for (Picture picture : question.images) {
+      pixels.add(model.prepare(picture, question.imageMode, "picture " + pixels.size()).pixels());
+    }
+    double preprocess = millisSince(start);
+    var request =
+        new Request(
+            ids, pixels, method, question.mode, question.sampling, question.maxTokens, question.cancelled);
+    try (Session session = model.llava().prefill(request)) {
+      int first = session.next();
+      List<Float> logits = question.logits ? floats(session.logits()) : null;
+      long decode = System.nanoTime();
+      generate(session, first, onText);
+      double perToken = outputTokens.size() > 1 ? millisSince(decode) / (outputTokens.size() - 1) : 0;
+      return answer(session, ids, pixels.size(), logits, preprocess, perToken);
+    }
+  }
+
+  private int[] promptIds() {
+    int[] ids =
+        question.template.ids(
+            model.tokenizer(), question.prompt, question.images.size(), model.config().imageTokenIndex());
+    int vocabulary = model.config().text().vocabSize();
+    for (int id : ids) {
+      if (id >= vocabulary && id != model.config().imageTokenIndex()) {
+        throw new InputException(
+            model.dir() + ": the tokenizer gives id " + id + ", but the model's vocab_size is " + vocabulary);
+      }
+    }
+    return ids;
+  }
+
+  /** Draws tokens until an end token, a stop text or the limit; streams what can no longer change. */
+  private void generate(Session session, int first, Consumer<String> onText) {
+    Tokenizer tokenizer = model.tokenizer();
+    var stream = new TextStream(tokenizer.decoding(), question.stop, onText);
+    int id = first;
+    while (true) {
+      outputTokens.add(id);
+      if (model.config().eosTokenIds().contains(id)) {
+        finishReason = "stop";
+        break;
+      }
+      if (stream.accept(id)) {
+        finishReason = "stop";
+        break;
+      }
+      if (outputTokens.size() >= session.room()) {
+        break;
+      }
+      if (question.cancelled.getAsBoolean()) {
+        throw new java.util.concurrent.CancellationException("the question was cancelled");
+      }
+      id = session.next();
+    }
+    text = stream.finish().strip();
+  }
+
+  private Answer answer(
+      Session session, int[] ids, int images, List<Float> logits, double preprocess, double perToken) {
+    Plan plan = session.plan();
+    int[] visual = plan.visualTokens();
+    Flops flops = Flops.of(model.config(), plan, images);
+    double total = millisSince(start);
+    List<Answer.Stage> stages = session.stages().stream().map(stage -> stage(session, stage)).toList();
+    return new Answer(
+        model.dir().toString(),
+        model.device().name(),
+        model.llava().dtype().label(),
+        question.prune,
+        images == 0 ? "none" : method.spec(),
+        question.mode.name().toLowerCase(java.util.Locale.ROOT),
+        ints(ids),
+        new Answer.VisualTokens(visual[0], visual[1], visual[2]),
+        ints(plan.tokensPerLayer()),
+        plan.visualTokensPerLayer(),
+        stages,
+        logits,
+        List.copyOf(outputTokens),
+        text,
+        finishReason,
+        new Answer.FlopCount(
+            Flops.FORMULA, flops.dense(), flops.pruned(), flops.reduction(), true, true, model.config().visionBlocks()),
+        kvBytes(session),
+        session.reservedBytes(),
+        new Answer.Timings(
+            model.loadMillis(), preprocess, session.visionMillis(), session.pruneMillis(), session.prefillMillis(),
+            perToken, total),
+        List.copyOf(warnings));
+  }
+
+  private Answer.Stage stage(Session session, Stage stage) {
+    float[] scores = stage.score() == null ? new float[0] : session.floats(stage.score());
+    warnIfFlat(stage, scores);
+    return new Answer.Stage(
+        stage.stage(), stage.image(), stage.where().label(), stage.layer(), ints(session.ints(stage.kept())),
+        floats(scores));
+  }
+
+  /** Scores that hardly differ rank nothing; wrong attention is the usual cause. */
+  private void warnIfFlat(Stage stage, float[] scores) {
+    if (scores.length < 2) {
+      return;
+    }
+    float min = Float.POSITIVE_INFINITY;
+    float max = Float.NEGATIVE_INFINITY;
+    for (float score : scores) {
+      min = Math.min(min, score);
+      max = Math.max(max, score);
+    }
+    if (min > 0 ? max / min < 1.01 : max == min) {
+      warnings.add(
+          "stage " + stage.stage() + ", picture " + stage.image() + ": the scores are flat (" + min + " to " + max
+              + "), so the choice means little");
+    }
+  }
+
+  private Answer.KvBytes kvBytes(Session session) {
+    var config = model.config().text();
+    DType dtype = model.llava().dtype();
+    long perRow = 2L * config.numKeyValueHeads() * config.headDim() * dtype.bytes();
+    long held = Arrays.stream(session.cachedRows()).asLongStream().sum();
+    return new Answer.KvBytes(
+        perRow * session.plan().denseTokens() * config.numHiddenLayers(), perRow * held);
+  }
+
+  private static List<Integer> ints(int[] values) {
+    return Arrays.stream(values).boxed().toList();
+  }
+
+  private static List<Float> floats(float[] values) {
+    var list = new ArrayList<Float>(values.length);
+    for (float value : values) {
+      list.add(value);
+    }
+    return list;
+  }
+
+  private static double millisSince(long start) {
+    return (System.nanoTime() - start) / 1e6;
+  }
+}

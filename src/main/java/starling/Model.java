@@ -1,0 +1,180 @@
+package starling;
+
+import java.nio.file.Path;
+import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
+import starling.checkpoint.LlavaConfig;
+import starling.checkpoint.LlavaWeights;
+import starling.checkpoint.PreprocessorConfig;
+import starling.checkpoint.Safetensors;
+import starling.device.DType;
+import starling.device.Device;
+import starling.device.InputException;
+import starling.image.ImageMode;
+import starling.image.Picture;
+import starling.image.Preprocess;
+import starling.model.Llava;
+import starling.text.Tokenizer;
+
+/**
+ * A LLaVA-1.5 checkpoint, opened on a device.
+ *
+ * <p>Threads: any thread may call; questions are answered one after the other. Ownership: the model owns its device
+ * memory and its mapped files; {@link #close} waits for a running question, may be repeated, and every call after it is
+ * an {@link IllegalStateException}. The files must not change while the model is open. Errors: what a file, a prompt, a
+ * picture or a spec is to blame for is an {@link InputException} with one sentence; the model stays usable.
+ */
+public final class Model implements AutoCloseable {
+  private final ReentrantLock lock = new ReentrantLock();
+  private final Path dir;
+  private final Device device;
+  private final Safetensors files;
+  private final Llava llava;
+  private final Tokenizer tokenizer;
+  private final Preprocess preprocess;
+  private final double loadMillis;
+  private boolean closed;
+
+  private Model(Path dir, Device device, DType dtype, LlavaConfig config, Safetensors files, long start) {
+    this.dir = dir;
+    this.device = device;
+    this.files = files;
+    this.preprocess = preprocess(PreprocessorConfig.read(dir));
+    this.tokenizer = Tokenizer.read(dir);
+    this.llava = new Llava(device, config, LlavaWeights.read(config, files), dtype);
+    this.loadMillis = (System.nanoTime() - start) / 1e6;
+  }
+
+  /** Opens a checkpoint folder on the best device, in the type that suits it. */
+  public static Model open(Path dir) {
+    return open(dir, "auto", "auto");
+  }
+
+  /**
+   * Opens a checkpoint folder: {@code config.json}, {@code preprocessor_config.json}, {@code tokenizer.json} and
+   * safetensors in the Hugging Face layout.
+   *
+   * @param device {@code auto}, {@code cpu}, {@code cuda} or {@code emulated}
+   * @param dtype {@code auto}, {@code f32}, {@code bf16} or {@code f16}: the type of activations; weights are mapped as
+   *     they are stored where the device can read them
+   */
+  public static Model open(Path dir, String device, String dtype) {
+    long start = System.nanoTime();
+    LlavaConfig config = LlavaConfig.read(dir);
+    Device opened = Devices.open(device);
+    Safetensors files = null;
+    try {
+      files = Safetensors.open(dir);
+      return new Model(dir, opened, dtype(dtype, opened, config), config, files, start);
+    } catch (RuntimeException e) {
+      if (files != null) {
+        files.close();
+      }
+      opened.close();
+      throw e;
+    }
+  }
+
+  /** {@code auto} is f32 on the cpu, else the checkpoint's own type with F32 taken as bf16. */
+  private static DType dtype(String name, Device device, LlavaConfig config) {
+    return switch (name) {
+      case "f32" -> DType.F32;
+      case "bf16" -> DType.BF16;
+      case "f16" -> DType.F16;
+      case "auto" ->
+          device.name().equals("cpu") ? DType.F32 : config.dtype().equals("float16") ? DType.F16 : DType.BF16;
+      default -> throw new InputException("dtype '" + name + "' is not one of auto, f32, bf16, f16");
+    };
+  }
+
+  public LlavaConfig config() {
+    return llava.config();
+  }
+
+  /** Answers a question. */
+  public Answer ask(Question question) {
+    return ask(question, piece -> {});
+  }
+
+  /**
+   * Answers a question and hands over the text as it comes, in whole characters. The pieces make up the answer before
+   * stripping.
+   *
+   * @throws InputException if the prompt, a picture or the spec does not fit the model
+   * @throws java.util.concurrent.CancellationException if {@link Question#cancelWhen} said so
+   */
+  public Answer ask(Question question, Consumer<String> onText) {
+    if (lock.isHeldByCurrentThread()) {
+      throw new IllegalStateException("a question cannot be asked while this thread's question is being answered");
+    }
+    lock.lock();
+    try {
+      if (closed) {
+        throw new IllegalStateException("the model " + dir + " is closed");
+      }
+      return new Asking(this, question).run(onText);
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  Llava llava() {
+    return llava;
+  }
+
+  Tokenizer tokenizer() {
+    return tokenizer;
+  }
+
+  /**
+   * The pixels the tower sees of a picture, and which part of the picture that is.
+   *
+   * @param name what messages call the picture
+   */
+  public Preprocess.Prepared prepare(Picture picture, ImageMode mode, String name) {
+    Preprocess.Prepared prepared = preprocess.apply(picture, mode, name);
+    int side = config().vision().imageSize();
+    if (prepared.width() != side || prepared.height() != side) {
+      throw new InputException(
+          dir + ": preprocessor_config.json (size, crop_size) makes " + prepared.width() + "x" + prepared.height()
+              + " pixels of " + name + ", but config.json (vision_config image_size) asks for " + side + "x" + side);
+    }
+    return prepared;
+  }
+
+  private static Preprocess preprocess(PreprocessorConfig c) {
+    return new Preprocess(
+        c.doResize(), c.resample(), c.shortestEdge(), c.height(), c.width(), c.doCenterCrop(), c.cropHeight(),
+        c.cropWidth(), c.doRescale(), c.rescaleFactor(), c.doNormalize(), c.imageMean(), c.imageStd(), c.doPad());
+  }
+
+  Path dir() {
+    return dir;
+  }
+
+  Device device() {
+    return device;
+  }
+
+  double loadMillis() {
+    return loadMillis;
+  }
+
+  @Override
+  public void close() {
+    if (lock.isHeldByCurrentThread()) {
+      throw new IllegalStateException("the model cannot be closed from inside its own answer; cancel the question first");
+    }
+    lock.lock();
+    try {
+      if (!closed) {
+        closed = true;
+        llava.close();
+        device.close();
+        files.close();
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+}

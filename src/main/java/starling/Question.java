@@ -1,0 +1,106 @@
+package starling;
+
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.function.BooleanSupplier;
+import starling.device.Sampling;
+import starling.image.ImageMode;
+import starling.image.Picture;
+import starling.model.Mode;
+import starling.text.Template;
+
+/**
+ * What to ask a {@link Model}: a prompt, pictures, and how to answer. Greedy, unpruned and at most 128 tokens unless
+ * told. Every method changes this object and returns it; {@link Model#ask} reads it when called.
+ */
+public final class Question {
+  final String prompt;
+  final List<Picture> images = new ArrayList<>();
+  String prune = "none";
+  Mode mode = Mode.COMPACT;
+  Template template = Template.LLAVA_HF;
+  ImageMode imageMode = ImageMode.CHECKPOINT;
+  int maxTokens = 128;
+  Sampling sampling = Sampling.GREEDY;
+  List<String> stop = List.of();
+  boolean logits;
+  BooleanSupplier cancelled = () -> false;
+
+  private Question(String prompt) {
+    this.prompt = prompt;
+  }
+
+  /** A prompt; the template wraps it, unless it already holds {@code <image>} once per picture. */
+  public static Question of(String prompt) {
+    return new Question(prompt);
+  }
+
+  /** Adds a picture file, PNG or JPEG; it is read now. */
+  public Question image(Path file) {
+    return image(Picture.read(file));
+  }
+
+  /** Adds a picture. */
+  public Question image(Picture picture) {
+    images.add(picture);
+    return this;
+  }
+
+  /** A pruning spec, see {@link starling.prune.Methods#parse}. */
+  public Question prune(String spec) {
+    prune = spec;
+    return this;
+  }
+
+  public Question mode(Mode value) {
+    mode = value;
+    return this;
+  }
+
+  public Question template(Template value) {
+    template = value;
+    return this;
+  }
+
+  /** How pictures become square. */
+  public Question imageMode(ImageMode value) {
+    imageMode = value;
+    return this;
+  }
+
+  /** Most tokens to generate, at least 1. */
+  public Question maxTokens(int value) {
+    if (value < 1) {
+      throw new IllegalArgumentException("maxTokens is " + value + "; it must be at least 1");
+    }
+    maxTokens = value;
+    return this;
+  }
+
+  public Question sampling(Sampling value) {
+    sampling = value;
+    return this;
+  }
+
+  /** Texts that end the answer when they appear in it; they are not part of it. */
+  public Question stop(String... texts) {
+    stop = List.of(texts);
+    return this;
+  }
+
+  /** Whether the answer shall hold the logits of its first token. */
+  public Question logits(boolean value) {
+    logits = value;
+    return this;
+  }
+
+  /**
+   * Asked between layers and tokens, on the asking thread; true ends {@link Model#ask} with a {@link
+   * java.util.concurrent.CancellationException}.
+   */
+  public Question cancelWhen(BooleanSupplier value) {
+    cancelled = value;
+    return this;
+  }
+}

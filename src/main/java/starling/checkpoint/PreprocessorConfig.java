@@ -1,0 +1,125 @@
+package starling.checkpoint;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+
+/**
+ * How a checkpoint wants pictures prepared: {@code preprocessor_config.json}, or the {@code image_processor} of {@code
+ * processor_config.json}. Absent fields have CLIPImageProcessor's defaults.
+ *
+ * @param resample Pillow's number of the filter: 0 nearest, 1 Lanczos, 2 bilinear, 3 bicubic, 4 box, 5 Hamming
+ * @param shortestEdge pixels of the shorter side after resizing; 0 if {@code height} and {@code width} are given
+ */
+public record PreprocessorConfig(
+    boolean doResize,
+    int resample,
+    int shortestEdge,
+    int height,
+    int width,
+    boolean doCenterCrop,
+    int cropHeight,
+    int cropWidth,
+    boolean doRescale,
+    double rescaleFactor,
+    boolean doNormalize,
+    List<Double> imageMean,
+    List<Double> imageStd,
+    boolean doPad) {
+
+  private static final Set<String> KNOWN =
+      Set.of(
+          "do_resize", "resample", "size", "do_center_crop", "crop_size", "do_rescale", "rescale_factor",
+          "do_normalize", "image_mean", "image_std", "do_pad", "do_convert_rgb", "image_processor_type",
+          "processor_class", "feature_extractor_type", "_valid_processor_keys", "return_tensors", "data_format",
+          "input_data_format", "default_to_square", "device", "disable_grouping", "do_split_image", "_processor_class");
+
+  private static final int MAX_SIDE = 8192;
+
+  public static PreprocessorConfig read(Path dir) {
+    Path file = dir.resolve("preprocessor_config.json");
+    Path combined = dir.resolve("processor_config.json");
+    if (Files.exists(file) || !Files.exists(combined)) {
+      return of(Fields.read(file, "the preprocessor configuration"));
+    }
+    Fields fields = Fields.read(combined, "the processor configuration").object("image_processor");
+    if (fields.node().isMissingNode()) {
+      throw new starling.device.InputException(
+          file + ": there is no such file, and " + combined.getFileName() + " has no image_processor");
+    }
+    return of(fields);
+  }
+
+  private static PreprocessorConfig of(Fields f) {
+    for (var field : f.node().properties()) {
+      if (!KNOWN.contains(field.getKey()) && !field.getValue().isNull()) {
+        throw f.wrong(field.getKey(), "is not known, and may change the pixels");
+      }
+    }
+    int resample = f.integer("resample", 3, 0);
+    if (resample > 5) {
+      throw f.wrong("resample", "is " + resample + "; Pillow's filters are 0 to 5");
+    }
+    Size size = size(f, "size", 224, true);
+    Size crop = size(f, "crop_size", 224, false);
+    return new PreprocessorConfig(
+        f.flag("do_resize", true),
+        resample,
+        size.shortest,
+        size.height,
+        size.width,
+        f.flag("do_center_crop", true),
+        crop.height,
+        crop.width,
+        f.flag("do_rescale", true),
+        f.positive("rescale_factor", 1 / 255.0),
+        f.flag("do_normalize", true),
+        three(f, "image_mean", List.of(0.48145466, 0.4578275, 0.40821073), -1e6),
+        three(f, "image_std", List.of(0.26862954, 0.26130258, 0.27577711), 1e-9),
+        f.flag("do_pad", false));
+  }
+
+  private record Size(int shortest, int height, int width) {}
+
+  /** A number, {@code {"shortest_edge"}} or {@code {"height", "width"}}. A bare number is an edge for resizing. */
+  private static Size size(Fields f, String field, int otherwise, boolean edge) {
+    if (!f.has(field) || f.node().get(field).isIntegralNumber()) {
+      int side = side(f, field, otherwise);
+      return edge ? new Size(side, 0, 0) : new Size(0, side, side);
+    }
+    JsonNode node = f.node().get(field);
+    Fields size = f.object(field);
+    if (edge && node.size() == 1 && size.has("shortest_edge")) {
+      return new Size(side(size, "shortest_edge", 0), 0, 0);
+    }
+    if (node.size() == 2 && size.has("height") && size.has("width")) {
+      return new Size(0, side(size, "height", 0), side(size, "width", 0));
+    }
+    throw f.wrong(field, "is " + node + "; a number, shortest_edge, or height and width are supported");
+  }
+
+  private static int side(Fields f, String field, int otherwise) {
+    int side = f.integer(field, otherwise, 1);
+    if (side > MAX_SIDE) {
+      throw f.wrong(field, "is " + side + "; at most " + MAX_SIDE + " is supported");
+    }
+    return side;
+  }
+
+  private static List<Double> three(Fields f, String field, List<Double> otherwise, double least) {
+    if (!f.has(field)) {
+      return otherwise;
+    }
+    var values = new ArrayList<Double>();
+    for (JsonNode value : f.node().get(field)) {
+      values.add(value.isNumber() ? value.doubleValue() : Double.NaN);
+    }
+    if (values.size() != 3 || !values.stream().allMatch(v -> v >= least && v < 1e6)) {
+      throw f.wrong(field, "is " + f.node().get(field) + "; three numbers are needed");
+    }
+    return List.copyOf(values);
+  }
+}

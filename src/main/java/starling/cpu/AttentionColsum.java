@@ -1,0 +1,119 @@
+package starling.cpu;
+
+import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
+import starling.device.Keys;
+import starling.device.Kv;
+import starling.device.Mask;
+import starling.device.Span;
+import starling.device.Tensor;
+
+/**
+ * Attention received by each candidate: {@code Σ_i 2^(s_ij − lse_i)}. One head and a panel of candidates at a time; the
+ * query rows pass by in order, so a sum has one writer and one order. No map of attention is held.
+ */
+final class AttentionColsum implements Workers.Task {
+  private final Workers workers;
+  private final Lanes lanes;
+  private final float[][] queries;
+  private final float[][] panels;
+  private final float[][] tiles;
+  private final float[][] received;
+
+  private Tensor sums;
+  private Tensor q;
+  private Kv kv;
+  private Tensor lse;
+  private Mask mask;
+  private float scale;
+  private Span span;
+  private Keys keys;
+  private int length;
+
+  AttentionColsum(Workers workers, Lanes lanes) {
+    this.workers = workers;
+    this.lanes = lanes;
+    int n = workers.count();
+    this.queries = new float[n][0];
+    this.panels = new float[n][0];
+    this.tiles = new float[n][Lanes.TILE_ROWS * lanes.panelWidth()];
+    this.received = new float[n][lanes.panelWidth()];
+  }
+
+  void run(Tensor sums, Tensor q, Kv kv, Tensor lse, Mask mask, float scale, Span span, Keys keys) {
+    this.sums = sums;
+    this.q = q;
+    this.kv = kv;
+    this.lse = lse;
+    this.mask = mask;
+    this.scale = scale * Lanes.LOG2_E;
+    this.span = span;
+    this.keys = keys;
+    this.length = kv.length() == null ? 0 : Rows.index(kv.length(), 0);
+    workers.run(this, q.dim(1) * blocks());
+  }
+
+  private int blocks() {
+    return Math.ceilDiv(keys.count(), lanes.panelWidth());
+  }
+
+  private int key(int candidate) {
+    return keys.at() + (keys.index() == null ? candidate : Rows.index(keys.index(), candidate));
+  }
+
+  @Override
+  public void run(int item, int worker) {
+    int head = item / blocks();
+    int first = item % blocks() * lanes.panelWidth();
+    int n = Math.min(lanes.panelWidth(), keys.count() - first);
+    int d = q.dim(2);
+    int width = lanes.panelWidth();
+    float[] a = Attention.room(queries, worker, Lanes.TILE_ROWS * d);
+    float[] panel = Attention.room(panels, worker, width * d);
+    float[] tile = tiles[worker];
+    float[] sum = received[worker];
+    pack(first, n, head, a, panel);
+    Arrays.fill(sum, 0);
+    for (int t = span.from(); t < span.to(); t += Lanes.TILE_ROWS) {
+      int count = Math.min(Lanes.TILE_ROWS, span.to() - t);
+      for (int r = 0; r < count; r++) {
+        Rows.load(q, t + r, head * d, d, a, r * d);
+      }
+      lanes.tile(a, 0, d, panel, 0, d, tile, 0, width, false);
+      for (int r = 0; r < count; r++) {
+        lanes.exp2(tile, r * width, n, scale, Rows.get(lse, head, t + r));
+        add(tile, r * width, sum, first, n, t + r);
+      }
+    }
+    for (int j = 0; j < n; j++) {
+      Rows.set(sums, head, first + j, sum[j]);
+    }
+  }
+
+  /** Adds a row's probabilities, except of keys that the row does not see. */
+  private void add(float[] tile, int at, float[] sum, int first, int n, int t) {
+    for (int j = 0; j < n; j++) {
+      int key = key(first + j);
+      boolean seen = !(mask.causal() && key > length + t);
+      if (seen && mask.hidden() != null) {
+        seen = mask.hidden().memory().get(ValueLayout.JAVA_BYTE, mask.hidden().offset(key)) == 0;
+      }
+      if (seen) {
+        sum[j] += tile[at + j];
+      }
+    }
+  }
+
+  private void pack(int first, int n, int head, float[] row, float[] panel) {
+    int d = q.dim(2);
+    int width = lanes.panelWidth();
+    int keyHead = head / (q.dim(1) / kv.k().dim(1));
+    Arrays.fill(panel, 0, width * d, 0);
+    for (int j = 0; j < n; j++) {
+      Rows.load(kv.k(), key(first + j), keyHead * d, d, row, 0);
+      for (int i = 0, to = j; i < d; i++, to += width) {
+        panel[to] = row[i];
+      }
+    }
+  }
+}

@@ -1,0 +1,564 @@
+package starling.cpu;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+import starling.device.Activation;
+import starling.device.Block;
+import starling.device.Cut;
+import starling.device.DType;
+import starling.device.Device;
+import starling.device.Keys;
+import starling.device.Kv;
+import starling.device.Linear;
+import starling.device.Mask;
+import starling.device.Norm;
+import starling.device.PositionRule;
+import starling.device.Rope;
+import starling.device.Sampling;
+import starling.device.Span;
+import starling.device.Stored;
+import starling.device.Tensor;
+import starling.device.TensorArena;
+
+/**
+ * The operators in Java: on all cores, with the Vector API where its module is in use, else scalar. Weights stay mapped
+ * as they are stored. Results do not depend on the number of threads. This class checks arguments; the operators stand
+ * in their own files.
+ */
+public final class CpuDevice implements Device {
+  private final Workers workers;
+  private final Lanes lanes;
+  private final NormRows norms;
+  private final Gemm gemm;
+  private final Attention attention;
+  private final AttentionColsum colsum;
+  private final RotaryEmbedding rotary;
+  private final TokenSelect tokenSelect = new TokenSelect();
+  private final VisprunerDedup dedup;
+  private final Sampler sampler = new Sampler();
+  private boolean closed;
+
+  CpuDevice(int threads, Lanes lanes) {
+    this.workers = new Workers(threads);
+    this.lanes = lanes;
+    this.norms = new NormRows(workers, lanes);
+    this.gemm = new Gemm(workers, lanes, norms);
+    this.attention = new Attention(workers, lanes);
+    this.colsum = new AttentionColsum(workers, lanes);
+    this.rotary = new RotaryEmbedding(workers);
+    this.dedup = new VisprunerDedup(workers, lanes, tokenSelect);
+  }
+
+  /** On all cores. */
+  public static CpuDevice open() {
+    return open(Runtime.getRuntime().availableProcessors());
+  }
+
+  /**
+   * @param threads at least 1, the calling one included
+   */
+  public static CpuDevice open(int threads) {
+    if (threads < 1) {
+      throw new IllegalArgumentException("threads is " + threads + "; at least 1 is needed");
+    }
+    return new CpuDevice(threads, Lanes.best());
+  }
+
+  @Override
+  public String name() {
+    return "cpu";
+  }
+
+  @Override
+  public String description() {
+    return workers.count() + " threads, " + lanes.description();
+  }
+
+  // ---- memory ----
+
+  private static final TensorArena.Memory HOST =
+      new TensorArena.Memory() {
+        private final Map<MemorySegment, Arena> arenas = new ConcurrentHashMap<>();
+
+        @Override
+        public Block allocate(long bytes) {
+          Arena arena = Arena.ofShared();
+          MemorySegment memory = arena.allocate(Math.max(1, bytes), 64);
+          arenas.put(memory, arena);
+          return new Block(memory, 0);
+        }
+
+        @Override
+        public void free(Block block) {
+          arenas.remove(block.memory()).close();
+        }
+      };
+
+  @Override
+  public TensorArena arena(String name) {
+    checkOpen();
+    return new TensorArena(name, HOST);
+  }
+
+  @Override
+  public int headSize(int d) {
+    return d;
+  }
+
+  /** Weights are read where they are mapped; a copy is made only to round them to a narrower type. */
+  @Override
+  public Linear linear(TensorArena arena, DType dtype, Linear.Source source) {
+    checkOpen();
+    var parts = new ArrayList<Tensor>();
+    int out = 0;
+    boolean biased = false;
+    for (int i = 0; i < source.weights().size(); i++) {
+      parts.add(table(arena, dtype, source.weights().get(i)));
+      out += parts.get(i).rows();
+      biased |= source.biases().get(i) != null;
+    }
+    Tensor bias = biased ? arena.alloc("bias", DType.F32, out) : null;
+    for (int i = 0, at = 0; i < parts.size() && biased; at += parts.get(i).rows(), i++) {
+      if (source.biases().get(i) != null) {
+        round(source.biases().get(i), bias.rows(at, at + parts.get(i).rows()), dtype);
+      }
+    }
+    return new Linear(source.weights().get(0).name(), parts.get(0).width(), out, List.copyOf(parts), bias);
+  }
+
+  private static void round(Stored stored, Tensor f32, DType dtype) {
+    float[] one = new float[1];
+    for (int i = 0; i < f32.rows(); i++) {
+      one[0] = stored.get(i);
+      Rows.round(one, 0, 1, dtype);
+      Rows.set(f32, i, 0, one[0]);
+    }
+  }
+
+  @Override
+  public Tensor table(TensorArena arena, DType dtype, Stored stored) {
+    checkOpen();
+    int[] shape = stored.shape().stream().mapToInt(d -> d).toArray();
+    boolean exact = stored.dtype() == dtype || dtype == DType.F32;
+    if (exact && stored.bytes().isNative()) {
+      return arena.view(stored.name(), stored.dtype(), new Block(stored.bytes(), 0), shape);
+    }
+    Tensor copy = arena.alloc(stored.name(), dtype, shape);
+    float[] row = new float[copy.width()];
+    for (int i = 0; i < copy.rows(); i++) {
+      for (int j = 0; j < row.length; j++) {
+        row[j] = stored.get((long) i * row.length + j);
+      }
+      Rows.store(row, 0, copy, i, 0, row.length);
+    }
+    return copy;
+  }
+
+  @Override
+  public void upload(Tensor dst, MemorySegment src) {
+    expectAny("dst", dst);
+    long row = (long) dst.width() * dst.dtype().bytes();
+    checkBytes("src", src, row * dst.rows());
+    if (dst.rowStride() == dst.width()) {
+      MemorySegment.copy(src, 0, dst.memory(), dst.offset(), row * dst.rows());
+      return;
+    }
+    for (int i = 0; i < dst.rows(); i++) {
+      MemorySegment.copy(src, i * row, dst.memory(), dst.offset(i), row);
+    }
+  }
+
+  @Override
+  public void download(MemorySegment dst, Tensor src) {
+    expectAny("src", src);
+    long row = (long) src.width() * src.dtype().bytes();
+    checkBytes("dst", dst, row * src.rows());
+    for (int i = 0; i < src.rows(); i++) {
+      MemorySegment.copy(src.memory(), src.offset(i), dst, i * row, row);
+    }
+  }
+
+  private static void checkBytes(String role, MemorySegment segment, long bytes) {
+    if (segment.byteSize() < bytes) {
+      throw new IllegalArgumentException(role + " has " + segment.byteSize() + " bytes, " + bytes + " are needed");
+    }
+  }
+
+  @Override
+  public long mark() {
+    return System.nanoTime();
+  }
+
+  @Override
+  public double millis(long from, long to) {
+    return (to - from) / 1e6;
+  }
+
+  @Override
+  public void repeat(Object key, Runnable step) {
+    step.run();
+  }
+
+  // ---- rows ----
+
+  @Override
+  public void patchify(Tensor out, Tensor pixels, int patch) {
+    checkOpen();
+    pixels.expect("pixels", DType.F32, 3, -1, -1);
+    int across = pixels.dim(2) / patch;
+    out.expect("out", null, pixels.dim(1) / patch * across, 3 * patch * patch);
+    float[] row = new float[out.width()];
+    for (int n = 0; n < out.rows(); n++) {
+      for (int c = 0, to = 0; c < 3; c++) {
+        for (int y = 0; y < patch; y++, to += patch) {
+          int from = (n / across * patch + y) * pixels.dim(2) + n % across * patch;
+          Rows.load(pixels, c, from, patch, row, to);
+        }
+      }
+      Rows.store(row, 0, out, n, 0, row.length);
+    }
+  }
+
+  private final float[][] embedRow = new float[1][0];
+
+  @Override
+  public void embed(Tensor out, Tensor ids, Tensor table) {
+    checkOpen();
+    ids.expect("ids", DType.I32, -1);
+    table.expect("table", null, -1, -1);
+    out.expect("out", null, ids.rows(), table.width());
+    float[] row = Attention.room(embedRow, 0, table.width());
+    for (int t = 0; t < ids.rows(); t++) {
+      Rows.load(table, index("ids", ids, t, table.rows()), row, 0);
+      Rows.store(row, 0, out, t, 0, table.width());
+    }
+  }
+
+  @Override
+  public void layernorm(Tensor out, Tensor x, Norm norm) {
+    checkNorm(out, x, norm);
+    norm.bias().expect("bias", null, x.width());
+    norms.run(out, x, norm);
+  }
+
+  @Override
+  public void rmsnorm(Tensor out, Tensor x, Norm norm) {
+    checkNorm(out, x, norm);
+    if (norm.bias() != null) {
+      throw new IllegalArgumentException("norm: an RMS norm has no bias");
+    }
+    norms.run(out, x, norm);
+  }
+
+  private void checkNorm(Tensor out, Tensor x, Norm norm) {
+    checkOpen();
+    x.expect("x", null, -1, -1);
+    out.expect("out", null, x.rows(), x.width());
+    norm.weight().expect("weight", null, x.width());
+  }
+
+  @Override
+  public void gemm(Tensor y, Tensor x, Linear w, Norm before, Activation activation, Tensor residual) {
+    checkOpen();
+    x.expect("x", null, -1, w.in());
+    y.expect("y", null, x.rows(), activation == Activation.SILU_MUL ? w.out() / 2 : w.out());
+    if (residual != null) {
+      residual.expect("residual", null, x.rows(), y.width());
+    }
+    if (before != null) {
+      before.weight().expect("before", null, w.in());
+    }
+    for (int i = 0; i < w.parts().size(); i++) {
+      w.parts().get(i).expect("w", null, -1, w.in());
+    }
+    gemm.run(y, x, w, before, activation, residual);
+  }
+
+  // ---- attention ----
+
+  @Override
+  public void rope(Tensor q, Kv kv, Tensor qkv, Tensor positions, Rope table) {
+    checkOpen();
+    q.expect("q", null, -1, -1, -1);
+    checkKv(q, kv);
+    qkv.expect("qkv", null, q.rows(), (q.dim(1) + 2 * kv.k().dim(1)) * q.dim(2));
+    positions.expect("positions", DType.I32, q.rows());
+    table.cos().expect("cos", DType.F32, -1, -1);
+    table.sin().expect("sin", DType.F32, table.cos().rows(), table.cos().width());
+    for (int t = 0; t < positions.rows(); t++) {
+      index("positions", positions, t, table.cos().rows());
+    }
+    if (kv.length() == null) {
+      throw new IllegalArgumentException("kv: a cache needs a length");
+    }
+    rotary.run(q, kv, qkv, positions, table);
+  }
+
+  private void checkKv(Tensor q, Kv kv) {
+    kv.k().expect("k", null, -1, -1, q.dim(2));
+    kv.v().expect("v", null, kv.k().rows(), kv.k().dim(1), q.dim(2));
+    if (q.dim(1) % kv.k().dim(1) != 0) {
+      throw new IllegalArgumentException("k: " + kv.k() + " does not divide the " + q.dim(1) + " query heads");
+    }
+    int length = 0;
+    if (kv.length() != null) {
+      kv.length().expect("length", DType.I32, 1);
+      length = index("length", kv.length(), 0, Integer.MAX_VALUE);
+    }
+    if (length + q.rows() > kv.k().rows()) {
+      throw new IllegalArgumentException(
+          "k: " + kv.k() + " has no room for " + q.rows() + " rows behind " + length);
+    }
+  }
+
+  private void checkMask(Tensor q, Kv kv, Mask mask) {
+    if (mask.hidden() != null) {
+      mask.hidden().expect("hidden", DType.U8, -1);
+      int rows = q.rows() + (kv.length() == null ? 0 : Rows.index(kv.length(), 0));
+      if (mask.hidden().rows() < rows) {
+        throw new IllegalArgumentException("hidden: " + mask.hidden() + " is shorter than the " + rows + " keys");
+      }
+    }
+  }
+
+  @Override
+  public void attention(Tensor out, Tensor lse, Tensor q, Kv kv, Mask mask, float scale) {
+    checkOpen();
+    q.expect("q", null, -1, -1, -1);
+    out.expect("out", null, q.rows(), q.dim(1), q.dim(2));
+    checkKv(q, kv);
+    checkMask(q, kv, mask);
+    if (lse != null) {
+      lse.expect("lse", DType.F32, q.dim(1), q.rows());
+    }
+    attention.run(out, lse, q, kv, mask, scale);
+  }
+
+  @Override
+  public void attentionColsum(
+      Tensor sums, Tensor q, Kv kv, Tensor lse, Mask mask, float scale, Span rows, Keys keys) {
+    checkOpen();
+    q.expect("q", null, -1, -1, -1);
+    checkKv(q, kv);
+    checkMask(q, kv, mask);
+    lse.expect("lse", DType.F32, q.dim(1), q.rows());
+    sums.expect("sums", DType.F32, q.dim(1), keys.count());
+    if (rows.to() > q.rows()) {
+      throw new IllegalArgumentException("rows: " + rows + " of " + q);
+    }
+    int keyRows = q.rows() + (kv.length() == null ? 0 : Rows.index(kv.length(), 0));
+    if (keys.index() == null) {
+      if (keys.at() + keys.count() > keyRows) {
+        throw new IllegalArgumentException("keys: " + keys.at() + " + " + keys.count() + " of " + keyRows);
+      }
+    } else {
+      keys.index().expect("keys", DType.I32, keys.count());
+      for (int j = 0; j < keys.count(); j++) {
+        index("keys", keys.index(), j, keyRows - keys.at());
+      }
+    }
+    colsum.run(sums, q, kv, lse, mask, scale, rows, keys);
+  }
+
+  // ---- selection and compaction ----
+
+  @Override
+  public void tokenSelect(Tensor keep, Tensor score, Tensor sums, int rows, Tensor fault) {
+    checkOpen();
+    sums.expect("sums", DType.F32, -1, -1);
+    checkSelection(keep, score, sums.width(), fault);
+    tokenSelect.score(score, sums, rows, fault);
+    tokenSelect.select(keep, score);
+  }
+
+  private static void checkSelection(Tensor keep, Tensor score, int candidates, Tensor fault) {
+    score.expect("score", DType.F32, candidates);
+    keep.expect("keep", DType.I32, -1);
+    fault.expect("fault", DType.I32, 1);
+    if (keep.rows() > candidates) {
+      throw new IllegalArgumentException("keep: " + keep + " of " + candidates + " candidates");
+    }
+  }
+
+  @Override
+  public void colsumSelect(
+      Tensor keep,
+      Tensor score,
+      Tensor q,
+      Kv kv,
+      Tensor lse,
+      Mask mask,
+      float scale,
+      Span rows,
+      Keys keys,
+      Tensor fault) {
+    try (TensorArena scratch = arena("column sums")) {
+      Tensor sums = scratch.alloc("sums", DType.F32, q.dim(1), keys.count());
+      attentionColsum(sums, q, kv, lse, mask, scale, rows, keys);
+      tokenSelect(keep, score, sums, rows.length(), fault);
+    }
+  }
+
+  @Override
+  public void visprunerDedup(Tensor keep, Tensor score, Tensor features, int important, Tensor fault) {
+    checkOpen();
+    features.expect("features", null, -1, -1);
+    checkSelection(keep, score, features.rows(), fault);
+    if (important < 0 || important > keep.rows()) {
+      throw new IllegalArgumentException("important is " + important + " of " + keep.rows());
+    }
+    dedup.run(keep, score, features, important);
+  }
+
+  @Override
+  public void rowMap(
+      Tensor rows, Tensor positionsOut, Tensor positionsIn, List<Cut> cuts, PositionRule rule) {
+    checkOpen();
+    positionsIn.expect("positionsIn", DType.I32, -1);
+    int stay = positionsIn.rows() - checkCuts(cuts, positionsIn.rows());
+    rows.expect("rows", DType.I32, stay);
+    positionsOut.expect("positionsOut", DType.I32, stay);
+    Compaction.rowMap(rows, positionsOut, positionsIn, cuts, rule);
+  }
+
+  /** Checks order and indices of cuts; returns how many rows they drop. */
+  private static int checkCuts(List<Cut> cuts, int rows) {
+    int dropped = 0;
+    int end = 0;
+    for (Cut cut : cuts) {
+      cut.keep().expect("keep", DType.I32, -1);
+      if (cut.at() < end || cut.at() + cut.count() > rows) {
+        throw new IllegalArgumentException(
+            "cuts: rows " + cut.at() + " + " + cut.count() + " do not follow " + end + " within " + rows);
+      }
+      int before = -1;
+      for (int i = 0; i < cut.keep().rows(); i++) {
+        int kept = index("keep", cut.keep(), i, cut.count());
+        if (kept <= before) {
+          throw new IllegalArgumentException("keep: " + kept + " follows " + before + "; it must ascend");
+        }
+        before = kept;
+      }
+      end = cut.at() + cut.count();
+      dropped += cut.count() - cut.keep().rows();
+    }
+    return dropped;
+  }
+
+  @Override
+  public void gatherRows(List<Tensor> out, List<Tensor> in, Tensor rows) {
+    checkOpen();
+    rows.expect("rows", DType.I32, -1);
+    for (int n = 0; n < out.size(); n++) {
+      in.get(n).expect("in", in.get(n).dtype(), -1, -1);
+      out.get(n).expect("out", in.get(n).dtype(), rows.rows(), in.get(n).width());
+      for (int i = 0; i < rows.rows(); i++) {
+        index("rows", rows, i, in.get(n).rows());
+      }
+    }
+    Compaction.gatherRows(out, in, rows);
+  }
+
+  @Override
+  public void combineRows(Tensor out, Tensor in, Tensor index, Tensor weight) {
+    checkOpen();
+    in.expect("in", null, -1, -1);
+    index.expect("index", DType.I32, -1, -1);
+    weight.expect("weight", DType.F32, index.rows(), index.width());
+    out.expect("out", null, index.rows(), in.width());
+    for (int j = 0; j < index.width(); j++) {
+      for (int i = 0; i < index.rows(); i++) {
+        index("index", index.columns(j, j + 1), i, in.rows());
+      }
+    }
+    Compaction.combineRows(out, in, index, weight);
+  }
+
+  @Override
+  public void compactRows(List<Kv> kv, Tensor rows) {
+    checkOpen();
+    rows.expect("rows", DType.I32, -1);
+    for (Kv layer : kv) {
+      layer.k().expect("k", null, -1, -1, -1);
+      layer.v().expect("v", null, layer.k().rows(), layer.k().dim(1), layer.k().dim(2));
+      for (int i = 0; i < rows.rows(); i++) {
+        if (index("rows", rows, i, layer.k().rows()) < i) {
+          throw new IllegalArgumentException("rows: row " + i + " comes from " + Rows.index(rows, i) + "; rows must ascend");
+        }
+      }
+    }
+    Compaction.compactRows(kv, rows);
+  }
+
+  @Override
+  public void hideRows(
+      Tensor hidden, Tensor positionsOut, Tensor positionsIn, List<Cut> cuts, PositionRule rule) {
+    checkOpen();
+    positionsIn.expect("positionsIn", DType.I32, -1);
+    positionsOut.expect("positionsOut", DType.I32, positionsIn.rows());
+    hidden.expect("hidden", DType.U8, -1);
+    if (hidden.rows() < positionsIn.rows()) {
+      throw new IllegalArgumentException("hidden: " + hidden + " is shorter than the " + positionsIn.rows() + " rows");
+    }
+    checkCuts(cuts, positionsIn.rows());
+    Compaction.hideRows(hidden, positionsOut, positionsIn, cuts, rule);
+  }
+
+  // ---- the end of a step ----
+
+  @Override
+  public void sample(Tensor id, Tensor logits, Sampling sampling, Tensor step, Tensor fault) {
+    checkOpen();
+    id.expect("id", DType.I32, 1);
+    logits.expect("logits", DType.F32, 1, -1);
+    step.expect("step", DType.I32, 1);
+    fault.expect("fault", DType.I32, 1);
+    sampler.run(id, logits, sampling, step, fault);
+  }
+
+  @Override
+  public void advance(Tensor counters, int by) {
+    checkOpen();
+    counters.expect("counters", DType.I32, -1);
+    for (int i = 0; i < counters.rows(); i++) {
+      Rows.setIndex(counters, i, Rows.index(counters, i) + by);
+    }
+  }
+
+  /** An index from memory, checked before it is used. */
+  private static int index(String role, Tensor indices, int i, int limit) {
+    int index = indices.memory().get(ValueLayout.JAVA_INT_UNALIGNED, indices.offset(i));
+    if (index < 0 || index >= limit) {
+      throw new IllegalArgumentException(
+          role + ": " + indices.name() + "[" + i + "] is " + index + "; it must be at least 0 and below " + limit);
+    }
+    return index;
+  }
+
+  private void expectAny(String role, Tensor t) {
+    checkOpen();
+    switch (t.rank()) {
+      case 1 -> t.expect(role, t.dtype(), -1);
+      case 2 -> t.expect(role, t.dtype(), -1, -1);
+      default -> t.expect(role, t.dtype(), -1, -1, -1);
+    }
+  }
+
+  private void checkOpen() {
+    if (closed) {
+      throw new IllegalStateException("the cpu device is closed");
+    }
+  }
+
+  /** Stops the threads; harmless when repeated. Memory belongs to the arenas. */
+  @Override
+  public void close() {
+    closed = true;
+    workers.close();
+  }
+}

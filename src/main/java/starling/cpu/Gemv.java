@@ -1,0 +1,93 @@
+package starling.cpu;
+
+import starling.device.Activation;
+import starling.device.Linear;
+import starling.device.Tensor;
+
+/**
+ * The product for a handful of rows: every weight row is read once, widened, and multiplied with each input row. Bound
+ * by memory bandwidth.
+ */
+final class Gemv implements Workers.Task {
+  private static final int OUTPUTS = 32;
+
+  private final Workers workers;
+  private final Lanes lanes;
+  private final float[][] weight;
+  private final float[][] sums;
+
+  private Tensor y;
+  private float[] in;
+  private int rows;
+  private Linear w;
+  private Activation activation;
+  private Tensor residual;
+
+  Gemv(Workers workers, Lanes lanes) {
+    this.workers = workers;
+    this.lanes = lanes;
+    this.weight = new float[workers.count()][0];
+    this.sums = new float[workers.count()][2 * OUTPUTS * Gemm.FEW_ROWS];
+  }
+
+  /**
+   * @param in the input rows as f32, {@code [rows, w.in()]}
+   */
+  void run(Tensor y, float[] in, int rows, Linear w, Activation activation, Tensor residual) {
+    this.y = y;
+    this.in = in;
+    this.rows = rows;
+    this.w = w;
+    this.activation = activation;
+    this.residual = residual;
+    for (int i = 0; i < weight.length; i++) {
+      if (weight[i].length < Math.max(w.in(), OUTPUTS)) {
+        weight[i] = new float[Math.max(w.in(), OUTPUTS)];
+      }
+    }
+    int items = Math.ceilDiv(y.width(), OUTPUTS);
+    if ((long) w.in() * w.out() < 65536) {
+      // Waking the other threads would take longer.
+      for (int item = 0; item < items; item++) {
+        run(item, 0);
+      }
+    } else {
+      workers.run(this, items);
+    }
+  }
+
+  @Override
+  public void run(int item, int worker) {
+    int first = item * OUTPUTS;
+    int n = Math.min(OUTPUTS, y.width() - first);
+    multiply(first, n, 0, worker);
+    if (activation == Activation.SILU_MUL) {
+      multiply(y.width() + first, n, OUTPUTS, worker);
+    }
+    float[] c = sums[worker];
+    float[] scratch = weight[worker];
+    for (int t = 0; t < rows; t++) {
+      int at = t * 2 * OUTPUTS;
+      Gemm.activate(lanes, activation, c, at, at + OUTPUTS, n);
+      if (residual != null) {
+        Rows.load(residual, t, first, n, scratch, 0);
+        for (int i = 0; i < n; i++) {
+          c[at + i] += scratch[i];
+        }
+      }
+      Rows.store(c, at, y, t, first, n);
+    }
+  }
+
+  /** Outputs {@code first …} of every row, with bias, to {@code sums} at {@code to}. */
+  private void multiply(int first, int n, int to, int worker) {
+    float[] row = weight[worker];
+    for (int j = 0; j < n; j++) {
+      Gemm.loadWeight(w, first + j, 0, w.in(), row);
+      float bias = w.bias() == null ? 0 : Rows.get(w.bias(), first + j, 0);
+      for (int t = 0; t < rows; t++) {
+        sums[worker][t * 2 * OUTPUTS + to + j] = lanes.dot(in, t * w.in(), row, 0, w.in()) + bias;
+      }
+    }
+  }
+}

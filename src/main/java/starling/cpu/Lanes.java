@@ -1,0 +1,74 @@
+package starling.cpu;
+
+/**
+ * The inner loops, on f32 arrays: with the Vector API where its module is present, else scalar. Both take the same
+ * steps; sums are grouped by lanes, so results differ by rounding.
+ */
+sealed interface Lanes permits ScalarLanes, VectorLanes {
+  /** Rows of a tile. */
+  int TILE_ROWS = 6;
+
+  float LOG2_E = 1.44269504f;
+
+  /** Adding and taking away this number rounds to a whole one, whose bits then stand lowest. */
+  float ROUND = 0x1.8p23f;
+
+  // 2^f on [-1/2, 1/2]: Taylor coefficients ln(2)^k / k!, relative error below 2e-7.
+  float P1 = 0.69314718f;
+  float P2 = 0.24022651f;
+  float P3 = 0.055504109f;
+  float P4 = 0.0096181291f;
+  float P5 = 0.0013333558f;
+  float P6 = 0.00015403530f;
+
+  /** For reports. */
+  String description();
+
+  /** Columns of a tile and of a packed panel. */
+  int panelWidth();
+
+  /**
+   * {@code c = [c +] a·b} for one tile.
+   *
+   * @param a {@code TILE_ROWS} rows, {@code lda} apart
+   * @param b a packed panel {@code [k, panelWidth]}
+   * @param c {@code TILE_ROWS} rows of {@code panelWidth}, {@code ldc} apart
+   */
+  void tile(float[] a, int aAt, int lda, float[] b, int bAt, int k, float[] c, int cAt, int ldc, boolean add);
+
+  float dot(float[] a, int aAt, float[] b, int bAt, int n);
+
+  /** {@code y += s·x}. */
+  void addScaled(float[] y, int yAt, float s, float[] x, int xAt, int n);
+
+  /** {@code x = 2^(x·scale − shift)}; a result below 2^-126 is 0 or nearly so. */
+  void exp2(float[] x, int at, int n, float scale, float shift);
+
+  float sum(float[] x, int at, int n);
+
+  /** The largest; NaN if there is one. */
+  float max(float[] x, int at, int n);
+
+  /** {@code x = x / (1 + exp(-steepness·x))}. */
+  void silu(float[] x, int at, int n, float steepness);
+
+  /** {@code 2^x}: the whole part goes to the exponent, a polynomial does the rest. */
+  static float exp2(float value) {
+    float x = Math.max(Math.min(value, 126f), -127f);
+    float shifted = x + ROUND;
+    float f = x - (shifted - ROUND);
+    float p = P6;
+    p = Math.fma(p, f, P5);
+    p = Math.fma(p, f, P4);
+    p = Math.fma(p, f, P3);
+    p = Math.fma(p, f, P2);
+    p = Math.fma(p, f, P1);
+    p = Math.fma(p, f, 1f);
+    return p * Float.intBitsToFloat((Float.floatToRawIntBits(shifted) << 23) + 0x3f800000);
+  }
+
+  /** The best that the module graph offers. */
+  static Lanes best() {
+    return ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent() ? new VectorLanes() : new ScalarLanes();
+  }
+}

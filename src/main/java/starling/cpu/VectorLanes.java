@@ -1,0 +1,284 @@
+package starling.cpu;
+
+import jdk.incubator.vector.FloatVector;
+import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorSpecies;
+
+/** The inner loops with the Vector API. Loaded only where the incubator module is present. */
+final class VectorLanes implements Lanes {
+  private static final VectorSpecies<Float> S = FloatVector.SPECIES_PREFERRED;
+  private static final int L = S.length();
+  private static final FloatVector ZERO = FloatVector.zero(S);
+
+  /** 32 registers hold a tile of 6 by 4 vectors, 16 one of 6 by 2. */
+  private static final boolean WIDE = S.vectorBitSize() >= 512;
+
+  @Override
+  public String description() {
+    return "Vector API, " + S.vectorBitSize() + " bits";
+  }
+
+  @Override
+  public int panelWidth() {
+    return (WIDE ? 4 : 2) * L;
+  }
+
+  @Override
+  public void tile(
+      float[] a, int aAt, int lda, float[] b, int bAt, int k, float[] c, int cAt, int ldc, boolean add) {
+    if (WIDE) {
+      tile6x4(a, aAt, lda, b, bAt, k, c, cAt, ldc, add);
+    } else {
+      tile6x2(a, aAt, lda, b, bAt, k, c, cAt, ldc, add);
+    }
+  }
+
+  /** 6 rows by 4 vectors, all accumulators in registers. */
+  private static void tile6x4(
+      float[] a, int aAt, int lda, float[] b, int bAt, int k, float[] c, int cAt, int ldc, boolean add) {
+    FloatVector c00 = ZERO;
+    FloatVector c01 = ZERO;
+    FloatVector c02 = ZERO;
+    FloatVector c03 = ZERO;
+    FloatVector c10 = ZERO;
+    FloatVector c11 = ZERO;
+    FloatVector c12 = ZERO;
+    FloatVector c13 = ZERO;
+    FloatVector c20 = ZERO;
+    FloatVector c21 = ZERO;
+    FloatVector c22 = ZERO;
+    FloatVector c23 = ZERO;
+    FloatVector c30 = ZERO;
+    FloatVector c31 = ZERO;
+    FloatVector c32 = ZERO;
+    FloatVector c33 = ZERO;
+    FloatVector c40 = ZERO;
+    FloatVector c41 = ZERO;
+    FloatVector c42 = ZERO;
+    FloatVector c43 = ZERO;
+    FloatVector c50 = ZERO;
+    FloatVector c51 = ZERO;
+    FloatVector c52 = ZERO;
+    FloatVector c53 = ZERO;
+    int a0 = aAt;
+    int a1 = aAt + 1 * lda;
+    int a2 = aAt + 2 * lda;
+    int a3 = aAt + 3 * lda;
+    int a4 = aAt + 4 * lda;
+    int a5 = aAt + 5 * lda;
+    for (int i = 0, p = bAt; i < k; i++, p += 4 * L) {
+      FloatVector b0 = FloatVector.fromArray(S, b, p);
+      FloatVector b1 = FloatVector.fromArray(S, b, p + L);
+      FloatVector b2 = FloatVector.fromArray(S, b, p + 2 * L);
+      FloatVector b3 = FloatVector.fromArray(S, b, p + 3 * L);
+      FloatVector x0 = FloatVector.broadcast(S, a[a0 + i]);
+      c00 = x0.fma(b0, c00);
+      c01 = x0.fma(b1, c01);
+      c02 = x0.fma(b2, c02);
+      c03 = x0.fma(b3, c03);
+      FloatVector x1 = FloatVector.broadcast(S, a[a1 + i]);
+      c10 = x1.fma(b0, c10);
+      c11 = x1.fma(b1, c11);
+      c12 = x1.fma(b2, c12);
+      c13 = x1.fma(b3, c13);
+      FloatVector x2 = FloatVector.broadcast(S, a[a2 + i]);
+      c20 = x2.fma(b0, c20);
+      c21 = x2.fma(b1, c21);
+      c22 = x2.fma(b2, c22);
+      c23 = x2.fma(b3, c23);
+      FloatVector x3 = FloatVector.broadcast(S, a[a3 + i]);
+      c30 = x3.fma(b0, c30);
+      c31 = x3.fma(b1, c31);
+      c32 = x3.fma(b2, c32);
+      c33 = x3.fma(b3, c33);
+      FloatVector x4 = FloatVector.broadcast(S, a[a4 + i]);
+      c40 = x4.fma(b0, c40);
+      c41 = x4.fma(b1, c41);
+      c42 = x4.fma(b2, c42);
+      c43 = x4.fma(b3, c43);
+      FloatVector x5 = FloatVector.broadcast(S, a[a5 + i]);
+      c50 = x5.fma(b0, c50);
+      c51 = x5.fma(b1, c51);
+      c52 = x5.fma(b2, c52);
+      c53 = x5.fma(b3, c53);
+    }
+    store(c, cAt, add, c00, c01, c02, c03);
+    store(c, cAt + 1 * ldc, add, c10, c11, c12, c13);
+    store(c, cAt + 2 * ldc, add, c20, c21, c22, c23);
+    store(c, cAt + 3 * ldc, add, c30, c31, c32, c33);
+    store(c, cAt + 4 * ldc, add, c40, c41, c42, c43);
+    store(c, cAt + 5 * ldc, add, c50, c51, c52, c53);
+  }
+
+  /** 6 rows by 2 vectors, all accumulators in registers. */
+  private static void tile6x2(
+      float[] a, int aAt, int lda, float[] b, int bAt, int k, float[] c, int cAt, int ldc, boolean add) {
+    FloatVector c00 = ZERO;
+    FloatVector c01 = ZERO;
+    FloatVector c10 = ZERO;
+    FloatVector c11 = ZERO;
+    FloatVector c20 = ZERO;
+    FloatVector c21 = ZERO;
+    FloatVector c30 = ZERO;
+    FloatVector c31 = ZERO;
+    FloatVector c40 = ZERO;
+    FloatVector c41 = ZERO;
+    FloatVector c50 = ZERO;
+    FloatVector c51 = ZERO;
+    int a0 = aAt;
+    int a1 = aAt + 1 * lda;
+    int a2 = aAt + 2 * lda;
+    int a3 = aAt + 3 * lda;
+    int a4 = aAt + 4 * lda;
+    int a5 = aAt + 5 * lda;
+    for (int i = 0, p = bAt; i < k; i++, p += 2 * L) {
+      FloatVector b0 = FloatVector.fromArray(S, b, p);
+      FloatVector b1 = FloatVector.fromArray(S, b, p + L);
+      FloatVector x0 = FloatVector.broadcast(S, a[a0 + i]);
+      c00 = x0.fma(b0, c00);
+      c01 = x0.fma(b1, c01);
+      FloatVector x1 = FloatVector.broadcast(S, a[a1 + i]);
+      c10 = x1.fma(b0, c10);
+      c11 = x1.fma(b1, c11);
+      FloatVector x2 = FloatVector.broadcast(S, a[a2 + i]);
+      c20 = x2.fma(b0, c20);
+      c21 = x2.fma(b1, c21);
+      FloatVector x3 = FloatVector.broadcast(S, a[a3 + i]);
+      c30 = x3.fma(b0, c30);
+      c31 = x3.fma(b1, c31);
+      FloatVector x4 = FloatVector.broadcast(S, a[a4 + i]);
+      c40 = x4.fma(b0, c40);
+      c41 = x4.fma(b1, c41);
+      FloatVector x5 = FloatVector.broadcast(S, a[a5 + i]);
+      c50 = x5.fma(b0, c50);
+      c51 = x5.fma(b1, c51);
+    }
+    store(c, cAt, add, c00, c01);
+    store(c, cAt + 1 * ldc, add, c10, c11);
+    store(c, cAt + 2 * ldc, add, c20, c21);
+    store(c, cAt + 3 * ldc, add, c30, c31);
+    store(c, cAt + 4 * ldc, add, c40, c41);
+    store(c, cAt + 5 * ldc, add, c50, c51);
+  }
+
+  private static void store(
+      float[] c, int at, boolean add, FloatVector v0, FloatVector v1, FloatVector v2, FloatVector v3) {
+    store(c, at, add, v0, v1);
+    store(c, at + 2 * L, add, v2, v3);
+  }
+
+  private static void store(float[] c, int at, boolean add, FloatVector v0, FloatVector v1) {
+    if (add) {
+      v0.add(FloatVector.fromArray(S, c, at)).intoArray(c, at);
+      v1.add(FloatVector.fromArray(S, c, at + L)).intoArray(c, at + L);
+    } else {
+      v0.intoArray(c, at);
+      v1.intoArray(c, at + L);
+    }
+  }
+
+  @Override
+  public float dot(float[] a, int aAt, float[] b, int bAt, int n) {
+    FloatVector s0 = ZERO;
+    FloatVector s1 = ZERO;
+    FloatVector s2 = ZERO;
+    FloatVector s3 = ZERO;
+    int i = 0;
+    for (; i <= n - 4 * L; i += 4 * L) {
+      s0 = FloatVector.fromArray(S, a, aAt + i).fma(FloatVector.fromArray(S, b, bAt + i), s0);
+      s1 = FloatVector.fromArray(S, a, aAt + i + L).fma(FloatVector.fromArray(S, b, bAt + i + L), s1);
+      s2 = FloatVector.fromArray(S, a, aAt + i + 2 * L).fma(FloatVector.fromArray(S, b, bAt + i + 2 * L), s2);
+      s3 = FloatVector.fromArray(S, a, aAt + i + 3 * L).fma(FloatVector.fromArray(S, b, bAt + i + 3 * L), s3);
+    }
+    for (; i <= n - L; i += L) {
+      s0 = FloatVector.fromArray(S, a, aAt + i).fma(FloatVector.fromArray(S, b, bAt + i), s0);
+    }
+    float sum = s0.add(s1).add(s2.add(s3)).reduceLanes(VectorOperators.ADD);
+    for (; i < n; i++) {
+      sum = Math.fma(a[aAt + i], b[bAt + i], sum);
+    }
+    return sum;
+  }
+
+  @Override
+  public void addScaled(float[] y, int yAt, float s, float[] x, int xAt, int n) {
+    FloatVector factor = FloatVector.broadcast(S, s);
+    int i = 0;
+    for (; i <= n - L; i += L) {
+      factor
+          .fma(FloatVector.fromArray(S, x, xAt + i), FloatVector.fromArray(S, y, yAt + i))
+          .intoArray(y, yAt + i);
+    }
+    for (; i < n; i++) {
+      y[yAt + i] = Math.fma(s, x[xAt + i], y[yAt + i]);
+    }
+  }
+
+  @Override
+  public void exp2(float[] x, int at, int n, float scale, float shift) {
+    int i = 0;
+    for (; i <= n - L; i += L) {
+      exp2(FloatVector.fromArray(S, x, at + i).mul(scale).sub(shift)).intoArray(x, at + i);
+    }
+    for (; i < n; i++) {
+      x[at + i] = Lanes.exp2(x[at + i] * scale - shift);
+    }
+  }
+
+  /** The steps of {@link Lanes#exp2(float)}, lane by lane. */
+  private static FloatVector exp2(FloatVector v) {
+    FloatVector x = v.lanewise(VectorOperators.MIN, 126f).lanewise(VectorOperators.MAX, -127f);
+    FloatVector shifted = x.add(Lanes.ROUND);
+    FloatVector f = x.sub(shifted.sub(Lanes.ROUND));
+    FloatVector p = FloatVector.broadcast(S, Lanes.P6);
+    p = p.fma(f, FloatVector.broadcast(S, Lanes.P5));
+    p = p.fma(f, FloatVector.broadcast(S, Lanes.P4));
+    p = p.fma(f, FloatVector.broadcast(S, Lanes.P3));
+    p = p.fma(f, FloatVector.broadcast(S, Lanes.P2));
+    p = p.fma(f, FloatVector.broadcast(S, Lanes.P1));
+    p = p.fma(f, FloatVector.broadcast(S, 1f));
+    IntVector power = shifted.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23).add(0x3f800000);
+    return p.mul(power.reinterpretAsFloats());
+  }
+
+  @Override
+  public float sum(float[] x, int at, int n) {
+    FloatVector s = ZERO;
+    int i = 0;
+    for (; i <= n - L; i += L) {
+      s = s.add(FloatVector.fromArray(S, x, at + i));
+    }
+    float sum = s.reduceLanes(VectorOperators.ADD);
+    for (; i < n; i++) {
+      sum += x[at + i];
+    }
+    return sum;
+  }
+
+  @Override
+  public float max(float[] x, int at, int n) {
+    FloatVector m = FloatVector.broadcast(S, Float.NEGATIVE_INFINITY);
+    int i = 0;
+    for (; i <= n - L; i += L) {
+      m = m.max(FloatVector.fromArray(S, x, at + i));
+    }
+    float max = m.reduceLanes(VectorOperators.MAX);
+    for (; i < n; i++) {
+      max = Math.max(max, x[at + i]);
+    }
+    return max;
+  }
+
+  @Override
+  public void silu(float[] x, int at, int n, float steepness) {
+    int i = 0;
+    for (; i <= n - L; i += L) {
+      FloatVector v = FloatVector.fromArray(S, x, at + i);
+      v.div(exp2(v.mul(-steepness * Lanes.LOG2_E)).add(1f)).intoArray(x, at + i);
+    }
+    for (; i < n; i++) {
+      x[at + i] = x[at + i] / (1 + Lanes.exp2(-steepness * Lanes.LOG2_E * x[at + i]));
+    }
+  }
+}

@@ -1,0 +1,140 @@
+package starling.image;
+
+import java.awt.Color;
+import java.awt.Graphics2D;
+import java.awt.RenderingHints;
+import java.awt.geom.Rectangle2D;
+import java.awt.image.BufferedImage;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.util.Iterator;
+import javax.imageio.IIOImage;
+import javax.imageio.ImageWriter;
+import javax.imageio.spi.IIORegistry;
+import javax.imageio.spi.ImageWriterSpi;
+import javax.imageio.stream.MemoryCacheImageOutputStream;
+
+/**
+ * A picture of kept visual tokens: kept patches as they are, with an outline; patches that stage 1 dropped nearly black
+ * and gray; patches that stage 2 dropped dimmed and blue.
+ */
+public final class Overlay {
+  private static final int SIDE = 672;
+  private static final Color OUTLINE = new Color(255, 214, 64);
+
+  /** What became of a patch. */
+  public enum Fate {
+    KEPT,
+    DROPPED_BY_STAGE_1,
+    DROPPED_LATER
+  }
+
+  private Overlay() {}
+
+  /**
+   * Draws what the tower saw of a picture.
+   *
+   * @param region the part of the picture that the tower saw, from {@link Preprocess.Prepared}
+   * @param fates what became of each patch, in raster order; a square number of them
+   */
+  public static BufferedImage draw(Picture picture, Rectangle2D region, Fate[] fates) {
+    int grid = (int) Math.sqrt(fates.length);
+    int cell = Math.max(4, Math.round((float) SIDE / grid));
+    BufferedImage image = seen(picture, region, cell * grid);
+    for (int i = 0; i < fates.length; i++) {
+      shade(image, i % grid * cell, i / grid * cell, cell, fates[i]);
+    }
+    outline(image, fates, grid, cell);
+    return image;
+  }
+
+  /** The picture's region at the size of the drawing. */
+  public static BufferedImage seen(Picture picture, Rectangle2D region, int side) {
+    var source = new BufferedImage(picture.width(), picture.height(), BufferedImage.TYPE_INT_RGB);
+    for (int i = 0; i < picture.width() * picture.height(); i++) {
+      byte[] p = picture.rgb();
+      int rgb = (p[3 * i] & 0xff) << 16 | (p[3 * i + 1] & 0xff) << 8 | p[3 * i + 2] & 0xff;
+      source.setRGB(i % picture.width(), i / picture.width(), rgb);
+    }
+    var image = new BufferedImage(side, side, BufferedImage.TYPE_INT_RGB);
+    Graphics2D g = image.createGraphics();
+    g.setRenderingHint(RenderingHints.KEY_INTERPOLATION, RenderingHints.VALUE_INTERPOLATION_BICUBIC);
+    g.setColor(new Color(122, 116, 104));
+    g.fillRect(0, 0, side, side);
+    double sx = side / region.getWidth();
+    double sy = side / region.getHeight();
+    g.drawImage(
+        source,
+        (int) Math.round(-region.getX() * sx),
+        (int) Math.round(-region.getY() * sy),
+        (int) Math.round(picture.width() * sx),
+        (int) Math.round(picture.height() * sy),
+        null);
+    g.dispose();
+    return image;
+  }
+
+  private static void shade(BufferedImage image, int x0, int y0, int cell, Fate fate) {
+    if (fate == Fate.KEPT) {
+      return;
+    }
+    for (int y = y0; y < y0 + cell; y++) {
+      for (int x = x0; x < x0 + cell; x++) {
+        int rgb = image.getRGB(x, y);
+        int r = rgb >> 16 & 0xff;
+        int g = rgb >> 8 & 0xff;
+        int b = rgb & 0xff;
+        int gray = (3 * r + 6 * g + b) / 10;
+        image.setRGB(
+            x,
+            y,
+            fate == Fate.DROPPED_BY_STAGE_1
+                ? new Color(gray / 9, gray / 9, gray / 9).getRGB()
+                : new Color(gray / 4 + 8, gray / 4 + 20, gray / 3 + 62).getRGB());
+      }
+    }
+  }
+
+  /** A line between kept patches and the others. */
+  private static void outline(BufferedImage image, Fate[] fates, int grid, int cell) {
+    Graphics2D g = image.createGraphics();
+    g.setColor(OUTLINE);
+    for (int i = 0; i < fates.length; i++) {
+      if (fates[i] != Fate.KEPT) {
+        continue;
+      }
+      int x = i % grid * cell;
+      int y = i / grid * cell;
+      boolean left = i % grid == 0 || fates[i - 1] != Fate.KEPT;
+      boolean right = i % grid == grid - 1 || fates[i + 1] != Fate.KEPT;
+      boolean above = i < grid || fates[i - grid] != Fate.KEPT;
+      boolean below = i >= fates.length - grid || fates[i + grid] != Fate.KEPT;
+      g.fillRect(x, y, left ? 2 : 0, cell);
+      g.fillRect(x + cell - 2, y, right ? 2 : 0, cell);
+      g.fillRect(x, y, cell, above ? 2 : 0);
+      g.fillRect(x, y + cell - 2, cell, below ? 2 : 0);
+    }
+    g.dispose();
+  }
+
+  /** The drawing as a PNG file's bytes. */
+  public static byte[] png(BufferedImage image) {
+    var bytes = new ByteArrayOutputStream();
+    Iterator<ImageWriterSpi> all =
+        IIORegistry.getDefaultInstance().getServiceProviders(ImageWriterSpi.class, false);
+    while (all.hasNext()) {
+      ImageWriterSpi spi = all.next();
+      if (spi.getClass().getName().equals("com.sun.imageio.plugins.png.PNGImageWriterSpi")) {
+        try (var out = new MemoryCacheImageOutputStream(bytes)) {
+          ImageWriter writer = spi.createWriterInstance();
+          writer.setOutput(out);
+          writer.write(new IIOImage(image, null, null));
+          writer.dispose();
+        } catch (IOException e) {
+          throw new IllegalStateException("a picture in memory could not be written", e);
+        }
+      }
+    }
+    return bytes.toByteArray();
+  }
+}

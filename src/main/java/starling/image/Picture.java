@@ -1,0 +1,75 @@
+package starling.image;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import starling.device.InputException;
+
+/**
+ * A picture as a model reads it: turned as its EXIF orientation says, RGB, 8 bits, rows from the top.
+ *
+ * @param rgb {@code [height, width, 3]}; not copied, do not change it
+ */
+@SuppressWarnings("ArrayRecordComponent")
+public record Picture(int width, int height, byte[] rgb) {
+
+  public Picture {
+    if (width < 1 || height < 1 || rgb.length != 3L * width * height) {
+      throw new IllegalArgumentException(
+          "a picture of " + width + "x" + height + " has " + 3L * width * height + " bytes, not " + rgb.length);
+    }
+  }
+
+  /**
+   * Reads a PNG or JPEG file; the content decides which, not the name.
+   *
+   * @throws InputException if it cannot be read, is cut off, is too large, or is of another format
+   */
+  public static Picture read(Path file) {
+    byte[] bytes;
+    try {
+      bytes = Files.readAllBytes(file);
+    } catch (IOException e) {
+      String why = !Files.exists(file) ? "there is no such picture" : "the picture cannot be read";
+      throw new InputException(file + ": " + why, e);
+    }
+    return read(bytes, file.toString());
+  }
+
+  /**
+   * Reads the bytes of a PNG or JPEG file.
+   *
+   * @param name what messages call it
+   */
+  public static Picture read(byte[] bytes, String name) {
+    return switch (Format.of(bytes)) {
+      case PNG -> new Png(bytes, name).read();
+      case JPEG -> new Jpeg(bytes, name).read();
+      case EMPTY -> throw new InputException(name + ": the picture is empty");
+      case UNKNOWN -> throw new InputException(name + ": not a picture; PNG and JPEG are read");
+      case Format f -> throw new InputException(name + ": is " + f.label() + "; PNG and JPEG are read");
+    };
+  }
+
+  /** The picture turned as EXIF orientation 2 to 8 says; any other value leaves it as stored. */
+  Picture turned(int orientation) {
+    if (orientation < 2 || orientation > 8) {
+      return this;
+    }
+    boolean sideways = orientation >= 5;
+    int w = sideways ? height : width;
+    int h = sideways ? width : height;
+    byte[] out = new byte[rgb.length];
+    for (int y = 0; y < h; y++) {
+      for (int x = 0; x < w; x++) {
+        int sx = sideways ? y : x;
+        int sy = sideways ? x : y;
+        boolean flipX = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
+        boolean flipY = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
+        int from = 3 * ((flipY ? height - 1 - sy : sy) * width + (flipX ? width - 1 - sx : sx));
+        System.arraycopy(rgb, from, out, 3 * (y * w + x), 3);
+      }
+    }
+    return new Picture(w, h, out);
+  }
+}

@@ -1,0 +1,129 @@
+package starling.image;
+
+import java.awt.geom.Rectangle2D;
+import java.util.List;
+import starling.device.InputException;
+
+/**
+ * CLIP preprocessing, step by step as CLIPImageProcessor does it: resize, cut out the middle, scale, normalise.
+ *
+ * @param resample Pillow's number of the filter
+ * @param shortestEdge pixels of the shorter side; 0 if {@code height} and {@code width} are given (no aspect kept)
+ * @param pad pad to a square first, with the mean colour
+ */
+public record Preprocess(
+    boolean resize,
+    int resample,
+    int shortestEdge,
+    int height,
+    int width,
+    boolean centerCrop,
+    int cropHeight,
+    int cropWidth,
+    boolean rescale,
+    double rescaleFactor,
+    boolean normalize,
+    List<Double> mean,
+    List<Double> std,
+    boolean pad) {
+
+  /** Longest side that a picture may be resized to; thin pictures grow along the other side. */
+  private static final int MAX_SIDE = 65_536;
+
+  /**
+   * A picture ready for the tower.
+   *
+   * @param pixels {@code [3, height, width]}
+   * @param region what the tower sees, in pixels of the picture; with padding it reaches beyond it
+   */
+  @SuppressWarnings("ArrayRecordComponent")
+  public record Prepared(float[] pixels, int height, int width, Rectangle2D region) {}
+
+  /**
+   * @param name what messages call the picture
+   */
+  public Prepared apply(Picture picture, ImageMode mode, String name) {
+    boolean padded = mode == ImageMode.PAD || (mode == ImageMode.CHECKPOINT && pad);
+    Picture p = padded ? padToSquare(picture) : picture;
+    double offsetX = -(p.width() - picture.width()) / 2;
+    double offsetY = -(p.height() - picture.height()) / 2;
+    Picture resized = resized(p, mode, name);
+    double scaleX = (double) p.width() / resized.width();
+    double scaleY = (double) p.height() / resized.height();
+    Picture seen = centerCrop || mode == ImageMode.CROP ? cropped(resized) : resized;
+    double left = Math.floorDiv(resized.width() - seen.width(), 2) * scaleX;
+    double top = Math.floorDiv(resized.height() - seen.height(), 2) * scaleY;
+    var region =
+        new Rectangle2D.Double(offsetX + left, offsetY + top, seen.width() * scaleX, seen.height() * scaleY);
+    return new Prepared(pixels(seen), seen.height(), seen.width(), region);
+  }
+
+  private Picture resized(Picture p, ImageMode mode, String name) {
+    if (!resize && mode != ImageMode.CROP) {
+      return p;
+    }
+    boolean keepAspect = shortestEdge > 0 || mode == ImageMode.CROP;
+    if (!keepAspect) {
+      return Resample.resize(p, width, height, resample);
+    }
+    int edge = shortestEdge > 0 ? shortestEdge : Math.min(cropHeight, cropWidth);
+    int shorter = Math.min(p.width(), p.height());
+    int longer = Math.max(p.width(), p.height());
+    double along = (double) ((long) edge * longer) / shorter;
+    if (along > MAX_SIDE) {
+      throw new InputException(
+          name + ": the picture is " + p.width() + "x" + p.height() + " pixels, too thin to be resized to "
+              + edge + " pixels across");
+    }
+    int w = p.width() <= p.height() ? edge : (int) along;
+    int h = p.width() <= p.height() ? (int) along : edge;
+    return Resample.resize(p, w, h, resample);
+  }
+
+  /** Centred, with the mean colour, truncated to whole levels, around it. */
+  private Picture padToSquare(Picture p) {
+    int side = Math.max(p.width(), p.height());
+    if (p.width() == p.height()) {
+      return p;
+    }
+    byte[] out = new byte[Math.multiplyExact(3, Math.multiplyExact(side, side))];
+    for (int i = 0; i < out.length; i++) {
+      out[i] = (byte) (int) (255 * mean.get(i % 3));
+    }
+    paste(p, out, side, (side - p.width()) / 2, (side - p.height()) / 2);
+    return new Picture(side, side, out);
+  }
+
+  /** The middle; a picture smaller than the crop stands on black, as in transformers. */
+  private Picture cropped(Picture p) {
+    byte[] out = new byte[3 * cropHeight * cropWidth];
+    paste(p, out, cropWidth, -Math.floorDiv(p.width() - cropWidth, 2), -Math.floorDiv(p.height() - cropHeight, 2));
+    return new Picture(cropWidth, cropHeight, out);
+  }
+
+  private static void paste(Picture p, byte[] out, int width, int left, int top) {
+    int height = out.length / 3 / width;
+    int from = Math.max(0, -left);
+    int to = Math.min(p.width(), width - left);
+    for (int y = Math.max(0, -top); y < Math.min(p.height(), height - top) && to > from; y++) {
+      System.arraycopy(
+          p.rgb(), 3 * (y * p.width() + from), out, 3 * ((y + top) * width + from + left), 3 * (to - from));
+    }
+  }
+
+  /** {@code (float(level·factor) − mean) / std}: the product in double, the rest in float, as numpy does it there. */
+  private float[] pixels(Picture p) {
+    int plane = p.width() * p.height();
+    float[] pixels = new float[3 * plane];
+    for (int c = 0; c < 3; c++) {
+      float m = mean.get(c).floatValue();
+      float s = std.get(c).floatValue();
+      for (int i = 0; i < plane; i++) {
+        int level = p.rgb()[3 * i + c] & 0xff;
+        float x = rescale ? (float) (level * rescaleFactor) : level;
+        pixels[c * plane + i] = normalize ? (x - m) / s : x;
+      }
+    }
+    return pixels;
+  }
+}

@@ -1,0 +1,164 @@
+package starling.model;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import starling.checkpoint.LlavaConfig;
+import starling.checkpoint.LlavaWeights;
+import starling.device.Activation;
+import starling.device.DType;
+import starling.device.Device;
+import starling.device.Kv;
+import starling.device.Linear;
+import starling.device.Mask;
+import starling.device.Norm;
+import starling.device.Rope;
+import starling.device.Stored;
+import starling.device.Tensor;
+import starling.device.TensorArena;
+
+/** The Llama decoder: RMS norm, rotary embeddings, grouped-query attention, SwiGLU. Six operators a layer. */
+final class Decoder {
+  private record Layer(Norm inputNorm, Linear qkv, Linear o, Norm postAttentionNorm, Linear gateUp, Linear down) {}
+
+  private final Device device;
+  private final LlavaConfig.TextConfig config;
+  private final DType dtype;
+  private final int head;
+  private final float scale;
+  private final Tensor embedTokens; // [V, D]
+  private final List<Layer> layers = new ArrayList<>();
+  private final Norm norm;
+  private final Linear lmHead;
+  private final Rope rope;
+
+  Decoder(Device device, TensorArena arena, DType dtype, LlavaConfig.TextConfig config, LlavaWeights.Decoder w) {
+    this.device = device;
+    this.config = config;
+    this.dtype = dtype;
+    this.head = device.headSize(config.headDim());
+    this.scale = (float) (1 / Math.sqrt(config.headDim()));
+    this.embedTokens = device.table(arena, dtype, w.embedTokens());
+    for (LlavaWeights.DecoderLayer layer : w.layers()) {
+      layers.add(layer(arena, layer));
+    }
+    this.norm = norm(arena, w.norm());
+    this.lmHead = device.linear(arena, dtype, Linear.Source.of(w.lmHead(), null));
+    this.rope = rope(arena);
+  }
+
+  private Layer layer(TensorArena arena, LlavaWeights.DecoderLayer w) {
+    int d = config.headDim();
+    var qkv =
+        new Linear.Source(
+            List.of(w.qWeight(), w.kWeight(), w.vWeight()), Arrays.asList(w.qBias(), w.kBias(), w.vBias()), d, 0);
+    var o = new Linear.Source(List.of(w.oWeight()), Arrays.asList(w.oBias()), 0, d);
+    var gateUp =
+        new Linear.Source(List.of(w.gateWeight(), w.upWeight()), Arrays.asList(w.gateBias(), w.upBias()), 0, 0);
+    return new Layer(
+        norm(arena, w.inputNorm()),
+        device.linear(arena, dtype, qkv),
+        device.linear(arena, dtype, o),
+        norm(arena, w.postAttentionNorm()),
+        device.linear(arena, dtype, gateUp),
+        device.linear(arena, dtype, Linear.Source.of(w.downWeight(), w.downBias())));
+  }
+
+  private Norm norm(TensorArena arena, Stored weight) {
+    return new Norm(device.table(arena, dtype, weight), null, config.rmsNormEps());
+  }
+
+  /** Angles in double, stored f32; one row per position, however few rows a layer may hold. */
+  private Rope rope(TensorArena arena) {
+    int half = config.headDim() / 2;
+    int positions = config.maxPositionEmbeddings();
+    float[] cos = new float[positions * half];
+    float[] sin = new float[positions * half];
+    for (int i = 0; i < half; i++) {
+      double frequency = Math.pow(config.ropeTheta(), -2.0 * i / config.headDim());
+      for (int p = 0; p < positions; p++) {
+        cos[p * half + i] = (float) Math.cos(p * frequency);
+        sin[p * half + i] = (float) Math.sin(p * frequency);
+      }
+    }
+    var shape = List.of(positions, half);
+    return new Rope(
+        device.table(arena, DType.F32, Stored.of("rope cos", shape, cos)),
+        device.table(arena, DType.F32, Stored.of("rope sin", shape, sin)));
+  }
+
+  int layers() {
+    return layers.size();
+  }
+
+  float scale() {
+    return scale;
+  }
+
+  /** Activations of T rows; every layer overwrites them. */
+  Rows rows(TensorArena arena, int count) {
+    int heads = config.numAttentionHeads();
+    int keyHeads = config.numKeyValueHeads();
+    return new Rows(
+        arena.alloc("rows", dtype, count, config.hiddenSize()),
+        arena.alloc("qkv", dtype, count, (heads + 2 * keyHeads) * head),
+        arena.alloc("q", dtype, count, heads * head).split(heads, head),
+        arena.alloc("attention", dtype, count, heads * head),
+        arena.alloc("mlp", dtype, count, config.intermediateSize()),
+        heads,
+        head);
+  }
+
+  /** The activations of T rows, and the views that the operators take of them. */
+  record Rows(Tensor x, Tensor qkv, Tensor q, Tensor attn, Tensor mlp, Tensor attnHeads) {
+    Rows(Tensor x, Tensor qkv, Tensor q, Tensor attn, Tensor mlp, int heads, int head) {
+      this(x, qkv, q, attn, mlp, attn.split(heads, head));
+    }
+
+    /** The rows that a cut leaves: gathered residual and attention, and room for them in the rest. */
+    Rows cut(Tensor x, Tensor attn) {
+      int n = x.rows();
+      return new Rows(x, qkv.rows(0, n), q.rows(0, n), attn, mlp.rows(0, n), q.dim(1), q.dim(2));
+    }
+  }
+
+  /** Room for {@code capacity[l]} keys and values in layer {@code l}. {@code lengths} is i32 {@code [layers]}. */
+  List<Kv> cache(TensorArena arena, Tensor lengths, int[] capacity) {
+    var cache = new ArrayList<Kv>();
+    for (int l = 0; l < layers.size(); l++) {
+      int heads = config.numKeyValueHeads();
+      cache.add(
+          new Kv(
+              arena.alloc("keys", dtype, capacity[l], heads, head),
+              arena.alloc("values", dtype, capacity[l], heads, head),
+              lengths.rows(l, l + 1)));
+    }
+    return List.copyOf(cache);
+  }
+
+  /** Rows of the vocabulary. */
+  void embed(Tensor out /* [T, D] */, Tensor ids /* i32 [T] */) {
+    device.embed(out, ids, embedTokens);
+  }
+
+  /** The first half of layer {@code l}: norm, projections, rotary embedding, cache, attention. */
+  void attend(int l, Rows r, Kv kv, Tensor positions, Mask mask, Tensor lse) {
+    Layer layer = layers.get(l);
+    device.gemm(r.qkv, r.x, layer.qkv, layer.inputNorm, Activation.NONE, null);
+    device.rope(r.q, kv, r.qkv, positions, rope);
+    device.attention(r.attnHeads, lse, r.q, kv, mask, scale);
+  }
+
+  /** The second half: output projection, norm, MLP. Row by row, so that a cut may stand before it. */
+  void finish(int l, Rows r) {
+    Layer layer = layers.get(l);
+    device.gemm(r.x, r.attn, layer.o, null, Activation.NONE, r.x);
+    device.gemm(r.mlp, r.x, layer.gateUp, layer.postAttentionNorm, Activation.SILU_MUL, null);
+    device.gemm(r.x, r.mlp, layer.down, null, Activation.NONE, r.x);
+  }
+
+  /** f32 logits of one row. */
+  void logits(Tensor out /* f32 [1, V] */, Tensor x /* [1, D] */) {
+    device.gemm(out, x, lmHead, norm, Activation.NONE, null);
+  }
+}

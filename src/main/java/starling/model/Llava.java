@@ -1,0 +1,199 @@
+package starling.model;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.List;
+import starling.checkpoint.LlavaConfig;
+import starling.checkpoint.LlavaWeights;
+import starling.device.DType;
+import starling.device.Device;
+import starling.device.InputException;
+import starling.device.Mask;
+import starling.device.PositionRule;
+import starling.device.Span;
+import starling.device.Tensor;
+import starling.device.TensorArena;
+import starling.prune.Attention;
+import starling.prune.CutPoint;
+import starling.prune.VlmShape;
+import starling.prune.Where;
+
+/**
+ * LLaVA-1.5 on a device: vision tower, projector, decoder. All arithmetic is the device's; this class says in which
+ * order. One thread at a time.
+ */
+public final class Llava implements AutoCloseable {
+  private final Device device;
+  private final LlavaConfig config;
+  private final DType dtype;
+  private final TensorArena arena;
+  private final VisionTower tower;
+  private final Decoder decoder;
+  private final Tensor iota; // i32: 0, 1, 2 …
+
+  /** Puts the weights on the device. The mapped files behind {@code weights} must stay open as long as this. */
+  public Llava(Device device, LlavaConfig config, LlavaWeights weights, DType dtype) {
+    this.device = device;
+    this.config = config;
+    this.dtype = dtype;
+    this.arena = device.arena("weights");
+    this.tower = new VisionTower(device, arena, dtype, config, weights);
+    this.decoder = new Decoder(device, arena, dtype, config.text(), weights.decoder());
+    int rows = Math.max(config.text().maxPositionEmbeddings(), config.patches() + 1);
+    this.iota = arena.alloc("iota", DType.I32, rows);
+    device.upload(iota, MemorySegment.ofArray(java.util.stream.IntStream.range(0, rows).toArray()));
+  }
+
+  Device device() {
+    return device;
+  }
+
+  Decoder decoder() {
+    return decoder;
+  }
+
+  public LlavaConfig config() {
+    return config;
+  }
+
+  public DType dtype() {
+    return dtype;
+  }
+
+  /** The cuts of a request, checked against the model and the prompt. */
+  private List<CutPoint> cuts(Request request) {
+    int images = request.pixels().size();
+    if (images == 0) {
+      return List.of();
+    }
+    int[] ids = request.ids();
+    int after = ids.length;
+    while (ids[after - 1] != config.imageTokenIndex()) {
+      after--;
+    }
+    var shape =
+        new VlmShape(
+            config.patches(), config.visionBlocks(), decoder.layers(), images, ids.length - after);
+    List<CutPoint> cuts = request.method().cuts(shape);
+    if (config.visionBlocks() == 0 && cuts.stream().anyMatch(c -> c.where() != Where.DECODER && c.scored())) {
+      throw new InputException(
+          request.method().spec() + ": vision_feature_layer selects the embeddings, which have no attention");
+    }
+    return cuts;
+  }
+
+  /**
+   * Reads the prompt and draws the first token:
+   *
+   * <pre>
+   *   pixels → tower → [stage 1] → projector → rows of the pictures ┐
+   *   ids    → embeddings             → rows of the text            ┴→ layers, [stage 2] in one of them → logits
+   * </pre>
+   *
+   * @throws InputException if the pruning does not fit, or the prompt is beyond the context
+   */
+  public Session prefill(Request request) {
+    List<CutPoint> cuts = cuts(request);
+    var plan = Plan.of(request, cuts, config);
+    var session = new Session(this, request, plan);
+    try (TensorArena work = device.arena("prefill")) {
+      var pruner = session.pruner(cuts, iota, work);
+      Decoder.Rows rows = decoder.rows(work, plan.layout().rows());
+      long start = device.mark();
+      encode(request, plan, rows.x(), pruner, work);
+      long seen = device.mark();
+      embed(request, plan.layout(), rows.x(), work);
+      Tensor last = decode(session, request, plan, rows, pruner, work);
+      session.begin(last, start, seen);
+    } catch (RuntimeException e) {
+      session.close();
+      throw e;
+    }
+    return session;
+  }
+
+  private void encode(Request request, Plan plan, Tensor x, Pruner pruner, TensorArena work) {
+    int side = config.vision().imageSize();
+    for (int image = 0; image < request.pixels().size(); image++) {
+      request.checkCancelled();
+      Span patches = plan.layout().pictures().get(image);
+      Tensor pixels = work.alloc("pixels", DType.F32, 3, side, side);
+      device.upload(pixels, MemorySegment.ofArray(request.pixels().get(image)));
+      try (TensorArena activations = device.arena("picture")) {
+        tower.encode(x.rows(patches.from() - tower.cls(), patches.to()), pixels, image, pruner, activations);
+      }
+    }
+  }
+
+  private void embed(Request request, Layout layout, Tensor x, TensorArena work) {
+    Tensor ids = work.alloc("ids", DType.I32, request.ids().length);
+    device.upload(ids, MemorySegment.ofArray(request.ids()));
+    for (Layout.Text text : layout.texts()) {
+      Span to = text.rows();
+      decoder.embed(x.rows(to.from(), to.to()), ids.rows(text.id(), text.id() + to.length()));
+    }
+  }
+
+  /** Runs the layers over the prompt, with the cuts inside them; returns the last row. */
+  private Tensor decode(
+      Session s, Request request, Plan plan, Decoder.Rows rows, Pruner pruner, TensorArena work) {
+    Layout layout = plan.layout();
+    Tensor positions = iota.rows(0, layout.rows());
+    Mask mask = Mask.CAUSAL;
+    if (pruner.masks()) {
+      var hidden = pruner.hide(layout, positions, plan.capacity(0), PositionRule.CONTIGUOUS);
+      positions = hidden.positions();
+      mask = new Mask(true, hidden.hidden());
+    }
+    for (int l = 0; l < decoder.layers(); l++) {
+      request.checkCancelled();
+      List<CutPoint> cuts = pruner.at(Where.DECODER, l + 1);
+      Tensor lse = cuts.isEmpty() ? null : work.alloc("lse", DType.F32, rows.q().dim(1), layout.rows());
+      decoder.attend(l, rows, s.cache().get(l), positions, mask, lse);
+      s.entered(l, layout.rows(), mask);
+      for (CutPoint cut : cuts) {
+        var seen = attentions(s, l, layout, rows, lse, mask, pruner);
+        if (pruner.masks()) {
+          var hidden = pruner.hide(cut, seen, layout, positions, plan.capacity(0));
+          positions = hidden.positions();
+          mask = new Mask(true, hidden.hidden());
+        } else {
+          var both = List.of(rows.x(), rows.attn());
+          var kept = pruner.cut(cut, seen, both, layout, positions, s.cache().subList(0, l + 1));
+          rows = rows.cut(kept.tensors().get(0), kept.tensors().get(1));
+          positions = kept.positions();
+          layout = layout.cut(Plan.kept(cut, seen.size()));
+        }
+        if (cut.compactsCache()) {
+          s.compacted(l, layout.rows(), mask);
+        }
+      }
+      decoder.finish(l, rows);
+    }
+    return rows.x().rows(layout.rows() - 1, layout.rows());
+  }
+
+  private List<Attention> attentions(
+      Session s, int l, Layout layout, Decoder.Rows rows, Tensor lse, Mask mask, Pruner pruner) {
+    var list = new ArrayList<Attention>();
+    for (int image = 0; image < layout.pictures().size(); image++) {
+      list.add(
+          new Attention(
+              rows.q(),
+              s.cache().get(l),
+              lse,
+              mask,
+              decoder.scale(),
+              pruner.candidates(image, layout.pictures().get(image)),
+              null,
+              layout.lastText()));
+    }
+    return list;
+  }
+
+  @Override
+  public void close() {
+    arena.close();
+  }
+}

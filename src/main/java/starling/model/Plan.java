@@ -1,0 +1,94 @@
+package starling.model;
+
+import java.util.List;
+import java.util.stream.IntStream;
+import starling.checkpoint.LlavaConfig;
+import starling.device.InputException;
+import starling.device.PositionRule;
+import starling.prune.CutPoint;
+import starling.prune.Where;
+
+/**
+ * Every count of an answer, known from shapes before anything runs.
+ *
+ * @param layout the decoder's rows when prefill enters it; in mask mode the dropped rows are among them
+ * @param tokensPerLayer rows entering each decoder layer at prefill
+ * @param denseTokens the same in every layer with nothing pruned
+ * @param nextPosition position of the first generated token
+ * @param room tokens that may be generated: what was asked for, as far as the context reaches
+ * @param projectedRows rows that go through the projector, all pictures together
+ * @param visualTokens visual tokens (CLS rows included) of the prompt, after stage 1, after stage 2
+ */
+public record Plan(
+    Layout layout,
+    int[] tokensPerLayer,
+    int denseTokens,
+    int nextPosition,
+    int room,
+    int projectedRows,
+    int[] visualTokens) {
+
+  static Plan of(Request request, List<CutPoint> cuts, LlavaConfig config) {
+    int images = request.pixels().size();
+    int cls = config.keepsCls() ? 1 : 0;
+    boolean mask = request.mode() == Mode.MASK;
+    int[] patches = IntStream.range(0, images).map(i -> config.patches()).toArray();
+    Layout dense = Layout.of(request.ids(), config.imageTokenIndex(), cls, patches);
+
+    int projected = sum(dense, cls);
+    for (CutPoint cut : cuts) {
+      if (cut.where() != Where.DECODER) {
+        patches = kept(cut, images);
+      }
+      if (!mask && (cut.where() == Where.VISION || cut.where() == Where.PROJECTOR_INPUT)) {
+        projected = IntStream.of(patches).sum() + images * cls;
+      }
+    }
+    Layout compact = Layout.of(request.ids(), config.imageTokenIndex(), cls, patches);
+    Layout layout = mask ? dense : compact;
+
+    int[] visual = {sum(dense, cls), sum(compact, cls), sum(compact, cls)};
+    int[] tokens = new int[config.text().numHiddenLayers()];
+    int position = compact.rows();
+    Layout now = compact;
+    boolean first = true;
+    for (int l = 0; l < tokens.length; l++) {
+      tokens[l] = mask ? dense.rows() : now.rows();
+      for (CutPoint cut : cuts) {
+        if (cut.where() == Where.DECODER && cut.layer() == l + 1) {
+          now = now.cut(kept(cut, images));
+          position = cut.positions() == PositionRule.CONTIGUOUS ? now.rows() : position;
+          visual[2] = first ? sum(now, cls) : visual[2];
+          first = false;
+        }
+      }
+    }
+    int limit = config.text().maxPositionEmbeddings();
+    if (compact.rows() > limit) {
+      throw new InputException(
+          "the prompt is " + compact.rows() + " tokens long, visual tokens included; the model's context"
+              + " (max_position_embeddings) is " + limit);
+    }
+    int room = Math.min(request.maxTokens(), limit - position + 1);
+    return new Plan(layout, tokens, dense.rows(), position, room, projected, visual);
+  }
+
+  /** Rows that layer {@code l}'s cache has room for: the prompt's and one for every generated token fed back. */
+  int capacity(int l) {
+    return tokensPerLayer[l] + room - 1;
+  }
+
+  /** Mean number of visual tokens entering a decoder layer. */
+  public double visualTokensPerLayer() {
+    int text = denseTokens - visualTokens[0];
+    return IntStream.of(tokensPerLayer).average().orElse(0) - text;
+  }
+
+  static int[] kept(CutPoint cut, int images) {
+    return IntStream.range(0, images).map(cut::kept).toArray();
+  }
+
+  private static int sum(Layout layout, int cls) {
+    return layout.pictures().stream().mapToInt(p -> p.length() + cls).sum();
+  }
+}

@@ -1,0 +1,186 @@
+package starling.model;
+
+import java.util.ArrayList;
+import java.util.List;
+import starling.checkpoint.LlavaConfig;
+import starling.checkpoint.LlavaWeights;
+import starling.device.Activation;
+import starling.device.DType;
+import starling.device.Device;
+import starling.device.Kv;
+import starling.device.Linear;
+import starling.device.Mask;
+import starling.device.Norm;
+import starling.device.Span;
+import starling.device.Stored;
+import starling.device.Tensor;
+import starling.device.TensorArena;
+import starling.prune.Attention;
+import starling.prune.CutPoint;
+import starling.prune.Where;
+
+/**
+ * The CLIP tower and the projector: pixels to rows of the decoder. Blocks behind the feature layer are not run, and
+ * {@code post_layernorm} is never applied, as in LLaVA.
+ */
+final class VisionTower {
+  private record Block(Norm norm1, Linear qkv, Linear out, Norm norm2, Linear fc1, Linear fc2) {}
+
+  private final Device device;
+  private final LlavaConfig.VisionConfig config;
+  private final DType dtype;
+  private final boolean keepsCls;
+  private final int patches;
+  private final Tensor classRow; // [1, D], its position added
+  private final Tensor positions; // [N + 1, D]
+  private final Linear patchEmbedding;
+  private final Norm preNorm;
+  private final List<Block> blocks = new ArrayList<>();
+  private final Activation activation;
+  private final Linear linear1;
+  private final Linear linear2;
+  private final Tensor zero; // i32 [1]
+
+  VisionTower(Device device, TensorArena arena, DType dtype, LlavaConfig config, LlavaWeights weights) {
+    this.device = device;
+    this.config = config.vision();
+    this.dtype = dtype;
+    this.keepsCls = config.keepsCls();
+    this.patches = config.patches();
+    LlavaWeights.Vision w = weights.vision();
+    this.classRow = device.table(arena, dtype, classRow(w));
+    this.positions = device.table(arena, dtype, w.positionEmbedding());
+    this.patchEmbedding = device.linear(arena, dtype, Linear.Source.of(w.patchEmbedding(), null));
+    this.preNorm = norm(arena, w.preNormWeight(), w.preNormBias());
+    for (LlavaWeights.VisionBlock b : w.blocks()) {
+      blocks.add(block(arena, b));
+    }
+    this.activation = this.config.hiddenAct().equals("gelu") ? Activation.GELU : Activation.QUICK_GELU;
+    LlavaWeights.Projector p = weights.projector();
+    this.linear1 = device.linear(arena, dtype, Linear.Source.of(p.linear1Weight(), p.linear1Bias()));
+    this.linear2 = device.linear(arena, dtype, Linear.Source.of(p.linear2Weight(), p.linear2Bias()));
+    this.zero = arena.alloc("row 0", DType.I32, 1);
+  }
+
+  private Block block(TensorArena arena, LlavaWeights.VisionBlock b) {
+    int d = config.headDim();
+    var qkv =
+        new Linear.Source(
+            List.of(b.qWeight(), b.kWeight(), b.vWeight()), List.of(b.qBias(), b.kBias(), b.vBias()), d, 0);
+    var out = new Linear.Source(List.of(b.outWeight()), List.of(b.outBias()), 0, d);
+    return new Block(
+        norm(arena, b.norm1Weight(), b.norm1Bias()),
+        device.linear(arena, dtype, qkv),
+        device.linear(arena, dtype, out),
+        norm(arena, b.norm2Weight(), b.norm2Bias()),
+        device.linear(arena, dtype, Linear.Source.of(b.fc1Weight(), b.fc1Bias())),
+        device.linear(arena, dtype, Linear.Source.of(b.fc2Weight(), b.fc2Bias())));
+  }
+
+  private Norm norm(TensorArena arena, Stored weight, Stored bias) {
+    return new Norm(device.table(arena, dtype, weight), device.table(arena, dtype, bias), config.layerNormEps());
+  }
+
+  /** CLS is the same row for every picture, so its position is added once. */
+  private static Stored classRow(LlavaWeights.Vision w) {
+    int width = (int) w.classEmbedding().elements();
+    float[] row = new float[width];
+    for (int i = 0; i < width; i++) {
+      row[i] = w.classEmbedding().get(i) + w.positionEmbedding().get(i);
+    }
+    return Stored.of(w.classEmbedding().name(), List.of(1, width), row);
+  }
+
+  /** Rows in front of a picture's patches: its CLS row, if the checkpoint selects it. */
+  int cls() {
+    return keepsCls ? 1 : 0;
+  }
+
+  /**
+   * Writes a picture's rows of the decoder: {@code [cls +] kept patches}.
+   *
+   * @param out {@code [cls + n, decoder width]}
+   * @param pixels f32 {@code [3, S, S]}
+   * @param work memory for this picture's activations
+   */
+  void encode(Tensor out, Tensor pixels, int image, Pruner pruner, TensorArena work) {
+    int width = config.hiddenSize();
+    int heads = config.numAttentionHeads();
+    int head = device.headSize(config.headDim());
+    Tensor x = work.alloc("vision rows", dtype, patches + 1, width);
+    Tensor patch = work.alloc("patches", dtype, patches, 3 * config.patchSize() * config.patchSize());
+    device.patchify(patch, pixels, config.patchSize());
+    device.embed(x.rows(0, 1), zero, classRow);
+    device.gemm(
+        x.rows(1, patches + 1), patch, patchEmbedding, null, Activation.NONE, positions.rows(1, patches + 1));
+    device.layernorm(x, x, preNorm);
+
+    Tensor qkv = work.alloc("vision qkv", dtype, patches + 1, 3 * heads * head);
+    Tensor q = qkv.columns(0, heads * head).split(heads, head);
+    var kv =
+        new Kv(
+            qkv.columns(heads * head, 2 * heads * head).split(heads, head),
+            qkv.columns(2 * heads * head, 3 * heads * head).split(heads, head),
+            null);
+    Tensor attn = work.alloc("vision attention", dtype, patches + 1, heads * head);
+    Tensor h = work.alloc("vision mlp", dtype, patches + 1, config.intermediateSize());
+    Tensor lse = work.alloc("vision lse", DType.F32, heads, patches + 1);
+    float scale = (float) (1 / Math.sqrt(config.headDim()));
+    var all = new Span(1, patches + 1);
+
+    for (int b = 0; b < blocks.size(); b++) {
+      Block block = blocks.get(b);
+      boolean last = b == blocks.size() - 1;
+      device.gemm(qkv, x, block.qkv, block.norm1, Activation.NONE, null);
+      device.attention(attn.split(heads, head), last ? lse : null, q, kv, Mask.NONE, scale);
+      if (last) {
+        for (CutPoint cut : pruner.at(Where.VISION, 0)) {
+          var seen = attention(q, kv, lse, scale, pruner, image, all);
+          List<Tensor> kept = pruner.cut(cut, image, seen, List.of(x, attn), patchRows(x), false);
+          x = kept.get(0);
+          attn = kept.get(1);
+          h = h.rows(0, x.rows());
+        }
+      }
+      device.gemm(x, attn, block.out, null, Activation.NONE, x);
+      device.gemm(h, x, block.fc1, block.norm2, activation, null);
+      device.gemm(x, h, block.fc2, null, Activation.NONE, x);
+    }
+    Tensor feature = keepsCls ? x : x.rows(1, x.rows());
+    for (CutPoint cut : pruner.at(Where.PROJECTOR_INPUT, 0)) {
+      var seen = attention(q, kv, lse, scale, pruner, image, all);
+      feature = pruner.cut(cut, image, seen, List.of(feature), featureRows(feature), true).get(0);
+    }
+    project(out, feature, image, pruner, work, attention(q, kv, lse, scale, pruner, image, all));
+  }
+
+  private void project(
+      Tensor out, Tensor feature, int image, Pruner pruner, TensorArena work, Attention seen) {
+    Tensor h = work.alloc("projector", dtype, feature.rows(), linear1.out());
+    device.gemm(h, feature, linear1, null, Activation.GELU, null);
+    List<CutPoint> cuts = pruner.at(Where.PROJECTOR_OUTPUT, 0);
+    Tensor rows = cuts.isEmpty() ? out : work.alloc("projected", dtype, feature.rows(), linear2.out());
+    device.gemm(rows, h, linear2, null, Activation.NONE, null);
+    for (CutPoint cut : cuts) {
+      rows = pruner.cut(cut, image, seen, List.of(rows), featureRows(rows), true).get(0);
+    }
+    if (!cuts.isEmpty()) {
+      device.gatherRows(List.of(out), List.of(rows), pruner.firstRows(rows.rows()));
+    }
+  }
+
+  /** Every attention that a method sees here is that of the block which gave the feature, over all N patches. */
+  private Attention attention(
+      Tensor q, Kv kv, Tensor lse, float scale, Pruner pruner, int image, Span all) {
+    return new Attention(
+        q, kv, lse, Mask.NONE, scale, pruner.visionCandidates(image, all), new Span(0, 1), null);
+  }
+
+  private static Span patchRows(Tensor x) {
+    return new Span(1, x.rows());
+  }
+
+  private Span featureRows(Tensor feature) {
+    return new Span(cls(), feature.rows());
+  }
+}

@@ -1,0 +1,37 @@
+package starling.prune;
+
+import starling.device.PositionRule;
+
+/** One place where a method acts: how many rows of each picture go on, and which. */
+public interface CutPoint {
+  Where where();
+
+  /** Blocks that have run in full before the cut: of the decoder for {@link Where#DECODER}, else of the tower. */
+  int layer();
+
+  /** Rows of picture {@code image} that go on; known before anything runs, so that nobody waits for the device. */
+  int kept(int image);
+
+  /** Chooses, with the device's operators only. */
+  void select(Site site, Selection out);
+
+  /** Positions of the rows behind the cut. Before the decoder they are always contiguous. */
+  default PositionRule positions() {
+    return PositionRule.CONTIGUOUS;
+  }
+
+  /** Source rows of one output row; more than one makes the method a merging one. */
+  default int sources() {
+    return 1;
+  }
+
+  /** Whether the method ranks by a score; without one the report's list is empty. */
+  default boolean scored() {
+    return true;
+  }
+
+  /** Whether dropped rows also leave the caches of the layers before a decoder cut when prefill ends. */
+  default boolean compactsCache() {
+    return false;
+  }
+}

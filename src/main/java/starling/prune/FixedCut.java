@@ -1,0 +1,32 @@
+package starling.prune;
+
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import starling.device.PositionRule;
+
+/**
+ * Keeps rows that are known beforehand: drawn, evenly spaced, or read from a trace.
+ *
+ * @param keep for each picture, ascending indices among the candidates
+ */
+record FixedCut(Where where, int layer, List<int[]> keep, PositionRule positions) implements CutPoint {
+
+  static FixedCut beforeProjector(VlmShape shape, List<int[]> keep) {
+    return new FixedCut(Where.PROJECTOR_INPUT, shape.visionBlocks(), keep, PositionRule.CONTIGUOUS);
+  }
+
+  @Override
+  public int kept(int image) {
+    return keep.get(image).length;
+  }
+
+  @Override
+  public void select(Site site, Selection out) {
+    site.device().upload(out.keep(), MemorySegment.ofArray(keep.get(site.image())));
+  }
+
+  @Override
+  public boolean scored() {
+    return false;
+  }
+}

@@ -1,0 +1,15 @@
+package starling.prune;
+
+/** Whose attention counts: the query rows that a score is a mean over. */
+public enum Queries {
+  /** The patch rows of the vision tower, CLS left out. */
+  PATCHES,
+  /** All rows of the vision tower, CLS included. */
+  PATCHES_AND_CLS,
+  /** The CLS row of the vision tower. */
+  CLS,
+  /** The text rows after the last picture. */
+  TEXT,
+  /** The last row of the prompt. */
+  LAST
+}

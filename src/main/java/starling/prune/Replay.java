@@ -1,0 +1,134 @@
+package starling.prune;
+
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.TreeMap;
+import java.util.stream.IntStream;
+import starling.device.InputException;
+import starling.device.PositionRule;
+
+/**
+ * The kept sets of a trace. Of the file only {@code stages[].stage, image, layer, kept} is read, so any program can
+ * write one: stage 1 is a cut before the decoder, later stages are cuts after {@code layer} decoder layers whose
+ * survivors keep their positions.
+ */
+record Replay(Path file) implements Method {
+  @Override
+  public String spec() {
+    return "replay:" + file;
+  }
+
+  private record Stage(int stage, int image, int layer, int[] kept) {}
+
+  @Override
+  public List<CutPoint> cuts(VlmShape shape) {
+    var byStage = new TreeMap<Integer, List<Stage>>();
+    for (Stage stage : read(shape)) {
+      byStage.computeIfAbsent(stage.stage(), s -> new ArrayList<>()).add(stage);
+    }
+    var cuts = new ArrayList<CutPoint>();
+    int[] all = IntStream.range(0, shape.patches()).toArray();
+    var survivors = new ArrayList<int[]>(java.util.Collections.nCopies(shape.images(), all));
+    int layerBefore = 0;
+    for (var entry : byStage.entrySet()) {
+      int stage = entry.getKey();
+      int layer = entry.getValue().get(0).layer();
+      if (stage > 1 && (layer <= layerBefore || layer >= shape.layers())) {
+        throw wrong("stage " + stage + ": layer " + layer + " must lie between " + layerBefore + " and the model's "
+            + shape.layers() + " decoder layers");
+      }
+      var keep = keepSets(entry.getValue(), stage, layer, survivors);
+      cuts.add(
+          stage == 1
+              ? FixedCut.beforeProjector(shape, keep)
+              : new FixedCut(Where.DECODER, layer, keep, PositionRule.KEEP));
+      layerBefore = stage == 1 ? 0 : layer;
+    }
+    return cuts;
+  }
+
+  /** Turns raster indices into indices among the survivors of the stage before, which it then replaces. */
+  private List<int[]> keepSets(List<Stage> stages, int stage, int layer, List<int[]> survivors) {
+    var keep = new ArrayList<int[]>();
+    for (int image = 0; image < survivors.size(); image++) {
+      int picture = image;
+      var own = stages.stream().filter(s -> s.image() == picture).toList();
+      if (own.size() != 1 || own.get(0).layer() != layer) {
+        throw wrong("stage " + stage + " must have one entry per picture, all with the same layer");
+      }
+      int[] before = survivors.get(image);
+      int[] kept = own.get(0).kept();
+      int[] index = Arrays.stream(kept).map(patch -> Arrays.binarySearch(before, patch)).toArray();
+      int at = 0;
+      while (at < index.length && index[at] >= 0) {
+        at++;
+      }
+      if (at < index.length) {
+        throw wrong("stage " + stage + " keeps patch " + kept[at] + ", which is not there any more");
+      }
+      keep.add(index);
+      survivors.set(image, kept);
+    }
+    return keep;
+  }
+
+  private List<Stage> read(VlmShape shape) {
+    JsonNode stages;
+    try {
+      stages = new ObjectMapper().readTree(Files.readAllBytes(file)).path("stages");
+    } catch (JsonProcessingException e) {
+      throw wrong("not JSON: " + e.getOriginalMessage());
+    } catch (IOException e) {
+      throw new InputException(file + ": the trace cannot be read", e);
+    }
+    if (!stages.isArray()) {
+      throw wrong("has no list 'stages'");
+    }
+    var list = new ArrayList<Stage>();
+    for (JsonNode node : stages) {
+      var stage = new Stage(whole(node, "stage"), whole(node, "image"), whole(node, "layer"), kept(node, shape));
+      if (stage.stage() < 1 || stage.image() < 0 || stage.image() >= shape.images()) {
+        throw wrong("stage " + stage.stage() + " of picture " + stage.image() + ", but the prompt has "
+            + shape.images() + " picture(s)");
+      }
+      list.add(stage);
+    }
+    return list;
+  }
+
+  private int whole(JsonNode node, String field) {
+    if (!node.path(field).isInt()) {
+      throw wrong("stages[]." + field + " must be a whole number");
+    }
+    return node.path(field).intValue();
+  }
+
+  private int[] kept(JsonNode node, VlmShape shape) {
+    JsonNode array = node.path("kept");
+    if (!array.isArray() || array.isEmpty()) {
+      throw wrong("stages[].kept must be a list of patches with at least one");
+    }
+    int[] kept = new int[array.size()];
+    for (int i = 0; i < kept.length; i++) {
+      if (!array.get(i).isInt()) {
+        throw wrong("stages[].kept holds " + array.get(i) + ", which is not a whole number");
+      }
+      kept[i] = array.get(i).intValue();
+      if (kept[i] < 0 || kept[i] >= shape.patches() || (i > 0 && kept[i] <= kept[i - 1])) {
+        throw wrong("stages[].kept must ascend from 0 to " + (shape.patches() - 1) + "; it holds " + kept[i]);
+      }
+    }
+    return kept;
+  }
+
+  private InputException wrong(String reason) {
+    return new InputException(file + ": " + reason);
+  }
+}

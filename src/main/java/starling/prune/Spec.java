@@ -1,0 +1,193 @@
+package starling.prune;
+
+import java.util.LinkedHashMap;
+import java.util.Locale;
+import java.util.Map;
+import java.util.TreeSet;
+import starling.device.InputException;
+
+/** A method's name and options as written, {@code name:key=value,key=value}; each option is read once. */
+final class Spec {
+  private final String text;
+  private final String name;
+  private final Map<String, String> options = new LinkedHashMap<>();
+  private final TreeSet<String> known = new TreeSet<>();
+
+  private Spec(String text, String name) {
+    this.text = text;
+    this.name = name;
+  }
+
+  static Spec parse(String text) {
+    int colon = text.indexOf(':');
+    var spec = new Spec(text, colon < 0 ? text : text.substring(0, colon));
+    if (colon >= 0) {
+      for (String option : text.substring(colon + 1).split(",", -1)) {
+        int equals = option.indexOf('=');
+        if (equals < 1) {
+          throw spec.wrong("'" + option + "' is not key=value");
+        }
+        String key = option.substring(0, equals);
+        if (spec.options.put(key, option.substring(equals + 1)) != null) {
+          throw spec.wrong("'" + key + "' is given twice");
+        }
+      }
+    }
+    return spec;
+  }
+
+  String name() {
+    return name;
+  }
+
+  InputException wrong(String reason) {
+    return new InputException("pruning spec '" + text + "': " + reason);
+  }
+
+  /** Refuses options that no reader asked for. */
+  void finish() {
+    for (String key : options.keySet()) {
+      if (!known.contains(key)) {
+        throw wrong(
+            "unknown option '" + key + "'; " + name
+                + (known.isEmpty() ? " takes none" : " knows " + String.join(", ", known)));
+      }
+    }
+  }
+
+  private String option(String key) {
+    known.add(key);
+    return options.get(key);
+  }
+
+  /** A number in [0, 1). */
+  double share(String key, double otherwise) {
+    String value = option(key);
+    if (value == null) {
+      return otherwise;
+    }
+    double share = decimal(key, value);
+    if (!(share >= 0 && share < 1)) {
+      throw wrong(key + "=" + value + " must be at least 0 and below 1");
+    }
+    return share;
+  }
+
+  /** A number in [0, 1]. */
+  double fraction(String key, double otherwise) {
+    String value = option(key);
+    if (value == null) {
+      return otherwise;
+    }
+    double fraction = decimal(key, value);
+    if (!(fraction >= 0 && fraction <= 1)) {
+      throw wrong(key + "=" + value + " must be between 0 and 1");
+    }
+    return fraction;
+  }
+
+  /** A whole number of at least 1. */
+  int integer(String key, int otherwise) {
+    String value = option(key);
+    if (value == null) {
+      return otherwise;
+    }
+    if (!value.matches("[0-9]{1,9}") || Integer.parseInt(value) < 1) {
+      throw wrong(key + "=" + value + " must be a whole number of at least 1");
+    }
+    return Integer.parseInt(value);
+  }
+
+  long seed(String key) {
+    String value = option(key);
+    if (value == null) {
+      return 0;
+    }
+    if (!value.matches("-?[0-9]{1,18}")) {
+      throw wrong(key + "=" + value + " must be a whole number");
+    }
+    return Long.parseLong(value);
+  }
+
+  Keep keep() {
+    String value = option("keep");
+    if (value == null) {
+      throw wrong("keep is missing: a count (keep=64) or a fraction (keep=0.25)");
+    }
+    if (value.contains(".")) {
+      double fraction = decimal("keep", value);
+      if (!(fraction > 0 && fraction <= 1)) {
+        throw wrong("keep=" + value + " must be above 0 and at most 1.0");
+      }
+      return new Keep(name, 0, fraction);
+    }
+    return new Keep(name, integer("keep", 0), 0);
+  }
+
+  <E extends Enum<E>> E choice(String key, E otherwise) {
+    String value = option(key);
+    if (value == null) {
+      return otherwise;
+    }
+    var words = new TreeSet<String>();
+    for (E constant : otherwise.getDeclaringClass().getEnumConstants()) {
+      if (word(constant).equals(value)) {
+        return constant;
+      }
+      words.add(word(constant));
+    }
+    throw wrong(key + "=" + value + " must be one of " + String.join(", ", words));
+  }
+
+  private double decimal(String key, String value) {
+    if (!value.matches("[0-9]*\\.?[0-9]+([eE]-?[0-9]{1,2})?|[0-9]+\\.")) {
+      throw wrong(key + "=" + value + " is not a number");
+    }
+    return Double.parseDouble(value);
+  }
+
+  static String word(Enum<?> constant) {
+    return constant.name().toLowerCase(Locale.ROOT);
+  }
+
+  /** A share as a person writes it: 0 and not 0.0. */
+  static String number(double value) {
+    return value == Math.rint(value) ? Long.toString((long) value) : Double.toString(value);
+  }
+
+  static void checkLayer(String method, int layer, VlmShape shape) {
+    if (layer < 1 || layer >= shape.layers()) {
+      throw new InputException(
+          method + ": K=" + layer + " must be at least 1 and below the model's " + shape.layers() + " decoder layers");
+    }
+  }
+
+  static void checkText(String method, VlmShape shape) {
+    if (shape.textRows() < 1) {
+      throw new InputException(
+          method + ": the prompt has no text after its last picture, and the method ranks visual tokens by it");
+    }
+  }
+
+  /**
+   * How many visual tokens of a picture stay.
+   *
+   * @param count used if above 0
+   * @param fraction of N otherwise
+   */
+  record Keep(String method, int count, double fraction) {
+    int of(int patches) {
+      int kept = count > 0 ? count : (int) Math.floor(fraction * patches + 0.5);
+      if (kept < 1 || kept > patches) {
+        throw new InputException(
+            method + ": keep=" + this + " is " + kept + " of the " + patches + " visual tokens a picture has");
+      }
+      return kept;
+    }
+
+    @Override
+    public String toString() {
+      return count > 0 ? Integer.toString(count) : Double.toString(fraction);
+    }
+  }
+}

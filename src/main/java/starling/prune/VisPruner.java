@@ -1,0 +1,56 @@
+package starling.prune;
+
+import java.util.List;
+import starling.device.DType;
+import starling.device.Tensor;
+
+/**
+ * VisPruner (arXiv 2412.01818): the patches CLS attends most, and of the rest a set without near-duplicates. An odd
+ * residual keeps {@code ceil(R/2) − r} of its first half, where the published code fails.
+ *
+ * @param important share of {@code keep} chosen by attention, truncated to a count
+ */
+record VisPruner(Spec.Keep keep, double important) implements Method {
+  static VisPruner parse(Spec spec) {
+    return new VisPruner(spec.keep(), spec.fraction("important", 0.5));
+  }
+
+  @Override
+  public String spec() {
+    return "vispruner:keep=" + keep + ",important=" + Spec.number(important);
+  }
+
+  @Override
+  public List<CutPoint> cuts(VlmShape shape) {
+    int kept = keep.of(shape.patches());
+    return List.of(new Dedup(shape.visionBlocks(), kept, (int) (kept * important)));
+  }
+
+  /**
+   * @param layer vision blocks before the feature
+   * @param count tokens kept in all
+   * @param byAttention tokens kept for their attention
+   */
+  private record Dedup(int layer, int count, int byAttention) implements CutPoint {
+    @Override
+    public Where where() {
+      return Where.PROJECTOR_INPUT;
+    }
+
+    @Override
+    public int kept(int image) {
+      return count;
+    }
+
+    @Override
+    public void select(Site site, Selection out) {
+      Attention a = site.attention();
+      Tensor byScore = site.scratch().alloc("vispruner order", DType.I32, count);
+      site.device()
+          .colsumSelect(
+              byScore, out.score(), a.q(), a.kv(), a.lse(), a.mask(), a.scale(), a.rows(Queries.CLS),
+              a.candidates(), site.fault());
+      site.device().visprunerDedup(out.keep(), out.score(), site.features(), byAttention, site.fault());
+    }
+  }
+}
