@@ -1,8 +1,27 @@
-/** A transformer runtime for LLaVA-style models that drops visual tokens by attention. */
+/**
+ * A transformer runtime for LLaVA-style models that drops visual tokens by attention. {@code
+ * starling} is the public face; {@code starling.device} has the operators for programs that use
+ * single ones; {@code starling.prune} the pruning methods.
+ */
 module starling {
   requires com.fasterxml.jackson.databind;
   requires java.desktop;
+  requires static info.picocli;
   requires static jdk.incubator.vector;
+  requires static me.tongfei.progressbar;
 
+  exports starling;
+  exports starling.checkpoint;
+  exports starling.cpu;
   exports starling.device;
+  exports starling.image;
+  exports starling.model;
+  exports starling.prune;
+  exports starling.text;
+
+  opens starling to
+      com.fasterxml.jackson.databind;
+  opens starling.cli to
+      com.fasterxml.jackson.databind,
+      info.picocli;
 }

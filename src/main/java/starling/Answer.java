@@ -7,8 +7,8 @@ import com.fasterxml.jackson.databind.annotation.JsonNaming;
 import java.util.List;
 
 /**
- * An answer and everything that was measured on the way to it. Written as JSON it is the object of {@code run --json}
- * and of a trace, with these names in snake case.
+ * An answer and everything that was measured on the way to it. Written as JSON it is the object of
+ * {@code run --json} and of a trace, with these names in snake case.
  *
  * @param model folder of the checkpoint
  * @param prune the spec as given
@@ -18,11 +18,14 @@ import java.util.List;
  * @param tokensPerLayer rows entering each decoder layer at prefill
  * @param visualTokensPerLayer mean number of visual tokens entering a decoder layer
  * @param stages one entry per cut and picture, in order of flow
- * @param firstLogits logits of the first token before temperature, one per row of the output head; null unless asked for
+ * @param firstLogits logits of the first token before temperature, one per row of the output head;
+ *     null unless asked for
  * @param outputTokens ids drawn, the end token included if one ended the answer
  * @param text the answer without special tokens, stripped
  * @param finishReason {@code stop} or {@code length}
  * @param kvReservedBytes bytes allocated for keys and values
+ * @param decodeBytesPerToken bytes that drawing one token reads: the decoder's weights as stored,
+ *     and the cache
  * @param warnings sentences about what looks wrong, for example flat scores
  */
 @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
@@ -46,10 +49,14 @@ public record Answer(
     FlopCount flops,
     KvBytes kvBytes,
     long kvReservedBytes,
+    long decodeBytesPerToken,
     Timings timingsMs,
     List<String> warnings) {
 
-  /** Visual tokens of all pictures; a missing stage repeats the number before it. CLS rows count where they are fed. */
+  /**
+   * Visual tokens of all pictures; a missing stage repeats the number before it. CLS rows count
+   * where they are fed.
+   */
   @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
   @JsonPropertyOrder({"input", "after_stage1", "after_stage2"})
   public record VisualTokens(int input, int afterStage1, int afterStage2) {}
@@ -61,9 +68,11 @@ public record Answer(
    * @param where {@code vision}, {@code projector} or {@code decoder}
    * @param layer blocks that ran in full before the cut
    * @param kept raster indices in the full patch grid, ascending
-   * @param scores one per candidate in candidate order: the number that was ranked; empty if the method has none
+   * @param scores one per candidate in candidate order: the number that was ranked; empty if the
+   *     method has none
    */
-  public record Stage(int stage, int image, String where, int layer, List<Integer> kept, List<Float> scores) {}
+  public record Stage(
+      int stage, int image, String where, int layer, List<Integer> kept, List<Float> scores) {}
 
   /** Operations of reading the prompt, see {@link starling.model.Flops}. */
   @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)

@@ -42,13 +42,20 @@ final class Asking {
     double preprocess = millisSince(start);
     var request =
         new Request(
-            ids, pixels, method, question.mode, question.sampling, question.maxTokens, question.cancelled);
+            ids,
+            pixels,
+            method,
+            question.mode,
+            question.sampling,
+            question.maxTokens,
+            question.progress);
     try (Session session = model.llava().prefill(request)) {
       int first = session.next();
       List<Float> logits = question.logits ? floats(session.logits()) : null;
       long decode = System.nanoTime();
       generate(session, first, onText);
-      double perToken = outputTokens.size() > 1 ? millisSince(decode) / (outputTokens.size() - 1) : 0;
+      double perToken =
+          outputTokens.size() > 1 ? millisSince(decode) / (outputTokens.size() - 1) : 0;
       return answer(session, ids, pixels.size(), logits, preprocess, perToken);
     }
   }
@@ -56,18 +63,27 @@ final class Asking {
   private int[] promptIds() {
     int[] ids =
         question.template.ids(
-            model.tokenizer(), question.prompt, question.images.size(), model.config().imageTokenIndex());
+            model.tokenizer(),
+            question.prompt,
+            question.images.size(),
+            model.config().imageTokenIndex());
     int vocabulary = model.config().text().vocabSize();
     for (int id : ids) {
       if (id >= vocabulary && id != model.config().imageTokenIndex()) {
         throw new InputException(
-            model.dir() + ": the tokenizer gives id " + id + ", but the model's vocab_size is " + vocabulary);
+            model.dir()
+                + ": the tokenizer gives id "
+                + id
+                + ", but the model's vocab_size is "
+                + vocabulary);
       }
     }
     return ids;
   }
 
-  /** Draws tokens until an end token, a stop text or the limit; streams what can no longer change. */
+  /**
+   * Draws tokens until an end token, a stop text or the limit; streams what can no longer change.
+   */
   private void generate(Session session, int first, Consumer<String> onText) {
     Tokenizer tokenizer = model.tokenizer();
     var stream = new TextStream(tokenizer.decoding(), question.stop, onText);
@@ -85,21 +101,25 @@ final class Asking {
       if (outputTokens.size() >= session.room()) {
         break;
       }
-      if (question.cancelled.getAsBoolean()) {
-        throw new java.util.concurrent.CancellationException("the question was cancelled");
-      }
+      question.progress.at("decode", outputTokens.size(), session.room());
       id = session.next();
     }
     text = stream.finish().strip();
   }
 
   private Answer answer(
-      Session session, int[] ids, int images, List<Float> logits, double preprocess, double perToken) {
+      Session session,
+      int[] ids,
+      int images,
+      List<Float> logits,
+      double preprocess,
+      double perToken) {
     Plan plan = session.plan();
     int[] visual = plan.visualTokens();
     Flops flops = Flops.of(model.config(), plan, images);
     double total = millisSince(start);
-    List<Answer.Stage> stages = session.stages().stream().map(stage -> stage(session, stage)).toList();
+    List<Answer.Stage> stages =
+        session.stages().stream().map(stage -> stage(session, stage)).toList();
     return new Answer(
         model.dir().toString(),
         model.device().name(),
@@ -117,12 +137,24 @@ final class Asking {
         text,
         finishReason,
         new Answer.FlopCount(
-            Flops.FORMULA, flops.dense(), flops.pruned(), flops.reduction(), true, true, model.config().visionBlocks()),
+            Flops.FORMULA,
+            flops.dense(),
+            flops.pruned(),
+            flops.reduction(),
+            true,
+            true,
+            model.config().visionBlocks()),
         kvBytes(session),
         session.reservedBytes(),
+        model.llava().decoderBytes() + kvBytes(session).pruned(),
         new Answer.Timings(
-            model.loadMillis(), preprocess, session.visionMillis(), session.pruneMillis(), session.prefillMillis(),
-            perToken, total),
+            model.loadMillis(),
+            preprocess,
+            session.visionMillis(),
+            session.pruneMillis(),
+            session.prefillMillis(),
+            perToken,
+            total),
         List.copyOf(warnings));
   }
 
@@ -130,7 +162,11 @@ final class Asking {
     float[] scores = stage.score() == null ? new float[0] : session.floats(stage.score());
     warnIfFlat(stage, scores);
     return new Answer.Stage(
-        stage.stage(), stage.image(), stage.where().label(), stage.layer(), ints(session.ints(stage.kept())),
+        stage.stage(),
+        stage.image(),
+        stage.where().label(),
+        stage.layer(),
+        ints(session.ints(stage.kept())),
         floats(scores));
   }
 
@@ -147,7 +183,14 @@ final class Asking {
     }
     if (min > 0 ? max / min < 1.01 : max == min) {
       warnings.add(
-          "stage " + stage.stage() + ", picture " + stage.image() + ": the scores are flat (" + min + " to " + max
+          "stage "
+              + stage.stage()
+              + ", picture "
+              + stage.image()
+              + ": the scores are flat ("
+              + min
+              + " to "
+              + max
               + "), so the choice means little");
     }
   }

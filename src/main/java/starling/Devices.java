@@ -22,8 +22,11 @@ public final class Devices {
     return switch (name) {
       case "auto", "cpu" -> CpuDevice.open();
       case "cuda", "emulated" ->
-          throw new InputException("device " + name + ": this build has no native kernels; use cpu");
-      default -> throw new InputException("device '" + name + "' is not one of " + String.join(", ", NAMES));
+          throw new InputException(
+              "device " + name + ": this build has no native kernels; use cpu");
+      default ->
+          throw new InputException(
+              "device '" + name + "' is not one of " + String.join(", ", NAMES));
     };
   }
 }

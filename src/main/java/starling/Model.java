@@ -19,10 +19,11 @@ import starling.text.Tokenizer;
 /**
  * A LLaVA-1.5 checkpoint, opened on a device.
  *
- * <p>Threads: any thread may call; questions are answered one after the other. Ownership: the model owns its device
- * memory and its mapped files; {@link #close} waits for a running question, may be repeated, and every call after it is
- * an {@link IllegalStateException}. The files must not change while the model is open. Errors: what a file, a prompt, a
- * picture or a spec is to blame for is an {@link InputException} with one sentence; the model stays usable.
+ * <p>Threads: any thread may call; questions are answered one after the other. Ownership: the model
+ * owns its device memory and its mapped files; {@link #close} waits for a running question, may be
+ * repeated, and every call after it is an {@link IllegalStateException}. The files must not change
+ * while the model is open. Errors: what a file, a prompt, a picture or a spec is to blame for is an
+ * {@link InputException} with one sentence; the model stays usable.
  */
 public final class Model implements AutoCloseable {
   private final ReentrantLock lock = new ReentrantLock();
@@ -35,7 +36,8 @@ public final class Model implements AutoCloseable {
   private final double loadMillis;
   private boolean closed;
 
-  private Model(Path dir, Device device, DType dtype, LlavaConfig config, Safetensors files, long start) {
+  private Model(
+      Path dir, Device device, DType dtype, LlavaConfig config, Safetensors files, long start) {
     this.dir = dir;
     this.device = device;
     this.files = files;
@@ -51,12 +53,12 @@ public final class Model implements AutoCloseable {
   }
 
   /**
-   * Opens a checkpoint folder: {@code config.json}, {@code preprocessor_config.json}, {@code tokenizer.json} and
-   * safetensors in the Hugging Face layout.
+   * Opens a checkpoint folder: {@code config.json}, {@code preprocessor_config.json}, {@code
+   * tokenizer.json} and safetensors in the Hugging Face layout.
    *
    * @param device {@code auto}, {@code cpu}, {@code cuda} or {@code emulated}
-   * @param dtype {@code auto}, {@code f32}, {@code bf16} or {@code f16}: the type of activations; weights are mapped as
-   *     they are stored where the device can read them
+   * @param dtype {@code auto}, {@code f32}, {@code bf16} or {@code f16}: the type of activations;
+   *     weights are mapped as they are stored where the device can read them
    */
   public static Model open(Path dir, String device, String dtype) {
     long start = System.nanoTime();
@@ -82,8 +84,11 @@ public final class Model implements AutoCloseable {
       case "bf16" -> DType.BF16;
       case "f16" -> DType.F16;
       case "auto" ->
-          device.name().equals("cpu") ? DType.F32 : config.dtype().equals("float16") ? DType.F16 : DType.BF16;
-      default -> throw new InputException("dtype '" + name + "' is not one of auto, f32, bf16, f16");
+          device.name().equals("cpu")
+              ? DType.F32
+              : config.dtype().equals("float16") ? DType.F16 : DType.BF16;
+      default ->
+          throw new InputException("dtype '" + name + "' is not one of auto, f32, bf16, f16");
     };
   }
 
@@ -97,15 +102,16 @@ public final class Model implements AutoCloseable {
   }
 
   /**
-   * Answers a question and hands over the text as it comes, in whole characters. The pieces make up the answer before
-   * stripping.
+   * Answers a question and hands over the text as it comes, in whole characters. The pieces make up
+   * the answer before stripping.
    *
    * @throws InputException if the prompt, a picture or the spec does not fit the model
-   * @throws java.util.concurrent.CancellationException if {@link Question#cancelWhen} said so
+   * @throws java.util.concurrent.CancellationException if the question's progress listener threw it
    */
   public Answer ask(Question question, Consumer<String> onText) {
     if (lock.isHeldByCurrentThread()) {
-      throw new IllegalStateException("a question cannot be asked while this thread's question is being answered");
+      throw new IllegalStateException(
+          "a question cannot be asked while this thread's question is being answered");
     }
     lock.lock();
     try {
@@ -136,16 +142,37 @@ public final class Model implements AutoCloseable {
     int side = config().vision().imageSize();
     if (prepared.width() != side || prepared.height() != side) {
       throw new InputException(
-          dir + ": preprocessor_config.json (size, crop_size) makes " + prepared.width() + "x" + prepared.height()
-              + " pixels of " + name + ", but config.json (vision_config image_size) asks for " + side + "x" + side);
+          dir
+              + ": preprocessor_config.json (size, crop_size) makes "
+              + prepared.width()
+              + "x"
+              + prepared.height()
+              + " pixels of "
+              + name
+              + ", but config.json (vision_config image_size) asks for "
+              + side
+              + "x"
+              + side);
     }
     return prepared;
   }
 
   private static Preprocess preprocess(PreprocessorConfig c) {
     return new Preprocess(
-        c.doResize(), c.resample(), c.shortestEdge(), c.height(), c.width(), c.doCenterCrop(), c.cropHeight(),
-        c.cropWidth(), c.doRescale(), c.rescaleFactor(), c.doNormalize(), c.imageMean(), c.imageStd(), c.doPad());
+        c.doResize(),
+        c.resample(),
+        c.shortestEdge(),
+        c.height(),
+        c.width(),
+        c.doCenterCrop(),
+        c.cropHeight(),
+        c.cropWidth(),
+        c.doRescale(),
+        c.rescaleFactor(),
+        c.doNormalize(),
+        c.imageMean(),
+        c.imageStd(),
+        c.doPad());
   }
 
   Path dir() {
@@ -163,7 +190,8 @@ public final class Model implements AutoCloseable {
   @Override
   public void close() {
     if (lock.isHeldByCurrentThread()) {
-      throw new IllegalStateException("the model cannot be closed from inside its own answer; cancel the question first");
+      throw new IllegalStateException(
+          "the model cannot be closed from inside its own answer; cancel the question first");
     }
     lock.lock();
     try {

@@ -3,16 +3,17 @@ package starling;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.function.BooleanSupplier;
 import starling.device.Sampling;
 import starling.image.ImageMode;
 import starling.image.Picture;
 import starling.model.Mode;
+import starling.model.Request;
 import starling.text.Template;
 
 /**
- * What to ask a {@link Model}: a prompt, pictures, and how to answer. Greedy, unpruned and at most 128 tokens unless
- * told. Every method changes this object and returns it; {@link Model#ask} reads it when called.
+ * What to ask a {@link Model}: a prompt, pictures, and how to answer. Greedy, unpruned and at most
+ * 128 tokens unless told. Every method changes this object and returns it; {@link Model#ask} reads
+ * it when called.
  */
 public final class Question {
   final String prompt;
@@ -25,7 +26,7 @@ public final class Question {
   Sampling sampling = Sampling.GREEDY;
   List<String> stop = List.of();
   boolean logits;
-  BooleanSupplier cancelled = () -> false;
+  Request.Progress progress = (phase, done, of) -> {};
 
   private Question(String prompt) {
     this.prompt = prompt;
@@ -69,6 +70,11 @@ public final class Question {
     return this;
   }
 
+  /** How pictures become square. */
+  public ImageMode imageMode() {
+    return imageMode;
+  }
+
   /** Most tokens to generate, at least 1. */
   public Question maxTokens(int value) {
     if (value < 1) {
@@ -96,11 +102,12 @@ public final class Question {
   }
 
   /**
-   * Asked between layers and tokens, on the asking thread; true ends {@link Model#ask} with a {@link
-   * java.util.concurrent.CancellationException}.
+   * Hears how far the answer is, on the asking thread, before every picture, layer of prefill and
+   * token. To cancel, throw a {@link java.util.concurrent.CancellationException}: {@link Model#ask}
+   * ends with it and the model stays usable.
    */
-  public Question cancelWhen(BooleanSupplier value) {
-    cancelled = value;
+  public Question progress(Request.Progress value) {
+    progress = value;
     return this;
   }
 }

@@ -5,8 +5,8 @@ import java.util.function.Consumer;
 import starling.text.Decoding;
 
 /**
- * Turns tokens into text that is handed over as soon as it cannot change any more: whole characters, and nothing that
- * may yet become a stop text.
+ * Turns tokens into text that is handed over as soon as it cannot change any more: whole
+ * characters, and nothing that may yet become a stop text.
  */
 final class TextStream {
   private final Decoding decoding;

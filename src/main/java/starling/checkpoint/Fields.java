@@ -8,7 +8,8 @@ import java.util.List;
 import starling.device.InputException;
 
 /**
- * A JSON object of a checkpoint, read field by field; what does not fit is refused with file and field.
+ * A JSON object of a checkpoint, read field by field; what does not fit is refused with file and
+ * field.
  *
  * @param prefix the path to this object inside the file, with a dot behind it, or empty
  */

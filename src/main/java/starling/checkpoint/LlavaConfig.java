@@ -6,13 +6,16 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * {@code config.json} of a LLaVA checkpoint in the Hugging Face layout, with the field names transformers has used from
- * 4.36 to 5.x; absent fields have transformers' defaults. Fields are the checkpoint's own names in camel case.
+ * {@code config.json} of a LLaVA checkpoint in the Hugging Face layout, with the field names
+ * transformers has used from 4.36 to 5.x; absent fields have transformers' defaults. Fields are the
+ * checkpoint's own names in camel case.
  *
  * @param imageTokenIndex id of a picture's placeholder
- * @param visionFeatureLayer index into the tower's hidden states, of which 0 is the embeddings; negative from the end
+ * @param visionFeatureLayer index into the tower's hidden states, of which 0 is the embeddings;
+ *     negative from the end
  * @param keepsCls strategy {@code full}: the CLS row goes along; {@code default} leaves it out
- * @param dtype {@code float16}, {@code bfloat16} or {@code float32}: the type the checkpoint calls its own
+ * @param dtype {@code float16}, {@code bfloat16} or {@code float32}: the type the checkpoint calls
+ *     its own
  * @param eosTokenIds ids that end an answer; empty if no file names one
  * @param tieWordEmbeddings the output head is the embedding table
  * @param unknownKeys keys that nobody knows, to be warned about
@@ -87,7 +90,8 @@ public record LlavaConfig(
     Fields quantization = top.object("quantization_config");
     if (!quantization.node().isMissingNode()) {
       throw top.wrong(
-          "quantization_config", "(" + quantization.text("quant_method", "unnamed method") + ") is not supported");
+          "quantization_config",
+          "(" + quantization.text("quant_method", "unnamed method") + ") is not supported");
     }
     top.oneOf("model_type", "llava", List.of("llava"));
     Fields text = top.object("text_config");
@@ -114,7 +118,8 @@ public record LlavaConfig(
 
   private static VisionConfig vision(Fields top) {
     Fields v = top.object("vision_config");
-    // LLaVA without a vision_config means CLIP ViT-L/14-336; a vision_config has CLIP's own defaults.
+    // LLaVA without a vision_config means CLIP ViT-L/14-336; a vision_config has CLIP's own
+    // defaults.
     boolean absent = v.node().isMissingNode();
     v.oneOf("model_type", "clip_vision_model", List.of("clip_vision_model"));
     var config =
@@ -129,7 +134,11 @@ public record LlavaConfig(
             (float) v.positive("layer_norm_eps", 1e-5));
     if (config.hiddenSize() % config.numAttentionHeads() != 0) {
       throw v.wrong(
-          "hidden_size", "is " + config.hiddenSize() + ", not a multiple of num_attention_heads " + config.numAttentionHeads());
+          "hidden_size",
+          "is "
+              + config.hiddenSize()
+              + ", not a multiple of num_attention_heads "
+              + config.numAttentionHeads());
     }
     int channels = v.integer("num_channels", 3, 1);
     if (channels != 3) {
@@ -137,7 +146,12 @@ public record LlavaConfig(
     }
     if (config.patchSize() > config.imageSize() || config.imageSize() > 8192) {
       throw v.wrong(
-          "image_size", "is " + config.imageSize() + " with patch_size " + config.patchSize() + "; that gives no usable grid");
+          "image_size",
+          "is "
+              + config.imageSize()
+              + " with patch_size "
+              + config.patchSize()
+              + "; that gives no usable grid");
     }
     return config;
   }
@@ -149,10 +163,13 @@ public record LlavaConfig(
     int heads = t.integer("num_attention_heads", 32, 1);
     int keyHeads = t.integer("num_key_value_heads", heads, 1);
     if (heads % keyHeads != 0) {
-      throw t.wrong("num_attention_heads", "is " + heads + ", not a multiple of num_key_value_heads " + keyHeads);
+      throw t.wrong(
+          "num_attention_heads",
+          "is " + heads + ", not a multiple of num_key_value_heads " + keyHeads);
     }
     if (!t.has("head_dim") && hidden % heads != 0) {
-      throw t.wrong("hidden_size", "is " + hidden + ", not a multiple of num_attention_heads " + heads);
+      throw t.wrong(
+          "hidden_size", "is " + hidden + ", not a multiple of num_attention_heads " + heads);
     }
     int headDim = t.integer("head_dim", hidden / heads, 1);
     if (headDim % 2 != 0) {
@@ -199,7 +216,8 @@ public record LlavaConfig(
     }
     int layer = value == null ? -2 : value.intValue();
     if (layer < -layers - 1 || layer > layers) {
-      throw top.wrong("vision_feature_layer", "is " + layer + ", but the tower has " + layers + " layers");
+      throw top.wrong(
+          "vision_feature_layer", "is " + layer + ", but the tower has " + layers + " layers");
     }
     return layer;
   }

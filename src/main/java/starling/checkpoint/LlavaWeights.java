@@ -6,7 +6,8 @@ import starling.device.InputException;
 import starling.device.Stored;
 
 /**
- * The tensors of a LLaVA checkpoint, found by name and checked against the configuration. Three namings occur:
+ * The tensors of a LLaVA checkpoint, found by name and checked against the configuration. Three
+ * namings occur:
  *
  * <pre>
  *   transformers 4.36   language_model.model.…   language_model.lm_head   vision_tower.vision_model.…
@@ -33,35 +34,52 @@ public record LlavaWeights(Vision vision, Projector projector, Decoder decoder) 
       List<VisionBlock> blocks) {}
 
   public record VisionBlock(
-      Stored norm1Weight, Stored norm1Bias,
-      Stored qWeight, Stored qBias,
-      Stored kWeight, Stored kBias,
-      Stored vWeight, Stored vBias,
-      Stored outWeight, Stored outBias,
-      Stored norm2Weight, Stored norm2Bias,
-      Stored fc1Weight, Stored fc1Bias,
-      Stored fc2Weight, Stored fc2Bias) {}
+      Stored norm1Weight,
+      Stored norm1Bias,
+      Stored qWeight,
+      Stored qBias,
+      Stored kWeight,
+      Stored kBias,
+      Stored vWeight,
+      Stored vBias,
+      Stored outWeight,
+      Stored outBias,
+      Stored norm2Weight,
+      Stored norm2Bias,
+      Stored fc1Weight,
+      Stored fc1Bias,
+      Stored fc2Weight,
+      Stored fc2Bias) {}
 
   /** Biases are null where the configuration has none. */
-  public record Projector(Stored linear1Weight, Stored linear1Bias, Stored linear2Weight, Stored linear2Bias) {}
+  public record Projector(
+      Stored linear1Weight, Stored linear1Bias, Stored linear2Weight, Stored linear2Bias) {}
 
   /** Biases are null where the configuration has none. */
   public record DecoderLayer(
       Stored inputNorm,
-      Stored qWeight, Stored qBias,
-      Stored kWeight, Stored kBias,
-      Stored vWeight, Stored vBias,
-      Stored oWeight, Stored oBias,
+      Stored qWeight,
+      Stored qBias,
+      Stored kWeight,
+      Stored kBias,
+      Stored vWeight,
+      Stored vBias,
+      Stored oWeight,
+      Stored oBias,
       Stored postAttentionNorm,
-      Stored gateWeight, Stored gateBias,
-      Stored upWeight, Stored upBias,
-      Stored downWeight, Stored downBias) {}
+      Stored gateWeight,
+      Stored gateBias,
+      Stored upWeight,
+      Stored upBias,
+      Stored downWeight,
+      Stored downBias) {}
 
   /**
-   * @param lmHead {@code [V, D]}: its own tensor, or the embedding table where the configuration ties them; its name
-   *     says which
+   * @param lmHead {@code [V, D]}: its own tensor, or the embedding table where the configuration
+   *     ties them; its name says which
    */
-  public record Decoder(Stored embedTokens, List<DecoderLayer> layers, Stored norm, Stored lmHead) {}
+  public record Decoder(
+      Stored embedTokens, List<DecoderLayer> layers, Stored norm, Stored lmHead) {}
 
   public static LlavaWeights read(LlavaConfig config, Safetensors files) {
     var reader = new Reader(config, files, Naming.of(files));
@@ -73,23 +91,34 @@ public record LlavaWeights(Vision vision, Projector projector, Decoder decoder) 
     private static final List<Naming> KNOWN =
         List.of(
             new Naming(
-                "vision_tower.vision_model.", "multi_modal_projector.", "language_model.model.",
+                "vision_tower.vision_model.",
+                "multi_modal_projector.",
+                "language_model.model.",
                 "language_model.lm_head.weight"),
             new Naming(
-                "model.vision_tower.vision_model.", "model.multi_modal_projector.", "model.language_model.",
+                "model.vision_tower.vision_model.",
+                "model.multi_modal_projector.",
+                "model.language_model.",
                 "lm_head.weight"),
-            new Naming("model.vision_tower.", "model.multi_modal_projector.", "model.language_model.", "lm_head.weight"));
+            new Naming(
+                "model.vision_tower.",
+                "model.multi_modal_projector.",
+                "model.language_model.",
+                "lm_head.weight"));
 
     static Naming of(Safetensors files) {
       for (Naming naming : KNOWN) {
-        if (files.has(naming.vision + "embeddings.class_embedding") && files.has(naming.decoder + "embed_tokens.weight")) {
+        if (files.has(naming.vision + "embeddings.class_embedding")
+            && files.has(naming.decoder + "embed_tokens.weight")) {
           return naming;
         }
       }
-      // Nothing fits: the first naming's first missing tensor is refused by name, unless the other layout is at hand.
+      // Nothing fits: the first naming's first missing tensor is refused by name, unless the other
+      // layout is at hand.
       if (files.has("model.mm_projector.0.weight")) {
         throw new InputException(
-            files.dir() + ": tensor model.mm_projector.0.weight belongs to the original LLaVA layout; use the"
+            files.dir()
+                + ": tensor model.mm_projector.0.weight belongs to the original LLaVA layout; use the"
                 + " llava-hf checkpoint of this model");
       }
       return KNOWN.get(0);
@@ -105,7 +134,9 @@ public record LlavaWeights(Vision vision, Projector projector, Decoder decoder) 
       String at = names.vision;
       Stored patch =
           files.get(
-              at + "embeddings.patch_embedding.weight", List.of(d, 3, p, p), "vision_config hidden_size, patch_size");
+              at + "embeddings.patch_embedding.weight",
+              List.of(d, 3, p, p),
+              "vision_config hidden_size, patch_size");
       var blocks = new ArrayList<VisionBlock>();
       for (int b = 0; b < config.visionBlocks(); b++) {
         blocks.add(visionBlock(at + "encoder.layers." + b + "."));

@@ -8,11 +8,14 @@ import java.util.List;
 import java.util.Set;
 
 /**
- * How a checkpoint wants pictures prepared: {@code preprocessor_config.json}, or the {@code image_processor} of {@code
- * processor_config.json}. Absent fields have CLIPImageProcessor's defaults.
+ * How a checkpoint wants pictures prepared: {@code preprocessor_config.json}, or the {@code
+ * image_processor} of {@code processor_config.json}. Absent fields have CLIPImageProcessor's
+ * defaults.
  *
- * @param resample Pillow's number of the filter: 0 nearest, 1 Lanczos, 2 bilinear, 3 bicubic, 4 box, 5 Hamming
- * @param shortestEdge pixels of the shorter side after resizing; 0 if {@code height} and {@code width} are given
+ * @param resample Pillow's number of the filter: 0 nearest, 1 Lanczos, 2 bilinear, 3 bicubic, 4
+ *     box, 5 Hamming
+ * @param shortestEdge pixels of the shorter side after resizing; 0 if {@code height} and {@code
+ *     width} are given
  */
 public record PreprocessorConfig(
     boolean doResize,
@@ -32,10 +35,30 @@ public record PreprocessorConfig(
 
   private static final Set<String> KNOWN =
       Set.of(
-          "do_resize", "resample", "size", "do_center_crop", "crop_size", "do_rescale", "rescale_factor",
-          "do_normalize", "image_mean", "image_std", "do_pad", "do_convert_rgb", "image_processor_type",
-          "processor_class", "feature_extractor_type", "_valid_processor_keys", "return_tensors", "data_format",
-          "input_data_format", "default_to_square", "device", "disable_grouping", "do_split_image", "_processor_class");
+          "do_resize",
+          "resample",
+          "size",
+          "do_center_crop",
+          "crop_size",
+          "do_rescale",
+          "rescale_factor",
+          "do_normalize",
+          "image_mean",
+          "image_std",
+          "do_pad",
+          "do_convert_rgb",
+          "image_processor_type",
+          "processor_class",
+          "feature_extractor_type",
+          "_valid_processor_keys",
+          "return_tensors",
+          "data_format",
+          "input_data_format",
+          "default_to_square",
+          "device",
+          "disable_grouping",
+          "do_split_image",
+          "_processor_class");
 
   private static final int MAX_SIDE = 8192;
 
@@ -48,7 +71,10 @@ public record PreprocessorConfig(
     Fields fields = Fields.read(combined, "the processor configuration").object("image_processor");
     if (fields.node().isMissingNode()) {
       throw new starling.device.InputException(
-          file + ": there is no such file, and " + combined.getFileName() + " has no image_processor");
+          file
+              + ": there is no such file, and "
+              + combined.getFileName()
+              + " has no image_processor");
     }
     return of(fields);
   }
@@ -84,7 +110,10 @@ public record PreprocessorConfig(
 
   private record Size(int shortest, int height, int width) {}
 
-  /** A number, {@code {"shortest_edge"}} or {@code {"height", "width"}}. A bare number is an edge for resizing. */
+  /**
+   * A number, {@code {"shortest_edge"}} or {@code {"height", "width"}}. A bare number is an edge
+   * for resizing.
+   */
   private static Size size(Fields f, String field, int otherwise, boolean edge) {
     if (!f.has(field) || f.node().get(field).isIntegralNumber()) {
       int side = side(f, field, otherwise);
@@ -98,7 +127,8 @@ public record PreprocessorConfig(
     if (node.size() == 2 && size.has("height") && size.has("width")) {
       return new Size(0, side(size, "height", 0), side(size, "width", 0));
     }
-    throw f.wrong(field, "is " + node + "; a number, shortest_edge, or height and width are supported");
+    throw f.wrong(
+        field, "is " + node + "; a number, shortest_edge, or height and width are supported");
   }
 
   private static int side(Fields f, String field, int otherwise) {

@@ -19,18 +19,20 @@ import java.util.ArrayList;
 import java.util.Collection;
 import java.util.Comparator;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeSet;
 import starling.device.DType;
 import starling.device.InputException;
 import starling.device.Stored;
 
 /**
- * The weight files of a checkpoint folder, memory-mapped: the shards that {@code model.safetensors.index.json} names,
- * or {@code model.safetensors} alone. Headers are checked in full when opened; tensors are views of the files. Closing
- * unmaps them, and views become unusable.
+ * The weight files of a checkpoint folder, memory-mapped: the shards that {@code
+ * model.safetensors.index.json} names, or {@code model.safetensors} alone. Headers are checked in
+ * full when opened; tensors are views of the files. Closing unmaps them, and views become unusable.
  */
 public final class Safetensors implements AutoCloseable {
   private static final ObjectMapper JSON =
@@ -42,18 +44,35 @@ public final class Safetensors implements AutoCloseable {
   /** Bits per element of every type the format has. */
   private static final Map<String, Integer> BITS =
       Map.ofEntries(
-          Map.entry("F64", 64), Map.entry("F32", 32), Map.entry("F16", 16), Map.entry("BF16", 16),
-          Map.entry("F8_E5M2", 8), Map.entry("F8_E4M3", 8), Map.entry("F8_E8M0", 8), Map.entry("F8_E5M2FNUZ", 8),
-          Map.entry("F8_E4M3FNUZ", 8), Map.entry("F6_E2M3", 6), Map.entry("F6_E3M2", 6), Map.entry("F4", 4),
-          Map.entry("I64", 64), Map.entry("I32", 32), Map.entry("I16", 16), Map.entry("I8", 8),
-          Map.entry("U64", 64), Map.entry("U32", 32), Map.entry("U16", 16), Map.entry("U8", 8),
-          Map.entry("BOOL", 8), Map.entry("C64", 64));
+          Map.entry("F64", 64),
+          Map.entry("F32", 32),
+          Map.entry("F16", 16),
+          Map.entry("BF16", 16),
+          Map.entry("F8_E5M2", 8),
+          Map.entry("F8_E4M3", 8),
+          Map.entry("F8_E8M0", 8),
+          Map.entry("F8_E5M2FNUZ", 8),
+          Map.entry("F8_E4M3FNUZ", 8),
+          Map.entry("F6_E2M3", 6),
+          Map.entry("F6_E3M2", 6),
+          Map.entry("F4", 4),
+          Map.entry("I64", 64),
+          Map.entry("I32", 32),
+          Map.entry("I16", 16),
+          Map.entry("I8", 8),
+          Map.entry("U64", 64),
+          Map.entry("U32", 32),
+          Map.entry("U16", 16),
+          Map.entry("U8", 8),
+          Map.entry("BOOL", 8),
+          Map.entry("C64", 64));
 
   private static final long MAX_HEADER = 100_000_000;
 
   private final Path dir;
   private final Arena arena = Arena.ofShared();
   private final Map<String, Entry> entries = new LinkedHashMap<>();
+  private final Set<String> used = new HashSet<>();
   private final Map<Path, MemorySegment> mapped = new HashMap<>();
 
   /**
@@ -63,7 +82,8 @@ public final class Safetensors implements AutoCloseable {
    * @param file the file that holds it
    * @param offset first byte in that file
    */
-  public record Entry(String name, String dtype, List<Long> shape, Path file, long offset, long bytes) {}
+  public record Entry(
+      String name, String dtype, List<Long> shape, Path file, long offset, long bytes) {}
 
   private Safetensors(Path dir) {
     this.dir = dir;
@@ -95,6 +115,11 @@ public final class Safetensors implements AutoCloseable {
     return entries.values();
   }
 
+  /** Whether {@link #get} was asked for a tensor. */
+  public boolean used(String name) {
+    return used.contains(name);
+  }
+
   public boolean has(String name) {
     return entries.containsKey(name);
   }
@@ -106,14 +131,22 @@ public final class Safetensors implements AutoCloseable {
    * @param fields the configuration fields that shape comes from
    */
   public Stored get(String name, List<Integer> shape, String fields) {
+    used.add(name);
     Entry entry = entries.get(name);
     if (entry == null) {
       throw new InputException(dir + ": tensor " + name + " is missing from the weight files");
     }
     if (!entry.shape().equals(shape.stream().map(Integer::longValue).toList())) {
       throw new InputException(
-          entry.file() + ": tensor " + name + " has shape " + entry.shape() + ", but config.json (" + fields
-              + ") asks for " + shape);
+          entry.file()
+              + ": tensor "
+              + name
+              + " has shape "
+              + entry.shape()
+              + ", but config.json ("
+              + fields
+              + ") asks for "
+              + shape);
     }
     DType dtype =
         switch (entry.dtype()) {
@@ -122,9 +155,15 @@ public final class Safetensors implements AutoCloseable {
           case "BF16" -> DType.BF16;
           default ->
               throw new InputException(
-                  entry.file() + ": tensor " + name + " has type " + entry.dtype() + "; F32, F16 and BF16 are supported");
+                  entry.file()
+                      + ": tensor "
+                      + name
+                      + " has type "
+                      + entry.dtype()
+                      + "; F32, F16 and BF16 are supported");
         };
-    return new Stored(name, dtype, shape, mapped.get(entry.file()).asSlice(entry.offset(), entry.bytes()));
+    return new Stored(
+        name, dtype, shape, mapped.get(entry.file()).asSlice(entry.offset(), entry.bytes()));
   }
 
   private void readShards(Path index) {
@@ -135,9 +174,16 @@ public final class Safetensors implements AutoCloseable {
     var shards = new TreeSet<String>();
     for (var tensor : map.properties()) {
       String shard = tensor.getValue().asText();
-      if (!shard.matches("[^/\\\\\\x00]+") || shard.equals("..") || !tensor.getValue().isTextual()) {
+      if (!shard.matches("[^/\\\\\\x00]+")
+          || shard.equals("..")
+          || !tensor.getValue().isTextual()) {
         throw new InputException(
-            index + ": weight_map sends tensor " + tensor.getKey() + " to '" + shard + "', which is no file name in this folder");
+            index
+                + ": weight_map sends tensor "
+                + tensor.getKey()
+                + " to '"
+                + shard
+                + "', which is no file name in this folder");
       }
       shards.add(shard);
     }
@@ -146,9 +192,15 @@ public final class Safetensors implements AutoCloseable {
     }
     for (var tensor : map.properties()) {
       Entry entry = entries.get(tensor.getKey());
-      if (entry == null || !entry.file().getFileName().toString().equals(tensor.getValue().asText())) {
+      if (entry == null
+          || !entry.file().getFileName().toString().equals(tensor.getValue().asText())) {
         throw new InputException(
-            index + ": tensor " + tensor.getKey() + " is not in " + tensor.getValue().asText() + ", where weight_map places it");
+            index
+                + ": tensor "
+                + tensor.getKey()
+                + " is not in "
+                + tensor.getValue().asText()
+                + ", where weight_map places it");
       }
     }
   }
@@ -162,14 +214,19 @@ public final class Safetensors implements AutoCloseable {
       addEntries(file, header, data, size);
     } catch (IOException e) {
       throw new InputException(
-          file + (Files.exists(file) ? ": the weights cannot be read" : ": there is no such weight file"), e);
+          file
+              + (Files.exists(file)
+                  ? ": the weights cannot be read"
+                  : ": there is no such weight file"),
+          e);
     }
   }
 
   private static long headerLength(Path file, FileChannel channel, long size) throws IOException {
     ByteBuffer prefix = read(channel, 0, (int) Math.min(8, size));
     if (prefix.remaining() < 8) {
-      throw new InputException(file + ": is cut off, " + size + " bytes hold no safetensors header");
+      throw new InputException(
+          file + ": is cut off, " + size + " bytes hold no safetensors header");
     }
     return prefix.order(ByteOrder.LITTLE_ENDIAN).getLong();
   }
@@ -179,8 +236,12 @@ public final class Safetensors implements AutoCloseable {
     long length = headerLength(file, channel, size);
     if (length < 2 || length > MAX_HEADER || length > size - 8) {
       throw new InputException(
-          file + ": the header says it is " + Long.toUnsignedString(length) + " bytes long, but the file has "
-              + (size - 8) + " behind the length");
+          file
+              + ": the header says it is "
+              + Long.toUnsignedString(length)
+              + " bytes long, but the file has "
+              + (size - 8)
+              + " behind the length");
     }
     byte[] text = new byte[(int) length];
     read(channel, 8, text.length).get(text);
@@ -204,7 +265,8 @@ public final class Safetensors implements AutoCloseable {
   private static void refuseOtherFiles(Path file, ByteBuffer start) {
     String text = StandardCharsets.ISO_8859_1.decode(start).toString().stripLeading();
     if (text.startsWith("version https://git-lfs")) {
-      throw new InputException(file + ": is a Git LFS pointer, the weights themselves were not downloaded");
+      throw new InputException(
+          file + ": is a Git LFS pointer, the weights themselves were not downloaded");
     }
     if (text.startsWith("<!") || text.regionMatches(true, 0, "<html", 0, 5)) {
       throw new InputException(file + ": is a web page, not a weight file");
@@ -231,8 +293,16 @@ public final class Safetensors implements AutoCloseable {
     for (Entry entry : own) {
       if (entry.offset() != end) {
         throw new InputException(
-            file + ": tensor " + entry.name() + " begins at byte " + (entry.offset() - data) + " of the data, but "
-                + (end - data) + " was expected (" + (entry.offset() < end ? "tensors overlap" : "there is a hole") + ")");
+            file
+                + ": tensor "
+                + entry.name()
+                + " begins at byte "
+                + (entry.offset() - data)
+                + " of the data, but "
+                + (end - data)
+                + " was expected ("
+                + (entry.offset() < end ? "tensors overlap" : "there is a hole")
+                + ")");
       }
       end += entry.bytes();
       if (entries.put(entry.name(), entry) != null) {
@@ -261,9 +331,12 @@ public final class Safetensors implements AutoCloseable {
       throw new InputException(file + ": tensor " + name + " has an unknown dtype '" + dtype + "'");
     }
     JsonNode offsets = node.path("data_offsets");
-    if (!node.path("shape").isArray() || offsets.size() != 2 || !offsets.get(0).isIntegralNumber()
+    if (!node.path("shape").isArray()
+        || offsets.size() != 2
+        || !offsets.get(0).isIntegralNumber()
         || !offsets.get(1).isIntegralNumber()) {
-      throw new InputException(file + ": tensor " + name + " has no shape or no pair of data_offsets");
+      throw new InputException(
+          file + ": tensor " + name + " has no shape or no pair of data_offsets");
     }
     var shape = new ArrayList<Long>();
     long elements = 1;
@@ -273,7 +346,8 @@ public final class Safetensors implements AutoCloseable {
       }
       shape.add(d.longValue());
       if (Math.multiplyHigh(elements, d.longValue()) != 0 || elements * d.longValue() < 0) {
-        throw new InputException(file + ": tensor " + name + " of shape " + node.path("shape") + " is absurdly large");
+        throw new InputException(
+            file + ": tensor " + name + " of shape " + node.path("shape") + " is absurdly large");
       }
       elements *= d.longValue();
     }
@@ -281,12 +355,30 @@ public final class Safetensors implements AutoCloseable {
     long to = offsets.get(1).longValue();
     if (from < 0 || to < from || to > size - data) {
       throw new InputException(
-          file + ": tensor " + name + " lies at bytes " + from + " to " + to + ", but the file holds " + (size - data)
+          file
+              + ": tensor "
+              + name
+              + " lies at bytes "
+              + from
+              + " to "
+              + to
+              + ", but the file holds "
+              + (size - data)
               + " bytes of data; it may be cut off");
     }
-    if (elements > Long.MAX_VALUE / 64 || elements * bits % 8 != 0 || elements * bits / 8 != to - from) {
+    if (elements > Long.MAX_VALUE / 64
+        || elements * bits % 8 != 0
+        || elements * bits / 8 != to - from) {
       throw new InputException(
-          file + ": tensor " + name + " has " + (to - from) + " bytes, which does not fit " + dtype + " of shape " + shape);
+          file
+              + ": tensor "
+              + name
+              + " has "
+              + (to - from)
+              + " bytes, which does not fit "
+              + dtype
+              + " of shape "
+              + shape);
     }
     return new Entry(name, dtype, List.copyOf(shape), file, data + from, to - from);
   }
@@ -303,7 +395,8 @@ public final class Safetensors implements AutoCloseable {
       throw new InputException(file + ": not JSON: " + firstLine(e), e);
     } catch (IOException e) {
       throw new InputException(
-          file + (Files.exists(file) ? ": " + what + " cannot be read" : ": there is no such file"), e);
+          file + (Files.exists(file) ? ": " + what + " cannot be read" : ": there is no such file"),
+          e);
     }
   }
 
@@ -311,7 +404,12 @@ public final class Safetensors implements AutoCloseable {
     String message = e.getOriginalMessage().lines().findFirst().orElse("broken");
     return e.getLocation() == null
         ? message
-        : message + " (line " + e.getLocation().getLineNr() + ", column " + e.getLocation().getColumnNr() + ")";
+        : message
+            + " (line "
+            + e.getLocation().getLineNr()
+            + ", column "
+            + e.getLocation().getColumnNr()
+            + ")";
   }
 
   /** Unmaps the files; harmless when repeated. */

@@ -7,9 +7,10 @@ import starling.device.Mask;
 import starling.device.Tensor;
 
 /**
- * Softmax attention, one head and a block of query rows at a time. Scores of the block against all its keys are a
- * product of tiles, then each row is normalised over the keys it may see, then the block of probabilities is multiplied
- * with the values. For a handful of rows, keys and values are read row by row instead.
+ * Softmax attention, one head and a block of query rows at a time. Scores of the block against all
+ * its keys are a product of tiles, then each row is normalised over the keys it may see, then the
+ * block of probabilities is multiplied with the values. For a handful of rows, keys and values are
+ * read row by row instead.
  */
 final class Attention implements Workers.Task {
   private static final int QUERIES = 96;
@@ -106,16 +107,16 @@ final class Attention implements Workers.Task {
         Arrays.fill(a, r * d, (r + 1) * d, 0);
       }
     }
+    Arrays.fill(s, 0, padded * stride, 0);
     for (int j = 0; j < keys; j += width) {
       packKeys(j, Math.min(width, keys - j), head, panel, room(rows, worker, Math.max(d, width)));
       for (int r = 0; r < padded; r += Lanes.TILE_ROWS) {
-        lanes.tile(a, r * d, d, panel, 0, d, s, r * stride + j, stride, false);
+        lanes.tile(a, r * d, d, panel, 0, d, s, r * stride + j, stride);
       }
     }
     for (int r = 0; r < count; r++) {
       softmax(s, r * stride, visible(first + r), stride, first + r, head);
     }
-    Arrays.fill(s, count * stride, padded * stride, 0);
     multiplyValues(s, stride, keys, first, count, padded, head, worker);
   }
 
@@ -139,7 +140,9 @@ final class Attention implements Workers.Task {
     return mask.hidden().memory().get(ValueLayout.JAVA_BYTE, mask.hidden().offset(key)) != 0;
   }
 
-  /** Turns a row of scores into probabilities; keys beyond {@code visible} and hidden ones get 0. */
+  /**
+   * Turns a row of scores into probabilities; keys beyond {@code visible} and hidden ones get 0.
+   */
   private void softmax(float[] s, int at, int visible, int stride, int t, int head) {
     for (int j = 0; j < visible && mask.hidden() != null; j++) {
       if (hidden(j)) {
@@ -173,6 +176,7 @@ final class Attention implements Workers.Task {
     float[] o = room(outs, worker, padded * width);
     for (int column = 0; column < d; column += width) {
       int n = Math.min(width, d - column);
+      Arrays.fill(o, 0, padded * width, 0);
       for (int j0 = 0; j0 < keys; j0 += KEYS) {
         int k = Math.min(KEYS, keys - j0);
         for (int j = 0; j < k; j++) {
@@ -180,7 +184,7 @@ final class Attention implements Workers.Task {
           Arrays.fill(panel, j * width + n, (j + 1) * width, 0);
         }
         for (int r = 0; r < padded; r += Lanes.TILE_ROWS) {
-          lanes.tile(s, r * stride + j0, stride, panel, 0, k, o, r * width, width, j0 > 0);
+          lanes.tile(s, r * stride + j0, stride, panel, 0, k, o, r * width, width);
         }
       }
       for (int r = 0; r < count; r++) {

@@ -9,8 +9,9 @@ import starling.device.Span;
 import starling.device.Tensor;
 
 /**
- * Attention received by each candidate: {@code Σ_i 2^(s_ij − lse_i)}. One head and a panel of candidates at a time; the
- * query rows pass by in order, so a sum has one writer and one order. No map of attention is held.
+ * Attention received by each candidate: {@code Σ_i 2^(s_ij − lse_i)}. One head and a panel of
+ * candidates at a time; the query rows pass by in order, so a sum has one writer and one order. No
+ * map of attention is held.
  */
 final class AttentionColsum implements Workers.Task {
   private final Workers workers;
@@ -79,7 +80,8 @@ final class AttentionColsum implements Workers.Task {
       for (int r = 0; r < count; r++) {
         Rows.load(q, t + r, head * d, d, a, r * d);
       }
-      lanes.tile(a, 0, d, panel, 0, d, tile, 0, width, false);
+      Arrays.fill(tile, 0);
+      lanes.tile(a, 0, d, panel, 0, d, tile, 0, width);
       for (int r = 0; r < count; r++) {
         lanes.exp2(tile, r * width, n, scale, Rows.get(lse, head, t + r));
         add(tile, r * width, sum, first, n, t + r);

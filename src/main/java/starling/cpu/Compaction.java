@@ -66,7 +66,9 @@ final class Compaction {
     }
   }
 
-  /** Rows only move towards the front, so walking upward never overwrites one that is still needed. */
+  /**
+   * Rows only move towards the front, so walking upward never overwrites one that is still needed.
+   */
   static void compactRows(List<Kv> kv, Tensor rows) {
     for (Kv layer : kv) {
       for (int i = 0; i < rows.rows(); i++) {

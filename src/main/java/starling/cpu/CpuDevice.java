@@ -26,9 +26,9 @@ import starling.device.Tensor;
 import starling.device.TensorArena;
 
 /**
- * The operators in Java: on all cores, with the Vector API where its module is in use, else scalar. Weights stay mapped
- * as they are stored. Results do not depend on the number of threads. This class checks arguments; the operators stand
- * in their own files.
+ * The operators in Java: on all cores, with the Vector API where its module is in use, else scalar.
+ * Weights stay mapped as they are stored. Results do not depend on the number of threads. This
+ * class checks arguments; the operators stand in their own files.
  */
 public final class CpuDevice implements Device {
   private final Workers workers;
@@ -110,7 +110,9 @@ public final class CpuDevice implements Device {
     return d;
   }
 
-  /** Weights are read where they are mapped; a copy is made only to round them to a narrower type. */
+  /**
+   * Weights are read where they are mapped; a copy is made only to round them to a narrower type.
+   */
   @Override
   public Linear linear(TensorArena arena, DType dtype, Linear.Source source) {
     checkOpen();
@@ -128,7 +130,8 @@ public final class CpuDevice implements Device {
         round(source.biases().get(i), bias.rows(at, at + parts.get(i).rows()), dtype);
       }
     }
-    return new Linear(source.weights().get(0).name(), parts.get(0).width(), out, List.copyOf(parts), bias);
+    return new Linear(
+        source.weights().get(0).name(), parts.get(0).width(), out, List.copyOf(parts), bias);
   }
 
   private static void round(Stored stored, Tensor f32, DType dtype) {
@@ -185,7 +188,8 @@ public final class CpuDevice implements Device {
 
   private static void checkBytes(String role, MemorySegment segment, long bytes) {
     if (segment.byteSize() < bytes) {
-      throw new IllegalArgumentException(role + " has " + segment.byteSize() + " bytes, " + bytes + " are needed");
+      throw new IllegalArgumentException(
+          role + " has " + segment.byteSize() + " bytes, " + bytes + " are needed");
     }
   }
 
@@ -263,7 +267,8 @@ public final class CpuDevice implements Device {
   }
 
   @Override
-  public void gemm(Tensor y, Tensor x, Linear w, Norm before, Activation activation, Tensor residual) {
+  public void gemm(
+      Tensor y, Tensor x, Linear w, Norm before, Activation activation, Tensor residual) {
     checkOpen();
     x.expect("x", null, -1, w.in());
     y.expect("y", null, x.rows(), activation == Activation.SILU_MUL ? w.out() / 2 : w.out());
@@ -303,7 +308,8 @@ public final class CpuDevice implements Device {
     kv.k().expect("k", null, -1, -1, q.dim(2));
     kv.v().expect("v", null, kv.k().rows(), kv.k().dim(1), q.dim(2));
     if (q.dim(1) % kv.k().dim(1) != 0) {
-      throw new IllegalArgumentException("k: " + kv.k() + " does not divide the " + q.dim(1) + " query heads");
+      throw new IllegalArgumentException(
+          "k: " + kv.k() + " does not divide the " + q.dim(1) + " query heads");
     }
     int length = 0;
     if (kv.length() != null) {
@@ -321,7 +327,8 @@ public final class CpuDevice implements Device {
       mask.hidden().expect("hidden", DType.U8, -1);
       int rows = q.rows() + (kv.length() == null ? 0 : Rows.index(kv.length(), 0));
       if (mask.hidden().rows() < rows) {
-        throw new IllegalArgumentException("hidden: " + mask.hidden() + " is shorter than the " + rows + " keys");
+        throw new IllegalArgumentException(
+            "hidden: " + mask.hidden() + " is shorter than the " + rows + " keys");
       }
     }
   }
@@ -354,7 +361,8 @@ public final class CpuDevice implements Device {
     int keyRows = q.rows() + (kv.length() == null ? 0 : Rows.index(kv.length(), 0));
     if (keys.index() == null) {
       if (keys.at() + keys.count() > keyRows) {
-        throw new IllegalArgumentException("keys: " + keys.at() + " + " + keys.count() + " of " + keyRows);
+        throw new IllegalArgumentException(
+            "keys: " + keys.at() + " + " + keys.count() + " of " + keyRows);
       }
     } else {
       keys.index().expect("keys", DType.I32, keys.count());
@@ -405,7 +413,8 @@ public final class CpuDevice implements Device {
   }
 
   @Override
-  public void visprunerDedup(Tensor keep, Tensor score, Tensor features, int important, Tensor fault) {
+  public void visprunerDedup(
+      Tensor keep, Tensor score, Tensor features, int important, Tensor fault) {
     checkOpen();
     features.expect("features", null, -1, -1);
     checkSelection(keep, score, features.rows(), fault);
@@ -434,13 +443,21 @@ public final class CpuDevice implements Device {
       cut.keep().expect("keep", DType.I32, -1);
       if (cut.at() < end || cut.at() + cut.count() > rows) {
         throw new IllegalArgumentException(
-            "cuts: rows " + cut.at() + " + " + cut.count() + " do not follow " + end + " within " + rows);
+            "cuts: rows "
+                + cut.at()
+                + " + "
+                + cut.count()
+                + " do not follow "
+                + end
+                + " within "
+                + rows);
       }
       int before = -1;
       for (int i = 0; i < cut.keep().rows(); i++) {
         int kept = index("keep", cut.keep(), i, cut.count());
         if (kept <= before) {
-          throw new IllegalArgumentException("keep: " + kept + " follows " + before + "; it must ascend");
+          throw new IllegalArgumentException(
+              "keep: " + kept + " follows " + before + "; it must ascend");
         }
         before = kept;
       }
@@ -488,7 +505,8 @@ public final class CpuDevice implements Device {
       layer.v().expect("v", null, layer.k().rows(), layer.k().dim(1), layer.k().dim(2));
       for (int i = 0; i < rows.rows(); i++) {
         if (index("rows", rows, i, layer.k().rows()) < i) {
-          throw new IllegalArgumentException("rows: row " + i + " comes from " + Rows.index(rows, i) + "; rows must ascend");
+          throw new IllegalArgumentException(
+              "rows: row " + i + " comes from " + Rows.index(rows, i) + "; rows must ascend");
         }
       }
     }
@@ -503,7 +521,8 @@ public final class CpuDevice implements Device {
     positionsOut.expect("positionsOut", DType.I32, positionsIn.rows());
     hidden.expect("hidden", DType.U8, -1);
     if (hidden.rows() < positionsIn.rows()) {
-      throw new IllegalArgumentException("hidden: " + hidden + " is shorter than the " + positionsIn.rows() + " rows");
+      throw new IllegalArgumentException(
+          "hidden: " + hidden + " is shorter than the " + positionsIn.rows() + " rows");
     }
     checkCuts(cuts, positionsIn.rows());
     Compaction.hideRows(hidden, positionsOut, positionsIn, cuts, rule);
@@ -535,7 +554,15 @@ public final class CpuDevice implements Device {
     int index = indices.memory().get(ValueLayout.JAVA_INT_UNALIGNED, indices.offset(i));
     if (index < 0 || index >= limit) {
       throw new IllegalArgumentException(
-          role + ": " + indices.name() + "[" + i + "] is " + index + "; it must be at least 0 and below " + limit);
+          role
+              + ": "
+              + indices.name()
+              + "["
+              + i
+              + "] is "
+              + index
+              + "; it must be at least 0 and below "
+              + limit);
     }
     return index;
   }

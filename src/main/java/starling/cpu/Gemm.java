@@ -6,10 +6,11 @@ import starling.device.Norm;
 import starling.device.Tensor;
 
 /**
- * {@code y = activation(norm(x)·wᵀ + bias) + residual}. The weights stay as they are stored; a block of them is widened
- * and packed when it is needed: {@code [K_BLOCK, panel width]}, which lies in the second-level cache while tiles of 6
- * rows run over it. A sum over k goes by blocks of {@code K_BLOCK} in order, so an element has the same bits whatever
- * the number of rows or threads. Below {@link #FEW_ROWS} rows packing does not pay: see {@link Gemv}.
+ * {@code y = activation(norm(x)·wᵀ + bias) + residual}. The weights stay as they are stored; a
+ * block of them is widened and packed when it is needed: {@code [K_BLOCK, panel width]}, which lies
+ * in the second-level cache while tiles of 6 rows run over it. A sum over k goes by blocks of
+ * {@code K_BLOCK} in order, so an element has the same bits whatever the number of rows or threads.
+ * Below {@link #FEW_ROWS} rows packing does not pay: see {@link Gemv}.
  */
 final class Gemm implements Workers.Task {
   static final int FEW_ROWS = 6;
@@ -74,7 +75,8 @@ final class Gemm implements Workers.Task {
     columns = activation == Activation.SILU_MUL ? lanes.panelWidth() / 2 : lanes.panelWidth();
     int columnBlocks = Math.ceilDiv(y.width(), columns);
     int wanted = Math.max(1, 4 * workers.count() / columnBlocks);
-    rowBlock = Math.max(MIN_ROW_BLOCK, Math.ceilDiv(padded, wanted * Lanes.TILE_ROWS) * Lanes.TILE_ROWS);
+    rowBlock =
+        Math.max(MIN_ROW_BLOCK, Math.ceilDiv(padded, wanted * Lanes.TILE_ROWS) * Lanes.TILE_ROWS);
     rowBlocks = Math.ceilDiv(rows, rowBlock);
     workers.run(this, columnBlocks * rowBlocks);
   }
@@ -100,12 +102,13 @@ final class Gemm implements Workers.Task {
       sums[worker] = new float[padded * width];
     }
     float[] c = sums[worker];
+    java.util.Arrays.fill(c, 0, padded * width, 0);
     for (int k0 = 0; k0 < w.in(); k0 += K_BLOCK) {
       int k = Math.min(K_BLOCK, w.in() - k0);
       pack(firstColumn, k0, k, worker);
       for (int r = 0; r < rows; r += Lanes.TILE_ROWS) {
         lanes.tile(
-            in, (firstRow + r) * w.in() + k0, w.in(), panels[worker], 0, k, c, r * width, width, k0 > 0);
+            in, (firstRow + r) * w.in() + k0, w.in(), panels[worker], 0, k, c, r * width, width);
       }
     }
     for (int r = 0; r < rows; r++) {
@@ -113,7 +116,10 @@ final class Gemm implements Workers.Task {
     }
   }
 
-  /** Columns of the panel are rows of the weight: {@code columns} outputs, or as many gates and as many ups. */
+  /**
+   * Columns of the panel are rows of the weight: {@code columns} outputs, or as many gates and as
+   * many ups.
+   */
   private void pack(int firstColumn, int k0, int k, int worker) {
     int width = lanes.panelWidth();
     float[] panel = panels[worker];
@@ -165,7 +171,10 @@ final class Gemm implements Workers.Task {
     Rows.store(c, at, y, row, firstColumn, n);
   }
 
-  /** Applies an activation to {@code n} values at {@code at}; for SILU_MUL they are gates and the ups stand at {@code up}. */
+  /**
+   * Applies an activation to {@code n} values at {@code at}; for SILU_MUL they are gates and the
+   * ups stand at {@code up}.
+   */
   static void activate(Lanes lanes, Activation activation, float[] c, int at, int up, int n) {
     switch (activation) {
       case NONE -> {}

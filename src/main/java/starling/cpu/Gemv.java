@@ -5,8 +5,8 @@ import starling.device.Linear;
 import starling.device.Tensor;
 
 /**
- * The product for a handful of rows: every weight row is read once, widened, and multiplied with each input row. Bound
- * by memory bandwidth.
+ * The product for a handful of rows: every weight row is read once, widened, and multiplied with
+ * each input row. Bound by memory bandwidth.
  */
 final class Gemv implements Workers.Task {
   private static final int OUTPUTS = 32;

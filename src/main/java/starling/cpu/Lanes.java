@@ -1,25 +1,25 @@
 package starling.cpu;
 
 /**
- * The inner loops, on f32 arrays: with the Vector API where its module is present, else scalar. Both take the same
- * steps; sums are grouped by lanes, so results differ by rounding.
+ * The inner loops, on f32 arrays: with the Vector API where its module is present, else scalar.
+ * Both take the same steps; sums are grouped by lanes, so results differ by rounding.
  */
 sealed interface Lanes permits ScalarLanes, VectorLanes {
   /** Rows of a tile. */
   int TILE_ROWS = 6;
 
-  float LOG2_E = 1.44269504f;
+  float LOG2_E = (float) 1.4426950408889634;
 
   /** Adding and taking away this number rounds to a whole one, whose bits then stand lowest. */
   float ROUND = 0x1.8p23f;
 
   // 2^f on [-1/2, 1/2]: Taylor coefficients ln(2)^k / k!, relative error below 2e-7.
-  float P1 = 0.69314718f;
-  float P2 = 0.24022651f;
-  float P3 = 0.055504109f;
-  float P4 = 0.0096181291f;
-  float P5 = 0.0013333558f;
-  float P6 = 0.00015403530f;
+  float P1 = (float) 0.6931471805599453;
+  float P2 = (float) 0.2402265069591007;
+  float P3 = (float) 0.05550410866482158;
+  float P4 = (float) 0.009618129107628477;
+  float P5 = (float) 0.0013333558146428443;
+  float P6 = (float) 0.0001540353039338161;
 
   /** For reports. */
   String description();
@@ -28,13 +28,13 @@ sealed interface Lanes permits ScalarLanes, VectorLanes {
   int panelWidth();
 
   /**
-   * {@code c = [c +] a·b} for one tile.
+   * {@code c += a·b} for one tile.
    *
    * @param a {@code TILE_ROWS} rows, {@code lda} apart
    * @param b a packed panel {@code [k, panelWidth]}
    * @param c {@code TILE_ROWS} rows of {@code panelWidth}, {@code ldc} apart
    */
-  void tile(float[] a, int aAt, int lda, float[] b, int bAt, int k, float[] c, int cAt, int ldc, boolean add);
+  void tile(float[] a, int aAt, int lda, float[] b, int bAt, int k, float[] c, int cAt, int ldc);
 
   float dot(float[] a, int aAt, float[] b, int bAt, int n);
 
@@ -69,6 +69,8 @@ sealed interface Lanes permits ScalarLanes, VectorLanes {
 
   /** The best that the module graph offers. */
   static Lanes best() {
-    return ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent() ? new VectorLanes() : new ScalarLanes();
+    return ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent()
+        ? new VectorLanes()
+        : new ScalarLanes();
   }
 }

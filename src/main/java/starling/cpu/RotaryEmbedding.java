@@ -4,7 +4,10 @@ import starling.device.Kv;
 import starling.device.Rope;
 import starling.device.Tensor;
 
-/** Rotates queries and keys, channel i with channel i + d/2, and appends keys and values to the cache. */
+/**
+ * Rotates queries and keys, channel i with channel i + d/2, and appends keys and values to the
+ * cache.
+ */
 final class RotaryEmbedding implements Workers.Task {
   private final Workers workers;
   private final float[][] rows;

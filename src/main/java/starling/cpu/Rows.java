@@ -6,8 +6,9 @@ import starling.device.DType;
 import starling.device.Tensor;
 
 /**
- * Rows of tensors to and from f32 arrays. Whatever the storage type, operators compute on arrays: f32 rows are copied,
- * bf16 and f16 rows widened exactly, and rounded once (to nearest even) on the way back.
+ * Rows of tensors to and from f32 arrays. Whatever the storage type, operators compute on arrays:
+ * f32 rows are copied, bf16 and f16 rows widened exactly, and rounded once (to nearest even) on the
+ * way back.
  */
 final class Rows {
   private static final ValueLayout.OfFloat F32 = ValueLayout.JAVA_FLOAT_UNALIGNED;
@@ -26,7 +27,8 @@ final class Rows {
     }
   }
 
-  private static void widen(MemorySegment memory, long offset, DType dtype, int n, float[] out, int at) {
+  private static void widen(
+      MemorySegment memory, long offset, DType dtype, int n, float[] out, int at) {
     if (dtype == DType.BF16) {
       for (int i = 0; i < n; i++) {
         out[at + i] = Float.intBitsToFloat(memory.get(U16, offset + 2L * i) << 16);
@@ -73,7 +75,7 @@ final class Rows {
 
   static short bf16(float value) {
     int bits = Float.floatToRawIntBits(value);
-    if (value != value) {
+    if (Float.isNaN(value)) {
       return (short) (bits >>> 16 | 0x40);
     }
     return (short) ((bits + 0x7fff + (bits >>> 16 & 1)) >>> 16);
@@ -98,6 +100,10 @@ final class Rows {
   /** Copies a row of any type between tensors of one type and width. */
   static void copy(Tensor from, int i, Tensor to, int j) {
     MemorySegment.copy(
-        from.memory(), from.offset(i), to.memory(), to.offset(j), (long) from.width() * from.dtype().bytes());
+        from.memory(),
+        from.offset(i),
+        to.memory(),
+        to.offset(j),
+        (long) from.width() * from.dtype().bytes());
   }
 }

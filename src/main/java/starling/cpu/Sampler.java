@@ -32,7 +32,10 @@ final class Sampler {
     Rows.setIndex(id, 0, best);
   }
 
-  /** Candidates by falling logit, ties by rising id; top-k, then the shortest prefix of mass top-p, then one of them. */
+  /**
+   * Candidates by falling logit, ties by rising id; top-k, then the shortest prefix of mass top-p,
+   * then one of them.
+   */
   private int draw(int n, float max, Sampling s, int step) {
     if (order.length < n) {
       order = new long[n];

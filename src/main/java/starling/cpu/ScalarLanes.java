@@ -16,12 +16,9 @@ final class ScalarLanes implements Lanes {
 
   @Override
   public void tile(
-      float[] a, int aAt, int lda, float[] b, int bAt, int k, float[] c, int cAt, int ldc, boolean add) {
+      float[] a, int aAt, int lda, float[] b, int bAt, int k, float[] c, int cAt, int ldc) {
     for (int r = 0; r < TILE_ROWS; r++) {
       int to = cAt + r * ldc;
-      for (int j = 0; j < WIDTH && !add; j++) {
-        c[to + j] = 0;
-      }
       for (int i = 0; i < k; i++) {
         float x = a[aAt + r * lda + i];
         int from = bAt + i * WIDTH;

@@ -26,47 +26,56 @@ final class VectorLanes implements Lanes {
 
   @Override
   public void tile(
-      float[] a, int aAt, int lda, float[] b, int bAt, int k, float[] c, int cAt, int ldc, boolean add) {
+      float[] a, int aAt, int lda, float[] b, int bAt, int k, float[] c, int cAt, int ldc) {
     if (WIDE) {
-      tile6x4(a, aAt, lda, b, bAt, k, c, cAt, ldc, add);
+      tile6x4(a, aAt, lda, b, bAt, k, c, cAt, ldc);
     } else {
-      tile6x2(a, aAt, lda, b, bAt, k, c, cAt, ldc, add);
+      tile6x2(a, aAt, lda, b, bAt, k, c, cAt, ldc);
     }
   }
 
-  /** 6 rows by 4 vectors, all accumulators in registers. */
+  /**
+   * 6 rows by 4 vectors, all sums in registers; written out, since C2 keeps no array of vectors
+   * there.
+   */
   private static void tile6x4(
-      float[] a, int aAt, int lda, float[] b, int bAt, int k, float[] c, int cAt, int ldc, boolean add) {
-    FloatVector c00 = ZERO;
-    FloatVector c01 = ZERO;
-    FloatVector c02 = ZERO;
-    FloatVector c03 = ZERO;
-    FloatVector c10 = ZERO;
-    FloatVector c11 = ZERO;
-    FloatVector c12 = ZERO;
-    FloatVector c13 = ZERO;
-    FloatVector c20 = ZERO;
-    FloatVector c21 = ZERO;
-    FloatVector c22 = ZERO;
-    FloatVector c23 = ZERO;
-    FloatVector c30 = ZERO;
-    FloatVector c31 = ZERO;
-    FloatVector c32 = ZERO;
-    FloatVector c33 = ZERO;
-    FloatVector c40 = ZERO;
-    FloatVector c41 = ZERO;
-    FloatVector c42 = ZERO;
-    FloatVector c43 = ZERO;
-    FloatVector c50 = ZERO;
-    FloatVector c51 = ZERO;
-    FloatVector c52 = ZERO;
-    FloatVector c53 = ZERO;
+      float[] a, int aAt, int lda, float[] b, int bAt, int k, float[] c, int cAt, int ldc) {
     int a0 = aAt;
     int a1 = aAt + 1 * lda;
     int a2 = aAt + 2 * lda;
     int a3 = aAt + 3 * lda;
     int a4 = aAt + 4 * lda;
     int a5 = aAt + 5 * lda;
+    int r0 = cAt;
+    int r1 = cAt + 1 * ldc;
+    int r2 = cAt + 2 * ldc;
+    int r3 = cAt + 3 * ldc;
+    int r4 = cAt + 4 * ldc;
+    int r5 = cAt + 5 * ldc;
+    FloatVector c00 = FloatVector.fromArray(S, c, r0);
+    FloatVector c01 = FloatVector.fromArray(S, c, r0 + L);
+    FloatVector c02 = FloatVector.fromArray(S, c, r0 + 2 * L);
+    FloatVector c03 = FloatVector.fromArray(S, c, r0 + 3 * L);
+    FloatVector c10 = FloatVector.fromArray(S, c, r1);
+    FloatVector c11 = FloatVector.fromArray(S, c, r1 + L);
+    FloatVector c12 = FloatVector.fromArray(S, c, r1 + 2 * L);
+    FloatVector c13 = FloatVector.fromArray(S, c, r1 + 3 * L);
+    FloatVector c20 = FloatVector.fromArray(S, c, r2);
+    FloatVector c21 = FloatVector.fromArray(S, c, r2 + L);
+    FloatVector c22 = FloatVector.fromArray(S, c, r2 + 2 * L);
+    FloatVector c23 = FloatVector.fromArray(S, c, r2 + 3 * L);
+    FloatVector c30 = FloatVector.fromArray(S, c, r3);
+    FloatVector c31 = FloatVector.fromArray(S, c, r3 + L);
+    FloatVector c32 = FloatVector.fromArray(S, c, r3 + 2 * L);
+    FloatVector c33 = FloatVector.fromArray(S, c, r3 + 3 * L);
+    FloatVector c40 = FloatVector.fromArray(S, c, r4);
+    FloatVector c41 = FloatVector.fromArray(S, c, r4 + L);
+    FloatVector c42 = FloatVector.fromArray(S, c, r4 + 2 * L);
+    FloatVector c43 = FloatVector.fromArray(S, c, r4 + 3 * L);
+    FloatVector c50 = FloatVector.fromArray(S, c, r5);
+    FloatVector c51 = FloatVector.fromArray(S, c, r5 + L);
+    FloatVector c52 = FloatVector.fromArray(S, c, r5 + 2 * L);
+    FloatVector c53 = FloatVector.fromArray(S, c, r5 + 3 * L);
     for (int i = 0, p = bAt; i < k; i++, p += 4 * L) {
       FloatVector b0 = FloatVector.fromArray(S, b, p);
       FloatVector b1 = FloatVector.fromArray(S, b, p + L);
@@ -103,35 +112,62 @@ final class VectorLanes implements Lanes {
       c52 = x5.fma(b2, c52);
       c53 = x5.fma(b3, c53);
     }
-    store(c, cAt, add, c00, c01, c02, c03);
-    store(c, cAt + 1 * ldc, add, c10, c11, c12, c13);
-    store(c, cAt + 2 * ldc, add, c20, c21, c22, c23);
-    store(c, cAt + 3 * ldc, add, c30, c31, c32, c33);
-    store(c, cAt + 4 * ldc, add, c40, c41, c42, c43);
-    store(c, cAt + 5 * ldc, add, c50, c51, c52, c53);
+    c00.intoArray(c, r0);
+    c01.intoArray(c, r0 + L);
+    c02.intoArray(c, r0 + 2 * L);
+    c03.intoArray(c, r0 + 3 * L);
+    c10.intoArray(c, r1);
+    c11.intoArray(c, r1 + L);
+    c12.intoArray(c, r1 + 2 * L);
+    c13.intoArray(c, r1 + 3 * L);
+    c20.intoArray(c, r2);
+    c21.intoArray(c, r2 + L);
+    c22.intoArray(c, r2 + 2 * L);
+    c23.intoArray(c, r2 + 3 * L);
+    c30.intoArray(c, r3);
+    c31.intoArray(c, r3 + L);
+    c32.intoArray(c, r3 + 2 * L);
+    c33.intoArray(c, r3 + 3 * L);
+    c40.intoArray(c, r4);
+    c41.intoArray(c, r4 + L);
+    c42.intoArray(c, r4 + 2 * L);
+    c43.intoArray(c, r4 + 3 * L);
+    c50.intoArray(c, r5);
+    c51.intoArray(c, r5 + L);
+    c52.intoArray(c, r5 + 2 * L);
+    c53.intoArray(c, r5 + 3 * L);
   }
 
-  /** 6 rows by 2 vectors, all accumulators in registers. */
+  /**
+   * 6 rows by 2 vectors, all sums in registers; written out, since C2 keeps no array of vectors
+   * there.
+   */
   private static void tile6x2(
-      float[] a, int aAt, int lda, float[] b, int bAt, int k, float[] c, int cAt, int ldc, boolean add) {
-    FloatVector c00 = ZERO;
-    FloatVector c01 = ZERO;
-    FloatVector c10 = ZERO;
-    FloatVector c11 = ZERO;
-    FloatVector c20 = ZERO;
-    FloatVector c21 = ZERO;
-    FloatVector c30 = ZERO;
-    FloatVector c31 = ZERO;
-    FloatVector c40 = ZERO;
-    FloatVector c41 = ZERO;
-    FloatVector c50 = ZERO;
-    FloatVector c51 = ZERO;
+      float[] a, int aAt, int lda, float[] b, int bAt, int k, float[] c, int cAt, int ldc) {
     int a0 = aAt;
     int a1 = aAt + 1 * lda;
     int a2 = aAt + 2 * lda;
     int a3 = aAt + 3 * lda;
     int a4 = aAt + 4 * lda;
     int a5 = aAt + 5 * lda;
+    int r0 = cAt;
+    int r1 = cAt + 1 * ldc;
+    int r2 = cAt + 2 * ldc;
+    int r3 = cAt + 3 * ldc;
+    int r4 = cAt + 4 * ldc;
+    int r5 = cAt + 5 * ldc;
+    FloatVector c00 = FloatVector.fromArray(S, c, r0);
+    FloatVector c01 = FloatVector.fromArray(S, c, r0 + L);
+    FloatVector c10 = FloatVector.fromArray(S, c, r1);
+    FloatVector c11 = FloatVector.fromArray(S, c, r1 + L);
+    FloatVector c20 = FloatVector.fromArray(S, c, r2);
+    FloatVector c21 = FloatVector.fromArray(S, c, r2 + L);
+    FloatVector c30 = FloatVector.fromArray(S, c, r3);
+    FloatVector c31 = FloatVector.fromArray(S, c, r3 + L);
+    FloatVector c40 = FloatVector.fromArray(S, c, r4);
+    FloatVector c41 = FloatVector.fromArray(S, c, r4 + L);
+    FloatVector c50 = FloatVector.fromArray(S, c, r5);
+    FloatVector c51 = FloatVector.fromArray(S, c, r5 + L);
     for (int i = 0, p = bAt; i < k; i++, p += 2 * L) {
       FloatVector b0 = FloatVector.fromArray(S, b, p);
       FloatVector b1 = FloatVector.fromArray(S, b, p + L);
@@ -154,28 +190,18 @@ final class VectorLanes implements Lanes {
       c50 = x5.fma(b0, c50);
       c51 = x5.fma(b1, c51);
     }
-    store(c, cAt, add, c00, c01);
-    store(c, cAt + 1 * ldc, add, c10, c11);
-    store(c, cAt + 2 * ldc, add, c20, c21);
-    store(c, cAt + 3 * ldc, add, c30, c31);
-    store(c, cAt + 4 * ldc, add, c40, c41);
-    store(c, cAt + 5 * ldc, add, c50, c51);
-  }
-
-  private static void store(
-      float[] c, int at, boolean add, FloatVector v0, FloatVector v1, FloatVector v2, FloatVector v3) {
-    store(c, at, add, v0, v1);
-    store(c, at + 2 * L, add, v2, v3);
-  }
-
-  private static void store(float[] c, int at, boolean add, FloatVector v0, FloatVector v1) {
-    if (add) {
-      v0.add(FloatVector.fromArray(S, c, at)).intoArray(c, at);
-      v1.add(FloatVector.fromArray(S, c, at + L)).intoArray(c, at + L);
-    } else {
-      v0.intoArray(c, at);
-      v1.intoArray(c, at + L);
-    }
+    c00.intoArray(c, r0);
+    c01.intoArray(c, r0 + L);
+    c10.intoArray(c, r1);
+    c11.intoArray(c, r1 + L);
+    c20.intoArray(c, r2);
+    c21.intoArray(c, r2 + L);
+    c30.intoArray(c, r3);
+    c31.intoArray(c, r3 + L);
+    c40.intoArray(c, r4);
+    c41.intoArray(c, r4 + L);
+    c50.intoArray(c, r5);
+    c51.intoArray(c, r5 + L);
   }
 
   @Override
@@ -187,9 +213,15 @@ final class VectorLanes implements Lanes {
     int i = 0;
     for (; i <= n - 4 * L; i += 4 * L) {
       s0 = FloatVector.fromArray(S, a, aAt + i).fma(FloatVector.fromArray(S, b, bAt + i), s0);
-      s1 = FloatVector.fromArray(S, a, aAt + i + L).fma(FloatVector.fromArray(S, b, bAt + i + L), s1);
-      s2 = FloatVector.fromArray(S, a, aAt + i + 2 * L).fma(FloatVector.fromArray(S, b, bAt + i + 2 * L), s2);
-      s3 = FloatVector.fromArray(S, a, aAt + i + 3 * L).fma(FloatVector.fromArray(S, b, bAt + i + 3 * L), s3);
+      s1 =
+          FloatVector.fromArray(S, a, aAt + i + L)
+              .fma(FloatVector.fromArray(S, b, bAt + i + L), s1);
+      s2 =
+          FloatVector.fromArray(S, a, aAt + i + 2 * L)
+              .fma(FloatVector.fromArray(S, b, bAt + i + 2 * L), s2);
+      s3 =
+          FloatVector.fromArray(S, a, aAt + i + 3 * L)
+              .fma(FloatVector.fromArray(S, b, bAt + i + 3 * L), s3);
     }
     for (; i <= n - L; i += L) {
       s0 = FloatVector.fromArray(S, a, aAt + i).fma(FloatVector.fromArray(S, b, bAt + i), s0);
@@ -238,7 +270,8 @@ final class VectorLanes implements Lanes {
     p = p.fma(f, FloatVector.broadcast(S, Lanes.P2));
     p = p.fma(f, FloatVector.broadcast(S, Lanes.P1));
     p = p.fma(f, FloatVector.broadcast(S, 1f));
-    IntVector power = shifted.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23).add(0x3f800000);
+    IntVector power =
+        shifted.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23).add(0x3f800000);
     return p.mul(power.reinterpretAsFloats());
   }
 

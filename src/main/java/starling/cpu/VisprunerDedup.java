@@ -4,8 +4,9 @@ import java.util.Arrays;
 import starling.device.Tensor;
 
 /**
- * VisPruner's choice. The residual list stands in falling order of score; a round splits it into even and odd places and
- * drops the even ones nearest to an odd one, then the even survivors (nearest first) stand before the odd ones.
+ * VisPruner's choice. The residual list stands in falling order of score; a round splits it into
+ * even and odd places and drops the even ones nearest to an odd one, then the even survivors
+ * (nearest first) stand before the odd ones.
  */
 final class VisprunerDedup implements Workers.Task {
   private static final int STEP = 8;
@@ -67,7 +68,10 @@ final class VisprunerDedup implements Workers.Task {
     return next;
   }
 
-  /** All cosines once, from the Gram matrix: {@code G_ij / √(G_ii·G_jj)}. They never change between rounds. */
+  /**
+   * All cosines once, from the Gram matrix: {@code G_ij / √(G_ii·G_jj)}. They never change between
+   * rounds.
+   */
   private void cosines(Tensor features) {
     n = features.rows();
     width = features.width();

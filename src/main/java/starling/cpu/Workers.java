@@ -5,9 +5,9 @@ import java.util.concurrent.atomic.AtomicReference;
 import java.util.concurrent.locks.LockSupport;
 
 /**
- * The threads of a device. The caller works too; the others are daemons that sleep when there is nothing to do. Items
- * are claimed one by one, so which thread computes an item varies, but what an item computes does not. A run allocates
- * nothing.
+ * The threads of a device. The caller works too; the others are daemons that sleep when there is
+ * nothing to do. Items are claimed one by one, so which thread computes an item varies, but what an
+ * item computes does not. A run allocates nothing.
  */
 final class Workers implements AutoCloseable {
   /** A parallel loop: items are independent of each other. */
@@ -24,7 +24,7 @@ final class Workers implements AutoCloseable {
   private final AtomicInteger next = new AtomicInteger();
   private final AtomicInteger pending = new AtomicInteger();
   private final AtomicReference<Throwable> failure = new AtomicReference<>();
-  private volatile int round;
+  private final AtomicInteger round = new AtomicInteger();
   private volatile boolean closed;
   private volatile Thread caller;
   private Task task;
@@ -57,7 +57,7 @@ final class Workers implements AutoCloseable {
     next.set(0);
     pending.set(threads.length);
     caller = Thread.currentThread();
-    round++;
+    round.incrementAndGet();
     for (Thread thread : threads) {
       LockSupport.unpark(thread);
     }
@@ -76,13 +76,13 @@ final class Workers implements AutoCloseable {
   private void loop(int worker) {
     int seen = 0;
     while (!closed) {
-      for (int spins = 0; round == seen && !closed; spins++) {
+      for (int spins = 0; round.get() == seen && !closed; spins++) {
         pause(spins);
       }
       if (closed) {
         return;
       }
-      seen = round;
+      seen = round.get();
       work(worker);
       if (pending.decrementAndGet() == 0) {
         LockSupport.unpark(caller);

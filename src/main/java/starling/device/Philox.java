@@ -1,8 +1,9 @@
 package starling.device;
 
 /**
- * Philox4x32-10, the counter-based generator of Salmon et al. 2011: the same numbers on every device, for sampling and
- * for random choices. A block of four words depends on nothing but key and counter.
+ * Philox4x32-10, the counter-based generator of Salmon et al. 2011: the same numbers on every
+ * device, for sampling and for random choices. A block of four words depends on nothing but key and
+ * counter.
  */
 public final class Philox {
   private static final long M0 = 0xD2511F53L;

@@ -135,7 +135,8 @@ public final class Tensor {
   }
 
   /**
-   * Checks this argument of an operator, a vector, once, at the boundary. Nothing is allocated unless it fails.
+   * Checks this argument of an operator, a vector, once, at the boundary. Nothing is allocated
+   * unless it fails.
    *
    * @param role the parameter's name in the operator
    * @param type the element type wanted, or null for any floating-point type
@@ -171,7 +172,12 @@ public final class Tensor {
     if (!fits) {
       int[] wanted = Arrays.copyOf(new int[] {a, b, c}, rank);
       throw new IllegalArgumentException(
-          role + ": " + this + ", expected " + (type == null ? "a float type" : type) + Arrays.toString(wanted)
+          role
+              + ": "
+              + this
+              + ", expected "
+              + (type == null ? "a float type" : type)
+              + Arrays.toString(wanted)
               + " (negative: any)");
     }
   }

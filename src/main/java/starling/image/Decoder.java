@@ -12,8 +12,8 @@ import javax.imageio.stream.MemoryCacheImageInputStream;
 import starling.device.InputException;
 
 /**
- * The JDK's own decoders, chosen by class name: the same picture gives the same samples whatever other decoders are on
- * the class path.
+ * The JDK's own decoders, chosen by class name: the same picture gives the same samples whatever
+ * other decoders are on the class path.
  */
 final class Decoder {
   /** Above this number of pixels a file is taken for a decompression bomb, as Pillow does. */
@@ -27,18 +27,34 @@ final class Decoder {
     }
     if (width * height > MAX_PIXELS) {
       throw new InputException(
-          name + ": the picture is " + width + "x" + height + " pixels; more than " + MAX_PIXELS + " are not read");
+          name
+              + ": the picture is "
+              + width
+              + "x"
+              + height
+              + " pixels; more than "
+              + MAX_PIXELS
+              + " are not read");
     }
   }
 
   static BufferedImage png(byte[] bytes, int length, String name) {
-    return read("com.sun.imageio.plugins.png.PNGImageReaderSpi", bytes, length, name, reader -> reader.read(0));
+    return read(
+        "com.sun.imageio.plugins.png.PNGImageReaderSpi",
+        bytes,
+        length,
+        name,
+        reader -> reader.read(0));
   }
 
   /** Samples as stored: no colour conversion. */
   static Raster jpeg(byte[] bytes, int length, String name) {
     return read(
-        "com.sun.imageio.plugins.jpeg.JPEGImageReaderSpi", bytes, length, name, reader -> reader.readRaster(0, null));
+        "com.sun.imageio.plugins.jpeg.JPEGImageReaderSpi",
+        bytes,
+        length,
+        name,
+        reader -> reader.readRaster(0, null));
   }
 
   private interface Reading<T> {

@@ -5,8 +5,9 @@ import java.nio.charset.StandardCharsets;
 import starling.device.InputException;
 
 /**
- * A JPEG file: its markers are walked first, since the decoder fills up the rest of a picture that is cut off. Samples
- * are taken as stored and converted here as libjpeg and Pillow do, whatever profile the file carries.
+ * A JPEG file: its markers are walked first, since the decoder fills up the rest of a picture that
+ * is cut off. Samples are taken as stored and converted here as libjpeg and Pillow do, whatever
+ * profile the file carries.
  */
 final class Jpeg {
   private final byte[] bytes;
@@ -38,7 +39,10 @@ final class Jpeg {
     return u8(at) << 8 | u8(at + 1);
   }
 
-  /** Walks the markers to the end of the picture; what follows (other pictures, junk) does not matter. */
+  /**
+   * Walks the markers to the end of the picture; what follows (other pictures, junk) does not
+   * matter.
+   */
   private int walk() {
     int at = 2;
     while (true) {
@@ -61,7 +65,8 @@ final class Jpeg {
       }
       int length = u16(at);
       if (length < 2) {
-        throw new InputException(name + ": the picture is broken (a segment of " + length + " bytes)");
+        throw new InputException(
+            name + ": the picture is broken (a segment of " + length + " bytes)");
       }
       u8(at + length - 1);
       segment(marker, at + 2, length - 2);
@@ -82,10 +87,20 @@ final class Jpeg {
   }
 
   private void segment(int marker, int at, int length) {
-    if (marker >= 0xc0 && marker <= 0xcf && marker != 0xc4 && marker != 0xc8 && marker != 0xcc && length >= 6) {
+    if (marker >= 0xc0
+        && marker <= 0xcf
+        && marker != 0xc4
+        && marker != 0xc8
+        && marker != 0xcc
+        && length >= 6) {
       Decoder.checkSize(name, u16(at + 3), u16(at + 1));
       frame = true;
-      rgbIds = u8(at + 5) == 3 && length >= 15 && u8(at + 6) == 'R' && u8(at + 9) == 'G' && u8(at + 12) == 'B';
+      rgbIds =
+          u8(at + 5) == 3
+              && length >= 15
+              && u8(at + 6) == 'R'
+              && u8(at + 9) == 'G'
+              && u8(at + 12) == 'B';
     } else if (marker == 0xe0 && starts(at, length, "JFIF\0")) {
       jfif = true;
     } else if (marker == 0xe1 && starts(at, length, "Exif\0\0")) {
@@ -143,7 +158,8 @@ final class Jpeg {
             p[c] = 255 - p[c];
           }
         }
-        // Stored inverted, as Adobe does and Pillow expects: what is stored is the light that remains.
+        // Stored inverted, as Adobe does and Pillow expects: what is stored is the light that
+        // remains.
         for (int c = 0; c < 3; c++) {
           int t = p[c] * p[3] + 128;
           p[c] = (t + (t >> 8)) >> 8;

@@ -15,8 +15,8 @@ import javax.imageio.spi.ImageWriterSpi;
 import javax.imageio.stream.MemoryCacheImageOutputStream;
 
 /**
- * A picture of kept visual tokens: kept patches as they are, with an outline; patches that stage 1 dropped nearly black
- * and gray; patches that stage 2 dropped dimmed and blue.
+ * A picture of kept visual tokens: kept patches as they are, with an outline; patches that stage 1
+ * dropped nearly black and gray; patches that stage 2 dropped dimmed and blue.
  */
 public final class Overlay {
   private static final int SIDE = 672;
@@ -53,12 +53,13 @@ public final class Overlay {
     var source = new BufferedImage(picture.width(), picture.height(), BufferedImage.TYPE_INT_RGB);
     for (int i = 0; i < picture.width() * picture.height(); i++) {
       byte[] p = picture.rgb();
-      int rgb = (p[3 * i] & 0xff) << 16 | (p[3 * i + 1] & 0xff) << 8 | p[3 * i + 2] & 0xff;
+      int rgb = (p[3 * i] & 0xff) << 16 | (p[3 * i + 1] & 0xff) << 8 | (p[3 * i + 2] & 0xff);
       source.setRGB(i % picture.width(), i / picture.width(), rgb);
     }
     var image = new BufferedImage(side, side, BufferedImage.TYPE_INT_RGB);
     Graphics2D g = image.createGraphics();
-    g.setRenderingHint(RenderingHints.KEY_INTERPOLATION, RenderingHints.VALUE_INTERPOLATION_BICUBIC);
+    g.setRenderingHint(
+        RenderingHints.KEY_INTERPOLATION, RenderingHints.VALUE_INTERPOLATION_BICUBIC);
     g.setColor(new Color(122, 116, 104));
     g.fillRect(0, 0, side, side);
     double sx = side / region.getWidth();

@@ -6,17 +6,24 @@ import java.nio.file.Path;
 import starling.device.InputException;
 
 /**
- * A picture as a model reads it: turned as its EXIF orientation says, RGB, 8 bits, rows from the top.
+ * A picture as a model reads it: turned as its EXIF orientation says, RGB, 8 bits, rows from the
+ * top.
  *
  * @param rgb {@code [height, width, 3]}; not copied, do not change it
  */
-@SuppressWarnings("ArrayRecordComponent")
 public record Picture(int width, int height, byte[] rgb) {
 
   public Picture {
     if (width < 1 || height < 1 || rgb.length != 3L * width * height) {
       throw new IllegalArgumentException(
-          "a picture of " + width + "x" + height + " has " + 3L * width * height + " bytes, not " + rgb.length);
+          "a picture of "
+              + width
+              + "x"
+              + height
+              + " has "
+              + 3L * width * height
+              + " bytes, not "
+              + rgb.length);
     }
   }
 
@@ -47,7 +54,8 @@ public record Picture(int width, int height, byte[] rgb) {
       case JPEG -> new Jpeg(bytes, name).read();
       case EMPTY -> throw new InputException(name + ": the picture is empty");
       case UNKNOWN -> throw new InputException(name + ": not a picture; PNG and JPEG are read");
-      case Format f -> throw new InputException(name + ": is " + f.label() + "; PNG and JPEG are read");
+      case Format f ->
+          throw new InputException(name + ": is " + f.label() + "; PNG and JPEG are read");
     };
   }
 
@@ -64,8 +72,10 @@ public record Picture(int width, int height, byte[] rgb) {
       for (int x = 0; x < w; x++) {
         int sx = sideways ? y : x;
         int sy = sideways ? x : y;
-        boolean flipX = orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
-        boolean flipY = orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
+        boolean flipX =
+            orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
+        boolean flipY =
+            orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
         int from = 3 * ((flipY ? height - 1 - sy : sy) * width + (flipX ? width - 1 - sx : sx));
         System.arraycopy(rgb, from, out, 3 * (y * w + x), 3);
       }

@@ -10,7 +10,10 @@ import java.util.zip.DataFormatException;
 import java.util.zip.Inflater;
 import starling.device.InputException;
 
-/** A PNG file: every chunk is checked before the decoder sees it, since that returns half a picture for half a file. */
+/**
+ * A PNG file: every chunk is checked before the decoder sees it, since that returns half a picture
+ * for half a file.
+ */
 final class Png {
   private static final int IHDR = 0x49484452;
   private static final int IDAT = 0x49444154;
@@ -93,7 +96,8 @@ final class Png {
     if (length != 13) {
       throw broken("the header has " + length + " bytes");
     }
-    Decoder.checkSize(name, Integer.toUnsignedLong(in.getInt(at)), Integer.toUnsignedLong(in.getInt(at + 4)));
+    Decoder.checkSize(
+        name, Integer.toUnsignedLong(in.getInt(at)), Integer.toUnsignedLong(in.getInt(at + 4)));
     width = in.getInt(at);
     height = in.getInt(at + 4);
     depth = bytes[at + 8];
@@ -136,7 +140,15 @@ final class Png {
       return rows(width, height);
     }
     // Adam7: start and step of x and y in each pass.
-    int[][] passes = {{0, 8, 0, 8}, {4, 8, 0, 8}, {0, 4, 4, 8}, {2, 4, 0, 4}, {0, 2, 2, 4}, {1, 2, 0, 2}, {0, 1, 1, 2}};
+    int[][] passes = {
+      {0, 8, 0, 8},
+      {4, 8, 0, 8},
+      {0, 4, 4, 8},
+      {2, 4, 0, 4},
+      {0, 2, 2, 4},
+      {1, 2, 0, 2},
+      {0, 1, 1, 2}
+    };
     long sum = 0;
     for (int[] p : passes) {
       sum += rows(Math.ceilDiv(width - p[0], p[1]), Math.ceilDiv(height - p[2], p[3]));
@@ -166,7 +178,8 @@ final class Png {
           if (model instanceof IndexColorModel palette) {
             sample = palette.getRGB(sample) >> (16 - 8 * c);
           } else if (deep) {
-            // Pillow reads 16-bit gray as integers and clips them; of other 16-bit samples it takes the high byte.
+            // Pillow reads 16-bit gray as integers and clips them; of other 16-bit samples it takes
+            // the high byte.
             sample = colorType == 0 ? Math.min(sample, 255) : sample >> 8;
           }
           rgb[to + c] = (byte) sample;

@@ -5,10 +5,12 @@ import java.util.List;
 import starling.device.InputException;
 
 /**
- * CLIP preprocessing, step by step as CLIPImageProcessor does it: resize, cut out the middle, scale, normalise.
+ * CLIP preprocessing, step by step as CLIPImageProcessor does it: resize, cut out the middle,
+ * scale, normalise.
  *
  * @param resample Pillow's number of the filter
- * @param shortestEdge pixels of the shorter side; 0 if {@code height} and {@code width} are given (no aspect kept)
+ * @param shortestEdge pixels of the shorter side; 0 if {@code height} and {@code width} are given
+ *     (no aspect kept)
  * @param pad pad to a square first, with the mean colour
  */
 public record Preprocess(
@@ -36,7 +38,6 @@ public record Preprocess(
    * @param pixels {@code [3, height, width]}
    * @param region what the tower sees, in pixels of the picture; with padding it reaches beyond it
    */
-  @SuppressWarnings("ArrayRecordComponent")
   public record Prepared(float[] pixels, int height, int width, Rectangle2D region) {}
 
   /**
@@ -45,8 +46,8 @@ public record Preprocess(
   public Prepared apply(Picture picture, ImageMode mode, String name) {
     boolean padded = mode == ImageMode.PAD || (mode == ImageMode.CHECKPOINT && pad);
     Picture p = padded ? padToSquare(picture) : picture;
-    double offsetX = -(p.width() - picture.width()) / 2;
-    double offsetY = -(p.height() - picture.height()) / 2;
+    int offsetX = -((p.width() - picture.width()) / 2);
+    int offsetY = -((p.height() - picture.height()) / 2);
     Picture resized = resized(p, mode, name);
     double scaleX = (double) p.width() / resized.width();
     double scaleY = (double) p.height() / resized.height();
@@ -54,7 +55,8 @@ public record Preprocess(
     double left = Math.floorDiv(resized.width() - seen.width(), 2) * scaleX;
     double top = Math.floorDiv(resized.height() - seen.height(), 2) * scaleY;
     var region =
-        new Rectangle2D.Double(offsetX + left, offsetY + top, seen.width() * scaleX, seen.height() * scaleY);
+        new Rectangle2D.Double(
+            offsetX + left, offsetY + top, seen.width() * scaleX, seen.height() * scaleY);
     return new Prepared(pixels(seen), seen.height(), seen.width(), region);
   }
 
@@ -72,8 +74,14 @@ public record Preprocess(
     double along = (double) ((long) edge * longer) / shorter;
     if (along > MAX_SIDE) {
       throw new InputException(
-          name + ": the picture is " + p.width() + "x" + p.height() + " pixels, too thin to be resized to "
-              + edge + " pixels across");
+          name
+              + ": the picture is "
+              + p.width()
+              + "x"
+              + p.height()
+              + " pixels, too thin to be resized to "
+              + edge
+              + " pixels across");
     }
     int w = p.width() <= p.height() ? edge : (int) along;
     int h = p.width() <= p.height() ? (int) along : edge;
@@ -97,7 +105,12 @@ public record Preprocess(
   /** The middle; a picture smaller than the crop stands on black, as in transformers. */
   private Picture cropped(Picture p) {
     byte[] out = new byte[3 * cropHeight * cropWidth];
-    paste(p, out, cropWidth, -Math.floorDiv(p.width() - cropWidth, 2), -Math.floorDiv(p.height() - cropHeight, 2));
+    paste(
+        p,
+        out,
+        cropWidth,
+        -Math.floorDiv(p.width() - cropWidth, 2),
+        -Math.floorDiv(p.height() - cropHeight, 2));
     return new Picture(cropWidth, cropHeight, out);
   }
 
@@ -107,11 +120,18 @@ public record Preprocess(
     int to = Math.min(p.width(), width - left);
     for (int y = Math.max(0, -top); y < Math.min(p.height(), height - top) && to > from; y++) {
       System.arraycopy(
-          p.rgb(), 3 * (y * p.width() + from), out, 3 * ((y + top) * width + from + left), 3 * (to - from));
+          p.rgb(),
+          3 * (y * p.width() + from),
+          out,
+          3 * ((y + top) * width + from + left),
+          3 * (to - from));
     }
   }
 
-  /** {@code (float(level·factor) − mean) / std}: the product in double, the rest in float, as numpy does it there. */
+  /**
+   * {@code (float(level·factor) − mean) / std}: the product in double, the rest in float, as numpy
+   * does it there.
+   */
   private float[] pixels(Picture p) {
     int plane = p.width() * p.height();
     float[] pixels = new float[3 * plane];

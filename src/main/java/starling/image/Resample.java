@@ -1,8 +1,9 @@
 package starling.image;
 
 /**
- * Resizing that equals Pillow's to the last bit on 8-bit pictures: coefficients in double, normalised, then fixed point
- * of 22 bits; a horizontal pass, rounded to 8 bits, then a vertical one (Pillow, Resample.c).
+ * Resizing that equals Pillow's to the last bit on 8-bit pictures: coefficients in double,
+ * normalised, then fixed point of 22 bits; a horizontal pass, rounded to 8 bits, then a vertical
+ * one (Pillow, Resample.c).
  */
 final class Resample {
   private static final int PRECISION = 32 - 8 - 2;
@@ -36,7 +37,11 @@ final class Resample {
       double sourceX = stepX * 0.5;
       for (int x = 0; x < width; x++, sourceX += stepX) {
         System.arraycopy(
-            picture.rgb(), 3 * ((int) sourceY * picture.width() + (int) sourceX), out, 3 * (y * width + x), 3);
+            picture.rgb(),
+            3 * ((int) sourceY * picture.width() + (int) sourceX),
+            out,
+            3 * (y * width + x),
+            3);
       }
     }
     return new Picture(width, height, out);
@@ -61,7 +66,14 @@ final class Resample {
     byte[] out = new byte[Math.multiplyExact(3, Math.multiplyExact(width, height))];
     for (int y = 0; y < height; y++) {
       for (int x = 0; x < width; x++) {
-        sum(picture.rgb(), 3 * (taps.first[y] * width + x), 3 * width, taps, y, out, 3 * (y * width + x));
+        sum(
+            picture.rgb(),
+            3 * (taps.first[y] * width + x),
+            3 * width,
+            taps,
+            y,
+            out,
+            3 * (y * width + x));
       }
     }
     return new Picture(width, height, out);
@@ -157,7 +169,9 @@ final class Resample {
     if (x == 0) {
       return 1;
     }
-    return x >= 1 ? 0 : Math.sin(x * Math.PI) / (x * Math.PI) * (0.54 + 0.46 * Math.cos(x * Math.PI));
+    return x >= 1
+        ? 0
+        : Math.sin(x * Math.PI) / (x * Math.PI) * (0.54 + 0.46 * Math.cos(x * Math.PI));
   }
 
   private static double sinc(double x) {

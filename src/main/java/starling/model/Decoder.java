@@ -17,9 +17,13 @@ import starling.device.Stored;
 import starling.device.Tensor;
 import starling.device.TensorArena;
 
-/** The Llama decoder: RMS norm, rotary embeddings, grouped-query attention, SwiGLU. Six operators a layer. */
+/**
+ * The Llama decoder: RMS norm, rotary embeddings, grouped-query attention, SwiGLU. Six operators a
+ * layer.
+ */
 final class Decoder {
-  private record Layer(Norm inputNorm, Linear qkv, Linear o, Norm postAttentionNorm, Linear gateUp, Linear down) {}
+  private record Layer(
+      Norm inputNorm, Linear qkv, Linear o, Norm postAttentionNorm, Linear gateUp, Linear down) {}
 
   private final Device device;
   private final LlavaConfig.TextConfig config;
@@ -32,7 +36,12 @@ final class Decoder {
   private final Linear lmHead;
   private final Rope rope;
 
-  Decoder(Device device, TensorArena arena, DType dtype, LlavaConfig.TextConfig config, LlavaWeights.Decoder w) {
+  Decoder(
+      Device device,
+      TensorArena arena,
+      DType dtype,
+      LlavaConfig.TextConfig config,
+      LlavaWeights.Decoder w) {
     this.device = device;
     this.config = config;
     this.dtype = dtype;
@@ -51,10 +60,14 @@ final class Decoder {
     int d = config.headDim();
     var qkv =
         new Linear.Source(
-            List.of(w.qWeight(), w.kWeight(), w.vWeight()), Arrays.asList(w.qBias(), w.kBias(), w.vBias()), d, 0);
+            List.of(w.qWeight(), w.kWeight(), w.vWeight()),
+            Arrays.asList(w.qBias(), w.kBias(), w.vBias()),
+            d,
+            0);
     var o = new Linear.Source(List.of(w.oWeight()), Arrays.asList(w.oBias()), 0, d);
     var gateUp =
-        new Linear.Source(List.of(w.gateWeight(), w.upWeight()), Arrays.asList(w.gateBias(), w.upBias()), 0, 0);
+        new Linear.Source(
+            List.of(w.gateWeight(), w.upWeight()), Arrays.asList(w.gateBias(), w.upBias()), 0, 0);
     return new Layer(
         norm(arena, w.inputNorm()),
         device.linear(arena, dtype, qkv),
@@ -91,6 +104,19 @@ final class Decoder {
     return layers.size();
   }
 
+  /** Bytes of the weights that one row passes, as they are stored. */
+  long bytes() {
+    long sum = bytes(lmHead);
+    for (Layer layer : layers) {
+      sum += bytes(layer.qkv) + bytes(layer.o) + bytes(layer.gateUp) + bytes(layer.down);
+    }
+    return sum;
+  }
+
+  private static long bytes(Linear w) {
+    return w.parts().stream().mapToLong(p -> (long) p.rows() * p.width() * p.dtype().bytes()).sum();
+  }
+
   float scale() {
     return scale;
   }
@@ -115,14 +141,19 @@ final class Decoder {
       this(x, qkv, q, attn, mlp, attn.split(heads, head));
     }
 
-    /** The rows that a cut leaves: gathered residual and attention, and room for them in the rest. */
+    /**
+     * The rows that a cut leaves: gathered residual and attention, and room for them in the rest.
+     */
     Rows cut(Tensor x, Tensor attn) {
       int n = x.rows();
       return new Rows(x, qkv.rows(0, n), q.rows(0, n), attn, mlp.rows(0, n), q.dim(1), q.dim(2));
     }
   }
 
-  /** Room for {@code capacity[l]} keys and values in layer {@code l}. {@code lengths} is i32 {@code [layers]}. */
+  /**
+   * Room for {@code capacity[l]} keys and values in layer {@code l}. {@code lengths} is i32 {@code
+   * [layers]}.
+   */
   List<Kv> cache(TensorArena arena, Tensor lengths, int[] capacity) {
     var cache = new ArrayList<Kv>();
     for (int l = 0; l < layers.size(); l++) {
@@ -149,7 +180,9 @@ final class Decoder {
     device.attention(r.attnHeads, lse, r.q, kv, mask, scale);
   }
 
-  /** The second half: output projection, norm, MLP. Row by row, so that a cut may stand before it. */
+  /**
+   * The second half: output projection, norm, MLP. Row by row, so that a cut may stand before it.
+   */
   void finish(int l, Rows r) {
     Layer layer = layers.get(l);
     device.gemm(r.x, r.attn, layer.o, null, Activation.NONE, r.x);

@@ -4,17 +4,18 @@ import java.util.Arrays;
 import starling.checkpoint.LlavaConfig;
 
 /**
- * Floating-point operations of reading a prompt, by formula F3: a decoder layer with n rows costs {@code 8nd² + 4n²d +
- * 6ndm} (a multiply and an add are two; key and value projections count their own width), a vision block {@code 8nd² +
- * 4n²d + 4ndm} with n = patches + 1, the projector {@code 2n(d_v·d + d²)}. All rows that enter a layer count, text
- * included; the output head does not. The CDPruner, FasterVLM and VisPruner tables use it (vision tower counted in the
- * latter two).
+ * Floating-point operations of reading a prompt, by formula F3: a decoder layer with n rows costs
+ * {@code 8nd² + 4n²d + 6ndm} (a multiply and an add are two; key and value projections count their
+ * own width), a vision block {@code 8nd² + 4n²d + 4ndm} with n = patches + 1, the projector {@code
+ * 2n(d_v·d + d²)}. All rows that enter a layer count, text included; the output head does not. The
+ * CDPruner, FasterVLM and VisPruner tables use it (vision tower counted in the latter two).
  *
  * @param dense with no row dropped
  * @param pruned with the rows that entered each layer
  */
 public record Flops(double dense, double pruned) {
-  public static final String FORMULA = "F3: 8nd^2 + 4n^2d + 6ndm per decoder layer, 8nd^2 + 4n^2d + 4ndm per vision block";
+  public static final String FORMULA =
+      "F3: 8nd^2 + 4n^2d + 6ndm per decoder layer, 8nd^2 + 4n^2d + 4ndm per vision block";
 
   /** {@code 1 − pruned/dense}. */
   public double reduction() {
@@ -42,7 +43,11 @@ public record Flops(double dense, double pruned) {
     double keys = (double) c.numKeyValueHeads() * c.headDim();
     double sum = 0;
     for (double n : tokensPerLayer) {
-      sum += 4 * n * d * queries + 4 * n * d * keys + 4 * n * n * queries + 6 * n * d * c.intermediateSize();
+      sum +=
+          4 * n * d * queries
+              + 4 * n * d * keys
+              + 4 * n * n * queries
+              + 6 * n * d * c.intermediateSize();
     }
     return sum;
   }

@@ -1,14 +1,12 @@
 package starling.model;
 
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
 import starling.checkpoint.LlavaConfig;
 import starling.checkpoint.LlavaWeights;
 import starling.device.DType;
 import starling.device.Device;
-import starling.device.InputException;
 import starling.device.Mask;
 import starling.device.PositionRule;
 import starling.device.Span;
@@ -16,12 +14,11 @@ import starling.device.Tensor;
 import starling.device.TensorArena;
 import starling.prune.Attention;
 import starling.prune.CutPoint;
-import starling.prune.VlmShape;
 import starling.prune.Where;
 
 /**
- * LLaVA-1.5 on a device: vision tower, projector, decoder. All arithmetic is the device's; this class says in which
- * order. One thread at a time.
+ * LLaVA-1.5 on a device: vision tower, projector, decoder. All arithmetic is the device's; this
+ * class says in which order. One thread at a time.
  */
 public final class Llava implements AutoCloseable {
   private final Device device;
@@ -32,7 +29,10 @@ public final class Llava implements AutoCloseable {
   private final Decoder decoder;
   private final Tensor iota; // i32: 0, 1, 2 …
 
-  /** Puts the weights on the device. The mapped files behind {@code weights} must stay open as long as this. */
+  /**
+   * Puts the weights on the device. The mapped files behind {@code weights} must stay open as long
+   * as this.
+   */
   public Llava(Device device, LlavaConfig config, LlavaWeights weights, DType dtype) {
     this.device = device;
     this.config = config;
@@ -61,26 +61,9 @@ public final class Llava implements AutoCloseable {
     return dtype;
   }
 
-  /** The cuts of a request, checked against the model and the prompt. */
-  private List<CutPoint> cuts(Request request) {
-    int images = request.pixels().size();
-    if (images == 0) {
-      return List.of();
-    }
-    int[] ids = request.ids();
-    int after = ids.length;
-    while (ids[after - 1] != config.imageTokenIndex()) {
-      after--;
-    }
-    var shape =
-        new VlmShape(
-            config.patches(), config.visionBlocks(), decoder.layers(), images, ids.length - after);
-    List<CutPoint> cuts = request.method().cuts(shape);
-    if (config.visionBlocks() == 0 && cuts.stream().anyMatch(c -> c.where() != Where.DECODER && c.scored())) {
-      throw new InputException(
-          request.method().spec() + ": vision_feature_layer selects the embeddings, which have no attention");
-    }
-    return cuts;
+  /** Bytes of the weights that one decode step reads. */
+  public long decoderBytes() {
+    return decoder.bytes();
   }
 
   /**
@@ -94,11 +77,10 @@ public final class Llava implements AutoCloseable {
    * @throws InputException if the pruning does not fit, or the prompt is beyond the context
    */
   public Session prefill(Request request) {
-    List<CutPoint> cuts = cuts(request);
-    var plan = Plan.of(request, cuts, config);
+    var plan = Plan.of(config, request);
     var session = new Session(this, request, plan);
     try (TensorArena work = device.arena("prefill")) {
-      var pruner = session.pruner(cuts, iota, work);
+      var pruner = session.pruner(iota, work);
       Decoder.Rows rows = decoder.rows(work, plan.layout().rows());
       long start = device.mark();
       encode(request, plan, rows.x(), pruner, work);
@@ -116,12 +98,13 @@ public final class Llava implements AutoCloseable {
   private void encode(Request request, Plan plan, Tensor x, Pruner pruner, TensorArena work) {
     int side = config.vision().imageSize();
     for (int image = 0; image < request.pixels().size(); image++) {
-      request.checkCancelled();
+      request.progress().at("vision", image, request.pixels().size());
       Span patches = plan.layout().pictures().get(image);
       Tensor pixels = work.alloc("pixels", DType.F32, 3, side, side);
       device.upload(pixels, MemorySegment.ofArray(request.pixels().get(image)));
       try (TensorArena activations = device.arena("picture")) {
-        tower.encode(x.rows(patches.from() - tower.cls(), patches.to()), pixels, image, pruner, activations);
+        tower.encode(
+            x.rows(patches.from() - tower.cls(), patches.to()), pixels, image, pruner, activations);
       }
     }
   }
@@ -147,9 +130,10 @@ public final class Llava implements AutoCloseable {
       mask = new Mask(true, hidden.hidden());
     }
     for (int l = 0; l < decoder.layers(); l++) {
-      request.checkCancelled();
+      request.progress().at("prefill", l, decoder.layers());
       List<CutPoint> cuts = pruner.at(Where.DECODER, l + 1);
-      Tensor lse = cuts.isEmpty() ? null : work.alloc("lse", DType.F32, rows.q().dim(1), layout.rows());
+      Tensor lse =
+          cuts.isEmpty() ? null : work.alloc("lse", DType.F32, rows.q().dim(1), layout.rows());
       decoder.attend(l, rows, s.cache().get(l), positions, mask, lse);
       s.entered(l, layout.rows(), mask);
       for (CutPoint cut : cuts) {

@@ -6,12 +6,15 @@ import starling.checkpoint.LlavaConfig;
 import starling.device.InputException;
 import starling.device.PositionRule;
 import starling.prune.CutPoint;
+import starling.prune.VlmShape;
 import starling.prune.Where;
 
 /**
  * Every count of an answer, known from shapes before anything runs.
  *
- * @param layout the decoder's rows when prefill enters it; in mask mode the dropped rows are among them
+ * @param cuts the method's cuts, in order of flow
+ * @param layout the decoder's rows when prefill enters it; in mask mode the dropped rows are among
+ *     them
  * @param tokensPerLayer rows entering each decoder layer at prefill
  * @param denseTokens the same in every layer with nothing pruned
  * @param nextPosition position of the first generated token
@@ -20,6 +23,7 @@ import starling.prune.Where;
  * @param visualTokens visual tokens (CLS rows included) of the prompt, after stage 1, after stage 2
  */
 public record Plan(
+    List<CutPoint> cuts,
     Layout layout,
     int[] tokensPerLayer,
     int denseTokens,
@@ -28,7 +32,14 @@ public record Plan(
     int projectedRows,
     int[] visualTokens) {
 
-  static Plan of(Request request, List<CutPoint> cuts, LlavaConfig config) {
+  /**
+   * Counts everything.
+   *
+   * @throws InputException if the pruning does not fit the model or the prompt, or the prompt is
+   *     beyond the context
+   */
+  public static Plan of(LlavaConfig config, Request request) {
+    List<CutPoint> cuts = checkedCuts(config, request);
     int images = request.pixels().size();
     int cls = config.keepsCls() ? 1 : 0;
     boolean mask = request.mode() == Mode.MASK;
@@ -66,14 +77,41 @@ public record Plan(
     int limit = config.text().maxPositionEmbeddings();
     if (compact.rows() > limit) {
       throw new InputException(
-          "the prompt is " + compact.rows() + " tokens long, visual tokens included; the model's context"
-              + " (max_position_embeddings) is " + limit);
+          "the prompt is "
+              + compact.rows()
+              + " tokens long, visual tokens included; the model's context"
+              + " (max_position_embeddings) is "
+              + limit);
     }
     int room = Math.min(request.maxTokens(), limit - position + 1);
-    return new Plan(layout, tokens, dense.rows(), position, room, projected, visual);
+    return new Plan(cuts, layout, tokens, dense.rows(), position, room, projected, visual);
   }
 
-  /** Rows that layer {@code l}'s cache has room for: the prompt's and one for every generated token fed back. */
+  private static List<CutPoint> checkedCuts(LlavaConfig config, Request request) {
+    int images = request.pixels().size();
+    if (images == 0) {
+      return List.of();
+    }
+    int[] ids = request.ids();
+    int after = ids.length;
+    while (ids[after - 1] != config.imageTokenIndex()) {
+      after--;
+    }
+    var shape =
+        new VlmShape(
+            config.patches(), config.visionBlocks(), config.text().numHiddenLayers(), images, ids.length - after);
+    List<CutPoint> cuts = request.method().cuts(shape);
+    if (config.visionBlocks() == 0 && cuts.stream().anyMatch(c -> c.where() != Where.DECODER && c.scored())) {
+      throw new InputException(
+          request.method().spec() + ": vision_feature_layer selects the embeddings, which have no attention");
+    }
+    return cuts;
+  }
+
+  /**
+   * Rows that layer {@code l}'s cache has room for: the prompt's and one for every generated token
+   * fed back.
+   */
   int capacity(int l) {
     return tokensPerLayer[l] + room - 1;
   }

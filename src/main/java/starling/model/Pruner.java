@@ -18,7 +18,9 @@ import starling.prune.Selection;
 import starling.prune.Site;
 import starling.prune.Where;
 
-/** The cuts of one answer: asks the method what to keep, and takes the other rows out or hides them. */
+/**
+ * The cuts of one answer: asks the method what to keep, and takes the other rows out or hides them.
+ */
 final class Pruner {
   private final Device device;
   private final TensorArena arena;
@@ -37,7 +39,15 @@ final class Pruner {
    * @param iota i32: 0, 1, 2 …
    * @param fault i32 {@code [1]}
    */
-  Pruner(Device device, TensorArena arena, TensorArena work, Tensor iota, Tensor fault, List<CutPoint> cuts, Mode mode, int images) {
+  Pruner(
+      Device device,
+      TensorArena arena,
+      TensorArena work,
+      Tensor iota,
+      Tensor fault,
+      List<CutPoint> cuts,
+      Mode mode,
+      int images) {
     this.device = device;
     this.arena = arena;
     this.work = work;
@@ -71,7 +81,10 @@ final class Pruner {
     return marks.stream().mapToDouble(m -> device.millis(m[0], m[1])).sum();
   }
 
-  /** The patch rows of a picture that a method chooses from. In mask mode the dropped ones still stand between. */
+  /**
+   * The patch rows of a picture that a method chooses from. In mask mode the dropped ones still
+   * stand between.
+   */
   Keys candidates(int image, Span patches) {
     Tensor alive = survivors[image];
     return masks() && alive != null
@@ -79,7 +92,10 @@ final class Pruner {
         : new Keys(patches.from(), patches.length(), null);
   }
 
-  /** The keys of the vision tower that belong to the candidates; its attention always covers all N patches. */
+  /**
+   * The keys of the vision tower that belong to the candidates; its attention always covers all N
+   * patches.
+   */
   Keys visionCandidates(int image, Span patches) {
     Tensor alive = survivors[image];
     return new Keys(patches.from(), alive == null ? patches.length() : alive.rows(), alive);
@@ -90,21 +106,30 @@ final class Pruner {
     return iota.rows(0, n);
   }
 
-  /** What a cut leaves: the tensors of the rows that go on, their positions, and the rows they came from. */
+  /**
+   * What a cut leaves: the tensors of the rows that go on, their positions, and the rows they came
+   * from.
+   */
   record Kept(List<Tensor> tensors, Tensor positions, Tensor rows) {}
 
   /**
-   * Cuts one picture out of the rows of a vision tower or projector. In mask mode nothing moves and the rows come back
-   * as they are.
+   * Cuts one picture out of the rows of a vision tower or projector. In mask mode nothing moves and
+   * the rows come back as they are.
    *
    * @param patches its patch rows in {@code tensors}
    * @param features whether the method may look at the first tensor's rows
    */
   List<Tensor> cut(
-      CutPoint cut, int image, Attention attention, List<Tensor> tensors, Span patches, boolean features) {
+      CutPoint cut,
+      int image,
+      Attention attention,
+      List<Tensor> tensors,
+      Span patches,
+      boolean features) {
     long before = device.mark();
     Selection chosen =
-        select(cut, image, attention, features ? candidateRows(image, tensors.get(0), patches) : null);
+        select(
+            cut, image, attention, features ? candidateRows(image, tensors.get(0), patches) : null);
     List<Tensor> after = tensors;
     if (!masks()) {
       var one = List.of(new Cut(patches.from(), patches.length(), chosen.keep()));
@@ -116,7 +141,13 @@ final class Pruner {
   }
 
   /** Cuts every picture of a sequence inside the decoder; the rows come back shortened. */
-  Kept cut(CutPoint cut, List<Attention> attentions, List<Tensor> tensors, Layout layout, Tensor positions, List<Kv> before) {
+  Kept cut(
+      CutPoint cut,
+      List<Attention> attentions,
+      List<Tensor> tensors,
+      Layout layout,
+      Tensor positions,
+      List<Kv> before) {
     long start = device.mark();
     var one = new ArrayList<Cut>();
     var chosen = new ArrayList<Selection>();
@@ -135,7 +166,8 @@ final class Pruner {
   }
 
   /** The masked form: the same choice, and who is hidden from then on. */
-  Hidden hide(CutPoint cut, List<Attention> attentions, Layout layout, Tensor positions, int capacity) {
+  Hidden hide(
+      CutPoint cut, List<Attention> attentions, Layout layout, Tensor positions, int capacity) {
     long start = device.mark();
     for (int image = 0; image < attentions.size(); image++) {
       select(cut, image, attentions.get(image), null);
@@ -168,7 +200,13 @@ final class Pruner {
     int kept = cut.kept(image);
     if (kept > n) {
       throw new InputException(
-          "stage " + stageNumber(cut) + " would keep " + kept + " visual tokens, but only " + n + " are left");
+          "stage "
+              + stageNumber(cut)
+              + " would keep "
+              + kept
+              + " visual tokens, but only "
+              + n
+              + " are left");
     }
     boolean merges = cut.sources() > 1;
     var out =
@@ -179,7 +217,9 @@ final class Pruner {
             merges ? arena.alloc("merge weight", DType.F32, kept, cut.sources()) : null);
     cut.select(new Site(device, arena, image, n, attention, features, fault), out);
     survivors[image] = compose(out.keep(), survivors[image]);
-    stages.add(new Stage(stageNumber(cut), image, cut.where(), cut.layer(), n, survivors[image], out.score()));
+    stages.add(
+        new Stage(
+            stageNumber(cut), image, cut.where(), cut.layer(), n, survivors[image], out.score()));
     return out;
   }
 
@@ -210,9 +250,16 @@ final class Pruner {
     return some;
   }
 
-  /** Rows outside the pictures and the chosen ones inside, then the sums of a merging method over their places. */
+  /**
+   * Rows outside the pictures and the chosen ones inside, then the sums of a merging method over
+   * their places.
+   */
   private Kept gather(
-      List<Cut> cutRows, List<Selection> chosen, List<Tensor> tensors, Tensor positions, PositionRule rule) {
+      List<Cut> cutRows,
+      List<Selection> chosen,
+      List<Tensor> tensors,
+      Tensor positions,
+      PositionRule rule) {
     int dropped = 0;
     for (Cut cut : cutRows) {
       dropped += cut.count() - cut.keep().rows();
@@ -237,7 +284,8 @@ final class Pruner {
     return new Kept(List.copyOf(gathered), positionsAfter, rows);
   }
 
-  private void merge(Cut cut, int shift, Selection chosen, List<Tensor> tensors, List<Tensor> gathered) {
+  private void merge(
+      Cut cut, int shift, Selection chosen, List<Tensor> tensors, List<Tensor> gathered) {
     int to = cut.at() - shift;
     for (int i = 0; i < tensors.size(); i++) {
       device.combineRows(

@@ -1,7 +1,6 @@
 package starling.model;
 
 import java.util.List;
-import java.util.function.BooleanSupplier;
 import starling.device.Sampling;
 import starling.prune.Method;
 
@@ -11,16 +10,24 @@ import starling.prune.Method;
  * @param ids token ids of the prompt; each picture's placeholder once, as the model's image token
  * @param pixels normalised pixels f32 {@code [3, imageSize, imageSize]} of each picture, in order
  * @param maxTokens most tokens to generate; room for them is reserved
- * @param cancelled asked between blocks and layers; true ends prefill with a {@link
- *     java.util.concurrent.CancellationException}
+ * @param progress told before every picture and layer of prefill
  */
 public record Request(
-    int[] ids, List<float[]> pixels, Method method, Mode mode, Sampling sampling, int maxTokens,
-    BooleanSupplier cancelled) {
+    int[] ids,
+    List<float[]> pixels,
+    Method method,
+    Mode mode,
+    Sampling sampling,
+    int maxTokens,
+    Progress progress) {
 
-  void checkCancelled() {
-    if (cancelled.getAsBoolean()) {
-      throw new java.util.concurrent.CancellationException("the question was cancelled");
-    }
+  /** Hears how far the work is. An exception it throws ends the work and comes out of the call. */
+  public interface Progress {
+    /**
+     * @param phase {@code vision}, {@code prefill} or {@code decode}
+     * @param done pictures, layers or tokens done
+     * @param of how many there are, for tokens at the most
+     */
+    void at(String phase, int done, int of);
   }
 }

@@ -12,11 +12,10 @@ import starling.device.Kv;
 import starling.device.Mask;
 import starling.device.Tensor;
 import starling.device.TensorArena;
-import starling.prune.CutPoint;
 
 /**
- * One answer in the making: the caches, ragged by layer, and what the next step reads on the device. A step allocates
- * nothing. One integer comes down per token.
+ * One answer in the making: the caches, ragged by layer, and what the next step reads on the
+ * device. A step allocates nothing. One integer comes down per token.
  */
 public final class Session implements AutoCloseable {
   private final Llava model;
@@ -75,9 +74,10 @@ public final class Session implements AutoCloseable {
 
   // ---- prefill, called by Llava ----
 
-  Pruner pruner(List<CutPoint> cuts, Tensor iota, TensorArena work) {
+  Pruner pruner(Tensor iota, TensorArena work) {
     pruner =
-        new Pruner(device, arena, work, iota, fault, cuts, request.mode(), request.pixels().size());
+        new Pruner(
+            device, arena, work, iota, fault, plan.cuts(), request.mode(), request.pixels().size());
     return pruner;
   }
 
@@ -151,13 +151,24 @@ public final class Session implements AutoCloseable {
       for (int j = 0; j < scores.length; j++) {
         if (!Float.isFinite(scores[j])) {
           return new InputException(
-              "the score of candidate " + j + " in stage " + stage.stage() + " (picture " + stage.image() + ", "
-                  + stage.where().label() + " block " + stage.layer() + ") is not finite; the weights are damaged");
+              "the score of candidate "
+                  + j
+                  + " in stage "
+                  + stage.stage()
+                  + " (picture "
+                  + stage.image()
+                  + ", "
+                  + stage.where().label()
+                  + " block "
+                  + stage.layer()
+                  + ") is not finite; the weights are damaged");
         }
       }
     }
     return new InputException(
-        "a logit of generated token " + (drawn + 1) + " is not finite; the weights are damaged or overflow "
+        "a logit of generated token "
+            + (drawn + 1)
+            + " is not finite; the weights are damaged or overflow "
             + model.dtype().label());
   }
 

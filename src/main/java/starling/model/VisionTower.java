@@ -20,8 +20,8 @@ import starling.prune.CutPoint;
 import starling.prune.Where;
 
 /**
- * The CLIP tower and the projector: pixels to rows of the decoder. Blocks behind the feature layer are not run, and
- * {@code post_layernorm} is never applied, as in LLaVA.
+ * The CLIP tower and the projector: pixels to rows of the decoder. Blocks behind the feature layer
+ * are not run, and {@code post_layernorm} is never applied, as in LLaVA.
  */
 final class VisionTower {
   private record Block(Norm norm1, Linear qkv, Linear out, Norm norm2, Linear fc1, Linear fc2) {}
@@ -41,7 +41,8 @@ final class VisionTower {
   private final Linear linear2;
   private final Tensor zero; // i32 [1]
 
-  VisionTower(Device device, TensorArena arena, DType dtype, LlavaConfig config, LlavaWeights weights) {
+  VisionTower(
+      Device device, TensorArena arena, DType dtype, LlavaConfig config, LlavaWeights weights) {
     this.device = device;
     this.config = config.vision();
     this.dtype = dtype;
@@ -55,10 +56,13 @@ final class VisionTower {
     for (LlavaWeights.VisionBlock b : w.blocks()) {
       blocks.add(block(arena, b));
     }
-    this.activation = this.config.hiddenAct().equals("gelu") ? Activation.GELU : Activation.QUICK_GELU;
+    this.activation =
+        this.config.hiddenAct().equals("gelu") ? Activation.GELU : Activation.QUICK_GELU;
     LlavaWeights.Projector p = weights.projector();
-    this.linear1 = device.linear(arena, dtype, Linear.Source.of(p.linear1Weight(), p.linear1Bias()));
-    this.linear2 = device.linear(arena, dtype, Linear.Source.of(p.linear2Weight(), p.linear2Bias()));
+    this.linear1 =
+        device.linear(arena, dtype, Linear.Source.of(p.linear1Weight(), p.linear1Bias()));
+    this.linear2 =
+        device.linear(arena, dtype, Linear.Source.of(p.linear2Weight(), p.linear2Bias()));
     this.zero = arena.alloc("row 0", DType.I32, 1);
   }
 
@@ -66,7 +70,10 @@ final class VisionTower {
     int d = config.headDim();
     var qkv =
         new Linear.Source(
-            List.of(b.qWeight(), b.kWeight(), b.vWeight()), List.of(b.qBias(), b.kBias(), b.vBias()), d, 0);
+            List.of(b.qWeight(), b.kWeight(), b.vWeight()),
+            List.of(b.qBias(), b.kBias(), b.vBias()),
+            d,
+            0);
     var out = new Linear.Source(List.of(b.outWeight()), List.of(b.outBias()), 0, d);
     return new Block(
         norm(arena, b.norm1Weight(), b.norm1Bias()),
@@ -78,7 +85,10 @@ final class VisionTower {
   }
 
   private Norm norm(TensorArena arena, Stored weight, Stored bias) {
-    return new Norm(device.table(arena, dtype, weight), device.table(arena, dtype, bias), config.layerNormEps());
+    return new Norm(
+        device.table(arena, dtype, weight),
+        device.table(arena, dtype, bias),
+        config.layerNormEps());
   }
 
   /** CLS is the same row for every picture, so its position is added once. */
@@ -108,11 +118,17 @@ final class VisionTower {
     int heads = config.numAttentionHeads();
     int head = device.headSize(config.headDim());
     Tensor x = work.alloc("vision rows", dtype, patches + 1, width);
-    Tensor patch = work.alloc("patches", dtype, patches, 3 * config.patchSize() * config.patchSize());
+    Tensor patch =
+        work.alloc("patches", dtype, patches, 3 * config.patchSize() * config.patchSize());
     device.patchify(patch, pixels, config.patchSize());
     device.embed(x.rows(0, 1), zero, classRow);
     device.gemm(
-        x.rows(1, patches + 1), patch, patchEmbedding, null, Activation.NONE, positions.rows(1, patches + 1));
+        x.rows(1, patches + 1),
+        patch,
+        patchEmbedding,
+        null,
+        Activation.NONE,
+        positions.rows(1, patches + 1));
     device.layernorm(x, x, preNorm);
 
     Tensor qkv = work.alloc("vision qkv", dtype, patches + 1, 3 * heads * head);
@@ -159,7 +175,8 @@ final class VisionTower {
     Tensor h = work.alloc("projector", dtype, feature.rows(), linear1.out());
     device.gemm(h, feature, linear1, null, Activation.GELU, null);
     List<CutPoint> cuts = pruner.at(Where.PROJECTOR_OUTPUT, 0);
-    Tensor rows = cuts.isEmpty() ? out : work.alloc("projected", dtype, feature.rows(), linear2.out());
+    Tensor rows =
+        cuts.isEmpty() ? out : work.alloc("projected", dtype, feature.rows(), linear2.out());
     device.gemm(rows, h, linear2, null, Activation.NONE, null);
     for (CutPoint cut : cuts) {
       rows = pruner.cut(cut, image, seen, List.of(rows), featureRows(rows), true).get(0);
@@ -169,7 +186,10 @@ final class VisionTower {
     }
   }
 
-  /** Every attention that a method sees here is that of the block which gave the feature, over all N patches. */
+  /**
+   * Every attention that a method sees here is that of the block which gave the feature, over all N
+   * patches.
+   */
   private Attention attention(
       Tensor q, Kv kv, Tensor lse, float scale, Pruner pruner, int image, Span all) {
     return new Attention(

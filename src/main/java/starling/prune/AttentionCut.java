@@ -16,11 +16,17 @@ import starling.device.PositionRule;
  * @param count k
  */
 record AttentionCut(
-    Where where, int layer, Queries queries, int count, PositionRule positions, boolean compactsCache)
+    Where where,
+    int layer,
+    Queries queries,
+    int count,
+    PositionRule positions,
+    boolean compactsCache)
     implements CutPoint {
 
   static AttentionCut vision(VlmShape shape, Queries queries, int count) {
-    return new AttentionCut(Where.VISION, shape.visionBlocks(), queries, count, PositionRule.CONTIGUOUS, false);
+    return new AttentionCut(
+        Where.VISION, shape.visionBlocks(), queries, count, PositionRule.CONTIGUOUS, false);
   }
 
   @Override
@@ -33,7 +39,15 @@ record AttentionCut(
     Attention a = site.attention();
     site.device()
         .colsumSelect(
-            out.keep(), out.score(), a.q(), a.kv(), a.lse(), a.mask(), a.scale(), a.rows(queries),
-            a.candidates(), site.fault());
+            out.keep(),
+            out.score(),
+            a.q(),
+            a.kv(),
+            a.lse(),
+            a.mask(),
+            a.scale(),
+            a.rows(queries),
+            a.candidates(),
+            site.fault());
   }
 }

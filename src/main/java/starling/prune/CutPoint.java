@@ -6,10 +6,16 @@ import starling.device.PositionRule;
 public interface CutPoint {
   Where where();
 
-  /** Blocks that have run in full before the cut: of the decoder for {@link Where#DECODER}, else of the tower. */
+  /**
+   * Blocks that have run in full before the cut: of the decoder for {@link Where#DECODER}, else of
+   * the tower.
+   */
   int layer();
 
-  /** Rows of picture {@code image} that go on; known before anything runs, so that nobody waits for the device. */
+  /**
+   * Rows of picture {@code image} that go on; known before anything runs, so that nobody waits for
+   * the device.
+   */
   int kept(int image);
 
   /** Chooses, with the device's operators only. */
@@ -30,7 +36,10 @@ public interface CutPoint {
     return true;
   }
 
-  /** Whether dropped rows also leave the caches of the layers before a decoder cut when prefill ends. */
+  /**
+   * Whether dropped rows also leave the caches of the layers before a decoder cut when prefill
+   * ends.
+   */
   default boolean compactsCache() {
     return false;
   }

@@ -4,8 +4,9 @@ import java.util.List;
 import starling.device.PositionRule;
 
 /**
- * FastV (arXiv 2403.06764): after K decoder layers, the visual tokens that the last prompt row attends most in layer
- * K − 1. Survivors keep their positions; the layers before keep their full cache.
+ * FastV (arXiv 2403.06764): after K decoder layers, the visual tokens that the last prompt row
+ * attends most in layer K − 1. Survivors keep their positions; the layers before keep their full
+ * cache.
  */
 record FastV(int k, Spec.Keep keep) implements Method {
   static FastV parse(Spec spec) {
@@ -21,6 +22,7 @@ record FastV(int k, Spec.Keep keep) implements Method {
   public List<CutPoint> cuts(VlmShape shape) {
     Spec.checkLayer("fastv", k, shape);
     int kept = keep.of(shape.patches());
-    return List.of(new AttentionCut(Where.DECODER, k, Queries.LAST, kept, PositionRule.KEEP, false));
+    return List.of(
+        new AttentionCut(Where.DECODER, k, Queries.LAST, kept, PositionRule.KEEP, false));
   }
 }

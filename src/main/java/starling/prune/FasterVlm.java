@@ -2,7 +2,10 @@ package starling.prune;
 
 import java.util.List;
 
-/** FasterVLM (arXiv 2412.01818, first version): the patches that CLS attends most, head mean, in the feature's block. */
+/**
+ * FasterVLM (arXiv 2412.01818, first version): the patches that CLS attends most, head mean, in the
+ * feature's block.
+ */
 record FasterVlm(Spec.Keep keep) implements Method {
   static FasterVlm parse(Spec spec) {
     return new FasterVlm(spec.keep());

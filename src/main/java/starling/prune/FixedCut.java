@@ -9,7 +9,8 @@ import starling.device.PositionRule;
  *
  * @param keep for each picture, ascending indices among the candidates
  */
-record FixedCut(Where where, int layer, List<int[]> keep, PositionRule positions) implements CutPoint {
+record FixedCut(Where where, int layer, List<int[]> keep, PositionRule positions)
+    implements CutPoint {
 
   static FixedCut beforeProjector(VlmShape shape, List<int[]> keep) {
     return new FixedCut(Where.PROJECTOR_INPUT, shape.visionBlocks(), keep, PositionRule.CONTIGUOUS);

@@ -3,7 +3,10 @@ package starling.prune;
 import java.util.List;
 import starling.device.InputException;
 
-/** A pruning method with its options: a value that says where it acts. Made by {@link Methods#parse}. */
+/**
+ * A pruning method with its options: a value that says where it acts. Made by {@link
+ * Methods#parse}.
+ */
 public interface Method {
   /** The method with every option written out, as reports name it. */
   String spec();
@@ -11,7 +14,8 @@ public interface Method {
   /**
    * The cuts for a model and a prompt, in order of flow. Without a picture nobody asks.
    *
-   * @throws InputException if the options do not fit: one sentence with the option and the number there is
+   * @throws InputException if the options do not fit: one sentence with the option and the number
+   *     there is
    */
   List<CutPoint> cuts(VlmShape shape);
 }

@@ -25,7 +25,8 @@ public final class Methods {
   /**
    * Reads a spec. Whether its numbers fit a model is checked by {@link Method#cuts}.
    *
-   * @throws InputException if it names no known method, or an option is unknown, repeated or not a value
+   * @throws InputException if it names no known method, or an option is unknown, repeated or not a
+   *     value
    */
   public static Method parse(String text) {
     if (text.startsWith("replay:")) {
@@ -35,7 +36,10 @@ public final class Methods {
     Function<Spec, Method> parser = PARSERS.get(spec.name());
     if (parser == null) {
       throw spec.wrong(
-          "unknown method '" + spec.name() + "'; known are " + String.join(", ", PARSERS.keySet())
+          "unknown method '"
+              + spec.name()
+              + "'; known are "
+              + String.join(", ", PARSERS.keySet())
               + " and replay:FILE");
     }
     Method method = parser.apply(spec);

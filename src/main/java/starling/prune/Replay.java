@@ -15,9 +15,9 @@ import starling.device.InputException;
 import starling.device.PositionRule;
 
 /**
- * The kept sets of a trace. Of the file only {@code stages[].stage, image, layer, kept} is read, so any program can
- * write one: stage 1 is a cut before the decoder, later stages are cuts after {@code layer} decoder layers whose
- * survivors keep their positions.
+ * The kept sets of a trace. Of the file only {@code stages[].stage, image, layer, kept} is read, so
+ * any program can write one: stage 1 is a cut before the decoder, later stages are cuts after
+ * {@code layer} decoder layers whose survivors keep their positions.
  */
 record Replay(Path file) implements Method {
   @Override
@@ -41,8 +41,16 @@ record Replay(Path file) implements Method {
       int stage = entry.getKey();
       int layer = entry.getValue().get(0).layer();
       if (stage > 1 && (layer <= layerBefore || layer >= shape.layers())) {
-        throw wrong("stage " + stage + ": layer " + layer + " must lie between " + layerBefore + " and the model's "
-            + shape.layers() + " decoder layers");
+        throw wrong(
+            "stage "
+                + stage
+                + ": layer "
+                + layer
+                + " must lie between "
+                + layerBefore
+                + " and the model's "
+                + shape.layers()
+                + " decoder layers");
       }
       var keep = keepSets(entry.getValue(), stage, layer, survivors);
       cuts.add(
@@ -54,7 +62,10 @@ record Replay(Path file) implements Method {
     return cuts;
   }
 
-  /** Turns raster indices into indices among the survivors of the stage before, which it then replaces. */
+  /**
+   * Turns raster indices into indices among the survivors of the stage before, which it then
+   * replaces.
+   */
   private List<int[]> keepSets(List<Stage> stages, int stage, int layer, List<int[]> survivors) {
     var keep = new ArrayList<int[]>();
     for (int image = 0; image < survivors.size(); image++) {
@@ -71,7 +82,8 @@ record Replay(Path file) implements Method {
         at++;
       }
       if (at < index.length) {
-        throw wrong("stage " + stage + " keeps patch " + kept[at] + ", which is not there any more");
+        throw wrong(
+            "stage " + stage + " keeps patch " + kept[at] + ", which is not there any more");
       }
       keep.add(index);
       survivors.set(image, kept);
@@ -93,10 +105,18 @@ record Replay(Path file) implements Method {
     }
     var list = new ArrayList<Stage>();
     for (JsonNode node : stages) {
-      var stage = new Stage(whole(node, "stage"), whole(node, "image"), whole(node, "layer"), kept(node, shape));
+      var stage =
+          new Stage(
+              whole(node, "stage"), whole(node, "image"), whole(node, "layer"), kept(node, shape));
       if (stage.stage() < 1 || stage.image() < 0 || stage.image() >= shape.images()) {
-        throw wrong("stage " + stage.stage() + " of picture " + stage.image() + ", but the prompt has "
-            + shape.images() + " picture(s)");
+        throw wrong(
+            "stage "
+                + stage.stage()
+                + " of picture "
+                + stage.image()
+                + ", but the prompt has "
+                + shape.images()
+                + " picture(s)");
       }
       list.add(stage);
     }
@@ -122,7 +142,11 @@ record Replay(Path file) implements Method {
       }
       kept[i] = array.get(i).intValue();
       if (kept[i] < 0 || kept[i] >= shape.patches() || (i > 0 && kept[i] <= kept[i - 1])) {
-        throw wrong("stages[].kept must ascend from 0 to " + (shape.patches() - 1) + "; it holds " + kept[i]);
+        throw wrong(
+            "stages[].kept must ascend from 0 to "
+                + (shape.patches() - 1)
+                + "; it holds "
+                + kept[i]);
       }
     }
     return kept;

@@ -5,8 +5,8 @@ import starling.device.Tensor;
 /**
  * What a method writes: the rows that go on, in order.
  *
- * @param keep i32 {@code [m]}: the source of each output row among the candidates, ascending; of a merged row, the
- *     source whose place and position it takes
+ * @param keep i32 {@code [m]}: the source of each output row among the candidates, ascending; of a
+ *     merged row, the source whose place and position it takes
  * @param score f32 {@code [n]}: one number per candidate, the one that was ranked
  * @param index i32 {@code [m, w]}: sources of each output row; null unless the method merges
  * @param weight f32 {@code [m, w]}: their weights; null unless the method merges

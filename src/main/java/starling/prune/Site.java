@@ -10,9 +10,10 @@ import starling.device.TensorArena;
  * @param scratch memory that lives as long as the answer
  * @param image number of the picture in the prompt, from 0
  * @param candidates n, rows to choose from: the survivors of the cuts before this one
- * @param attention of this block; before and after the projector, of the block that gave the feature
- * @param features {@code [n, D]}: the rows to choose from; null at {@link Where#VISION} and in the decoder, where a
- *     method chooses by attention
+ * @param attention of this block; before and after the projector, of the block that gave the
+ *     feature
+ * @param features {@code [n, D]}: the rows to choose from; null at {@link Where#VISION} and in the
+ *     decoder, where a method chooses by attention
  * @param fault i32 {@code [1]}, set by the selecting operators when a score is not finite
  */
 public record Site(

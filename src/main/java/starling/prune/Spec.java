@@ -6,7 +6,10 @@ import java.util.Map;
 import java.util.TreeSet;
 import starling.device.InputException;
 
-/** A method's name and options as written, {@code name:key=value,key=value}; each option is read once. */
+/**
+ * A method's name and options as written, {@code name:key=value,key=value}; each option is read
+ * once.
+ */
 final class Spec {
   private final String text;
   private final String name;
@@ -49,7 +52,10 @@ final class Spec {
     for (String key : options.keySet()) {
       if (!known.contains(key)) {
         throw wrong(
-            "unknown option '" + key + "'; " + name
+            "unknown option '"
+                + key
+                + "'; "
+                + name
                 + (known.isEmpty() ? " takes none" : " knows " + String.join(", ", known)));
       }
     }
@@ -158,14 +164,20 @@ final class Spec {
   static void checkLayer(String method, int layer, VlmShape shape) {
     if (layer < 1 || layer >= shape.layers()) {
       throw new InputException(
-          method + ": K=" + layer + " must be at least 1 and below the model's " + shape.layers() + " decoder layers");
+          method
+              + ": K="
+              + layer
+              + " must be at least 1 and below the model's "
+              + shape.layers()
+              + " decoder layers");
     }
   }
 
   static void checkText(String method, VlmShape shape) {
     if (shape.textRows() < 1) {
       throw new InputException(
-          method + ": the prompt has no text after its last picture, and the method ranks visual tokens by it");
+          method
+              + ": the prompt has no text after its last picture, and the method ranks visual tokens by it");
     }
   }
 
@@ -180,7 +192,14 @@ final class Spec {
       int kept = count > 0 ? count : (int) Math.floor(fraction * patches + 0.5);
       if (kept < 1 || kept > patches) {
         throw new InputException(
-            method + ": keep=" + this + " is " + kept + " of the " + patches + " visual tokens a picture has");
+            method
+                + ": keep="
+                + this
+                + " is "
+                + kept
+                + " of the "
+                + patches
+                + " visual tokens a picture has");
       }
       return kept;
     }

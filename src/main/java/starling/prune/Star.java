@@ -6,13 +6,15 @@ import starling.device.InputException;
 import starling.device.PositionRule;
 
 /**
- * STAR, stage-wise attention-guided token reduction (arXiv 2505.12359). Two cuts: by visual self-attention after the
- * vision encoder, and by text-to-visual attention after K decoder layers. The printed formulas average a row softmax
- * over its own row, which is constant; the reading here is attention received, the mean over query rows.
+ * STAR, stage-wise attention-guided token reduction (arXiv 2505.12359). Two cuts: by visual
+ * self-attention after the vision encoder, and by text-to-visual attention after K decoder layers.
+ * The printed formulas average a row softmax over its own row, which is constant; the reading here
+ * is attention received, the mean over query rows.
  *
  * @param r R, share of the N patches that stage 1 drops; 0 switches it off
  * @param k K, decoder layers that run in full before stage 2; 0 means round(14/32·layers)
- * @param p P, share of N (or of the survivors, {@code base=remaining}) that stage 2 drops; 0 switches it off
+ * @param p P, share of N (or of the survivors, {@code base=remaining}) that stage 2 drops; 0
+ *     switches it off
  */
 record Star(
     double r,
@@ -26,17 +28,37 @@ record Star(
     KvRule kv)
     implements Method {
 
-  enum Score { COLMEAN, COLMEAN_CLS, CLS }
+  enum Score {
+    COLMEAN,
+    COLMEAN_CLS,
+    CLS
+  }
 
-  enum TextQueries { TEXT, LAST }
+  enum TextQueries {
+    TEXT,
+    LAST
+  }
 
-  enum Base { ORIGINAL, REMAINING }
+  enum Base {
+    ORIGINAL,
+    REMAINING
+  }
 
-  enum Rounding { NEAREST, FLOOR, CEIL }
+  enum Rounding {
+    NEAREST,
+    FLOOR,
+    CEIL
+  }
 
-  enum Positions { KEEP, COMPACT }
+  enum Positions {
+    KEEP,
+    COMPACT
+  }
 
-  enum KvRule { FULL, COMPACT }
+  enum KvRule {
+    FULL,
+    COMPACT
+  }
 
   static Star parse(Spec spec) {
     return new Star(
@@ -76,7 +98,8 @@ record Star(
   @Override
   public List<CutPoint> cuts(VlmShape shape) {
     if (r > 0 && p > 0 && base == Base.ORIGINAL && r >= p) {
-      throw new InputException("star: R=" + r + " must be smaller than P=" + p + ", since stage 2 keeps fewer");
+      throw new InputException(
+          "star: R=" + r + " must be smaller than P=" + p + ", since stage 2 keeps fewer");
     }
     var cuts = new ArrayList<CutPoint>();
     int n1 = shape.patches();
@@ -106,15 +129,30 @@ record Star(
               case CEIL -> Math.ceil(exact);
             };
     if (count < 1) {
-      throw new InputException("star: " + key + "=" + dropped + " keeps 0 of " + n + " visual tokens");
+      throw new InputException(
+          "star: " + key + "=" + dropped + " keeps 0 of " + n + " visual tokens");
     }
     return count;
   }
 
   @Override
   public String spec() {
-    return "star:R=" + Spec.number(r) + (k == 0 ? "" : ",K=" + k) + ",P=" + Spec.number(p)
-        + ",score=" + Spec.word(score) + ",queries=" + Spec.word(queries) + ",base=" + Spec.word(base)
-        + ",round=" + Spec.word(round) + ",positions=" + Spec.word(positions) + ",kv=" + Spec.word(kv);
+    return "star:R="
+        + Spec.number(r)
+        + (k == 0 ? "" : ",K=" + k)
+        + ",P="
+        + Spec.number(p)
+        + ",score="
+        + Spec.word(score)
+        + ",queries="
+        + Spec.word(queries)
+        + ",base="
+        + Spec.word(base)
+        + ",round="
+        + Spec.word(round)
+        + ",positions="
+        + Spec.word(positions)
+        + ",kv="
+        + Spec.word(kv);
   }
 }

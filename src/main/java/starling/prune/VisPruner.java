@@ -5,8 +5,9 @@ import starling.device.DType;
 import starling.device.Tensor;
 
 /**
- * VisPruner (arXiv 2412.01818): the patches CLS attends most, and of the rest a set without near-duplicates. An odd
- * residual keeps {@code ceil(R/2) − r} of its first half, where the published code fails.
+ * VisPruner (arXiv 2412.01818): the patches CLS attends most, and of the rest a set without
+ * near-duplicates. An odd residual keeps {@code ceil(R/2) − r} of its first half, where the
+ * published code fails.
  *
  * @param important share of {@code keep} chosen by attention, truncated to a count
  */
@@ -48,9 +49,18 @@ record VisPruner(Spec.Keep keep, double important) implements Method {
       Tensor byScore = site.scratch().alloc("vispruner order", DType.I32, count);
       site.device()
           .colsumSelect(
-              byScore, out.score(), a.q(), a.kv(), a.lse(), a.mask(), a.scale(), a.rows(Queries.CLS),
-              a.candidates(), site.fault());
-      site.device().visprunerDedup(out.keep(), out.score(), site.features(), byAttention, site.fault());
+              byScore,
+              out.score(),
+              a.q(),
+              a.kv(),
+              a.lse(),
+              a.mask(),
+              a.scale(),
+              a.rows(Queries.CLS),
+              a.candidates(),
+              site.fault());
+      site.device()
+          .visprunerDedup(out.keep(), out.score(), site.features(), byAttention, site.fault());
     }
   }
 }

@@ -2,7 +2,10 @@ package starling.prune;
 
 /** The places of a LLaVA forward pass where a method can act, in order of flow. */
 public enum Where {
-  /** After the attention of the vision block whose output is the feature, before its output projection and MLP. */
+  /**
+   * After the attention of the vision block whose output is the feature, before its output
+   * projection and MLP.
+   */
   VISION("vision"),
   /** On the vision feature, before the projector. */
   PROJECTOR_INPUT("projector"),

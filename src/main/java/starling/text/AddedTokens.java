@@ -8,8 +8,9 @@ import java.util.Map;
 import java.util.function.UnaryOperator;
 
 /**
- * Added tokens, which are cut out of a text before anything else, leftmost and then longest. Those that are not
- * normalised are looked for in the text as given; the others afterwards, in the normalised rest.
+ * Added tokens, which are cut out of a text before anything else, leftmost and then longest. Those
+ * that are not normalised are looked for in the text as given; the others afterwards, in the
+ * normalised rest.
  */
 final class AddedTokens {
   /**
@@ -20,7 +21,13 @@ final class AddedTokens {
    * @param rstrip takes the white space behind it along
    */
   record Token(
-      int id, String content, boolean singleWord, boolean lstrip, boolean rstrip, boolean normalized, boolean special) {}
+      int id,
+      String content,
+      boolean singleWord,
+      boolean lstrip,
+      boolean rstrip,
+      boolean normalized,
+      boolean special) {}
 
   /**
    * A piece of a text: an added token, or text between them.
@@ -46,7 +53,10 @@ final class AddedTokens {
       }
     }
     for (var index : List.of(raw, normalized)) {
-      index.values().forEach(list -> list.sort(Comparator.comparingInt((Match m) -> m.text.length()).reversed()));
+      index
+          .values()
+          .forEach(
+              list -> list.sort(Comparator.comparingInt((Match m) -> m.text.length()).reversed()));
     }
   }
 

@@ -7,8 +7,9 @@ import java.util.Map;
 import java.util.PriorityQueue;
 
 /**
- * Byte-pair merges over the characters of a word, in O(n log n): the pair of lowest rank is merged first, the leftmost
- * of equals. A character that is not in the vocabulary becomes its UTF-8 bytes {@code <0xXX>}, or the unknown token.
+ * Byte-pair merges over the characters of a word, in O(n log n): the pair of lowest rank is merged
+ * first, the leftmost of equals. A character that is not in the vocabulary becomes its UTF-8 bytes
+ * {@code <0xXX>}, or the unknown token.
  */
 final class Bpe {
   private final Map<String, Integer> vocabulary;

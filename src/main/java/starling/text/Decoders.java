@@ -7,7 +7,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.function.UnaryOperator;
 
-/** Steps from tokens back to text, as {@code tokenizer.json} lists them; each maps a list of tokens to a list. */
+/**
+ * Steps from tokens back to text, as {@code tokenizer.json} lists them; each maps a list of tokens
+ * to a list.
+ */
 final class Decoders {
   private Decoders() {}
 
@@ -19,7 +22,10 @@ final class Decoders {
     return tokens -> List.of(String.join("", tokens));
   }
 
-  /** Takes up to {@code start} times {@code content} from the front of each token and {@code stop} times from its end. */
+  /**
+   * Takes up to {@code start} times {@code content} from the front of each token and {@code stop}
+   * times from its end.
+   */
   static UnaryOperator<List<String>> strip(String content, int start, int stop) {
     return tokens ->
         tokens.stream()
@@ -37,7 +43,10 @@ final class Decoders {
             .toList();
   }
 
-  /** Space characters back to spaces; those of the first token go, unless the encoder never puts one there. */
+  /**
+   * Space characters back to spaces; those of the first token go, unless the encoder never puts one
+   * there.
+   */
   static UnaryOperator<List<String>> metaspace(String replacement, boolean prepended) {
     return tokens -> {
       var out = new ArrayList<String>();
@@ -48,7 +57,10 @@ final class Decoders {
     };
   }
 
-  /** A run of byte tokens is decoded together: as text if it is UTF-8, else one U+FFFD for each byte. */
+  /**
+   * A run of byte tokens is decoded together: as text if it is UTF-8, else one U+FFFD for each
+   * byte.
+   */
   static UnaryOperator<List<String>> byteFallback() {
     return tokens -> {
       var out = new ArrayList<String>();

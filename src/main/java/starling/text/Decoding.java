@@ -4,8 +4,9 @@ import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Decodes an answer token by token. A piece is handed out when nothing that follows can change it: a run of byte tokens
- * is decoded together, so it waits until it ends. The pieces and the rest make up {@link Tokenizer#decode} of all.
+ * Decodes an answer token by token. A piece is handed out when nothing that follows can change it:
+ * a run of byte tokens is decoded together, so it waits until it ends. The pieces and the rest make
+ * up {@link Tokenizer#decode} of all.
  */
 public final class Decoding {
   private final Tokenizer tokenizer;

@@ -10,7 +10,11 @@ import java.util.List;
  */
 record Metaspace(String replacement, Scheme scheme, boolean split) {
   /** Where a text without a space in front gets one. */
-  enum Scheme { ALWAYS, NEVER, FIRST }
+  enum Scheme {
+    ALWAYS,
+    NEVER,
+    FIRST
+  }
 
   List<String> words(String text, boolean first) {
     String t = text.replace(" ", replacement);

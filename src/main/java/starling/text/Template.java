@@ -4,11 +4,17 @@ import java.util.ArrayList;
 import java.util.List;
 import starling.device.InputException;
 
-/** How a question becomes the text that the model reads. A prompt that holds {@code <image>} itself is not wrapped. */
+/**
+ * How a question becomes the text that the model reads. A prompt that holds {@code <image>} itself
+ * is not wrapped.
+ */
 public enum Template {
   /** {@code USER: <image>\n{prompt} ASSISTANT:}, the whole text tokenised at once. */
   LLAVA_HF("llava-hf"),
-  /** The evaluation prompt of LLaVA-1.5: a system sentence in front, the texts around pictures tokenised apart. */
+  /**
+   * The evaluation prompt of LLaVA-1.5: a system sentence in front, the texts around pictures
+   * tokenised apart.
+   */
   VICUNA_V1("vicuna_v1");
 
   private static final String IMAGE = "<image>";
@@ -33,7 +39,12 @@ public enum Template {
     if (given > 0) {
       if (given != images) {
         throw new InputException(
-            "the prompt holds " + IMAGE + " " + given + " times, but there are " + images
+            "the prompt holds "
+                + IMAGE
+                + " "
+                + given
+                + " times, but there are "
+                + images
                 + " pictures; it stands once per picture and must not be repeated for visual tokens");
       }
       return prompt;
@@ -49,12 +60,20 @@ public enum Template {
    */
   public int[] ids(Tokenizer tokenizer, String prompt, int images, int imageToken) {
     String text = text(prompt, images);
-    List<Integer> ids = this == LLAVA_HF ? tokenizer.encode(text) : apart(tokenizer, text, imageToken);
+    List<Integer> ids =
+        this == LLAVA_HF ? tokenizer.encode(text) : apart(tokenizer, text, imageToken);
     long placeholders = ids.stream().filter(id -> id == imageToken).count();
     if (placeholders != images) {
       throw new InputException(
-          "the prompt gives token " + imageToken + " (config.json, image_token_index) " + placeholders + " times, but there are "
-              + images + " pictures; tokenizer.json must know " + IMAGE + " as an added token of that id");
+          "the prompt gives token "
+              + imageToken
+              + " (config.json, image_token_index) "
+              + placeholders
+              + " times, but there are "
+              + images
+              + " pictures; tokenizer.json must know "
+              + IMAGE
+              + " as an added token of that id");
     }
     return ids.stream().mapToInt(id -> id).toArray();
   }

@@ -8,9 +8,9 @@ import java.util.Set;
 import java.util.function.UnaryOperator;
 
 /**
- * The tokenizer that {@code tokenizer.json} describes: byte-pair merges of Llama's kind. It does what the file says and
- * nothing else; a part that is not implemented is refused by its type when the file is read. Immutable, and safe for
- * any number of threads.
+ * The tokenizer that {@code tokenizer.json} describes: byte-pair merges of Llama's kind. It does
+ * what the file says and nothing else; a part that is not implemented is refused by its type when
+ * the file is read. Immutable, and safe for any number of threads.
  */
 public final class Tokenizer {
   private final Map<String, Integer> ids;
@@ -55,7 +55,8 @@ public final class Tokenizer {
   /**
    * Reads {@code tokenizer.json} of a folder.
    *
-   * @throws starling.device.InputException if it is missing, broken, or asks for something not implemented
+   * @throws starling.device.InputException if it is missing, broken, or asks for something not
+   *     implemented
    */
   public static Tokenizer read(Path dir) {
     return new TokenizerFile(dir.resolve("tokenizer.json")).read();

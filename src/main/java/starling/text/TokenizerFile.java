@@ -14,7 +14,10 @@ import java.util.Map;
 import java.util.function.UnaryOperator;
 import starling.device.InputException;
 
-/** Reads {@code tokenizer.json}; a part that is not implemented is refused by its type, never skipped. */
+/**
+ * Reads {@code tokenizer.json}; a part that is not implemented is refused by its type, never
+ * skipped.
+ */
 final class TokenizerFile {
   private final Path file;
 
@@ -125,7 +128,14 @@ final class TokenizerFile {
       Integer right = ids.get(pair[1]);
       Integer both = ids.get(pair[0] + pair[1]);
       if (left == null || right == null || both == null) {
-        throw wrong("model.merges[" + rank + "] joins '" + pair[0] + "' and '" + pair[1] + "', which model.vocab lacks");
+        throw wrong(
+            "model.merges["
+                + rank
+                + "] joins '"
+                + pair[0]
+                + "' and '"
+                + pair[1]
+                + "', which model.vocab lacks");
       }
       merges.putIfAbsent(Bpe.pair(left, right), new Bpe.Merge(rank++, both));
     }
@@ -133,13 +143,18 @@ final class TokenizerFile {
     if (model.path("byte_fallback").asBoolean() && bytes == null) {
       throw wrong("model.byte_fallback is on, but model.vocab lacks some of <0x00> to <0xFF>");
     }
-    String unknown = model.path("unk_token").isTextual() ? model.path("unk_token").textValue() : null;
+    String unknown =
+        model.path("unk_token").isTextual() ? model.path("unk_token").textValue() : null;
     if (unknown != null && !ids.containsKey(unknown)) {
       throw wrong("model.unk_token '" + unknown + "' is not in model.vocab");
     }
     return new Bpe(
-        ids, merges, model.path("ignore_merges").asBoolean(), model.path("fuse_unk").asBoolean(),
-        unknown == null ? null : ids.get(unknown), bytes);
+        ids,
+        merges,
+        model.path("ignore_merges").asBoolean(),
+        model.path("fuse_unk").asBoolean(),
+        unknown == null ? null : ids.get(unknown),
+        bytes);
   }
 
   /** {@code "a b"} or {@code ["a", "b"]}. */
@@ -222,13 +237,16 @@ final class TokenizerFile {
       throw unsupported("pre_tokenizer", type);
     }
     return new Metaspace(
-        node.path("replacement").asText("\u2581"), scheme(node, "pre_tokenizer"), node.path("split").asBoolean(true));
+        node.path("replacement").asText("\u2581"),
+        scheme(node, "pre_tokenizer"),
+        node.path("split").asBoolean(true));
   }
 
   /** {@code prepend_scheme} decides; only where it is missing does the older field speak. */
   private Metaspace.Scheme scheme(JsonNode node, String part) {
     String scheme =
-        node.path("prepend_scheme").asText(node.path("add_prefix_space").asBoolean(true) ? "always" : "never");
+        node.path("prepend_scheme")
+            .asText(node.path("add_prefix_space").asBoolean(true) ? "always" : "never");
     return switch (scheme) {
       case "always" -> Metaspace.Scheme.ALWAYS;
       case "never" -> Metaspace.Scheme.NEVER;
@@ -291,10 +309,12 @@ final class TokenizerFile {
       case "ByteFallback" -> Decoders.byteFallback();
       case "Fuse" -> Decoders.fuse();
       case "Strip" ->
-          Decoders.strip(node.path("content").asText(), node.path("start").asInt(), node.path("stop").asInt());
+          Decoders.strip(
+              node.path("content").asText(), node.path("start").asInt(), node.path("stop").asInt());
       case "Metaspace" ->
           Decoders.metaspace(
-              node.path("replacement").asText("\u2581"), scheme(node, "decoder") != Metaspace.Scheme.NEVER);
+              node.path("replacement").asText("\u2581"),
+              scheme(node, "decoder") != Metaspace.Scheme.NEVER);
       default -> throw unsupported("decoder", node.path("type").asText());
     };
   }

@@ -12,8 +12,8 @@ import java.util.Map;
 import java.util.stream.IntStream;
 
 /**
- * The operators by their definitions: plain loops in double, f32 storage, no tricks. Slow, and obviously right; what
- * the other devices are compared with.
+ * The operators by their definitions: plain loops in double, f32 storage, no tricks. Slow, and
+ * obviously right; what the other devices are compared with.
  */
 public final class ReferenceDevice implements Device {
   private static final ValueLayout.OfFloat F32 = ValueLayout.JAVA_FLOAT_UNALIGNED;
@@ -168,14 +168,16 @@ public final class ReferenceDevice implements Device {
         square += Math.pow(get(x, t, i) - mean, 2) / d;
       }
       for (int i = 0; i < d; i++) {
-        double y = (get(x, t, i) - mean) / Math.sqrt(square + norm.eps()) * get(norm.weight(), i, 0);
+        double y =
+            (get(x, t, i) - mean) / Math.sqrt(square + norm.eps()) * get(norm.weight(), i, 0);
         set(out, t, i, y + (norm.bias() == null ? 0 : get(norm.bias(), i, 0)));
       }
     }
   }
 
   @Override
-  public void gemm(Tensor y, Tensor x, Linear w, Norm before, Activation activation, Tensor residual) {
+  public void gemm(
+      Tensor y, Tensor x, Linear w, Norm before, Activation activation, Tensor residual) {
     try (TensorArena scratch = arena("gemm")) {
       Tensor in = x;
       if (before != null) {
@@ -209,7 +211,9 @@ public final class ReferenceDevice implements Device {
     }
   }
 
-  /** The error function by its series, and by its continued fraction where the series would cancel. */
+  /**
+   * The error function by its series, and by its continued fraction where the series would cancel.
+   */
   static double erf(double x) {
     double a = Math.abs(x);
     if (a > 3) {
@@ -267,7 +271,9 @@ public final class ReferenceDevice implements Device {
     int keyHead = h / (q.dim(1) / kv.k().dim(1));
     double[] s = new double[length + q.rows()];
     for (int j = 0; j < s.length; j++) {
-      boolean seen = !(mask.causal() && j > length + t) && !(mask.hidden() != null && hidden(mask.hidden(), j));
+      boolean seen =
+          !(mask.causal() && j > length + t)
+              && !(mask.hidden() != null && hidden(mask.hidden(), j));
       for (int i = 0; i < d && seen; i++) {
         s[j] += scale * get(q, t, h * d + i) * get(kv.k(), j, keyHead * d + i);
       }
@@ -349,13 +355,23 @@ public final class ReferenceDevice implements Device {
   /** Candidates by falling score, ties by rising index, what is not finite last. */
   private static List<Integer> ranked(Tensor score) {
     Comparator<Integer> falling =
-        Comparator.comparingDouble(i -> Float.isFinite(get(score, i, 0)) ? -get(score, i, 0) : Double.MAX_VALUE);
+        Comparator.comparingDouble(
+            i -> Float.isFinite(get(score, i, 0)) ? -get(score, i, 0) : Double.MAX_VALUE);
     return IntStream.range(0, score.rows()).boxed().sorted(falling).toList();
   }
 
   @Override
   public void colsumSelect(
-      Tensor keep, Tensor score, Tensor q, Kv kv, Tensor lse, Mask mask, float scale, Span rows, Keys keys, Tensor fault) {
+      Tensor keep,
+      Tensor score,
+      Tensor q,
+      Kv kv,
+      Tensor lse,
+      Mask mask,
+      float scale,
+      Span rows,
+      Keys keys,
+      Tensor fault) {
     try (TensorArena scratch = arena("colsum")) {
       Tensor sums = scratch.alloc("sums", DType.F32, q.dim(1), keys.count());
       attentionColsum(sums, q, kv, lse, mask, scale, rows, keys);
@@ -364,7 +380,8 @@ public final class ReferenceDevice implements Device {
   }
 
   @Override
-  public void visprunerDedup(Tensor keep, Tensor score, Tensor features, int important, Tensor fault) {
+  public void visprunerDedup(
+      Tensor keep, Tensor score, Tensor features, int important, Tensor fault) {
     List<Integer> order = ranked(score);
     var kept = new ArrayList<>(order.subList(0, important));
     var rest = new ArrayList<>(order.subList(important, order.size()));
@@ -378,7 +395,12 @@ public final class ReferenceDevice implements Device {
       }
       Map<Integer, Double> nearest = new HashMap<>();
       for (int a : first) {
-        nearest.put(a, second.stream().mapToDouble(b -> cosine(features, a, b)).max().orElse(Double.NEGATIVE_INFINITY));
+        nearest.put(
+            a,
+            second.stream()
+                .mapToDouble(b -> cosine(features, a, b))
+                .max()
+                .orElse(Double.NEGATIVE_INFINITY));
       }
       first.sort(Comparator.comparingDouble(a -> -nearest.get(a)));
       rest = new ArrayList<>(first.subList(drop, first.size()));
@@ -403,7 +425,8 @@ public final class ReferenceDevice implements Device {
   // ---- compaction ----
 
   @Override
-  public void rowMap(Tensor rows, Tensor positionsOut, Tensor positionsIn, List<Cut> cuts, PositionRule rule) {
+  public void rowMap(
+      Tensor rows, Tensor positionsOut, Tensor positionsIn, List<Cut> cuts, PositionRule rule) {
     int[] stay = staying(positionsIn.rows(), cuts);
     put(rows, stay);
     for (int i = 0; i < stay.length; i++) {
@@ -531,6 +554,10 @@ public final class ReferenceDevice implements Device {
 
   private static void copyRow(Tensor to, int i, Tensor from, int j) {
     MemorySegment.copy(
-        from.memory(), from.offset(j), to.memory(), to.offset(i), (long) from.width() * from.dtype().bytes());
+        from.memory(),
+        from.offset(j),
+        to.memory(),
+        to.offset(i),
+        (long) from.width() * from.dtype().bytes());
   }
 }

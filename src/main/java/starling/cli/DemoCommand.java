@@ -1,0 +1,207 @@
+package starling.cli;
+
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import me.tongfei.progressbar.ConsoleProgressBarConsumer;
+import me.tongfei.progressbar.ProgressBar;
+import me.tongfei.progressbar.ProgressBarBuilder;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+import starling.Answer;
+import starling.Devices;
+import starling.Model;
+import starling.Question;
+import starling.device.InputException;
+import starling.image.Overlay;
+import starling.image.Picture;
+
+/** The main job on the bundled model: dense against pruned, with pictures of what was kept. */
+@Command(
+    name = "demo",
+    description = "Answers the bundled questions, dense and pruned, and shows what pruning kept.")
+final class DemoCommand implements Callable<Integer> {
+  static final String STAR = "star:R=0.1,K=4,P=0.9";
+
+  /** STAR, its two halves at the same number of tokens, and the baseline that looks at nothing. */
+  static final List<String> SPECS =
+      List.of("none", STAR, "star:R=0.9,P=0", "star:R=0,K=4,P=0.9", "random:keep=58,seed=7");
+
+  private static final int SHOWN = 10;
+
+  @Spec private CommandSpec command;
+
+  @Option(
+      names = "--out",
+      paramLabel = "DIR",
+      defaultValue = "starling-demo",
+      description = "folder for pictures and report.html")
+  private Path out;
+
+  @Option(
+      names = "--device",
+      paramLabel = "NAME",
+      defaultValue = "auto",
+      description = "auto, cpu, cuda, emulated")
+  private String device;
+
+  @Option(
+      names = "--pictures",
+      paramLabel = "N",
+      description = "how many of the bundled pictures; all unless told")
+  private Integer pictures;
+
+  /** What a spec achieved on all questions. */
+  static final class Tally {
+    final String spec;
+    final List<Answer> answers = new ArrayList<>();
+    int right;
+
+    Tally(String spec) {
+      this.spec = spec;
+    }
+  }
+
+  /** A question of the report, with its picture and the answers in the order of {@link #SPECS}. */
+  record Shown(Bundled.Item item, Picture picture, List<Answer> answers) {}
+
+  @Override
+  public Integer call() {
+    if (!Devices.NAMES.contains(device)) {
+      throw new ParameterException(
+          command.commandLine(),
+          "--device is '" + device + "'; it must be one of " + Devices.NAMES);
+    }
+    if (pictures != null && pictures < 1) {
+      throw new ParameterException(
+          command.commandLine(), "--pictures is " + pictures + "; it must be at least 1");
+    }
+    prepareOut();
+    try (var bundled = new Bundled();
+        Model model = Model.open(bundled.model(), device, "auto")) {
+      List<Bundled.Item> items = items(bundled.questions());
+      var read = new LinkedHashMap<String, Picture>();
+      for (Bundled.Item item : items) {
+        read.computeIfAbsent(item.image(), name -> Picture.read(bundled.picture(name), name));
+      }
+      var tallies = SPECS.stream().map(Tally::new).toList();
+      ask(model, items, read, tallies);
+      var shown = shown(items, read, tallies);
+      List<Path> files = drawOverlays(model, shown);
+      Path report = out.resolve("report.html");
+      Output.write(report, DemoReport.html(model, tallies, shown).getBytes(StandardCharsets.UTF_8));
+      System.out.print(DemoTable.text(tallies));
+      System.out.println();
+      System.out.println("kept tokens  " + files.get(0) + " … " + files.getLast().getFileName());
+      System.out.println("report       " + report);
+      Tally dense = tallies.get(0);
+      Tally star = tallies.get(1);
+      System.out.println(
+          dense.right
+              + " of "
+              + items.size()
+              + " answers right (dense), "
+              + star.right
+              + " of "
+              + items.size()
+              + " ("
+              + star.spec
+              + ")");
+    }
+    return 0;
+  }
+
+  private void prepareOut() {
+    try {
+      Files.createDirectories(out);
+    } catch (java.io.IOException e) {
+      throw new InputException(out + ": the folder cannot be made", e);
+    }
+    Output.checkWritable(out.resolve("report.html"));
+  }
+
+  /** The questions about the first pictures. */
+  private List<Bundled.Item> items(List<Bundled.Item> all) {
+    int limit = pictures != null ? pictures : device.equals("emulated") ? 2 : Integer.MAX_VALUE;
+    List<String> names = all.stream().map(Bundled.Item::image).distinct().limit(limit).toList();
+    return all.stream().filter(item -> names.contains(item.image())).toList();
+  }
+
+  private static void ask(
+      Model model, List<Bundled.Item> items, Map<String, Picture> read, List<Tally> tallies) {
+    int total = items.size() * tallies.size();
+    var bar =
+        Terminal.INTERACTIVE
+            ? new ProgressBarBuilder()
+                .setTaskName("questions")
+                .setInitialMax(total)
+                .setConsumer(new ConsoleProgressBarConsumer(System.err))
+                .clearDisplayOnFinish()
+                .build()
+            : null;
+    try (ProgressBar shown = bar) {
+      // Question by question, so that a noisy minute of the machine falls on every method alike.
+      for (Bundled.Item item : items) {
+        for (Tally tally : tallies) {
+          Answer answer =
+              model.ask(
+                  Question.of(item.text())
+                      .image(read.get(item.image()))
+                      .prune(tally.spec)
+                      .maxTokens(16));
+          tally.answers.add(answer);
+          tally.right += answer.text().equals(item.answer()) ? 1 : 0;
+          if (shown != null) {
+            shown.step();
+          }
+        }
+      }
+    }
+  }
+
+  /** The first question about each of the first pictures. */
+  private static List<Shown> shown(
+      List<Bundled.Item> items, Map<String, Picture> read, List<Tally> tallies) {
+    var shown = new ArrayList<Shown>();
+    for (String name : read.keySet().stream().limit(SHOWN).toList()) {
+      for (int i = 0; i < items.size(); i++) {
+        if (items.get(i).image().equals(name)) {
+          int question = i;
+          var answers = tallies.stream().map(tally -> tally.answers.get(question)).toList();
+          shown.add(new Shown(items.get(i), read.get(name), answers));
+          break;
+        }
+      }
+    }
+    return shown;
+  }
+
+  /** One PNG a picture: what the tower saw, and what STAR kept of it for the question. */
+  private List<Path> drawOverlays(Model model, List<Shown> shown) {
+    var files = new ArrayList<Path>();
+    for (Shown s : shown) {
+      var question = Question.of(s.item().text());
+      var region = model.prepare(s.picture(), question.imageMode(), s.item().image()).region();
+      var kept = KeptTokens.draw(model, s.picture(), 0, s.answers().get(1), question);
+      var both =
+          KeptTokens.beside(List.of(Overlay.seen(s.picture(), region, kept.getWidth()), kept));
+      Path file = out.resolve("kept-" + s.item().image());
+      Output.write(file, Overlay.png(both));
+      files.add(file);
+    }
+    return files;
+  }
+
+  static String fixed(int decimals, double value) {
+    return String.format(Locale.ROOT, "%." + decimals + "f", value);
+  }
+}

@@ -1,0 +1,80 @@
+package starling.cli;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import starling.Devices;
+import starling.device.Device;
+import starling.device.InputException;
+
+/** What this machine offers, and why something is not used. */
+@Command(
+    name = "doctor",
+    description = "Shows the JDK and the devices, and why one cannot be used.")
+final class DoctorCommand implements Callable<Integer> {
+  @Option(names = "--json", description = "print JSON")
+  private boolean json;
+
+  record Report(
+      String starling,
+      String jdk,
+      String os,
+      int processors,
+      long maxHeapBytes,
+      boolean vectorApi,
+      List<Found> devices) {}
+
+  record Found(String name, boolean usable, String detail) {}
+
+  @Override
+  public Integer call() {
+    var devices = new ArrayList<Found>();
+    for (String name : Devices.NAMES.subList(1, Devices.NAMES.size())) {
+      try (Device device = Devices.open(name)) {
+        devices.add(new Found(name, true, device.description()));
+      } catch (InputException e) {
+        devices.add(new Found(name, false, e.getMessage()));
+      }
+    }
+    boolean vector = ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent();
+    var report =
+        new Report(
+            "0.1.0",
+            Runtime.version() + " in " + System.getProperty("java.home"),
+            System.getProperty("os.name") + " " + System.getProperty("os.arch"),
+            Runtime.getRuntime().availableProcessors(),
+            Runtime.getRuntime().maxMemory(),
+            vector,
+            devices);
+    System.out.println(json ? Output.json(report) : text(report));
+    return 0;
+  }
+
+  private static String text(Report r) {
+    var text = new StringBuilder();
+    text.append(String.format(Locale.ROOT, "starling    %s%n", r.starling));
+    text.append(String.format(Locale.ROOT, "JDK         %s%n", r.jdk));
+    text.append(
+        String.format(
+            Locale.ROOT,
+            "machine     %s, %d processors, heap up to %d MB%n",
+            r.os,
+            r.processors,
+            r.maxHeapBytes >> 20));
+    text.append(
+        String.format(
+            Locale.ROOT,
+            "Vector API  %s%n",
+            r.vectorApi
+                ? "in use"
+                : "not in use: start java with --add-modules jdk.incubator.vector"));
+    for (Found d : r.devices) {
+      text.append(
+          String.format(Locale.ROOT, "%-11s %s%s%n", d.name, d.usable ? "" : "no: ", d.detail));
+    }
+    return text.toString().stripTrailing();
+  }
+}

@@ -1,0 +1,259 @@
+package starling.cli;
+
+import com.fasterxml.jackson.databind.PropertyNamingStrategies;
+import com.fasterxml.jackson.databind.annotation.JsonNaming;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import java.util.stream.Collectors;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Parameters;
+import picocli.CommandLine.Spec;
+import starling.checkpoint.LlavaConfig;
+import starling.checkpoint.LlavaWeights;
+import starling.checkpoint.Safetensors;
+import starling.device.InputException;
+import starling.device.Sampling;
+import starling.model.Flops;
+import starling.model.Mode;
+import starling.model.Plan;
+import starling.model.Request;
+import starling.prune.Method;
+import starling.prune.Methods;
+
+/** A checkpoint and what a pruning spec makes of it, from the headers alone. */
+@Command(
+    name = "inspect",
+    description =
+        "Shows architecture, tensors, memory, tokens per layer and FLOPs; loads no weights.")
+final class InspectCommand implements Callable<Integer> {
+  @Spec private CommandSpec command;
+
+  @Parameters(paramLabel = "MODEL", description = "checkpoint folder")
+  private Path model;
+
+  @Option(
+      names = "--prune",
+      paramLabel = "SPEC",
+      defaultValue = "none",
+      description = "pruning spec")
+  private String prune;
+
+  @Option(
+      names = "--images",
+      paramLabel = "N",
+      defaultValue = "1",
+      description = "pictures in the prompt")
+  private int images;
+
+  @Option(
+      names = "--text-tokens",
+      paramLabel = "N",
+      defaultValue = "40",
+      description = "text tokens of the prompt, behind the pictures but for the first")
+  private int textTokens;
+
+  @Option(names = "--json", description = "print JSON")
+  private boolean json;
+
+  @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
+  record Report(
+      String model,
+      LlavaConfig config,
+      Weights weights,
+      String prune,
+      String pruneOptions,
+      int images,
+      int textTokens,
+      int visionBlocks,
+      List<Integer> tokensPerLayer,
+      VisualTokens visualTokens,
+      double visualTokensPerLayer,
+      FlopCount flops,
+      KvBytes kvBytes) {}
+
+  @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
+  record Weights(
+      String note,
+      int tensors,
+      long bytes,
+      String headFrom,
+      List<Tensor> unused,
+      List<Tensor> largest) {}
+
+  record Tensor(String name, String dtype, List<Long> shape, long bytes) {}
+
+  @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
+  record VisualTokens(int input, int afterStage1, int afterStage2) {}
+
+  record FlopCount(String formula, double dense, double pruned, double reduction) {}
+
+  /** At two bytes per element, as bf16 and f16 hold them. */
+  record KvBytes(long dense, long pruned) {}
+
+  @Override
+  public Integer call() {
+    if (images < 0 || textTokens < 1) {
+      throw new ParameterException(
+          command.commandLine(), "--images must be at least 0 and --text-tokens at least 1");
+    }
+    Method method;
+    try {
+      method = Methods.parse(prune);
+    } catch (InputException e) {
+      throw new ParameterException(command.commandLine(), e.getMessage(), e);
+    }
+    Report report = report(method);
+    System.out.println(json ? Output.json(report) : text(report));
+    return 0;
+  }
+
+  private Report report(Method method) {
+    LlavaConfig config = LlavaConfig.read(model);
+    var pixels = new ArrayList<float[]>();
+    int[] ids = new int[images + textTokens];
+    Arrays.fill(ids, config.imageTokenIndex() == 0 ? 1 : 0);
+    for (int i = 0; i < images; i++) {
+      ids[1 + i] = config.imageTokenIndex();
+      pixels.add(new float[0]);
+    }
+    var request =
+        new Request(ids, pixels, method, Mode.COMPACT, Sampling.GREEDY, 1, (phase, done, of) -> {});
+    Plan plan = Plan.of(config, request);
+    Flops flops = Flops.of(config, plan, images);
+    long row = 2L * 2 * config.text().numKeyValueHeads() * config.text().headDim();
+    int[] visual = plan.visualTokens();
+    return new Report(
+        model.toString(),
+        config,
+        weights(config),
+        prune,
+        images == 0 ? "none" : method.spec(),
+        images,
+        textTokens,
+        config.visionBlocks(),
+        Arrays.stream(plan.tokensPerLayer()).boxed().toList(),
+        new VisualTokens(visual[0], visual[1], visual[2]),
+        plan.visualTokensPerLayer(),
+        new FlopCount(Flops.FORMULA, flops.dense(), flops.pruned(), flops.reduction()),
+        new KvBytes(
+            row * plan.denseTokens() * config.text().numHiddenLayers(),
+            row * Arrays.stream(plan.tokensPerLayer()).asLongStream().sum()));
+  }
+
+  private Weights weights(LlavaConfig config) {
+    if (!Files.exists(model.resolve("model.safetensors"))
+        && !Files.exists(model.resolve("model.safetensors.index.json"))) {
+      return new Weights("no weight files in this folder", 0, 0, null, List.of(), List.of());
+    }
+    try (Safetensors files = Safetensors.open(model)) {
+      LlavaWeights used = LlavaWeights.read(config, files);
+      var all = files.entries();
+      var tensors =
+          all.stream().map(e -> new Tensor(e.name(), e.dtype(), e.shape(), e.bytes())).toList();
+      return new Weights(
+          null,
+          all.size(),
+          tensors.stream().mapToLong(Tensor::bytes).sum(),
+          used.decoder().lmHead().name(),
+          tensors.stream().filter(t -> !files.used(t.name())).toList(),
+          tensors.stream()
+              .sorted(Comparator.comparingLong(Tensor::bytes).reversed())
+              .limit(8)
+              .toList());
+    }
+  }
+
+  private static String text(Report r) {
+    var out = new StringBuilder();
+    var v = r.config.vision();
+    var t = r.config.text();
+    line(out, "model", r.model);
+    line(
+        out,
+        "vision",
+        "%d of %d blocks run, width %d, %d heads, %dx%d pixels, patch %d: %d visual tokens%s",
+        r.visionBlocks,
+        v.numHiddenLayers(),
+        v.hiddenSize(),
+        v.numAttentionHeads(),
+        v.imageSize(),
+        v.imageSize(),
+        v.patchSize(),
+        r.config.patches(),
+        r.config.keepsCls() ? " and CLS" : "");
+    line(
+        out,
+        "decoder",
+        "%d layers, width %d, %d heads (%d for keys) of %d, MLP %d, vocabulary %d, context %d",
+        t.numHiddenLayers(),
+        t.hiddenSize(),
+        t.numAttentionHeads(),
+        t.numKeyValueHeads(),
+        t.headDim(),
+        t.intermediateSize(),
+        t.vocabSize(),
+        t.maxPositionEmbeddings());
+    if (r.weights.note != null) {
+      line(out, "weights", r.weights.note);
+    } else {
+      line(
+          out,
+          "weights",
+          "%d tensors, %.1f MB, head from %s",
+          r.weights.tensors,
+          r.weights.bytes / 1e6,
+          r.weights.headFrom);
+      for (Tensor tensor : r.weights.largest) {
+        line(out, "", "%-58s %-5s %s", tensor.name, tensor.dtype, tensor.shape);
+      }
+      if (!r.weights.unused.isEmpty()) {
+        line(
+            out,
+            "not used",
+            "%s",
+            r.weights.unused.stream().map(Tensor::name).collect(Collectors.joining(", ")));
+      }
+    }
+    line(out, "prune", "%s", r.pruneOptions);
+    line(
+        out,
+        "tokens",
+        "%d visual, %d after stage 1, %d after stage 2; %.1f on average over the layers; %d text",
+        r.visualTokens.input,
+        r.visualTokens.afterStage1,
+        r.visualTokens.afterStage2,
+        r.visualTokensPerLayer,
+        r.textTokens);
+    line(out, "per layer", "%s", r.tokensPerLayer.toString());
+    line(
+        out,
+        "FLOPs",
+        "%.4g of %.4g, %.1f %% less (%s; text and vision counted)",
+        r.flops.pruned,
+        r.flops.dense,
+        100 * r.flops.reduction,
+        r.flops.formula);
+    line(
+        out,
+        "KV",
+        "%.2f of %.2f MB at two bytes per element",
+        r.kvBytes.pruned / 1e6,
+        r.kvBytes.dense / 1e6);
+    return out.toString().stripTrailing();
+  }
+
+  private static void line(StringBuilder out, String label, String format, Object... values) {
+    out.append(String.format(Locale.ROOT, "%-10s ", label))
+        .append(String.format(Locale.ROOT, format, values))
+        .append('\n');
+  }
+}

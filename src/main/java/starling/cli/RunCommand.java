@@ -1,0 +1,278 @@
+package starling.cli;
+
+import java.awt.image.BufferedImage;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+import starling.Answer;
+import starling.Devices;
+import starling.Model;
+import starling.Question;
+import starling.device.InputException;
+import starling.device.Sampling;
+import starling.image.ImageMode;
+import starling.image.Overlay;
+import starling.image.Picture;
+import starling.model.Mode;
+import starling.prune.Methods;
+import starling.text.Template;
+
+/** One answer, streamed. */
+@Command(name = "run", description = "Answers one prompt about pictures.")
+final class RunCommand implements Callable<Integer> {
+  @Spec private CommandSpec command;
+
+  @Option(names = "--model", required = true, paramLabel = "DIR", description = "checkpoint folder")
+  private Path model;
+
+  @Option(
+      names = "--image",
+      paramLabel = "FILE",
+      arity = "1..*",
+      description = "pictures, PNG or JPEG")
+  private List<Path> images = List.of();
+
+  @Option(names = "--prompt", required = true, paramLabel = "TEXT", description = "the question")
+  private String prompt;
+
+  @Option(
+      names = "--prune",
+      paramLabel = "SPEC",
+      defaultValue = "none",
+      description = "pruning, e.g. star:R=0.1,P=0.9")
+  private String prune;
+
+  @Option(
+      names = "--device",
+      paramLabel = "NAME",
+      defaultValue = "auto",
+      description = "auto, cpu, cuda, emulated")
+  private String device;
+
+  @Option(
+      names = "--dtype",
+      paramLabel = "TYPE",
+      defaultValue = "auto",
+      description = "auto, f32, bf16, f16")
+  private String dtype;
+
+  @Option(
+      names = "--max-tokens",
+      paramLabel = "N",
+      defaultValue = "128",
+      description = "most tokens to generate")
+  private int maxTokens;
+
+  @Option(
+      names = "--temperature",
+      paramLabel = "T",
+      defaultValue = "0",
+      description = "0 is greedy")
+  private float temperature;
+
+  @Option(names = "--top-k", paramLabel = "K", defaultValue = "0", description = "0 keeps all")
+  private int topK;
+
+  @Option(names = "--top-p", paramLabel = "P", defaultValue = "1", description = "1 keeps all")
+  private float topP;
+
+  @Option(names = "--seed", paramLabel = "S", defaultValue = "0", description = "of the sampling")
+  private long seed;
+
+  @Option(
+      names = "--stop",
+      paramLabel = "TEXT",
+      description = "ends the answer; may be given several times")
+  private List<String> stop = List.of();
+
+  @Option(
+      names = "--image-mode",
+      paramLabel = "MODE",
+      defaultValue = "checkpoint",
+      description = "checkpoint, pad, crop")
+  private String imageMode;
+
+  @Option(
+      names = "--template",
+      paramLabel = "NAME",
+      defaultValue = "llava-hf",
+      description = "llava-hf, vicuna_v1")
+  private String template;
+
+  @Option(
+      names = "--mode",
+      paramLabel = "MODE",
+      defaultValue = "compact",
+      description = "compact, mask")
+  private String mode;
+
+  @Option(
+      names = "--gemm",
+      paramLabel = "NAME",
+      defaultValue = "auto",
+      description = "auto, own, cublaslt")
+  private String gemm;
+
+  @Option(
+      names = "--attention",
+      paramLabel = "NAME",
+      defaultValue = "own",
+      description = "own, cudnn")
+  private String attention;
+
+  @Option(names = "--overlay", paramLabel = "PNG", description = "draw the kept tokens")
+  private Path overlay;
+
+  @Option(
+      names = "--trace",
+      paramLabel = "FILE",
+      description = "write the report with kept tokens and scores")
+  private Path trace;
+
+  @Option(names = "--logits", description = "put the first token's logits into the report")
+  private boolean logits;
+
+  @Option(names = "--json", description = "print the report instead of the text")
+  private boolean json;
+
+  @Override
+  public Integer call() {
+    Question question = question();
+    for (Path file : java.util.stream.Stream.of(overlay, trace).filter(f -> f != null).toList()) {
+      Output.checkWritable(file);
+    }
+    if (overlay != null && images.isEmpty()) {
+      throw new ParameterException(command.commandLine(), "--overlay needs a picture (--image)");
+    }
+    var pictures = new ArrayList<Picture>();
+    for (Path file : images) {
+      pictures.add(Picture.read(file));
+      question.image(pictures.getLast());
+    }
+    try (Model opened = Model.open(model, device, dtype)) {
+      warnAboutUnknownKeys(opened);
+      Answer answer = opened.ask(question, json ? piece -> {} : this::print);
+      Terminal.clear();
+      System.out.println(json ? Output.json(answer) : "");
+      answer.warnings().forEach(warning -> System.err.println("starling: warning: " + warning));
+      if (trace != null) {
+        Output.write(trace, Output.prettyJson(answer).getBytes(StandardCharsets.UTF_8));
+      }
+      if (overlay != null) {
+        Output.write(overlay, Overlay.png(draw(opened, pictures, answer, question)));
+      }
+      System.err.println(summary(answer));
+    }
+    return 0;
+  }
+
+  private void print(String piece) {
+    Terminal.clear();
+    System.out.print(piece);
+    System.out.flush();
+  }
+
+  /** Checks what can be wrong with the options themselves: bad usage, not a failed request. */
+  private Question question() {
+    oneOf("--device", device, Devices.NAMES);
+    oneOf("--dtype", dtype, List.of("auto", "f32", "bf16", "f16"));
+    oneOf("--gemm", gemm, List.of("auto", "own", "cublaslt"));
+    oneOf("--attention", attention, List.of("own", "cudnn"));
+    oneOf("--template", template, List.of(Template.LLAVA_HF.label(), Template.VICUNA_V1.label()));
+    oneOf("--image-mode", imageMode, List.of("checkpoint", "pad", "crop"));
+    oneOf("--mode", mode, List.of("compact", "mask"));
+    check(maxTokens >= 1, "--max-tokens is " + maxTokens + "; it must be at least 1");
+    check(
+        temperature >= 0 && temperature <= 1e6f,
+        "--temperature is " + temperature + "; it must be at least 0");
+    check(topK >= 0, "--top-k is " + topK + "; it must be at least 0");
+    check(topP > 0 && topP <= 1, "--top-p is " + topP + "; it must be above 0 and at most 1");
+    try {
+      Methods.parse(prune);
+    } catch (InputException e) {
+      throw new ParameterException(command.commandLine(), e.getMessage(), e);
+    }
+    if (gemm.equals("cublaslt") || attention.equals("cudnn")) {
+      throw new InputException(
+          (gemm.equals("cublaslt") ? "--gemm cublaslt" : "--attention cudnn")
+              + ": the cpu device has its own kernels only");
+    }
+    return Question.of(prompt)
+        .prune(prune)
+        .mode(Mode.valueOf(mode.toUpperCase(Locale.ROOT)))
+        .template(template.equals("llava-hf") ? Template.LLAVA_HF : Template.VICUNA_V1)
+        .imageMode(ImageMode.valueOf(imageMode.toUpperCase(Locale.ROOT)))
+        .maxTokens(maxTokens)
+        .sampling(new Sampling(temperature, topK, topP, seed))
+        .stop(stop.toArray(String[]::new))
+        .logits(logits)
+        .progress(
+            (phase, done, of) -> {
+              if (!phase.equals("decode")) {
+                Terminal.status(phase, done, of);
+              }
+            });
+  }
+
+  private void oneOf(String option, String value, List<String> values) {
+    check(
+        values.contains(value),
+        option + " is '" + value + "'; it must be one of " + String.join(", ", values));
+  }
+
+  private void check(boolean fine, String otherwise) {
+    if (!fine) {
+      throw new ParameterException(command.commandLine(), otherwise);
+    }
+  }
+
+  private void warnAboutUnknownKeys(Model opened) {
+    if (!opened.config().unknownKeys().isEmpty()) {
+      System.err.println(
+          "starling: warning: "
+              + model.resolve("config.json")
+              + " has keys that are not known and were ignored: "
+              + String.join(", ", opened.config().unknownKeys()));
+    }
+  }
+
+  /** All pictures side by side. */
+  private static BufferedImage draw(
+      Model model, List<Picture> pictures, Answer answer, Question question) {
+    var drawn = new ArrayList<BufferedImage>();
+    for (int image = 0; image < pictures.size(); image++) {
+      drawn.add(KeptTokens.draw(model, pictures.get(image), image, answer, question));
+    }
+    return KeptTokens.beside(drawn);
+  }
+
+  private static String summary(Answer answer) {
+    int rows = answer.tokensPerLayer().get(0);
+    double perToken = answer.timingsMs().decodePerToken();
+    String decode =
+        perToken == 0
+            ? "decode none"
+            : String.format(
+                Locale.ROOT,
+                "decode %.1f tokens/s, %.1f GB/s",
+                1000 / perToken,
+                answer.decodeBytesPerToken() / perToken / 1e6);
+    return String.format(
+        Locale.ROOT,
+        "prefill %d rows in %.1f ms (vision %.1f ms), %s, KV %.1f of %.1f MB",
+        rows,
+        answer.timingsMs().prefill(),
+        answer.timingsMs().vision(),
+        decode,
+        answer.kvBytes().pruned() / 1e6,
+        answer.kvBytes().dense() / 1e6);
+  }
+}

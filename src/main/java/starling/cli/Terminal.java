@@ -1,0 +1,25 @@
+package starling.cli;
+
+import java.util.Locale;
+
+/** What is said on standard error while a person waits: nothing, unless it is a terminal. */
+final class Terminal {
+  /** The launcher knows; the JVM cannot ask about standard error. */
+  static final boolean INTERACTIVE = Boolean.getBoolean("starling.terminal");
+
+  private Terminal() {}
+
+  /** Shows how far a phase is, over the line before. */
+  static void status(String phase, int done, int of) {
+    if (INTERACTIVE) {
+      System.err.print(String.format(Locale.ROOT, "\r\u001b[K%s %d of %d", phase, done + 1, of));
+    }
+  }
+
+  /** Takes the status line away. */
+  static void clear() {
+    if (INTERACTIVE) {
+      System.err.print("\r\u001b[K");
+    }
+  }
+}

@@ -1,0 +1,49 @@
+package starling.cli;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.charset.CharacterCodingException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.concurrent.Callable;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Option;
+import starling.device.InputException;
+import starling.text.Tokenizer;
+
+/** Text to token ids. */
+@Command(name = "tokenize", description = "Turns the UTF-8 text on standard input into token ids.")
+@SuppressWarnings("UnusedVariable") // --json is accepted, and changes nothing
+final class TokenizeCommand implements Callable<Integer> {
+  @Option(
+      names = "--model",
+      required = true,
+      paramLabel = "DIR",
+      description = "folder with tokenizer.json")
+  private Path model;
+
+  @Option(names = "--json", description = "the output is JSON with or without it")
+  private boolean json;
+
+  record Tokens(List<Integer> ids, String decoded) {}
+
+  @Override
+  public Integer call() {
+    Tokenizer tokenizer = Tokenizer.read(model);
+    List<Integer> ids = tokenizer.encode(standardInput());
+    System.out.println(Output.json(new Tokens(ids, tokenizer.decode(ids, true))));
+    return 0;
+  }
+
+  private static String standardInput() {
+    try {
+      byte[] bytes = System.in.readAllBytes();
+      return StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString();
+    } catch (CharacterCodingException e) {
+      throw new InputException("standard input is not UTF-8 text", e);
+    } catch (IOException e) {
+      throw new InputException("standard input cannot be read", e);
+    }
+  }
+}
