@@ -82,8 +82,8 @@ public final class Overlay {
     for (int y = y0; y < y0 + cell; y++) {
       for (int x = x0; x < x0 + cell; x++) {
         int rgb = image.getRGB(x, y);
-        int r = rgb >> 16 & 0xff;
-        int g = rgb >> 8 & 0xff;
+        int r = (rgb >> 16) & 0xff;
+        int g = (rgb >> 8) & 0xff;
         int b = rgb & 0xff;
         int gray = (3 * r + 6 * g + b) / 10;
         image.setRGB(
@@ -91,9 +91,14 @@ public final class Overlay {
             y,
             fate == Fate.DROPPED_BY_STAGE_1
                 ? new Color(gray / 9, gray / 9, gray / 9).getRGB()
-                : new Color(gray / 4 + 8, gray / 4 + 20, gray / 3 + 62).getRGB());
+                : new Color(blend(r, gray, 6), blend(g, gray, 18), blend(b, gray, 52)).getRGB());
       }
     }
+  }
+
+  /** A third of the light, half of the colour, and a tint. */
+  private static int blend(int channel, int gray, int tint) {
+    return (channel + gray) / 6 + tint;
   }
 
   /** A line between kept patches and the others. */
