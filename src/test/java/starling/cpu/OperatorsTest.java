@@ -1,0 +1,690 @@
+package starling.cpu;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Collections;
+import java.util.List;
+import java.util.Random;
+import java.util.stream.IntStream;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import starling.device.Activation;
+import starling.device.Cut;
+import starling.device.DType;
+import starling.device.Device;
+import starling.device.Keys;
+import starling.device.Kv;
+import starling.device.Linear;
+import starling.device.Mask;
+import starling.device.Norm;
+import starling.device.PositionRule;
+import starling.device.ReferenceDevice;
+import starling.device.Rope;
+import starling.device.Sampling;
+import starling.device.Span;
+import starling.device.Stored;
+import starling.device.Tensor;
+import starling.device.TensorArena;
+
+/**
+ * Every operator of the cpu device, vector and scalar, against its definition in double. Bounds: a sum of n products in
+ * float32, in any grouping, errs by at most n·2^-24 of the sum of absolute products, in practice by about √n of that; the
+ * bounds below are {@code 2^-24 · terms} with the inputs' own scale. Small whole numbers must come out exactly.
+ */
+class OperatorsTest {
+  private static final float EPS = 0x1p-24f;
+
+  private final ReferenceDevice reference = new ReferenceDevice();
+  private CpuDevice vector;
+  private CpuDevice scalar;
+  private TensorArena arena;
+  private Random random;
+
+  @BeforeEach
+  void open() {
+    vector = CpuDevice.open(2);
+    scalar = new CpuDevice(2, new ScalarLanes());
+    arena = vector.arena("test");
+    random = new Random(11);
+  }
+
+  @AfterEach
+  void close() {
+    arena.close();
+    vector.close();
+    scalar.close();
+  }
+
+  private List<CpuDevice> devices() {
+    return List.of(vector, scalar);
+  }
+
+  private Tensor floats(String name, float[] values, int... shape) {
+    Tensor t = arena.alloc(name, DType.F32, shape);
+    vector.upload(t, MemorySegment.ofArray(values));
+    return t;
+  }
+
+  private Tensor gaussian(String name, int... shape) {
+    int n = IntStream.of(shape).reduce(1, (a, b) -> a * b);
+    float[] values = new float[n];
+    for (int i = 0; i < n; i++) {
+      values[i] = (float) random.nextGaussian();
+    }
+    return floats(name, values, shape);
+  }
+
+  private Tensor whole(String name, int... shape) {
+    int n = IntStream.of(shape).reduce(1, (a, b) -> a * b);
+    float[] values = new float[n];
+    for (int i = 0; i < n; i++) {
+      values[i] = random.nextInt(7) - 3;
+    }
+    return floats(name, values, shape);
+  }
+
+  private Tensor ints(String name, int... values) {
+    Tensor t = arena.alloc(name, DType.I32, values.length);
+    vector.upload(t, MemorySegment.ofArray(values));
+    return t;
+  }
+
+  private Tensor like(String name, Tensor t, int... shape) {
+    return arena.alloc(name, t.dtype(), shape);
+  }
+
+  private float[] floats(Tensor t) {
+    float[] values = new float[t.rows() * t.width()];
+    reference.download(MemorySegment.ofArray(values), t);
+    return values;
+  }
+
+  private int[] ints(Tensor t) {
+    int[] values = new int[t.rows() * t.width()];
+    reference.download(MemorySegment.ofArray(values), t);
+    return values;
+  }
+
+  private void assertNear(Tensor expected, Tensor actual, double bound) {
+    float[] e = floats(expected);
+    float[] a = floats(actual);
+    for (int i = 0; i < e.length; i++) {
+      // Not |e − a| > bound: NaN must fail.
+      int at = i;
+      assertTrue(Math.abs(e[i] - a[i]) <= bound, () -> actual.name() + "[" + at + "] is " + a[at] + ", not " + e[at] + " ± " + bound);
+    }
+  }
+
+  private static Linear.Source source(int out, int in, float[] weight, float[] bias) {
+    return Linear.Source.of(
+        Stored.of("w", List.of(out, in), weight), bias == null ? null : Stored.of("b", List.of(out), bias));
+  }
+
+  private float[] gaussians(int n, double scale) {
+    float[] values = new float[n];
+    for (int i = 0; i < n; i++) {
+      values[i] = (float) (scale * random.nextGaussian());
+    }
+    return values;
+  }
+
+  // ---- gemm ----
+
+  @ParameterizedTest
+  @EnumSource(Activation.class)
+  void gemmFollowsItsDefinition(Activation activation) {
+    int[][] shapes = {{1, 64, 64}, {2, 63, 65}, {5, 300, 7}, {6, 64, 128}, {7, 257, 63}, {65, 1, 1}, {101, 520, 130}};
+    for (int[] s : shapes) {
+      int t = s[0];
+      int in = s[1];
+      int out = activation == Activation.SILU_MUL ? 2 * s[2] : s[2];
+      float[] w = gaussians(out * in, 1 / Math.sqrt(in));
+      float[] b = gaussians(out, 1);
+      Tensor x = gaussian("x", t, in);
+      Tensor residual = gaussian("residual", t, s[2]);
+      var before = new Norm(gaussian("weight", in), t % 2 == 0 ? gaussian("bias", in) : null, 1e-5f);
+      Tensor expected = like("expected", x, t, s[2]);
+      reference.gemm(expected, x, reference.linear(arena, DType.F32, source(out, in, w, b)), before, activation, residual);
+      for (CpuDevice device : devices()) {
+        Tensor y = like("y", x, t, s[2]);
+        device.gemm(y, x, device.linear(arena, DType.F32, source(out, in, w, b)), before, activation, residual);
+        // Products of norm about 1; SILU_MUL multiplies two of them.
+        assertNear(expected, y, EPS * (in + 64) * 8);
+      }
+    }
+  }
+
+  @Test
+  void gemmOfWholeNumbersIsExact() {
+    float[] w = new float[70 * 513];
+    for (int i = 0; i < w.length; i++) {
+      w[i] = random.nextInt(7) - 3;
+    }
+    for (int t : new int[] {1, 5, 6, 13}) {
+      Tensor x = whole("x", t, 513);
+      Tensor expected = like("expected", x, t, 70);
+      reference.gemm(expected, x, reference.linear(arena, DType.F32, source(70, 513, w, null)), null, Activation.NONE, null);
+      for (CpuDevice device : devices()) {
+        Tensor y = like("y", x, t, 70);
+        device.gemm(y, x, device.linear(arena, DType.F32, source(70, 513, w, null)), null, Activation.NONE, null);
+        assertNear(expected, y, 0);
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(value = DType.class, names = {"BF16", "F16"})
+  void gemmStoresNarrowTypesRoundedOnce(DType dtype) {
+    int t = 9;
+    float[] w = gaussians(40 * 100, 0.1);
+    float[] values = gaussians(t * 100, 1);
+    Tensor x = arena.alloc("x", dtype, t, 100);
+    Tensor wide = like("wide", floats("none", new float[1], 1), t, 100);
+    for (int i = 0; i < t; i++) {
+      Rows.store(values, i * 100, x, i, 0, 100);
+      float[] back = new float[100];
+      Rows.load(x, i, back, 0);
+      Rows.store(back, 0, wide, i, 0, 100);
+    }
+    for (CpuDevice device : devices()) {
+      Linear narrow = device.linear(arena, dtype, source(40, 100, w, null));
+      Tensor y = arena.alloc("y", dtype, t, 40);
+      Tensor y32 = arena.alloc("y32", DType.F32, t, 40);
+      device.gemm(y, x, narrow, null, Activation.NONE, null);
+      device.gemm(y32, wide, narrow, null, Activation.NONE, null);
+      float[] row = new float[40];
+      float[] full = new float[40];
+      for (int i = 0; i < t; i++) {
+        Rows.load(y, i, row, 0);
+        Rows.load(y32, i, full, 0);
+        Rows.round(full, 0, 40, dtype);
+        assertTrue(Arrays.equals(full, row), "accumulated in float32, rounded once");
+      }
+    }
+  }
+
+  @Test
+  void aRowsBitsDoNotDependOnOtherRowsOrThreads() {
+    float[] w = gaussians(200 * 300, 0.1);
+    Tensor x = gaussian("x", 40, 300);
+    Tensor all = like("all", x, 40, 200);
+    vector.gemm(all, x, vector.linear(arena, DType.F32, source(200, 300, w, null)), null, Activation.NONE, null);
+    Tensor some = like("some", x, 12, 200);
+    vector.gemm(some, x.rows(20, 32), vector.linear(arena, DType.F32, source(200, 300, w, null)), null, Activation.NONE, null);
+    assertTrue(Arrays.equals(floats(all.rows(20, 32)), floats(some)));
+    for (int threads : new int[] {1, 3, 5}) {
+      try (var other = CpuDevice.open(threads)) {
+        Tensor y = like("y", x, 40, 200);
+        other.gemm(y, x, other.linear(arena, DType.F32, source(200, 300, w, null)), null, Activation.NONE, null);
+        assertTrue(Arrays.equals(floats(all), floats(y)));
+      }
+    }
+  }
+
+  @Test
+  void gemmWritesIntoViewsAndOverItsResidual() {
+    float[] w = gaussians(48 * 48, 0.1);
+    Tensor x = gaussian("x", 20, 48);
+    Tensor big = gaussian("big", 30, 100);
+    Tensor view = big.rows(5, 25).columns(10, 58);
+    Tensor expected = like("expected", x, 20, 48);
+    reference.gemm(expected, x, reference.linear(arena, DType.F32, source(48, 48, w, null)), null, Activation.NONE, view);
+    float[] before = floats(big);
+    vector.gemm(view, x, vector.linear(arena, DType.F32, source(48, 48, w, null)), null, Activation.NONE, view);
+    assertNear(expected, view, EPS * 48 * 8);
+    float[] after = floats(big);
+    for (int i = 0; i < after.length; i++) {
+      boolean inside = i / 100 >= 5 && i / 100 < 25 && i % 100 >= 10 && i % 100 < 58;
+      assertTrue(inside || before[i] == after[i], "a value beside the view was changed");
+    }
+  }
+
+  @Test
+  void nanSticks() {
+    Tensor x = gaussian("x", 8, 64);
+    Rows.set(x, 3, 5, Float.NaN);
+    float[] w = gaussians(64 * 64, 0.1);
+    for (CpuDevice device : devices()) {
+      Tensor y = like("y", x, 8, 64);
+      device.gemm(y, x, device.linear(arena, DType.F32, source(64, 64, w, null)), null, Activation.QUICK_GELU, null);
+      float[] values = floats(y);
+      for (int i = 0; i < values.length; i++) {
+        assertEquals(i / 64 == 3, Float.isNaN(values[i]));
+      }
+    }
+  }
+
+  // ---- norms, rows ----
+
+  @Test
+  void normsFollowTheirDefinitions() {
+    for (int d : new int[] {1, 63, 64, 577}) {
+      Tensor x = gaussian("x", 5, d);
+      var layer = new Norm(gaussian("w", d), gaussian("b", d), 1e-5f);
+      var rms = new Norm(gaussian("w", d), null, 1e-6f);
+      for (CpuDevice device : devices()) {
+        Tensor expected = like("expected", x, 5, d);
+        Tensor y = like("y", x, 5, d);
+        reference.layernorm(expected, x, layer);
+        device.layernorm(y, x, layer);
+        assertNear(expected, y, EPS * (d + 16) * 16);
+        reference.rmsnorm(expected, x, rms);
+        device.rmsnorm(y, x, rms);
+        assertNear(expected, y, EPS * (d + 16) * 16);
+      }
+    }
+  }
+
+  @Test
+  void patchifyAndEmbedMoveTheRightValues() {
+    Tensor pixels = gaussian("pixels", 3, 10, 10);
+    Tensor expected = like("expected", pixels, 4, 75);
+    Tensor y = like("y", pixels, 4, 75);
+    reference.patchify(expected, pixels, 5);
+    vector.patchify(y, pixels, 5);
+    assertNear(expected, y, 0);
+    Tensor table = gaussian("table", 9, 33);
+    Tensor ids = ints("ids", 8, 0, 3);
+    Tensor rows = like("rows", table, 3, 33);
+    vector.embed(rows, ids, table);
+    assertTrue(Arrays.equals(floats(table.rows(3, 4)), floats(rows.rows(2, 3))));
+    assertTrue(
+        assertThrows(IllegalArgumentException.class, () -> vector.embed(rows, ints("ids", 1, 9, 2), table))
+            .getMessage()
+            .contains("ids[1] is 9"));
+  }
+
+  // ---- attention ----
+
+  private record Case(int rows, int past, int heads, int keyHeads, int d, boolean causal, boolean hidden) {}
+
+  private static final List<Case> CASES =
+      List.of(
+          new Case(1, 0, 2, 2, 32, true, false),
+          new Case(1, 70, 4, 2, 20, true, true),
+          new Case(3, 10, 2, 1, 64, true, false),
+          new Case(63, 0, 3, 3, 32, false, false),
+          new Case(130, 0, 4, 2, 20, true, true),
+          new Case(97, 33, 2, 2, 128, true, false),
+          new Case(300, 0, 1, 1, 8, false, true));
+
+  private Kv kv(Case c) {
+    int capacity = c.past + c.rows + 3;
+    Tensor k = gaussian("k", capacity, c.keyHeads, c.d);
+    Tensor v = gaussian("v", capacity, c.keyHeads, c.d);
+    // What stands behind the keys must not matter.
+    for (int row = c.past + c.rows; row < capacity; row++) {
+      for (int i = 0; i < c.keyHeads * c.d; i++) {
+        Rows.set(k, row, i, Float.NaN);
+        Rows.set(v, row, i, Float.NaN);
+      }
+    }
+    return new Kv(k, v, ints("length", c.past));
+  }
+
+  private Mask mask(Case c) {
+    if (!c.hidden) {
+      return new Mask(c.causal, null);
+    }
+    Tensor hidden = arena.alloc("hidden", DType.U8, c.past + c.rows + 3);
+    for (int i = 1; i < hidden.rows(); i += 3) {
+      hidden.memory().set(ValueLayout.JAVA_BYTE, hidden.offset(i), (byte) 1);
+    }
+    return new Mask(c.causal, hidden);
+  }
+
+  @Test
+  void attentionAndItsColumnSumsFollowTheirDefinitions() {
+    for (Case c : CASES) {
+      Kv kv = kv(c);
+      Mask mask = mask(c);
+      Tensor q = gaussian("q", c.rows, c.heads, c.d);
+      float scale = (float) (1 / Math.sqrt(c.d));
+      int keys = c.past + c.rows;
+      Tensor out = like("expected out", q, c.rows, c.heads, c.d);
+      Tensor lse = like("expected lse", q, c.heads, c.rows);
+      reference.attention(out, lse, q, kv, mask, scale);
+      var span = new Span(c.rows / 3, c.rows);
+      Tensor sums = like("expected sums", q, c.heads, keys);
+      reference.attentionColsum(sums, q, kv, lse, mask, scale, span, new Keys(0, keys, null));
+      for (CpuDevice device : devices()) {
+        Tensor y = like("out", q, c.rows, c.heads, c.d);
+        Tensor l = like("lse", q, c.heads, c.rows);
+        device.attention(y, l, q, kv, mask, scale);
+        // Probabilities err by the rounding of a score of up to about 5 and of exp2; they weigh values of about 1.
+        assertNear(out, y, EPS * 400);
+        assertNear(lse, l, EPS * 200);
+        Tensor s = like("sums", q, c.heads, keys);
+        device.attentionColsum(s, q, kv, l, mask, scale, span, new Keys(0, keys, null));
+        assertNear(sums, s, EPS * 400 * span.length());
+        for (int h = 0; h < c.heads; h++) {
+          double mass = 0;
+          for (float v : floats(s.rows(h, h + 1))) {
+            mass += v;
+          }
+          assertEquals(span.length(), mass, EPS * 400 * span.length(), "the mass of a row is 1");
+        }
+      }
+    }
+  }
+
+  @Test
+  void hidingKeysEqualsRemovingThem() {
+    int rows = 90;
+    Tensor q = gaussian("q", rows, 2, 32);
+    Tensor k = gaussian("k", rows, 2, 32);
+    Tensor v = gaussian("v", rows, 2, 32);
+    Tensor hidden = arena.alloc("hidden", DType.U8, rows);
+    int[] kept = IntStream.range(0, rows).filter(i -> i % 4 != 1).toArray();
+    for (int i = 1; i < rows; i += 4) {
+      hidden.memory().set(ValueLayout.JAVA_BYTE, hidden.offset(i), (byte) 1);
+    }
+    Tensor masked = like("masked", q, rows, 2, 32);
+    vector.attention(masked, null, q, new Kv(k, v, null), new Mask(true, hidden), 0.2f);
+    Tensor index = ints("kept", kept);
+    List<Tensor> some = new ArrayList<>();
+    for (Tensor t : List.of(q, k, v)) {
+      some.add(like(t.name() + "'", t, kept.length, 64));
+    }
+    List<Tensor> flat = List.of(flat(q), flat(k), flat(v));
+    vector.gatherRows(some, flat, index);
+    Tensor compact = like("compact", q, kept.length, 2, 32);
+    vector.attention(
+        compact, null, some.get(0).split(2, 32), new Kv(some.get(1).split(2, 32), some.get(2).split(2, 32), null), Mask.CAUSAL, 0.2f);
+    Tensor picked = like("picked", q, kept.length, 64);
+    vector.gatherRows(List.of(picked), List.of(flat(masked)), index);
+    assertNear(flat(compact), picked, EPS * 400);
+  }
+
+  private static Tensor flat(Tensor t) {
+    return t.columns(0, t.width());
+  }
+
+  @Test
+  void aRowThatSeesNoKeyGivesZeroAndInfinity() {
+    Tensor q = gaussian("q", 7, 1, 8);
+    Tensor hidden = arena.alloc("hidden", DType.U8, 7);
+    hidden.memory().set(ValueLayout.JAVA_BYTE, hidden.offset(0), (byte) 1);
+    for (CpuDevice device : devices()) {
+      for (int rows : new int[] {2, 7}) {
+        Tensor out = like("out", q, rows, 1, 8);
+        Tensor lse = like("lse", q, 1, rows);
+        device.attention(out, lse, q.rows(0, rows), new Kv(gaussian("k", rows, 1, 8), gaussian("v", rows, 1, 8), null), new Mask(true, hidden), 1);
+        assertEquals(Float.POSITIVE_INFINITY, floats(lse)[0]);
+        assertTrue(Arrays.equals(new float[8], Arrays.copyOf(floats(out), 8)));
+      }
+    }
+  }
+
+  @Test
+  void hugeScoresDoNotOverflow() {
+    Tensor q = gaussian("q", 20, 1, 16);
+    Tensor k = gaussian("k", 20, 1, 16);
+    Tensor v = gaussian("v", 20, 1, 16);
+    for (CpuDevice device : devices()) {
+      Tensor out = like("out", q, 20, 1, 16);
+      device.attention(out, null, q, new Kv(k, v, null), Mask.NONE, 1e4f);
+      for (float value : floats(out)) {
+        assertTrue(Math.abs(value) < 10, "a mean of values");
+      }
+    }
+  }
+
+  @Test
+  void ropeRotatesAndAppends() {
+    var c = new Case(5, 4, 4, 2, 20, true, false);
+    Kv kv = kv(c);
+    Tensor qkv = gaussian("qkv", 5, 8 * 20);
+    Tensor positions = ints("positions", 7, 8, 9, 30, 31);
+    float[] cos = new float[40 * 10];
+    float[] sin = new float[40 * 10];
+    for (int i = 0; i < 400; i++) {
+      double angle = (i / 10) * Math.pow(10000, -2.0 * (i % 10) / 20);
+      cos[i] = (float) Math.cos(angle);
+      sin[i] = (float) Math.sin(angle);
+    }
+    var table = new Rope(floats("cos", cos, 40, 10), floats("sin", sin, 40, 10));
+    Tensor expected = like("expected", qkv, 5, 4, 20);
+    reference.rope(expected, kv, qkv, positions, table);
+    float[] keys = floats(kv.k().rows(0, 9));
+    float[] values = floats(kv.v().rows(0, 9));
+    for (CpuDevice device : devices()) {
+      Tensor q = like("q", qkv, 5, 4, 20);
+      device.rope(q, kv, qkv, positions, table);
+      assertNear(expected, q, EPS * 16);
+      float[] k = floats(kv.k().rows(0, 9));
+      for (int i = 0; i < k.length; i++) {
+        assertEquals(keys[i], k[i], EPS * 16);
+      }
+      assertTrue(Arrays.equals(values, floats(kv.v().rows(0, 9))));
+    }
+    assertThrows(
+        IllegalArgumentException.class,
+        () -> vector.rope(like("q", qkv, 5, 4, 20), kv, qkv, ints("positions", 7, 8, 9, 30, 40), table));
+  }
+
+  // ---- selection ----
+
+  private int[] select(Device device, float[] scores, int k) {
+    Tensor keep = arena.alloc("keep", DType.I32, k);
+    Tensor score = arena.alloc("score", DType.F32, scores.length);
+    Tensor fault = ints("fault", 0);
+    device.tokenSelect(keep, score, floats("sums", scores, 1, scores.length), 1, fault);
+    boolean finite = IntStream.range(0, scores.length).allMatch(i -> Float.isFinite(scores[i]));
+    assertEquals(finite ? 0 : 1, ints(fault)[0]);
+    return ints(keep);
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 63, 64, 65, 577, 2880})
+  void tokenSelectTakesTheBestTiesLowest(int n) {
+    float[] ties = new float[n];
+    float[] different = gaussians(n, 1);
+    float[] few = new float[n];
+    for (int i = 0; i < n; i++) {
+      ties[i] = 0.25f;
+      few[i] = random.nextInt(4) - 1.5f;
+    }
+    for (float[] scores : List.of(ties, different, few)) {
+      for (int k : new int[] {1, n / 3 + 1, n}) {
+        int[] expected = select(reference, scores, k);
+        for (CpuDevice device : devices()) {
+          assertTrue(Arrays.equals(expected, select(device, scores, k)));
+        }
+      }
+    }
+    assertTrue(Arrays.equals(IntStream.range(0, n).toArray(), select(vector, different, n)));
+  }
+
+  @Test
+  void tokenSelectNeverPrefersWhatIsNotFinite() {
+    float[] scores = {Float.NaN, -5, Float.POSITIVE_INFINITY, 1, Float.NEGATIVE_INFINITY, -0f, 0f};
+    assertTrue(Arrays.equals(new int[] {1, 3, 5, 6}, select(vector, scores, 4)));
+    assertTrue(Arrays.equals(new int[] {3, 5}, select(vector, scores, 2)), "-0 and 0 tie, the lower index wins");
+  }
+
+  @Test
+  void colsumSelectIsItsTwoParts() {
+    var c = new Case(60, 0, 3, 3, 16, true, false);
+    Kv kv = kv(c);
+    Tensor q = gaussian("q", 60, 3, 16);
+    Tensor out = like("out", q, 60, 3, 16);
+    Tensor lse = like("lse", q, 3, 60);
+    vector.attention(out, lse, q, kv, Mask.CAUSAL, 0.25f);
+    Tensor index = ints("index", 0, 2, 3, 9, 20);
+    var keys = new Keys(10, 5, index);
+    var span = new Span(40, 60);
+    Tensor keep = arena.alloc("keep", DType.I32, 2);
+    Tensor score = arena.alloc("score", DType.F32, 5);
+    vector.colsumSelect(keep, score, q, kv, lse, Mask.CAUSAL, 0.25f, span, keys, ints("fault", 0));
+    Tensor expectedKeep = arena.alloc("keep", DType.I32, 2);
+    Tensor expected = arena.alloc("score", DType.F32, 5);
+    reference.colsumSelect(expectedKeep, expected, q, kv, lse, Mask.CAUSAL, 0.25f, span, keys, ints("fault", 0));
+    assertNear(expected, score, EPS * 400);
+    assertTrue(Arrays.equals(ints(expectedKeep), ints(keep)));
+  }
+
+  @Test
+  void visprunerDedupFollowsItsBookkeeping() {
+    for (int n : new int[] {36, 101, 576}) {
+      for (int keep : new int[] {5, 17, n / 2, n}) {
+        Tensor features = gaussian("features", n, 24);
+        Tensor score = gaussian("score", n);
+        Tensor expected = arena.alloc("expected", DType.I32, keep);
+        Tensor actual = arena.alloc("actual", DType.I32, keep);
+        reference.visprunerDedup(expected, score, features, keep / 2, ints("fault", 0));
+        vector.visprunerDedup(actual, score, features, keep / 2, ints("fault", 0));
+        assertTrue(Arrays.equals(ints(expected), ints(actual)), "n " + n + " keep " + keep);
+      }
+    }
+  }
+
+  // ---- compaction ----
+
+  @Test
+  void rowMapGatherAndHideAgreeWithTheirDefinitions() {
+    var cuts = List.of(new Cut(3, 10, ints("keep", 0, 4, 9)), new Cut(13, 5, ints("keep", 2)));
+    int[] positions = IntStream.range(0, 20).map(i -> 2 * i + 1).toArray();
+    for (PositionRule rule : PositionRule.values()) {
+      List<int[]> results = new ArrayList<>();
+      for (Device device : List.of(reference, vector)) {
+        Tensor rows = arena.alloc("rows", DType.I32, 9);
+        Tensor out = arena.alloc("out", DType.I32, 9);
+        device.rowMap(rows, out, ints("in", positions), cuts, rule);
+        Tensor hidden = arena.alloc("hidden", DType.U8, 22);
+        hidden.memory().set(ValueLayout.JAVA_BYTE, hidden.offset(1), (byte) 1);
+        Tensor after = arena.alloc("after", DType.I32, 20);
+        device.hideRows(hidden, after, ints("in", positions), cuts, rule);
+        byte[] bytes = new byte[22];
+        MemorySegment.copy(hidden.memory(), ValueLayout.JAVA_BYTE, hidden.offset(), bytes, 0, 22);
+        int[] marks = IntStream.range(0, 22).map(i -> bytes[i]).toArray();
+        results.add(IntStream.of(ints(rows)).toArray());
+        results.add(ints(out));
+        results.add(ints(after));
+        results.add(marks);
+      }
+      for (int i = 0; i < 4; i++) {
+        assertTrue(Arrays.equals(results.get(i), results.get(i + 4)), "result " + i + " under " + rule);
+      }
+      assertTrue(Arrays.equals(new int[] {0, 1, 2, 3, 7, 12, 15, 18, 19}, results.get(0)));
+    }
+    assertThrows(
+        IllegalArgumentException.class,
+        () ->
+            vector.rowMap(
+                arena.alloc("rows", DType.I32, 12), arena.alloc("out", DType.I32, 12), ints("in", positions),
+                List.of(new Cut(3, 10, ints("keep", 4, 0))), PositionRule.KEEP));
+  }
+
+  @Test
+  void compactRowsMovesInPlaceAndCombineRowsWeighs() {
+    Tensor k = gaussian("k", 9, 2, 8);
+    Tensor v = gaussian("v", 9, 2, 8);
+    float[] before = floats(k);
+    vector.compactRows(List.of(new Kv(k, v, null)), ints("rows", 0, 2, 3, 8));
+    assertTrue(Arrays.equals(Arrays.copyOfRange(before, 8 * 16, 9 * 16), floats(k.rows(3, 4))));
+    assertTrue(Arrays.equals(Arrays.copyOfRange(before, 2 * 16, 3 * 16), floats(k.rows(1, 2))));
+    Tensor in = gaussian("in", 6, 11);
+    Tensor index = arena.alloc("index", DType.I32, 2, 3);
+    vector.upload(index, MemorySegment.ofArray(new int[] {0, 5, 2, 1, 1, 3}));
+    Tensor weight = gaussian("weight", 2, 3);
+    Tensor expected = like("expected", in, 2, 11);
+    Tensor out = like("out", in, 2, 11);
+    reference.combineRows(expected, in, index, weight);
+    vector.combineRows(out, in, index, weight);
+    assertNear(expected, out, EPS * 64);
+  }
+
+  // ---- sampling ----
+
+  private int sample(float[] logits, Sampling sampling, int step) {
+    Tensor id = ints("id", -9);
+    vector.sample(id, floats("logits", logits, 1, logits.length), sampling, ints("step", step), ints("fault", 0));
+    return ints(id)[0];
+  }
+
+  @Test
+  void samplingIsGreedyWithTiesLowestOrDrawsBySeedAndStep() {
+    float[] logits = {1, 3, 2, 3};
+    assertEquals(1, sample(logits, Sampling.GREEDY, 0));
+    assertEquals(-1, sample(new float[] {1, Float.NaN}, Sampling.GREEDY, 0));
+    assertEquals(-1, sample(new float[] {1, Float.POSITIVE_INFINITY}, new Sampling(1, 0, 1, 0), 0));
+    int[] counts = new int[4];
+    for (int step = 0; step < 4000; step++) {
+      counts[sample(logits, new Sampling(1, 0, 1, 5), step)]++;
+    }
+    double total = Math.exp(1) + 2 * Math.exp(3) + Math.exp(2);
+    for (int v = 0; v < 4; v++) {
+      double p = Math.exp(logits[v]) / total;
+      // Four standard deviations of a binomial count.
+      assertEquals(4000 * p, counts[v], 4 * Math.sqrt(4000 * p * (1 - p)));
+    }
+    for (int step = 0; step < 200; step++) {
+      assertEquals(1, sample(logits, new Sampling(5, 1, 1, 5), step), "top-k 1 is greedy");
+      assertEquals(1, sample(logits, new Sampling(1, 0, 0.3f, 5), step), "the largest alone has mass 0.3");
+      int two = sample(logits, new Sampling(1, 2, 1, 5), step);
+      assertTrue(two == 1 || two == 3);
+    }
+    Tensor id = ints("id", 0);
+    vector.sample(id, floats("logits", logits, 1, 4), Sampling.GREEDY, ints("step", 0), ints("fault", 1));
+    assertEquals(-1, ints(id)[0]);
+  }
+
+  // ---- memory ----
+
+  @Test
+  void useAfterCloseNamesTheTensorAndClosingTwiceIsHarmless() {
+    TensorArena other = vector.arena("other");
+    Tensor x = other.alloc("rows of x", DType.F32, 2, 8);
+    other.close();
+    other.close();
+    var norm = new Norm(gaussian("w", 8), null, 1e-5f);
+    String message = assertThrows(IllegalStateException.class, () -> vector.rmsnorm(x, x, norm)).getMessage();
+    assertTrue(message.contains("rows of x") && message.contains("other"), message);
+    vector.close();
+    vector.close();
+    assertThrows(IllegalStateException.class, () -> vector.arena("late"));
+  }
+
+  @Test
+  void wrongArgumentsAreNamedWithWhatWasExpected() {
+    String message =
+        assertThrows(
+                IllegalArgumentException.class,
+                () -> vector.rmsnorm(gaussian("y", 2, 8), gaussian("x", 2, 9), new Norm(gaussian("w", 9), null, 1)))
+            .getMessage();
+    assertEquals("out: y is F32[2, 8], expected a float type[2, 9] (negative: any)", message);
+  }
+
+  @Test
+  void weightsStayMappedAtAnyAlignment() {
+    try (var foreign = java.lang.foreign.Arena.ofConfined()) {
+      MemorySegment memory = foreign.allocate(1 + 4L * 70, 64).asSlice(1);
+      for (int i = 0; i < 70; i++) {
+        memory.set(ValueLayout.JAVA_FLOAT_UNALIGNED, 4L * i, i % 5 - 2);
+      }
+      long before = arena.bytes();
+      Linear w =
+          vector.linear(
+              arena, DType.F32,
+              new Linear.Source(List.of(new Stored("w", DType.F32, List.of(7, 10), memory)), Collections.singletonList(null), 0, 0));
+      assertEquals(before, arena.bytes(), "nothing is copied");
+      Tensor x = whole("x", 8, 10);
+      Tensor y = like("y", x, 8, 7);
+      vector.gemm(y, x, w, null, Activation.NONE, null);
+      Tensor expected = like("expected", x, 8, 7);
+      reference.gemm(expected, x, w, null, Activation.NONE, null);
+      assertNear(expected, y, 0);
+    }
+  }
+}
