@@ -1,0 +1,87 @@
+package starling;
+
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAnyPackage;
+import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+
+import com.tngtech.archunit.core.domain.JavaClasses;
+import com.tngtech.archunit.core.importer.ClassFileImporter;
+import com.tngtech.archunit.core.importer.ImportOption;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeSet;
+import org.junit.jupiter.api.Test;
+
+/** Imports go one way. */
+class ArchitectureTest {
+  /** What each package may use besides itself. */
+  private static final Map<String, List<String>> MAY_USE = new LinkedHashMap<>();
+
+  static {
+    MAY_USE.put("starling.device", List.of());
+    MAY_USE.put("starling.checkpoint", List.of("starling.device"));
+    MAY_USE.put("starling.text", List.of("starling.device"));
+    MAY_USE.put("starling.image", List.of("starling.device"));
+    MAY_USE.put("starling.cpu", List.of("starling.device"));
+    MAY_USE.put("starling.prune", List.of("starling.device"));
+    MAY_USE.put("starling.model", List.of("starling.device", "starling.prune", "starling.checkpoint"));
+    MAY_USE.put(
+        "starling",
+        List.of(
+            "starling.device", "starling.prune", "starling.model", "starling.checkpoint", "starling.text",
+            "starling.image", "starling.cpu"));
+    MAY_USE.put(
+        "starling.cli",
+        List.of(
+            "starling", "starling.device", "starling.prune", "starling.model", "starling.checkpoint", "starling.text",
+            "starling.image"));
+  }
+
+  private static final JavaClasses CLASSES =
+      new ClassFileImporter().withImportOption(new ImportOption.DoNotIncludeTests()).importPackages("starling");
+
+  @Test
+  void everyPackageUsesOnlyWhatStandsBelowIt() {
+    for (var entry : MAY_USE.entrySet()) {
+      var forbidden = new TreeSet<>(MAY_USE.keySet());
+      forbidden.remove(entry.getKey());
+      forbidden.removeAll(entry.getValue());
+      if (!forbidden.isEmpty()) {
+        noClasses()
+            .that(resideInAnyPackage(entry.getKey()))
+            .should()
+            .dependOnClassesThat(resideInAnyPackage(forbidden.toArray(String[]::new)))
+            .check(CLASSES);
+      }
+    }
+  }
+
+  @Test
+  void everyPackageIsInTheTable() {
+    for (var javaClass : CLASSES) {
+      if (!MAY_USE.containsKey(javaClass.getPackageName())) {
+        throw new AssertionError(javaClass.getName() + " is in a package without rules");
+      }
+    }
+  }
+
+  @Test
+  void onlyTheCommandLineUsesWhatIsOptional() {
+    noClasses()
+        .that()
+        .resideOutsideOfPackage("starling.cli")
+        .should()
+        .dependOnClassesThat(resideInAnyPackage("picocli..", "me.tongfei.."))
+        .check(CLASSES);
+  }
+
+  @Test
+  void theVectorModuleIsNamedInOneClass() {
+    noClasses()
+        .that()
+        .doNotHaveFullyQualifiedName("starling.cpu.VectorLanes")
+        .should()
+        .dependOnClassesThat(resideInAnyPackage("jdk.incubator.."))
+        .check(CLASSES);
+  }
+}

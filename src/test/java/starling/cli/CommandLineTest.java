@@ -1,0 +1,297 @@
+package starling.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import starling.Demo;
+import starling.image.Picture;
+
+/** The command line as scripts see it: exit status, standard output, one sentence on standard error. */
+class CommandLineTest {
+  private static final ObjectMapper JSON = new ObjectMapper();
+
+  record Result(int status, String out, String err) {
+    JsonNode json() {
+      try {
+        assertEquals(0, status, err);
+        return JSON.readTree(out);
+      } catch (IOException e) {
+        throw new AssertionError("not one JSON object: " + out, e);
+      }
+    }
+  }
+
+  private static synchronized Result run(byte[] input, String... args) {
+    PrintStream out = System.out;
+    PrintStream err = System.err;
+    InputStream in = System.in;
+    var outBytes = new ByteArrayOutputStream();
+    var errBytes = new ByteArrayOutputStream();
+    try {
+      System.setOut(new PrintStream(outBytes, true, StandardCharsets.UTF_8));
+      System.setErr(new PrintStream(errBytes, true, StandardCharsets.UTF_8));
+      System.setIn(new ByteArrayInputStream(input));
+      int status = Main.run(args);
+      return new Result(
+          status, outBytes.toString(StandardCharsets.UTF_8), errBytes.toString(StandardCharsets.UTF_8));
+    } finally {
+      System.setOut(out);
+      System.setErr(err);
+      System.setIn(in);
+    }
+  }
+
+  private static Result run(String... args) {
+    return run(new byte[0], args);
+  }
+
+  private static Result ask(String... more) {
+    var args =
+        new ArrayList<>(
+            List.of(
+                "run", "--model", Demo.MODEL.toString(), "--image", Demo.picture("scene-00.png").toString(), "--prompt",
+                "What color is the heart?"));
+    args.addAll(Arrays.asList(more));
+    return run(args.toArray(String[]::new));
+  }
+
+  private static void assertRefused(int status, String part, Result result) {
+    assertEquals(status, result.status(), result.err());
+    assertTrue(result.err().contains(part), result.err());
+    assertEquals(1, result.err().lines().count(), result.err());
+    assertEquals("", result.out());
+  }
+
+  private static List<String> names(JsonNode node) {
+    var names = new ArrayList<String>();
+    node.fieldNames().forEachRemaining(names::add);
+    return names;
+  }
+
+  @Test
+  void runStreamsTheAnswerAndClosesWithOneLine() {
+    Result result = ask("--prune", "star:R=0.1,K=4,P=0.9");
+    assertEquals(0, result.status());
+    assertEquals("yellow", result.out().strip());
+    assertTrue(
+        result.err().matches("prefill 532 rows in [0-9.]+ ms \\(vision [0-9.]+ ms\\), decode [0-9.]+ tokens/s, [0-9.]+ GB/s, KV 2.5 of 4.8 MB\\s+"),
+        result.err());
+  }
+
+  @Test
+  void runJsonHasTheFieldsScriptsDependOn() {
+    JsonNode answer = ask("--prune", "star:R=0.1,K=4,P=0.9", "--json", "--logits").json();
+    var fields =
+        List.of(
+            "model", "device", "dtype", "prune", "prompt_tokens", "visual_tokens", "tokens_per_layer", "stages",
+            "first_logits", "output_tokens", "text", "finish_reason", "flops", "kv_bytes", "kv_reserved_bytes",
+            "timings_ms");
+    assertTrue(names(answer).containsAll(fields), names(answer).toString());
+    assertEquals("star:R=0.1,K=4,P=0.9", answer.get("prune").textValue());
+    assertEquals(List.of("input", "after_stage1", "after_stage2"), names(answer.get("visual_tokens")));
+    assertEquals(518, answer.at("/visual_tokens/after_stage1").intValue());
+    assertEquals(
+        List.of("formula", "dense", "pruned", "reduction", "counts_text", "counts_vision"),
+        names(answer.get("flops")).subList(0, 6));
+    assertEquals(
+        List.of("load", "preprocess", "vision", "prune", "prefill", "decode_per_token", "total"),
+        names(answer.get("timings_ms")));
+    assertEquals(List.of("dense", "pruned"), names(answer.get("kv_bytes")));
+    assertEquals(
+        List.of("stage", "image", "where", "layer", "kept", "scores"), names(answer.get("stages").get(0)));
+    assertEquals("vision", answer.at("/stages/0/where").textValue());
+    assertEquals("decoder", answer.at("/stages/1/where").textValue());
+    assertEquals(4, answer.at("/stages/1/layer").intValue());
+    assertEquals(512, answer.get("first_logits").size());
+    assertEquals("yellow", answer.get("text").textValue());
+    assertEquals("stop", answer.get("finish_reason").textValue());
+    assertEquals("cpu", answer.get("device").textValue());
+    assertEquals("f32", answer.get("dtype").textValue());
+    assertFalse(ask("--json").json().has("first_logits"));
+  }
+
+  @Test
+  void inspectGivesTheNumbersOfRun() {
+    for (String spec : List.of("none", "star:R=0.1,K=4,P=0.9", "fastv:keep=100")) {
+      JsonNode answer = ask("--json", "--prune", spec).json();
+      JsonNode plan =
+          run("inspect", Demo.MODEL.toString(), "--prune", spec, "--text-tokens", "14", "--json").json();
+      assertEquals(answer.get("tokens_per_layer"), plan.get("tokens_per_layer"));
+      assertEquals(answer.at("/flops/pruned"), plan.at("/flops/pruned"));
+      assertEquals(answer.at("/flops/reduction"), plan.at("/flops/reduction"));
+      assertEquals(answer.get("visual_tokens"), plan.get("visual_tokens"));
+    }
+    Result text = run("inspect", Demo.MODEL.toString());
+    assertEquals(0, text.status());
+    assertTrue(text.out().contains("head from language_model.lm_head.weight"), text.out());
+  }
+
+  @Test
+  void aTraceCanBeReplayedAndTheOverlayIsAPicture(@TempDir Path dir) throws IOException {
+    Path trace = dir.resolve("trace.json");
+    Path overlay = dir.resolve("kept.png");
+    JsonNode answer =
+        ask("--prune", "star:R=0.1,K=4,P=0.9", "--trace", trace.toString(), "--overlay", overlay.toString(), "--json").json();
+    JsonNode traced = JSON.readTree(Files.readAllBytes(trace));
+    assertEquals(answer.get("stages"), traced.get("stages"));
+    JsonNode replayed = ask("--prune", "replay:" + trace, "--json").json();
+    assertEquals(answer.at("/stages/1/kept"), replayed.at("/stages/1/kept"));
+    assertEquals(answer.get("output_tokens"), replayed.get("output_tokens"));
+    Picture picture = Picture.read(overlay);
+    assertEquals(672, picture.width());
+    int bright = 0;
+    for (byte b : picture.rgb()) {
+      bright += (b & 0xff) > 200 ? 1 : 0;
+    }
+    assertTrue(bright > 1000, "kept patches keep their light");
+    try (Stream<Path> files = Files.list(dir)) {
+      assertEquals(2, files.count(), "nothing else is left behind");
+    }
+  }
+
+  @Test
+  void maskModeAndOtherTypesAnswerToo() {
+    assertEquals("yellow", ask("--mode", "mask", "--prune", "star:R=0.1,K=4,P=0.9").out().strip());
+    for (String dtype : List.of("bf16", "f16")) {
+      JsonNode answer = ask("--dtype", dtype, "--json").json();
+      assertEquals(dtype, answer.get("dtype").textValue());
+      assertEquals("yellow", answer.get("text").textValue());
+      assertEquals(590 * 8 * 2 * 4 * 32 * 2, answer.at("/kv_bytes/pruned").intValue());
+    }
+  }
+
+  @Test
+  void samplingIsRepeatableAndStopTextsEndTheAnswer() {
+    String[] hot = {"--temperature", "3", "--seed", "4", "--max-tokens", "12", "--json"};
+    assertEquals(ask(hot).json().get("output_tokens"), ask(hot).json().get("output_tokens"));
+    JsonNode stopped = ask("--stop", "llow", "--json").json();
+    assertEquals("ye", stopped.get("text").textValue());
+    assertEquals("stop", stopped.get("finish_reason").textValue());
+    assertEquals("ye", ask("--stop", "llow").out().strip());
+    JsonNode one = ask("--max-tokens", "1", "--json").json();
+    assertEquals(1, one.get("output_tokens").size());
+    assertEquals("length", one.get("finish_reason").textValue());
+  }
+
+  @Test
+  void theLastOfARepeatedOptionWins() {
+    assertEquals(1, ask("--max-tokens", "9", "--max-tokens", "1", "--json").json().get("output_tokens").size());
+  }
+
+  @Test
+  void tokenizeReadsExactBytes() {
+    byte[] text = "USER: <image>\nWhat é 🦜?\n".getBytes(StandardCharsets.UTF_8);
+    JsonNode tokens = run(text, "tokenize", "--model", Demo.MODEL.toString(), "--json").json();
+    assertEquals(1, tokens.at("/ids/0").intValue());
+    assertEquals("USER:  \nWhat é 🦜?\n", tokens.get("decoded").textValue());
+    assertRefused(
+        1, "not UTF-8", run(new byte[] {(byte) 0xc3, 0x28}, "tokenize", "--model", Demo.MODEL.toString()));
+  }
+
+  @Test
+  void doctorNamesEveryDeviceWithItsReason() {
+    JsonNode report = run("doctor", "--json").json();
+    assertEquals("cpu", report.at("/devices/0/name").textValue());
+    assertTrue(report.at("/devices/0/usable").booleanValue());
+    assertFalse(report.at("/devices/1/usable").booleanValue());
+    assertTrue(run("doctor").out().contains("cuda        no: "));
+  }
+
+  @Test
+  void helpAndVersionAreThere() {
+    assertTrue(run("--version").out().startsWith("starling 0.1"));
+    for (String command : List.of("demo", "run", "tokenize", "inspect", "doctor")) {
+      Result help = run(command, "--help");
+      assertEquals(0, help.status());
+      assertTrue(help.out().contains("Usage: starling " + command), help.out());
+    }
+    assertTrue(run("--help").out().contains("demo"));
+  }
+
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "--max-tokens 0", "--max-tokens x", "--device gpu", "--dtype f64", "--mode both", "--template x", "--image-mode x",
+        "--temperature -1", "--top-p 0", "--top-k -1", "--prune nonsense", "--prune star:Q=1", "--nonsense", "--gemm x",
+        "--attention x", "--seed x"
+      })
+  void badUsageIsStatus2WithOneSentence(String options) {
+    Result result = ask(options.split(" "));
+    assertEquals(2, result.status());
+    assertEquals(1, result.err().lines().count(), result.err());
+    assertTrue(result.err().startsWith("starling run: "), result.err());
+  }
+
+  @Test
+  void aMissingCommandOrOptionIsStatus2() {
+    assertEquals(2, run("fly").status());
+    assertEquals(2, run("run", "--prompt", "x").status());
+    assertEquals(2, run("run", "--model", "x").status());
+    assertEquals(2, run().status());
+  }
+
+  @Test
+  void whatFailsNamesTheFileAndLeavesNothingBehind(@TempDir Path dir) throws IOException {
+    assertRefused(1, "nowhere/config.json: there is no such file", run("run", "--model", "nowhere", "--prompt", "x"));
+    assertRefused(1, "no-picture.png: there is no such picture", ask("--image", "no-picture.png"));
+    assertRefused(1, "there is no folder", ask("--trace", dir.resolve("no/trace.json").toString()));
+    assertRefused(1, "R=0.9 must be smaller", ask("--prune", "star:R=0.9,P=0.5"));
+    assertRefused(1, "device cuda", ask("--device", "cuda"));
+    assertRefused(1, "holds <image> 2 times, but there are 1", ask("--prompt", "<image> and <image>"));
+    assertRefused(1, "max_position_embeddings", ask("--prompt", "many words ".repeat(500)));
+    Path text = Files.writeString(dir.resolve("text.png"), "this is no picture");
+    assertRefused(1, "PNG and JPEG are read", ask("--image", text.toString()));
+    byte[] png = Files.readAllBytes(Demo.picture("small-00.png"));
+    Path half = Files.write(dir.resolve("half.png"), Arrays.copyOf(png, png.length / 2));
+    assertRefused(1, "half.png: the picture is cut off", ask("--image", half.toString()));
+  }
+
+  @Test
+  void aBrokenModelIsRefusedByFile(@TempDir Path dir) throws IOException {
+    for (String broken : List.of("config.json", "preprocessor_config.json", "tokenizer.json", "model.safetensors", "generation_config.json")) {
+      for (int kept : new int[] {0, 1, 100}) {
+        Path model = Files.createDirectories(dir.resolve(broken + kept));
+        for (String name : List.of("config.json", "preprocessor_config.json", "tokenizer.json", "model.safetensors", "generation_config.json")) {
+          byte[] bytes = Files.readAllBytes(Demo.MODEL.resolve(name));
+          Files.write(model.resolve(name), name.equals(broken) ? Arrays.copyOf(bytes, bytes.length * kept / 101) : bytes);
+        }
+        assertRefused(1, broken, run("run", "--model", model.toString(), "--prompt", "x"));
+      }
+    }
+  }
+
+  @Test
+  void demoAnswersAndDrawsAndReports(@TempDir Path dir) throws IOException {
+    Result result = run("demo", "--out", dir.resolve("demo").toString(), "--pictures", "2");
+    assertEquals(0, result.status(), result.err());
+    String last = result.out().lines().reduce((a, b) -> b).orElseThrow();
+    assertTrue(last.matches("\\d+ of \\d+ answers right \\(dense\\), \\d+ of \\d+ \\(star:R=0.1,K=4,P=0.9\\)"), last);
+    for (String spec : DemoCommand.SPECS) {
+      assertTrue(result.out().contains(spec));
+    }
+    String html = Files.readString(dir.resolve("demo/report.html"));
+    assertTrue(html.contains("\"scores2\":[") && !html.contains("/*DATA*/"));
+    assertEquals(1352, Picture.read(dir.resolve("demo/kept-scene-00.png")).width());
+    assertRefused(1, "the folder cannot be made", run("demo", "--out", dir.resolve("demo/report.html/x").toString()));
+    assertEquals(2, run("demo", "--pictures", "0").status());
+  }
+}
