@@ -25,7 +25,9 @@ import starling.model.Mode;
 import starling.model.Request;
 import starling.prune.Methods;
 
-/** The public face: streaming, cancelling, closing, threads, and what one question leaves behind. */
+/**
+ * The public face: streaming, cancelling, closing, threads, and what one question leaves behind.
+ */
 class ModelTest {
   private static Question question(String text) {
     return Question.of(text).image(Demo.picture("scene-00.png")).maxTokens(8);
@@ -49,7 +51,10 @@ class ModelTest {
       assertThrows(InputException.class, () -> model.ask(question("x").prune("fastv:K=9,keep=1")));
       assertThrows(
           CancellationException.class,
-          () -> model.ask(question("x").progress((phase, done, of) -> cancelAt(phase, done, "prefill", 3))));
+          () ->
+              model.ask(
+                  question("x")
+                      .progress((phase, done, of) -> cancelAt(phase, done, "prefill", 3))));
       Answer again = model.ask(question("What color is the heart?").logits(true));
       assertEquals(alone.firstLogits(), again.firstLogits());
       assertEquals(alone.outputTokens(), again.outputTokens());
@@ -86,11 +91,14 @@ class ModelTest {
   }
 
   @Test
+  @SuppressWarnings("try") // closing early is what is tested
   void closingOrAskingFromInsideAnAnswerIsRefused() {
     try (Model model = Model.open(Demo.MODEL)) {
-      assertThrows(IllegalStateException.class, () -> model.ask(question("x"), piece -> model.close()));
       assertThrows(
-          IllegalStateException.class, () -> model.ask(question("x"), piece -> model.ask(question("y"))));
+          IllegalStateException.class, () -> model.ask(question("x"), piece -> model.close()));
+      assertThrows(
+          IllegalStateException.class,
+          () -> model.ask(question("x"), piece -> model.ask(question("y"))));
       assertEquals("yellow", model.ask(question("What color is the heart?")).text());
     }
   }
@@ -102,7 +110,10 @@ class ModelTest {
     try (var threads = Executors.newFixedThreadPool(1)) {
       Future<Answer> answer =
           threads.submit(
-              () -> model.ask(question("What color is the heart?").progress((p, d, o) -> running.countDown())));
+              () ->
+                  model.ask(
+                      question("What color is the heart?")
+                          .progress((p, d, o) -> running.countDown())));
       running.await();
       model.close();
       assertEquals("yellow", answer.get().text());
@@ -116,7 +127,9 @@ class ModelTest {
       var answers = new ArrayList<Future<Answer>>();
       for (int i = 0; i < 8; i++) {
         String spec = i % 2 == 0 ? "none" : "star:R=0.1,K=4,P=0.9";
-        answers.add(threads.submit(() -> model.ask(question("What color is the heart?").prune(spec).logits(true))));
+        answers.add(
+            threads.submit(
+                () -> model.ask(question("What color is the heart?").prune(spec).logits(true))));
       }
       for (int i = 0; i < 8; i++) {
         assertEquals("yellow", answers.get(i).get().text());
@@ -145,7 +158,13 @@ class ModelTest {
     int[] ids = {1, 266, 446, 297, 398, 288, 262, 322, 447, 275, 446};
     var request =
         new Request(
-            ids, List.of(), Methods.parse("none"), Mode.COMPACT, Sampling.GREEDY, 600, (p, d, o) -> {});
+            ids,
+            List.of(),
+            Methods.parse("none"),
+            Mode.COMPACT,
+            Sampling.GREEDY,
+            600,
+            (p, d, o) -> {});
     try (var device = opened;
         var files = Safetensors.open(Demo.MODEL);
         var llava = new Llava(device, config, LlavaWeights.read(config, files), DType.F32);
@@ -173,14 +192,16 @@ class ModelTest {
           }
           bytes[0] = threads.getCurrentThreadAllocatedBytes() - before;
         });
-    // The JIT may still box a vector here and there while it warms up; a buffer of one row would be 512 bytes a token.
+    // The JIT may still box a vector here and there while it warms up; a buffer of one row would be
+    // 512 bytes a token.
     assertTrue(bytes[0] < 100 * 64, () -> bytes[0] / 100.0 + " bytes per token");
   }
 
   @Test
   void anAnswerTellsWhereItsTimeWent() {
     try (Model model = Model.open(Demo.MODEL)) {
-      Answer.Timings t = model.ask(question("What color is the heart?").prune("star:R=0.1,K=4,P=0.9")).timingsMs();
+      Answer.Timings t =
+          model.ask(question("What color is the heart?").prune("star:R=0.1,K=4,P=0.9")).timingsMs();
       assertTrue(t.load() > 0 && t.vision() > 0 && t.prefill() > 0 && t.prune() > 0);
       assertTrue(t.prune() < t.vision() + t.prefill());
       assertTrue(t.preprocess() + t.vision() + t.prefill() < t.total());

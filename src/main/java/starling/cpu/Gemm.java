@@ -197,7 +197,8 @@ final class Gemm implements Workers.Task {
   }
 
   /** {@code c = c / (1 + exp(-steepness·c))}. */
-  private static void silu(Lanes lanes, float[] c, int at, int n, float steepness, float[] scratch) {
+  private static void silu(
+      Lanes lanes, float[] c, int at, int n, float steepness, float[] scratch) {
     System.arraycopy(c, at, scratch, 0, n);
     lanes.exp2(scratch, 0, n, -steepness * Lanes.LOG2_E, 0);
     for (int i = 0; i < n; i++) {

@@ -246,7 +246,10 @@ final class VectorLanes implements Lanes {
     }
   }
 
-  /** The steps of {@link Lanes#exp2(float)}; in one piece, since a vector handed to a method may be boxed. */
+  /**
+   * The steps of {@link Lanes#exp2(float)}; in one piece, since a vector handed to a method may be
+   * boxed.
+   */
   @Override
   public void exp2(float[] x, int at, int n, float scale, float shift) {
     int i = 0;
@@ -266,7 +269,8 @@ final class VectorLanes implements Lanes {
       p = p.fma(f, FloatVector.broadcast(S, Lanes.P2));
       p = p.fma(f, FloatVector.broadcast(S, Lanes.P1));
       p = p.fma(f, FloatVector.broadcast(S, 1f));
-      IntVector power = shifted.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23).add(0x3f800000);
+      IntVector power =
+          shifted.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23).add(0x3f800000);
       p.mul(power.reinterpretAsFloats()).intoArray(x, at + i);
     }
     for (; i < n; i++) {
