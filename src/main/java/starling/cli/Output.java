@@ -52,7 +52,8 @@ final class Output {
         return;
       }
       // Not createTempFile, whose files nobody else may read.
-      Path part = folder.resolve("." + file.getFileName() + "." + ProcessHandle.current().pid() + ".part");
+      Path part =
+          folder.resolve("." + file.getFileName() + "." + ProcessHandle.current().pid() + ".part");
       try {
         Files.write(part, bytes);
         Files.move(part, file, StandardCopyOption.REPLACE_EXISTING);

@@ -17,8 +17,8 @@ import starling.prune.Where;
  *     them
  * @param tokensPerLayer rows entering each decoder layer at prefill
  * @param denseTokens the same in every layer with nothing pruned
- * @param nextPosition position of the first generated token in each decoder layer; behind a cut that
- *     renumbers, it follows the new numbers
+ * @param nextPosition position of the first generated token in each decoder layer; behind a cut
+ *     that renumbers, it follows the new numbers
  * @param room tokens that may be generated: what was asked for, as far as the context reaches
  * @param projectedRows rows that go through the projector, all pictures together
  * @param visualTokens visual tokens (CLS rows included) of the prompt, after stage 1, after stage 2

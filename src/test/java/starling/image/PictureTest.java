@@ -19,7 +19,10 @@ import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import starling.device.InputException;
 
-/** Pictures of every kind, as Pillow reads and resizes them ({@code src/test/golden/make_image_goldens.py}). */
+/**
+ * Pictures of every kind, as Pillow reads and resizes them ({@code
+ * src/test/golden/make_image_goldens.py}).
+ */
 class PictureTest {
   private static final Path DIR = Path.of("src/test/resources/starling/image");
 
@@ -40,7 +43,14 @@ class PictureTest {
       int at = i;
       assertTrue(
           Math.abs((expected[i] & 0xff) - (picture.rgb()[i] & 0xff)) <= bound,
-          () -> golden[0] + " sample " + at + ": " + (picture.rgb()[at] & 0xff) + ", Pillow " + (expected[at] & 0xff));
+          () ->
+              golden[0]
+                  + " sample "
+                  + at
+                  + ": "
+                  + (picture.rgb()[at] & 0xff)
+                  + ", Pillow "
+                  + (expected[at] & 0xff));
     }
   }
 
@@ -50,7 +60,8 @@ class PictureTest {
     for (String line : Files.readAllLines(DIR.resolve("resized.txt"))) {
       String[] golden = line.split(" ");
       int filter = Integer.parseInt(golden[0]);
-      Picture resized = Resample.resize(source, Integer.parseInt(golden[1]), Integer.parseInt(golden[2]), filter);
+      Picture resized =
+          Resample.resize(source, Integer.parseInt(golden[1]), Integer.parseInt(golden[2]), filter);
       if (!golden[4].equals("-")) {
         assertArrayEquals(HexFormat.of().parseHex(golden[4]), resized.rgb(), line);
       }
@@ -66,7 +77,10 @@ class PictureTest {
     byte[] whole = Files.readAllBytes(DIR.resolve(name));
     for (int n = 0; n < whole.length; n++) {
       byte[] part = Arrays.copyOf(whole, n);
-      String message = assertThrows(InputException.class, () -> Picture.read(part, "part"), name + " cut to " + n).getMessage();
+      String message =
+          assertThrows(
+                  InputException.class, () -> Picture.read(part, "part"), name + " cut to " + n)
+              .getMessage();
       assertTrue(message.startsWith("part: ") && message.lines().count() == 1, message);
     }
     Picture.read(whole, "whole");
@@ -89,12 +103,23 @@ class PictureTest {
 
   @Test
   void otherFormatsAreNamed() {
-    var starts = List.of("GIF89a", "RIFF0000WEBP", "0000ftypheic", "0000ftypavif", "II*\0", "BM", "%PDF-1.7", "<?xml?><svg>");
+    var starts =
+        List.of(
+            "GIF89a",
+            "RIFF0000WEBP",
+            "0000ftypheic",
+            "0000ftypavif",
+            "II*\0",
+            "BM",
+            "%PDF-1.7",
+            "<?xml?><svg>");
     var names = List.of("GIF", "WebP", "HEIC", "AVIF", "TIFF", "BMP", "PDF", "SVG");
     for (int i = 0; i < starts.size(); i++) {
       byte[] bytes = (starts.get(i) + "................").getBytes(StandardCharsets.ISO_8859_1);
-      String message = assertThrows(InputException.class, () -> Picture.read(bytes, "x")).getMessage();
-      assertTrue(message.contains(names.get(i)) && message.endsWith("PNG and JPEG are read"), message);
+      String message =
+          assertThrows(InputException.class, () -> Picture.read(bytes, "x")).getMessage();
+      assertTrue(
+          message.contains(names.get(i)) && message.endsWith("PNG and JPEG are read"), message);
     }
     assertThrows(InputException.class, () -> Picture.read(new byte[0], "x"));
     assertThrows(InputException.class, () -> Picture.read(Path.of("no-such.png")));
@@ -107,7 +132,8 @@ class PictureTest {
     var crc = new CRC32();
     crc.update(png, 12, 17);
     java.nio.ByteBuffer.wrap(png).putInt(29, (int) crc.getValue());
-    String message = assertThrows(InputException.class, () -> Picture.read(png, "bomb")).getMessage();
+    String message =
+        assertThrows(InputException.class, () -> Picture.read(png, "bomb")).getMessage();
     assertTrue(message.contains("16000x12000"), message);
   }
 }

@@ -30,7 +30,8 @@ class PreprocessTest {
 
   @Test
   void theLongSideIsTruncatedAndTheMiddleIsCutAtTheFloor() {
-    // 10 x 16 becomes 7 x int(7·16/10) = 7 x 11; the crop starts at floor((11 − 7)/2) = 2 rows of 16/11 pixels.
+    // 10 x 16 becomes 7 x int(7·16/10) = 7 x 11; the crop starts at floor((11 − 7)/2) = 2 rows of
+    // 16/11 pixels.
     var prepared = clip(7).apply(gradient(10, 16), ImageMode.CHECKPOINT, "x");
     assertEquals(7, prepared.width());
     assertEquals(7, prepared.height());
@@ -58,7 +59,8 @@ class PreprocessTest {
     float[] pixels = clip(9).apply(gradient(9, 4), ImageMode.PAD, "x").pixels();
     int[] colour = {122, 116, 104};
     for (int c = 0; c < 3; c++) {
-      float expected = ((float) (colour[c] * (1 / 255.0)) - MEAN.get(c).floatValue()) / STD.get(c).floatValue();
+      float expected =
+          ((float) (colour[c] * (1 / 255.0)) - MEAN.get(c).floatValue()) / STD.get(c).floatValue();
       // floor((9 − 4)/2) = 2 rows above, 3 below.
       assertEquals(expected, pixels[c * 81 + 9]);
       assertEquals(expected, pixels[c * 81 + 8 * 9]);
@@ -77,7 +79,8 @@ class PreprocessTest {
     }
     String message =
         assertThrows(
-                InputException.class, () -> clip(336).apply(gradient(1, 40_000), ImageMode.CHECKPOINT, "thin"))
+                InputException.class,
+                () -> clip(336).apply(gradient(1, 40_000), ImageMode.CHECKPOINT, "thin"))
             .getMessage();
     assertTrue(message.startsWith("thin: the picture is 1x40000 pixels, too thin"), message);
   }

@@ -1,0 +1,152 @@
+package starling.model;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import java.util.stream.IntStream;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import starling.Demo;
+import starling.checkpoint.LlavaConfig;
+import starling.checkpoint.LlavaWeights;
+import starling.checkpoint.PreprocessorConfig;
+import starling.checkpoint.Safetensors;
+import starling.cpu.CpuDevice;
+import starling.device.DType;
+import starling.device.Sampling;
+import starling.image.ImageMode;
+import starling.image.Preprocess;
+import starling.prune.CutPoint;
+import starling.prune.Method;
+import starling.prune.Selection;
+import starling.prune.Site;
+import starling.prune.VlmShape;
+import starling.prune.Where;
+
+/**
+ * The tower's feature and the projector's rows against the float64 reference, read through the
+ * method seam.
+ */
+class VisionFeatureTest {
+  /** Float32 against float64 through two or three blocks on values of a few units. */
+  private static final double BOUND = 2e-5;
+
+  /** Keeps everything and copies what it sees to the host. */
+  private static final class Look implements Method, CutPoint {
+    private final Where where;
+    private final int patches;
+    private float[] rows;
+    private int width;
+
+    Look(Where where, int patches) {
+      this.where = where;
+      this.patches = patches;
+    }
+
+    @Override
+    public String spec() {
+      return "look";
+    }
+
+    @Override
+    public List<CutPoint> cuts(VlmShape shape) {
+      return List.of(this);
+    }
+
+    @Override
+    public Where where() {
+      return where;
+    }
+
+    @Override
+    public int layer() {
+      return 0;
+    }
+
+    @Override
+    public int kept(int image) {
+      return patches;
+    }
+
+    @Override
+    public boolean scored() {
+      return false;
+    }
+
+    @Override
+    public void select(Site site, Selection out) {
+      width = site.features().width();
+      rows = new float[patches * width];
+      site.device().download(MemorySegment.ofArray(rows), site.features());
+      site.device()
+          .upload(out.keep(), MemorySegment.ofArray(IntStream.range(0, patches).toArray()));
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"names436", "names452", "names5"})
+  void towerAndProjectorGiveTheRowsOfTheReference(String name) throws IOException {
+    Path folder = Path.of("src/test/resources/starling/model", name);
+    JsonNode golden =
+        new ObjectMapper()
+            .readTree(Files.readAllBytes(folder.resolve("golden.json")))
+            .at("/cases/0");
+    LlavaConfig config = LlavaConfig.read(folder);
+    PreprocessorConfig c = PreprocessorConfig.read(folder);
+    var preprocess =
+        new Preprocess(
+            c.doResize(),
+            c.resample(),
+            c.shortestEdge(),
+            c.height(),
+            c.width(),
+            c.doCenterCrop(),
+            c.cropHeight(),
+            c.cropWidth(),
+            c.doRescale(),
+            c.rescaleFactor(),
+            c.doNormalize(),
+            c.imageMean(),
+            c.imageStd(),
+            c.doPad());
+    float[] pixels =
+        preprocess
+            .apply(Demo.read(golden.at("/images/0").textValue()), ImageMode.CHECKPOINT, "x")
+            .pixels();
+    int[] ids = {1, config.imageTokenIndex(), 300};
+    try (var device = CpuDevice.open();
+        var files = Safetensors.open(folder);
+        var llava = new Llava(device, config, LlavaWeights.read(config, files), DType.F32)) {
+      for (Where where : List.of(Where.PROJECTOR_INPUT, Where.PROJECTOR_OUTPUT)) {
+        var look = new Look(where, config.patches());
+        var request =
+            new Request(
+                ids, List.of(pixels), look, Mode.COMPACT, Sampling.GREEDY, 1, (p, d, o) -> {});
+        try (Session session = llava.prefill(request)) {
+          session.next();
+        }
+        JsonNode rows =
+            golden.get(where == Where.PROJECTOR_INPUT ? "feature_rows" : "projected_rows");
+        int compared = 0;
+        for (var row : rows.properties()) {
+          int patch = Integer.parseInt(row.getKey()) - 1; // the reference counts CLS as row 0
+          for (int i = 0; i < 8 && patch >= 0; i++, compared++) {
+            assertEquals(
+                row.getValue().get(i).doubleValue(),
+                look.rows[patch * look.width + i],
+                BOUND,
+                where + " row " + patch);
+          }
+        }
+        assertTrue(compared >= 16);
+      }
+    }
+  }
+}
