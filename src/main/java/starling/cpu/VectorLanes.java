@@ -3,12 +3,26 @@ package starling.cpu;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
 import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
 
 /** The inner loops with the Vector API. Loaded only where the incubator module is present. */
 final class VectorLanes implements Lanes {
   private static final VectorSpecies<Float> S = FloatVector.SPECIES_PREFERRED;
   private static final int L = S.length();
+
+  // Lanes are added up by halves: lane i sees lane i + L/2, then L/4, … reduceLanes leaves the
+  // order open, and the
+  // interpreter and the compiler take different ones: results would change while a program warms
+  // up. The steps stand
+  // where they are used, since a vector handed to a method may be boxed.
+  private static final VectorShuffle<Float> BY_2 = VectorShuffle.iota(S, L / 2, 1, true);
+  private static final VectorShuffle<Float> BY_4 =
+      VectorShuffle.iota(S, Math.max(1, L / 4), 1, true);
+  private static final VectorShuffle<Float> BY_8 =
+      VectorShuffle.iota(S, Math.max(1, L / 8), 1, true);
+  private static final VectorShuffle<Float> BY_16 =
+      VectorShuffle.iota(S, Math.max(1, L / 16), 1, true);
 
   /** 32 registers hold a tile of 6 by 4 vectors, 16 one of 6 by 2. */
   private static final boolean WIDE = S.vectorBitSize() >= 512;
@@ -225,7 +239,12 @@ final class VectorLanes implements Lanes {
     for (; i <= n - L; i += L) {
       s0 = FloatVector.fromArray(S, a, aAt + i).fma(FloatVector.fromArray(S, b, bAt + i), s0);
     }
-    float sum = s0.add(s1).add(s2.add(s3)).reduceLanes(VectorOperators.ADD);
+    FloatVector all = s0.add(s1).add(s2.add(s3));
+    all = all.add(all.rearrange(BY_2));
+    all = L >= 4 ? all.add(all.rearrange(BY_4)) : all;
+    all = L >= 8 ? all.add(all.rearrange(BY_8)) : all;
+    all = L >= 16 ? all.add(all.rearrange(BY_16)) : all;
+    float sum = all.lane(0);
     for (; i < n; i++) {
       sum = Math.fma(a[aAt + i], b[bAt + i], sum);
     }
@@ -285,7 +304,11 @@ final class VectorLanes implements Lanes {
     for (; i <= n - L; i += L) {
       s = s.add(FloatVector.fromArray(S, x, at + i));
     }
-    float sum = s.reduceLanes(VectorOperators.ADD);
+    s = s.add(s.rearrange(BY_2));
+    s = L >= 4 ? s.add(s.rearrange(BY_4)) : s;
+    s = L >= 8 ? s.add(s.rearrange(BY_8)) : s;
+    s = L >= 16 ? s.add(s.rearrange(BY_16)) : s;
+    float sum = s.lane(0);
     for (; i < n; i++) {
       sum += x[at + i];
     }

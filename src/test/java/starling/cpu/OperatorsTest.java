@@ -628,7 +628,13 @@ class OperatorsTest {
   void visprunerDedupFollowsItsBookkeeping() {
     for (int n : new int[] {36, 101, 576}) {
       for (int keep : new int[] {5, 17, n / 2, n}) {
-        Tensor features = gaussian("features", n, 24);
+        // Signs over 256 channels: every cosine is a multiple of 1/128, exact on both sides, with
+        // many ties.
+        float[] signs = new float[n * 256];
+        for (int i = 0; i < signs.length; i++) {
+          signs[i] = random.nextBoolean() ? 1 : -1;
+        }
+        Tensor features = floats("features", signs, n, 256);
         Tensor score = gaussian("score", n);
         Tensor expected = arena.alloc("expected", DType.I32, keep);
         Tensor actual = arena.alloc("actual", DType.I32, keep);
