@@ -1,7 +1,13 @@
 package starling.checkpoint;
 
+import com.fasterxml.jackson.core.JsonParser;
+import com.fasterxml.jackson.core.JsonProcessingException;
+import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.MissingNode;
+import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -14,9 +20,14 @@ import starling.device.InputException;
  * @param prefix the path to this object inside the file, with a dot behind it, or empty
  */
 record Fields(Path file, String prefix, JsonNode node) {
+  static final ObjectMapper JSON =
+      new ObjectMapper()
+          .enable(JsonParser.Feature.STRICT_DUPLICATE_DETECTION)
+          .enable(DeserializationFeature.FAIL_ON_READING_DUP_TREE_KEY)
+          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
 
   static Fields read(Path file, String what) {
-    return new Fields(file, "", Safetensors.readJson(file, what));
+    return new Fields(file, "", readJson(file, what));
   }
 
   InputException wrong(String field, String reason) {
@@ -36,7 +47,10 @@ record Fields(Path file, String prefix, JsonNode node) {
     return new Fields(file, prefix + field + ".", inner);
   }
 
-  /** A whole number of at least {@code least}. */
+  /** Larger than any real size, and small enough that products of two fit an int. */
+  private static final int MOST = 1 << 20;
+
+  /** A whole number of at least {@code least}, at most {@link #MOST}. */
   int integer(String field, int otherwise, int least) {
     if (!has(field)) {
       return otherwise;
@@ -45,8 +59,8 @@ record Fields(Path file, String prefix, JsonNode node) {
     if (!value.isIntegralNumber() || !value.canConvertToInt()) {
       throw wrong(field, "is " + value + ", which is no whole number in range");
     }
-    if (value.intValue() < least) {
-      throw wrong(field, "is " + value + "; it must be at least " + least);
+    if (value.intValue() < least || value.intValue() > MOST) {
+      throw wrong(field, "is " + value + "; it must be at least " + least + " and at most " + MOST);
     }
     return value.intValue();
   }
@@ -62,10 +76,11 @@ record Fields(Path file, String prefix, JsonNode node) {
     return value.doubleValue();
   }
 
+  /** A number that is above 0 and finite as a float, too. */
   double positive(String field, double otherwise) {
     double value = number(field, otherwise);
-    if (!(value > 0)) {
-      throw wrong(field, "is " + value + "; it must be above 0");
+    if (has(field) && !((float) value > 0 && (float) value < Float.POSITIVE_INFINITY)) {
+      throw wrong(field, "is " + value + "; it must be above 0 and in the range of a float");
     }
     return value;
   }
@@ -112,5 +127,34 @@ record Fields(Path file, String prefix, JsonNode node) {
       }
     }
     return List.copyOf(list);
+  }
+
+  /** Reads a JSON file of a checkpoint. */
+  static JsonNode readJson(Path file, String what) {
+    try {
+      JsonNode node = JSON.readTree(Files.readAllBytes(file));
+      if (node == null || !node.isObject()) {
+        throw new InputException(file + ": " + what + " is not a JSON object");
+      }
+      return node;
+    } catch (JsonProcessingException e) {
+      throw new InputException(file + ": not JSON: " + firstLine(e), e);
+    } catch (IOException e) {
+      throw new InputException(
+          file + (Files.exists(file) ? ": " + what + " cannot be read" : ": there is no such file"),
+          e);
+    }
+  }
+
+  static String firstLine(JsonProcessingException e) {
+    String message = e.getOriginalMessage().lines().findFirst().orElse("broken");
+    return e.getLocation() == null
+        ? message
+        : message
+            + " (line "
+            + e.getLocation().getLineNr()
+            + ", column "
+            + e.getLocation().getColumnNr()
+            + ")";
   }
 }

@@ -67,6 +67,10 @@ public record LlavaConfig(
       boolean attentionBias,
       boolean mlpBias) {}
 
+  private static final int MAX_WIDTH = 1 << 20;
+
+  private static final int MAX_LAYERS = 4096;
+
   /** Patches per side. */
   public int grid() {
     return vision.imageSize() / vision.patchSize();
@@ -87,17 +91,11 @@ public record LlavaConfig(
   /** Reads {@code config.json} and, for the end tokens, {@code generation_config.json}. */
   public static LlavaConfig read(Path dir) {
     Fields top = Fields.read(dir.resolve("config.json"), "the configuration");
-    Fields quantization = top.object("quantization_config");
-    if (!quantization.node().isMissingNode()) {
-      throw top.wrong(
-          "quantization_config",
-          "(" + quantization.text("quant_method", "unnamed method") + ") is not supported");
-    }
     top.oneOf("model_type", "llava", List.of("llava"));
     Fields text = top.object("text_config");
-    var unknown = new ArrayList<>(KnownKeys.check(top));
-    unknown.addAll(KnownKeys.check(text));
-    unknown.addAll(KnownKeys.check(top.object("vision_config")));
+    var unknown = new ArrayList<>(KnownKeys.TOP.check(top));
+    unknown.addAll(KnownKeys.TEXT.check(text));
+    unknown.addAll(KnownKeys.VISION.check(top.object("vision_config")));
     VisionConfig vision = vision(top);
     int layer = featureLayer(top, vision);
     top.oneOf("projector_hidden_act", "gelu", List.of("gelu"));
@@ -126,7 +124,7 @@ public record LlavaConfig(
         new VisionConfig(
             v.integer("hidden_size", absent ? 1024 : 768, 1),
             v.integer("intermediate_size", absent ? 4096 : 3072, 1),
-            v.integer("num_hidden_layers", absent ? 24 : 12, 1),
+            layers(v, absent ? 24 : 12),
             v.integer("num_attention_heads", absent ? 16 : 12, 1),
             v.integer("image_size", absent ? 336 : 224, 1),
             v.integer("patch_size", absent ? 14 : 32, 1),
@@ -172,13 +170,17 @@ public record LlavaConfig(
           "hidden_size", "is " + hidden + ", not a multiple of num_attention_heads " + heads);
     }
     int headDim = t.integer("head_dim", hidden / heads, 1);
+    if ((long) heads * headDim > MAX_WIDTH) {
+      throw t.wrong(
+          "head_dim", "is " + headDim + " for " + heads + " heads; that is absurdly wide");
+    }
     if (headDim % 2 != 0) {
       throw t.wrong("head_dim", "is " + headDim + "; rotary embeddings need an even one");
     }
     return new TextConfig(
         hidden,
         t.integer("intermediate_size", 11008, 1),
-        t.integer("num_hidden_layers", 32, 1),
+        layers(t, 32),
         heads,
         keyHeads,
         headDim,
@@ -190,8 +192,12 @@ public record LlavaConfig(
         t.flag("mlp_bias", false));
   }
 
-  /** {@code rope_theta}, or {@code rope_parameters.rope_theta} since transformers 5. */
+  /**
+   * {@code rope_theta}, or that inside {@code rope_parameters} (transformers 5) or {@code
+   * rope_scaling}.
+   */
   private static double ropeTheta(Fields t) {
+    double theta = t.positive("rope_theta", 0);
     for (String field : List.of("rope_parameters", "rope_scaling")) {
       Fields rope = t.object(field);
       rope.oneOf("rope_type", "default", List.of("default"));
@@ -201,8 +207,22 @@ public record LlavaConfig(
           throw rope.wrong(key.getKey(), "is " + key.getValue() + ", which is not supported");
         }
       }
+      double inside = rope.positive("rope_theta", theta);
+      if (theta != 0 && inside != theta) {
+        throw t.wrong("rope_theta", "is " + theta + ", but " + field + ".rope_theta is " + inside);
+      }
+      theta = inside;
     }
-    return t.positive("rope_theta", t.object("rope_parameters").positive("rope_theta", 10000));
+    return theta == 0 ? 10000 : theta;
+  }
+
+  private static int layers(Fields f, int otherwise) {
+    int layers = f.integer("num_hidden_layers", otherwise, 1);
+    if (layers > MAX_LAYERS) {
+      throw f.wrong(
+          "num_hidden_layers", "is " + layers + "; at most " + MAX_LAYERS + " are supported");
+    }
+    return layers;
   }
 
   private static int featureLayer(Fields top, VisionConfig vision) {

@@ -60,6 +60,14 @@ public record PreprocessorConfig(
           "do_split_image",
           "_processor_class");
 
+  private static final Set<String> PROCESSORS =
+      Set.of(
+          "CLIPImageProcessor",
+          "CLIPImageProcessorFast",
+          "CLIPFeatureExtractor",
+          "LlavaImageProcessor",
+          "LlavaImageProcessorFast");
+
   private static final int MAX_SIDE = 8192;
 
   public static PreprocessorConfig read(Path dir) {
@@ -83,6 +91,18 @@ public record PreprocessorConfig(
     for (var field : f.node().properties()) {
       if (!KNOWN.contains(field.getKey()) && !field.getValue().isNull()) {
         throw f.wrong(field.getKey(), "is not known, and may change the pixels");
+      }
+    }
+    String type =
+        f.text("image_processor_type", f.text("feature_extractor_type", "CLIPImageProcessor"));
+    if (!PROCESSORS.contains(type)) {
+      throw f.wrong(
+          "image_processor_type", "is '" + type + "', which prepares pictures in another way");
+    }
+    for (String field : List.of("do_split_image", "default_to_square")) {
+      if (f.flag(field, false)
+          && !(field.equals("default_to_square") && f.node().path("size").isObject())) {
+        throw f.wrong(field, "is true, which is not supported");
       }
     }
     int resample = f.integer("resample", 3, 0);

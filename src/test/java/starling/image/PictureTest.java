@@ -33,7 +33,7 @@ class PictureTest {
   @ParameterizedTest
   @MethodSource("decoded")
   void readsAsPillowDoes(String line) throws IOException {
-    String[] golden = line.split(" ");
+    String[] golden = line.split(" ", -1);
     Picture picture = Picture.read(DIR.resolve(golden[0]));
     assertEquals(golden[1] + "x" + golden[2], picture.width() + "x" + picture.height());
     byte[] expected = HexFormat.of().parseHex(golden[3]);
@@ -58,7 +58,7 @@ class PictureTest {
   void resizesToTheBitAsPillowDoes() throws IOException {
     Picture source = Picture.read(DIR.resolve("resize_source.png"));
     for (String line : Files.readAllLines(DIR.resolve("resized.txt"))) {
-      String[] golden = line.split(" ");
+      String[] golden = line.split(" ", -1);
       int filter = Integer.parseInt(golden[0]);
       Picture resized =
           Resample.resize(source, Integer.parseInt(golden[1]), Integer.parseInt(golden[2]), filter);
