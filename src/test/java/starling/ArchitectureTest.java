@@ -24,21 +24,34 @@ class ArchitectureTest {
     MAY_USE.put("starling.image", List.of("starling.device"));
     MAY_USE.put("starling.cpu", List.of("starling.device"));
     MAY_USE.put("starling.prune", List.of("starling.device"));
-    MAY_USE.put("starling.model", List.of("starling.device", "starling.prune", "starling.checkpoint"));
+    MAY_USE.put(
+        "starling.model", List.of("starling.device", "starling.prune", "starling.checkpoint"));
     MAY_USE.put(
         "starling",
         List.of(
-            "starling.device", "starling.prune", "starling.model", "starling.checkpoint", "starling.text",
-            "starling.image", "starling.cpu"));
+            "starling.device",
+            "starling.prune",
+            "starling.model",
+            "starling.checkpoint",
+            "starling.text",
+            "starling.image",
+            "starling.cpu"));
     MAY_USE.put(
         "starling.cli",
         List.of(
-            "starling", "starling.device", "starling.prune", "starling.model", "starling.checkpoint", "starling.text",
+            "starling",
+            "starling.device",
+            "starling.prune",
+            "starling.model",
+            "starling.checkpoint",
+            "starling.text",
             "starling.image"));
   }
 
   private static final JavaClasses CLASSES =
-      new ClassFileImporter().withImportOption(new ImportOption.DoNotIncludeTests()).importPackages("starling");
+      new ClassFileImporter()
+          .withImportOption(new ImportOption.DoNotIncludeTests())
+          .importPackages("starling");
 
   @Test
   void everyPackageUsesOnlyWhatStandsBelowIt() {

@@ -24,8 +24,9 @@ import starling.model.Mode;
 /** What pruning must keep true of the whole model, whatever the method. */
 class PruningTest {
   /**
-   * Masked and compact forms add the same numbers in another order and grouping: float32 rounding through eight layers
-   * on logits of up to 10. Dropping other tokens moves the logits by far more, which is asserted beside it.
+   * Masked and compact forms add the same numbers in another order and grouping: float32 rounding
+   * through eight layers on logits of up to 10. Dropping other tokens moves the logits by far more,
+   * which is asserted beside it.
    */
   private static final double SAME = 1e-3;
 
@@ -44,7 +45,10 @@ class PruningTest {
   }
 
   private static Question question() {
-    return Question.of("How many objects are there?").image(Demo.picture("scene-03.png")).maxTokens(4).logits(true);
+    return Question.of("How many objects are there?")
+        .image(Demo.picture("scene-03.png"))
+        .maxTokens(4)
+        .logits(true);
   }
 
   private static Answer ask(String spec) {
@@ -62,8 +66,14 @@ class PruningTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "star:R=0,P=0", "fastervlm:keep=576", "fastv:K=2,keep=576", "random:keep=576", "uniform:keep=1.0",
-        "vispruner:keep=576", "star:R=0.0001,P=0,score=cls", "star:R=0,K=7,P=0.0001"
+        "star:R=0,P=0",
+        "fastervlm:keep=576",
+        "fastv:K=2,keep=576",
+        "random:keep=576",
+        "uniform:keep=1.0",
+        "vispruner:keep=576",
+        "star:R=0.0001,P=0,score=cls",
+        "star:R=0,K=7,P=0.0001"
       })
   void keepingEverythingIsTheUnprunedModelBitForBit(String spec) {
     Answer dense = ask("none");
@@ -99,7 +109,8 @@ class PruningTest {
         "random:keep=64,seed=7",
         "uniform:keep=64"
       })
-  void maskingEqualsCompactingAndBothDifferFromDense(String spec, @TempDir Path dir) throws IOException {
+  void maskingEqualsCompactingAndBothDifferFromDense(String spec, @TempDir Path dir)
+      throws IOException {
     Answer compact = ask(spec);
     Answer masked = model.ask(question().prune(spec).mode(Mode.MASK));
     Answer dense = ask("none");
@@ -167,7 +178,13 @@ class PruningTest {
   void anOddResidualOfVisPrunerKeepsTheAskedNumber() {
     for (int keep : new int[] {29, 58, 115, 128}) {
       for (String important : List.of("0.5", "0.7", "0.75", "0.9", "1", "0")) {
-        assertEquals(keep, ask("vispruner:keep=" + keep + ",important=" + important).stages().get(0).kept().size());
+        assertEquals(
+            keep,
+            ask("vispruner:keep=" + keep + ",important=" + important)
+                .stages()
+                .get(0)
+                .kept()
+                .size());
       }
     }
   }
@@ -175,7 +192,8 @@ class PruningTest {
   @Test
   void visPrunerOfAttentionAloneIsFasterVlm() {
     assertEquals(
-        ask("fastervlm:keep=64").stages().get(0).kept(), ask("vispruner:keep=64,important=1").stages().get(0).kept());
+        ask("fastervlm:keep=64").stages().get(0).kept(),
+        ask("vispruner:keep=64,important=1").stages().get(0).kept());
   }
 
   @Test
@@ -192,7 +210,8 @@ class PruningTest {
   @Test
   void withoutAPictureEverySpecActsAsNone() {
     Answer plain = model.ask(Question.of("Hello").maxTokens(3).logits(true));
-    Answer star = model.ask(Question.of("Hello").maxTokens(3).logits(true).prune("star:R=0.1,K=4,P=0.9"));
+    Answer star =
+        model.ask(Question.of("Hello").maxTokens(3).logits(true).prune("star:R=0.1,K=4,P=0.9"));
     assertEquals(plain.firstLogits(), star.firstLogits());
     assertEquals(new Answer.VisualTokens(0, 0, 0), star.visualTokens());
     assertTrue(star.stages().isEmpty());
@@ -204,7 +223,10 @@ class PruningTest {
     String prompt = "USER: <image>\n<image>\nWhat color is the heart? ASSISTANT:";
     // Two pictures of 576 rows do not fit the context of 1024; after stage 1 they do.
     var both =
-        Question.of(prompt).image(Demo.picture("scene-00.png")).image(Demo.picture("scene-01.png")).maxTokens(2);
+        Question.of(prompt)
+            .image(Demo.picture("scene-00.png"))
+            .image(Demo.picture("scene-01.png"))
+            .maxTokens(2);
     assertThrows(InputException.class, () -> model.ask(both.prune("none")));
     Answer answer = model.ask(both.prune("star:R=0.5,K=4,P=0.9"));
     assertEquals(new Answer.VisualTokens(1152, 576, 116), answer.visualTokens());
@@ -258,8 +280,11 @@ class PruningTest {
     String stage = "{\"stage\":%d,\"image\":0,\"layer\":%d,\"kept\":[%s]}";
     for (String stages :
         List.of(
-            stage.formatted(1, 4, "3,2"), stage.formatted(1, 4, "576"), stage.formatted(2, 8, "1"),
-            stage.formatted(1, 4, "1,2") + "," + stage.formatted(2, 4, "1,3"), stage.formatted(1, 4, ""))) {
+            stage.formatted(1, 4, "3,2"),
+            stage.formatted(1, 4, "576"),
+            stage.formatted(2, 8, "1"),
+            stage.formatted(1, 4, "1,2") + "," + stage.formatted(2, 4, "1,3"),
+            stage.formatted(1, 4, ""))) {
       Files.writeString(file, "{\"stages\":[" + stages + "]}");
       String message = assertThrows(InputException.class, () -> ask("replay:" + file)).getMessage();
       assertTrue(message.startsWith(file.toString()), message);
@@ -270,7 +295,10 @@ class PruningTest {
 
   @Test
   void aStageThatNeedsTextBehindThePictureSaysSo() {
-    var question = Question.of("What is this? <image>").image(Demo.picture("scene-00.png")).prune("star:P=0.9");
+    var question =
+        Question.of("What is this? <image>")
+            .image(Demo.picture("scene-00.png"))
+            .prune("star:P=0.9");
     String message = assertThrows(InputException.class, () -> model.ask(question)).getMessage();
     assertTrue(message.contains("no text after its last picture"), message);
     model.ask(question.prune("star:P=0.9,queries=last").maxTokens(1));

@@ -21,14 +21,15 @@ import org.junit.jupiter.api.Test;
 import starling.image.ImageMode;
 
 /**
- * The bundled model against {@code golden.json}, which an independent program made (plain torch in float32: {@code
- * tools/tiny-model/reference.py}, {@code make_bundle.py}): pixels, token ids, scores of both stages, kept sets, logits,
- * answers.
+ * The bundled model against {@code golden.json}, which an independent program made (plain torch in
+ * float32: {@code tools/tiny-model/reference.py}, {@code make_bundle.py}): pixels, token ids,
+ * scores of both stages, kept sets, logits, answers.
  */
 class TinyGoldenTest {
   /**
-   * Scores are means of some 10^3 probabilities around 1.7e-3, computed in float32 on both sides in different orders:
-   * relative errors of some 1e-6. The cut of stage 1 passes between scores 1e-7 to 4e-6 apart, which this still tells.
+   * Scores are means of some 10^3 probabilities around 1.7e-3, computed in float32 on both sides in
+   * different orders: relative errors of some 1e-6. The cut of stage 1 passes between scores 1e-7
+   * to 4e-6 apart, which this still tells.
    */
   private static final double SCORE_RELATIVE = 3e-6;
 
@@ -41,7 +42,10 @@ class TinyGoldenTest {
   @BeforeAll
   static void open() throws IOException {
     model = Model.open(Demo.MODEL);
-    cases = new ObjectMapper().readTree(Files.readAllBytes(Path.of("src/test/resources/starling/golden.json"))).get("cases");
+    cases =
+        new ObjectMapper()
+            .readTree(Files.readAllBytes(Path.of("src/test/resources/starling/golden.json")))
+            .get("cases");
   }
 
   @AfterAll
@@ -65,7 +69,11 @@ class TinyGoldenTest {
 
   private static void assertLogits(JsonNode top, Answer answer) {
     for (JsonNode pair : top) {
-      assertEquals(pair.get(1).doubleValue(), answer.firstLogits().get(pair.get(0).intValue()), LOGIT, "logit " + pair);
+      assertEquals(
+          pair.get(1).doubleValue(),
+          answer.firstLogits().get(pair.get(0).intValue()),
+          LOGIT,
+          "logit " + pair);
     }
   }
 
@@ -82,7 +90,8 @@ class TinyGoldenTest {
       var picture = Demo.read(golden.get("image").textValue());
       float[] pixels = model.prepare(picture, ImageMode.CHECKPOINT, "picture").pixels();
       for (int i = 0; i < 5; i++) {
-        // The reference multiplies by 1/255 in float32, transformers and this in double: one unit in the last place.
+        // The reference multiplies by 1/255 in float32, transformers and this in double: one unit
+        // in the last place.
         assertEquals(golden.get("pixels_first5").get(i).doubleValue(), pixels[i], 1e-6);
       }
     }
@@ -128,13 +137,17 @@ class TinyGoldenTest {
 
   private static String sha256(List<Integer> kept) throws NoSuchAlgorithmException {
     String text = kept.stream().map(String::valueOf).collect(Collectors.joining(","));
-    return HexFormat.of().formatHex(MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8)));
+    return HexFormat.of()
+        .formatHex(
+            MessageDigest.getInstance("SHA-256").digest(text.getBytes(StandardCharsets.UTF_8)));
   }
 
   @Test
   void ranksByClsAttentionAsTheReference() {
     for (JsonNode golden : cases) {
-      assertScores(golden.get("cls_scores_first5"), ask(golden, "fastervlm:keep=58").stages().get(0).scores());
+      assertScores(
+          golden.get("cls_scores_first5"),
+          ask(golden, "fastervlm:keep=58").stages().get(0).scores());
     }
   }
 }

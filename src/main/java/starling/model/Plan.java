@@ -99,11 +99,17 @@ public record Plan(
     }
     var shape =
         new VlmShape(
-            config.patches(), config.visionBlocks(), config.text().numHiddenLayers(), images, ids.length - after);
+            config.patches(),
+            config.visionBlocks(),
+            config.text().numHiddenLayers(),
+            images,
+            ids.length - after);
     List<CutPoint> cuts = request.method().cuts(shape);
-    if (config.visionBlocks() == 0 && cuts.stream().anyMatch(c -> c.where() != Where.DECODER && c.scored())) {
+    if (config.visionBlocks() == 0
+        && cuts.stream().anyMatch(c -> c.where() != Where.DECODER && c.scored())) {
       throw new InputException(
-          request.method().spec() + ": vision_feature_layer selects the embeddings, which have no attention");
+          request.method().spec()
+              + ": vision_feature_layer selects the embeddings, which have no attention");
     }
     return cuts;
   }

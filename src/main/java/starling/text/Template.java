@@ -78,17 +78,19 @@ public enum Template {
     return ids.stream().mapToInt(id -> id).toArray();
   }
 
-  /** Every text between placeholders on its own; the start token stays at the very front only. */
+  /**
+   * Every text between placeholders on its own, as LLaVA does; the start token stands at the very
+   * front only.
+   */
   private static List<Integer> apart(Tokenizer tokenizer, String text, int imageToken) {
     var ids = new ArrayList<Integer>();
     String[] pieces = text.split(IMAGE, -1);
-    ids.addAll(tokenizer.encode(pieces[0]));
+    ids.addAll(tokenizer.encodePlain(pieces[0]));
     for (int i = 1; i < pieces.length; i++) {
-      List<Integer> own = tokenizer.encode(pieces[i]);
       ids.add(imageToken);
-      ids.addAll(own.subList(tokenizer.prefixLength(), own.size()));
+      ids.addAll(tokenizer.encodePlain(pieces[i]));
     }
-    return ids;
+    return tokenizer.postProcess(ids);
   }
 
   private static int count(String prompt) {

@@ -25,7 +25,9 @@ import org.junit.jupiter.params.provider.ValueSource;
 import starling.Demo;
 import starling.image.Picture;
 
-/** The command line as scripts see it: exit status, standard output, one sentence on standard error. */
+/**
+ * The command line as scripts see it: exit status, standard output, one sentence on standard error.
+ */
 class CommandLineTest {
   private static final ObjectMapper JSON = new ObjectMapper();
 
@@ -52,7 +54,9 @@ class CommandLineTest {
       System.setIn(new ByteArrayInputStream(input));
       int status = Main.run(args);
       return new Result(
-          status, outBytes.toString(StandardCharsets.UTF_8), errBytes.toString(StandardCharsets.UTF_8));
+          status,
+          outBytes.toString(StandardCharsets.UTF_8),
+          errBytes.toString(StandardCharsets.UTF_8));
     } finally {
       System.setOut(out);
       System.setErr(err);
@@ -68,7 +72,12 @@ class CommandLineTest {
     var args =
         new ArrayList<>(
             List.of(
-                "run", "--model", Demo.MODEL.toString(), "--image", Demo.picture("scene-00.png").toString(), "--prompt",
+                "run",
+                "--model",
+                Demo.MODEL.toString(),
+                "--image",
+                Demo.picture("scene-00.png").toString(),
+                "--prompt",
                 "What color is the heart?"));
     args.addAll(Arrays.asList(more));
     return run(args.toArray(String[]::new));
@@ -93,7 +102,10 @@ class CommandLineTest {
     assertEquals(0, result.status());
     assertEquals("yellow", result.out().strip());
     assertTrue(
-        result.err().matches("prefill 532 rows in [0-9.]+ ms \\(vision [0-9.]+ ms\\), decode [0-9.]+ tokens/s, [0-9.]+ GB/s, KV 2.5 of 4.8 MB\\s+"),
+        result
+            .err()
+            .matches(
+                "prefill 532 rows in [0-9.]+ ms \\(vision [0-9.]+ ms\\), decode [0-9.]+ tokens/s, [0-9.]+ GB/s, KV 2.5 of 4.8 MB\\s+"),
         result.err());
   }
 
@@ -102,12 +114,26 @@ class CommandLineTest {
     JsonNode answer = ask("--prune", "star:R=0.1,K=4,P=0.9", "--json", "--logits").json();
     var fields =
         List.of(
-            "model", "device", "dtype", "prune", "prompt_tokens", "visual_tokens", "tokens_per_layer", "stages",
-            "first_logits", "output_tokens", "text", "finish_reason", "flops", "kv_bytes", "kv_reserved_bytes",
+            "model",
+            "device",
+            "dtype",
+            "prune",
+            "prompt_tokens",
+            "visual_tokens",
+            "tokens_per_layer",
+            "stages",
+            "first_logits",
+            "output_tokens",
+            "text",
+            "finish_reason",
+            "flops",
+            "kv_bytes",
+            "kv_reserved_bytes",
             "timings_ms");
     assertTrue(names(answer).containsAll(fields), names(answer).toString());
     assertEquals("star:R=0.1,K=4,P=0.9", answer.get("prune").textValue());
-    assertEquals(List.of("input", "after_stage1", "after_stage2"), names(answer.get("visual_tokens")));
+    assertEquals(
+        List.of("input", "after_stage1", "after_stage2"), names(answer.get("visual_tokens")));
     assertEquals(518, answer.at("/visual_tokens/after_stage1").intValue());
     assertEquals(
         List.of("formula", "dense", "pruned", "reduction", "counts_text", "counts_vision"),
@@ -117,7 +143,8 @@ class CommandLineTest {
         names(answer.get("timings_ms")));
     assertEquals(List.of("dense", "pruned"), names(answer.get("kv_bytes")));
     assertEquals(
-        List.of("stage", "image", "where", "layer", "kept", "scores"), names(answer.get("stages").get(0)));
+        List.of("stage", "image", "where", "layer", "kept", "scores"),
+        names(answer.get("stages").get(0)));
     assertEquals("vision", answer.at("/stages/0/where").textValue());
     assertEquals("decoder", answer.at("/stages/1/where").textValue());
     assertEquals(4, answer.at("/stages/1/layer").intValue());
@@ -134,7 +161,8 @@ class CommandLineTest {
     for (String spec : List.of("none", "star:R=0.1,K=4,P=0.9", "fastv:keep=100")) {
       JsonNode answer = ask("--json", "--prune", spec).json();
       JsonNode plan =
-          run("inspect", Demo.MODEL.toString(), "--prune", spec, "--text-tokens", "14", "--json").json();
+          run("inspect", Demo.MODEL.toString(), "--prune", spec, "--text-tokens", "14", "--json")
+              .json();
       assertEquals(answer.get("tokens_per_layer"), plan.get("tokens_per_layer"));
       assertEquals(answer.at("/flops/pruned"), plan.at("/flops/pruned"));
       assertEquals(answer.at("/flops/reduction"), plan.at("/flops/reduction"));
@@ -150,7 +178,15 @@ class CommandLineTest {
     Path trace = dir.resolve("trace.json");
     Path overlay = dir.resolve("kept.png");
     JsonNode answer =
-        ask("--prune", "star:R=0.1,K=4,P=0.9", "--trace", trace.toString(), "--overlay", overlay.toString(), "--json").json();
+        ask(
+                "--prune",
+                "star:R=0.1,K=4,P=0.9",
+                "--trace",
+                trace.toString(),
+                "--overlay",
+                overlay.toString(),
+                "--json")
+            .json();
     JsonNode traced = JSON.readTree(Files.readAllBytes(trace));
     assertEquals(answer.get("stages"), traced.get("stages"));
     JsonNode replayed = ask("--prune", "replay:" + trace, "--json").json();
@@ -194,7 +230,9 @@ class CommandLineTest {
 
   @Test
   void theLastOfARepeatedOptionWins() {
-    assertEquals(1, ask("--max-tokens", "9", "--max-tokens", "1", "--json").json().get("output_tokens").size());
+    assertEquals(
+        1,
+        ask("--max-tokens", "9", "--max-tokens", "1", "--json").json().get("output_tokens").size());
   }
 
   @Test
@@ -204,7 +242,9 @@ class CommandLineTest {
     assertEquals(1, tokens.at("/ids/0").intValue());
     assertEquals("USER:  \nWhat é 🦜?\n", tokens.get("decoded").textValue());
     assertRefused(
-        1, "not UTF-8", run(new byte[] {(byte) 0xc3, 0x28}, "tokenize", "--model", Demo.MODEL.toString()));
+        1,
+        "not UTF-8",
+        run(new byte[] {(byte) 0xc3, 0x28}, "tokenize", "--model", Demo.MODEL.toString()));
   }
 
   @Test
@@ -230,8 +270,10 @@ class CommandLineTest {
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "--max-tokens 0", "--max-tokens x", "--device gpu", "--dtype f64", "--mode both", "--template x", "--image-mode x",
-        "--temperature -1", "--top-p 0", "--top-k -1", "--prune nonsense", "--prune star:Q=1", "--nonsense", "--gemm x",
+        "--max-tokens 0", "--max-tokens x", "--device gpu", "--dtype f64", "--mode both",
+            "--template x", "--image-mode x",
+        "--temperature -1", "--top-p 0", "--top-k -1", "--prune nonsense", "--prune star:Q=1",
+            "--nonsense", "--gemm x",
         "--attention x", "--seed x"
       })
   void badUsageIsStatus2WithOneSentence(String options) {
@@ -251,12 +293,16 @@ class CommandLineTest {
 
   @Test
   void whatFailsNamesTheFileAndLeavesNothingBehind(@TempDir Path dir) throws IOException {
-    assertRefused(1, "nowhere/config.json: there is no such file", run("run", "--model", "nowhere", "--prompt", "x"));
+    assertRefused(
+        1,
+        "nowhere/config.json: there is no such file",
+        run("run", "--model", "nowhere", "--prompt", "x"));
     assertRefused(1, "no-picture.png: there is no such picture", ask("--image", "no-picture.png"));
     assertRefused(1, "there is no folder", ask("--trace", dir.resolve("no/trace.json").toString()));
     assertRefused(1, "R=0.9 must be smaller", ask("--prune", "star:R=0.9,P=0.5"));
     assertRefused(1, "device cuda", ask("--device", "cuda"));
-    assertRefused(1, "holds <image> 2 times, but there are 1", ask("--prompt", "<image> and <image>"));
+    assertRefused(
+        1, "holds <image> 2 times, but there are 1", ask("--prompt", "<image> and <image>"));
     assertRefused(1, "max_position_embeddings", ask("--prompt", "many words ".repeat(500)));
     Path text = Files.writeString(dir.resolve("text.png"), "this is no picture");
     assertRefused(1, "PNG and JPEG are read", ask("--image", text.toString()));
@@ -267,12 +313,26 @@ class CommandLineTest {
 
   @Test
   void aBrokenModelIsRefusedByFile(@TempDir Path dir) throws IOException {
-    for (String broken : List.of("config.json", "preprocessor_config.json", "tokenizer.json", "model.safetensors", "generation_config.json")) {
+    for (String broken :
+        List.of(
+            "config.json",
+            "preprocessor_config.json",
+            "tokenizer.json",
+            "model.safetensors",
+            "generation_config.json")) {
       for (int kept : new int[] {0, 1, 100}) {
         Path model = Files.createDirectories(dir.resolve(broken + kept));
-        for (String name : List.of("config.json", "preprocessor_config.json", "tokenizer.json", "model.safetensors", "generation_config.json")) {
+        for (String name :
+            List.of(
+                "config.json",
+                "preprocessor_config.json",
+                "tokenizer.json",
+                "model.safetensors",
+                "generation_config.json")) {
           byte[] bytes = Files.readAllBytes(Demo.MODEL.resolve(name));
-          Files.write(model.resolve(name), name.equals(broken) ? Arrays.copyOf(bytes, bytes.length * kept / 101) : bytes);
+          Files.write(
+              model.resolve(name),
+              name.equals(broken) ? Arrays.copyOf(bytes, bytes.length * kept / 101) : bytes);
         }
         assertRefused(1, broken, run("run", "--model", model.toString(), "--prompt", "x"));
       }
@@ -284,14 +344,20 @@ class CommandLineTest {
     Result result = run("demo", "--out", dir.resolve("demo").toString(), "--pictures", "2");
     assertEquals(0, result.status(), result.err());
     String last = result.out().lines().reduce((a, b) -> b).orElseThrow();
-    assertTrue(last.matches("\\d+ of \\d+ answers right \\(dense\\), \\d+ of \\d+ \\(star:R=0.1,K=4,P=0.9\\)"), last);
+    assertTrue(
+        last.matches(
+            "\\d+ of \\d+ answers right \\(dense\\), \\d+ of \\d+ \\(star:R=0.1,K=4,P=0.9\\)"),
+        last);
     for (String spec : DemoCommand.SPECS) {
       assertTrue(result.out().contains(spec));
     }
     String html = Files.readString(dir.resolve("demo/report.html"));
     assertTrue(html.contains("\"scores2\":[") && !html.contains("/*DATA*/"));
     assertEquals(1352, Picture.read(dir.resolve("demo/kept-scene-00.png")).width());
-    assertRefused(1, "the folder cannot be made", run("demo", "--out", dir.resolve("demo/report.html/x").toString()));
+    assertRefused(
+        1,
+        "the folder cannot be made",
+        run("demo", "--out", dir.resolve("demo/report.html/x").toString()));
     assertEquals(2, run("demo", "--pictures", "0").status());
   }
 }

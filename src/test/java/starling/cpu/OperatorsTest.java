@@ -37,9 +37,10 @@ import starling.device.Tensor;
 import starling.device.TensorArena;
 
 /**
- * Every operator of the cpu device, vector and scalar, against its definition in double. Bounds: a sum of n products in
- * float32, in any grouping, errs by at most n·2^-24 of the sum of absolute products, in practice by about √n of that; the
- * bounds below are {@code 2^-24 · terms} with the inputs' own scale. Small whole numbers must come out exactly.
+ * Every operator of the cpu device, vector and scalar, against its definition in double. Bounds: a
+ * sum of n products in float32, in any grouping, errs by at most n·2^-24 of the sum of absolute
+ * products, in practice by about √n of that; the bounds below are {@code 2^-24 · terms} with the
+ * inputs' own scale. Small whole numbers must come out exactly.
  */
 class OperatorsTest {
   private static final float EPS = 0x1p-24f;
@@ -121,13 +122,16 @@ class OperatorsTest {
     for (int i = 0; i < e.length; i++) {
       // Not |e − a| > bound: NaN must fail.
       int at = i;
-      assertTrue(Math.abs(e[i] - a[i]) <= bound, () -> actual.name() + "[" + at + "] is " + a[at] + ", not " + e[at] + " ± " + bound);
+      assertTrue(
+          Math.abs(e[i] - a[i]) <= bound,
+          () -> actual.name() + "[" + at + "] is " + a[at] + ", not " + e[at] + " ± " + bound);
     }
   }
 
   private static Linear.Source source(int out, int in, float[] weight, float[] bias) {
     return Linear.Source.of(
-        Stored.of("w", List.of(out, in), weight), bias == null ? null : Stored.of("b", List.of(out), bias));
+        Stored.of("w", List.of(out, in), weight),
+        bias == null ? null : Stored.of("b", List.of(out), bias));
   }
 
   private float[] gaussians(int n, double scale) {
@@ -143,7 +147,9 @@ class OperatorsTest {
   @ParameterizedTest
   @EnumSource(Activation.class)
   void gemmFollowsItsDefinition(Activation activation) {
-    int[][] shapes = {{1, 64, 64}, {2, 63, 65}, {5, 300, 7}, {6, 64, 128}, {7, 257, 63}, {65, 1, 1}, {101, 520, 130}};
+    int[][] shapes = {
+      {1, 64, 64}, {2, 63, 65}, {5, 300, 7}, {6, 64, 128}, {7, 257, 63}, {65, 1, 1}, {101, 520, 130}
+    };
     for (int[] s : shapes) {
       int t = s[0];
       int in = s[1];
@@ -152,12 +158,25 @@ class OperatorsTest {
       float[] b = gaussians(out, 1);
       Tensor x = gaussian("x", t, in);
       Tensor residual = gaussian("residual", t, s[2]);
-      var before = new Norm(gaussian("weight", in), t % 2 == 0 ? gaussian("bias", in) : null, 1e-5f);
+      var before =
+          new Norm(gaussian("weight", in), t % 2 == 0 ? gaussian("bias", in) : null, 1e-5f);
       Tensor expected = like("expected", x, t, s[2]);
-      reference.gemm(expected, x, reference.linear(arena, DType.F32, source(out, in, w, b)), before, activation, residual);
+      reference.gemm(
+          expected,
+          x,
+          reference.linear(arena, DType.F32, source(out, in, w, b)),
+          before,
+          activation,
+          residual);
       for (CpuDevice device : devices()) {
         Tensor y = like("y", x, t, s[2]);
-        device.gemm(y, x, device.linear(arena, DType.F32, source(out, in, w, b)), before, activation, residual);
+        device.gemm(
+            y,
+            x,
+            device.linear(arena, DType.F32, source(out, in, w, b)),
+            before,
+            activation,
+            residual);
         // Products of norm about 1; SILU_MUL multiplies two of them.
         assertNear(expected, y, EPS * (in + 64) * 8);
       }
@@ -173,17 +192,31 @@ class OperatorsTest {
     for (int t : new int[] {1, 5, 6, 13}) {
       Tensor x = whole("x", t, 513);
       Tensor expected = like("expected", x, t, 70);
-      reference.gemm(expected, x, reference.linear(arena, DType.F32, source(70, 513, w, null)), null, Activation.NONE, null);
+      reference.gemm(
+          expected,
+          x,
+          reference.linear(arena, DType.F32, source(70, 513, w, null)),
+          null,
+          Activation.NONE,
+          null);
       for (CpuDevice device : devices()) {
         Tensor y = like("y", x, t, 70);
-        device.gemm(y, x, device.linear(arena, DType.F32, source(70, 513, w, null)), null, Activation.NONE, null);
+        device.gemm(
+            y,
+            x,
+            device.linear(arena, DType.F32, source(70, 513, w, null)),
+            null,
+            Activation.NONE,
+            null);
         assertNear(expected, y, 0);
       }
     }
   }
 
   @ParameterizedTest
-  @EnumSource(value = DType.class, names = {"BF16", "F16"})
+  @EnumSource(
+      value = DType.class,
+      names = {"BF16", "F16"})
   void gemmStoresNarrowTypesRoundedOnce(DType dtype) {
     int t = 9;
     float[] w = gaussians(40 * 100, 0.1);
@@ -218,14 +251,32 @@ class OperatorsTest {
     float[] w = gaussians(200 * 300, 0.1);
     Tensor x = gaussian("x", 40, 300);
     Tensor all = like("all", x, 40, 200);
-    vector.gemm(all, x, vector.linear(arena, DType.F32, source(200, 300, w, null)), null, Activation.NONE, null);
+    vector.gemm(
+        all,
+        x,
+        vector.linear(arena, DType.F32, source(200, 300, w, null)),
+        null,
+        Activation.NONE,
+        null);
     Tensor some = like("some", x, 12, 200);
-    vector.gemm(some, x.rows(20, 32), vector.linear(arena, DType.F32, source(200, 300, w, null)), null, Activation.NONE, null);
+    vector.gemm(
+        some,
+        x.rows(20, 32),
+        vector.linear(arena, DType.F32, source(200, 300, w, null)),
+        null,
+        Activation.NONE,
+        null);
     assertTrue(Arrays.equals(floats(all.rows(20, 32)), floats(some)));
     for (int threads : new int[] {1, 3, 5}) {
       try (var other = CpuDevice.open(threads)) {
         Tensor y = like("y", x, 40, 200);
-        other.gemm(y, x, other.linear(arena, DType.F32, source(200, 300, w, null)), null, Activation.NONE, null);
+        other.gemm(
+            y,
+            x,
+            other.linear(arena, DType.F32, source(200, 300, w, null)),
+            null,
+            Activation.NONE,
+            null);
         assertTrue(Arrays.equals(floats(all), floats(y)));
       }
     }
@@ -238,9 +289,21 @@ class OperatorsTest {
     Tensor big = gaussian("big", 30, 100);
     Tensor view = big.rows(5, 25).columns(10, 58);
     Tensor expected = like("expected", x, 20, 48);
-    reference.gemm(expected, x, reference.linear(arena, DType.F32, source(48, 48, w, null)), null, Activation.NONE, view);
+    reference.gemm(
+        expected,
+        x,
+        reference.linear(arena, DType.F32, source(48, 48, w, null)),
+        null,
+        Activation.NONE,
+        view);
     float[] before = floats(big);
-    vector.gemm(view, x, vector.linear(arena, DType.F32, source(48, 48, w, null)), null, Activation.NONE, view);
+    vector.gemm(
+        view,
+        x,
+        vector.linear(arena, DType.F32, source(48, 48, w, null)),
+        null,
+        Activation.NONE,
+        view);
     assertNear(expected, view, EPS * 48 * 8);
     float[] after = floats(big);
     for (int i = 0; i < after.length; i++) {
@@ -256,7 +319,13 @@ class OperatorsTest {
     float[] w = gaussians(64 * 64, 0.1);
     for (CpuDevice device : devices()) {
       Tensor y = like("y", x, 8, 64);
-      device.gemm(y, x, device.linear(arena, DType.F32, source(64, 64, w, null)), null, Activation.QUICK_GELU, null);
+      device.gemm(
+          y,
+          x,
+          device.linear(arena, DType.F32, source(64, 64, w, null)),
+          null,
+          Activation.QUICK_GELU,
+          null);
       float[] values = floats(y);
       for (int i = 0; i < values.length; i++) {
         assertEquals(i / 64 == 3, Float.isNaN(values[i]));
@@ -299,14 +368,17 @@ class OperatorsTest {
     vector.embed(rows, ids, table);
     assertTrue(Arrays.equals(floats(table.rows(3, 4)), floats(rows.rows(2, 3))));
     assertTrue(
-        assertThrows(IllegalArgumentException.class, () -> vector.embed(rows, ints("ids", 1, 9, 2), table))
+        assertThrows(
+                IllegalArgumentException.class,
+                () -> vector.embed(rows, ints("ids", 1, 9, 2), table))
             .getMessage()
             .contains("ids[1] is 9"));
   }
 
   // ---- attention ----
 
-  private record Case(int rows, int past, int heads, int keyHeads, int d, boolean causal, boolean hidden) {}
+  private record Case(
+      int rows, int past, int heads, int keyHeads, int d, boolean causal, boolean hidden) {}
 
   private static final List<Case> CASES =
       List.of(
@@ -361,7 +433,8 @@ class OperatorsTest {
         Tensor y = like("out", q, c.rows, c.heads, c.d);
         Tensor l = like("lse", q, c.heads, c.rows);
         device.attention(y, l, q, kv, mask, scale);
-        // Probabilities err by the rounding of a score of up to about 5 and of exp2; they weigh values of about 1.
+        // Probabilities err by the rounding of a score of up to about 5 and of exp2; they weigh
+        // values of about 1.
         assertNear(out, y, EPS * 400);
         assertNear(lse, l, EPS * 200);
         Tensor s = like("sums", q, c.heads, keys);
@@ -400,7 +473,12 @@ class OperatorsTest {
     vector.gatherRows(some, flat, index);
     Tensor compact = like("compact", q, kept.length, 2, 32);
     vector.attention(
-        compact, null, some.get(0).split(2, 32), new Kv(some.get(1).split(2, 32), some.get(2).split(2, 32), null), Mask.CAUSAL, 0.2f);
+        compact,
+        null,
+        some.get(0).split(2, 32),
+        new Kv(some.get(1).split(2, 32), some.get(2).split(2, 32), null),
+        Mask.CAUSAL,
+        0.2f);
     Tensor picked = like("picked", q, kept.length, 64);
     vector.gatherRows(List.of(picked), List.of(flat(masked)), index);
     assertNear(flat(compact), picked, EPS * 400);
@@ -419,7 +497,13 @@ class OperatorsTest {
       for (int rows : new int[] {2, 7}) {
         Tensor out = like("out", q, rows, 1, 8);
         Tensor lse = like("lse", q, 1, rows);
-        device.attention(out, lse, q.rows(0, rows), new Kv(gaussian("k", rows, 1, 8), gaussian("v", rows, 1, 8), null), new Mask(true, hidden), 1);
+        device.attention(
+            out,
+            lse,
+            q.rows(0, rows),
+            new Kv(gaussian("k", rows, 1, 8), gaussian("v", rows, 1, 8), null),
+            new Mask(true, hidden),
+            1);
         assertEquals(Float.POSITIVE_INFINITY, floats(lse)[0]);
         assertTrue(Arrays.equals(new float[8], Arrays.copyOf(floats(out), 8)));
       }
@@ -470,7 +554,9 @@ class OperatorsTest {
     }
     assertThrows(
         IllegalArgumentException.class,
-        () -> vector.rope(like("q", qkv, 5, 4, 20), kv, qkv, ints("positions", 7, 8, 9, 30, 40), table));
+        () ->
+            vector.rope(
+                like("q", qkv, 5, 4, 20), kv, qkv, ints("positions", 7, 8, 9, 30, 40), table));
   }
 
   // ---- selection ----
@@ -510,7 +596,9 @@ class OperatorsTest {
   void tokenSelectNeverPrefersWhatIsNotFinite() {
     float[] scores = {Float.NaN, -5, Float.POSITIVE_INFINITY, 1, Float.NEGATIVE_INFINITY, -0f, 0f};
     assertTrue(Arrays.equals(new int[] {1, 3, 5, 6}, select(vector, scores, 4)));
-    assertTrue(Arrays.equals(new int[] {3, 5}, select(vector, scores, 2)), "-0 and 0 tie, the lower index wins");
+    assertTrue(
+        Arrays.equals(new int[] {3, 5}, select(vector, scores, 2)),
+        "-0 and 0 tie, the lower index wins");
   }
 
   @Test
@@ -529,7 +617,8 @@ class OperatorsTest {
     vector.colsumSelect(keep, score, q, kv, lse, Mask.CAUSAL, 0.25f, span, keys, ints("fault", 0));
     Tensor expectedKeep = arena.alloc("keep", DType.I32, 2);
     Tensor expected = arena.alloc("score", DType.F32, 5);
-    reference.colsumSelect(expectedKeep, expected, q, kv, lse, Mask.CAUSAL, 0.25f, span, keys, ints("fault", 0));
+    reference.colsumSelect(
+        expectedKeep, expected, q, kv, lse, Mask.CAUSAL, 0.25f, span, keys, ints("fault", 0));
     assertNear(expected, score, EPS * 400);
     assertTrue(Arrays.equals(ints(expectedKeep), ints(keep)));
   }
@@ -574,7 +663,8 @@ class OperatorsTest {
         results.add(marks);
       }
       for (int i = 0; i < 4; i++) {
-        assertTrue(Arrays.equals(results.get(i), results.get(i + 4)), "result " + i + " under " + rule);
+        assertTrue(
+            Arrays.equals(results.get(i), results.get(i + 4)), "result " + i + " under " + rule);
       }
       assertTrue(Arrays.equals(new int[] {0, 1, 2, 3, 7, 12, 15, 18, 19}, results.get(0)));
     }
@@ -582,8 +672,11 @@ class OperatorsTest {
         IllegalArgumentException.class,
         () ->
             vector.rowMap(
-                arena.alloc("rows", DType.I32, 12), arena.alloc("out", DType.I32, 12), ints("in", positions),
-                List.of(new Cut(3, 10, ints("keep", 4, 0))), PositionRule.KEEP));
+                arena.alloc("rows", DType.I32, 12),
+                arena.alloc("out", DType.I32, 12),
+                ints("in", positions),
+                List.of(new Cut(3, 10, ints("keep", 4, 0))),
+                PositionRule.KEEP));
   }
 
   @Test
@@ -609,7 +702,12 @@ class OperatorsTest {
 
   private int sample(float[] logits, Sampling sampling, int step) {
     Tensor id = ints("id", -9);
-    vector.sample(id, floats("logits", logits, 1, logits.length), sampling, ints("step", step), ints("fault", 0));
+    vector.sample(
+        id,
+        floats("logits", logits, 1, logits.length),
+        sampling,
+        ints("step", step),
+        ints("fault", 0));
     return ints(id)[0];
   }
 
@@ -631,12 +729,14 @@ class OperatorsTest {
     }
     for (int step = 0; step < 200; step++) {
       assertEquals(1, sample(logits, new Sampling(5, 1, 1, 5), step), "top-k 1 is greedy");
-      assertEquals(1, sample(logits, new Sampling(1, 0, 0.3f, 5), step), "the largest alone has mass 0.3");
+      assertEquals(
+          1, sample(logits, new Sampling(1, 0, 0.3f, 5), step), "the largest alone has mass 0.3");
       int two = sample(logits, new Sampling(1, 2, 1, 5), step);
       assertTrue(two == 1 || two == 3);
     }
     Tensor id = ints("id", 0);
-    vector.sample(id, floats("logits", logits, 1, 4), Sampling.GREEDY, ints("step", 0), ints("fault", 1));
+    vector.sample(
+        id, floats("logits", logits, 1, 4), Sampling.GREEDY, ints("step", 0), ints("fault", 1));
     assertEquals(-1, ints(id)[0]);
   }
 
@@ -649,7 +749,8 @@ class OperatorsTest {
     other.close();
     other.close();
     var norm = new Norm(gaussian("w", 8), null, 1e-5f);
-    String message = assertThrows(IllegalStateException.class, () -> vector.rmsnorm(x, x, norm)).getMessage();
+    String message =
+        assertThrows(IllegalStateException.class, () -> vector.rmsnorm(x, x, norm)).getMessage();
     assertTrue(message.contains("rows of x") && message.contains("other"), message);
     vector.close();
     vector.close();
@@ -661,7 +762,11 @@ class OperatorsTest {
     String message =
         assertThrows(
                 IllegalArgumentException.class,
-                () -> vector.rmsnorm(gaussian("y", 2, 8), gaussian("x", 2, 9), new Norm(gaussian("w", 9), null, 1)))
+                () ->
+                    vector.rmsnorm(
+                        gaussian("y", 2, 8),
+                        gaussian("x", 2, 9),
+                        new Norm(gaussian("w", 9), null, 1)))
             .getMessage();
     assertEquals("out: y is F32[2, 8], expected a float type[2, 9] (negative: any)", message);
   }
@@ -676,8 +781,13 @@ class OperatorsTest {
       long before = arena.bytes();
       Linear w =
           vector.linear(
-              arena, DType.F32,
-              new Linear.Source(List.of(new Stored("w", DType.F32, List.of(7, 10), memory)), Collections.singletonList(null), 0, 0));
+              arena,
+              DType.F32,
+              new Linear.Source(
+                  List.of(new Stored("w", DType.F32, List.of(7, 10), memory)),
+                  Collections.singletonList(null),
+                  0,
+                  0));
       assertEquals(before, arena.bytes(), "nothing is copied");
       Tensor x = whole("x", 8, 10);
       Tensor y = like("y", x, 8, 7);

@@ -28,8 +28,8 @@ import starling.prune.VlmShape;
 import starling.prune.Where;
 
 /**
- * The method seam holds for a method that merges: pairs of neighbouring tokens become one, at each place in turn. With
- * weights 1 and 0 it is the same as keeping the even tokens.
+ * The method seam holds for a method that merges: pairs of neighbouring tokens become one, at each
+ * place in turn. With weights 1 and 0 it is the same as keeping the even tokens.
  */
 class MergingMethodTest {
   /** Tokens 2i and 2i + 1 become row i. */
@@ -82,12 +82,27 @@ class MergingMethodTest {
     var c = PreprocessorConfig.read(Demo.MODEL);
     var preprocess =
         new starling.image.Preprocess(
-            c.doResize(), c.resample(), c.shortestEdge(), c.height(), c.width(), c.doCenterCrop(), c.cropHeight(),
-            c.cropWidth(), c.doRescale(), c.rescaleFactor(), c.doNormalize(), c.imageMean(), c.imageStd(), c.doPad());
+            c.doResize(),
+            c.resample(),
+            c.shortestEdge(),
+            c.height(),
+            c.width(),
+            c.doCenterCrop(),
+            c.cropHeight(),
+            c.cropWidth(),
+            c.doRescale(),
+            c.rescaleFactor(),
+            c.doNormalize(),
+            c.imageMean(),
+            c.imageStd(),
+            c.doPad());
     float[] pixels =
-        preprocess.apply(Demo.read("small-00.png"), starling.image.ImageMode.CHECKPOINT, "small-00").pixels();
+        preprocess
+            .apply(Demo.read("small-00.png"), starling.image.ImageMode.CHECKPOINT, "small-00")
+            .pixels();
     int[] ids = {1, 266, 446, 500, 501, 500, 13, 297, 398, 288, 262, 322, 447, 275, 446};
-    var request = new Request(ids, List.of(pixels), method, mode, Sampling.GREEDY, 2, (p, d, o) -> {});
+    var request =
+        new Request(ids, List.of(pixels), method, mode, Sampling.GREEDY, 2, (p, d, o) -> {});
     try (Session session = llava.prefill(request)) {
       session.next();
       float[] first = session.logits();
@@ -117,7 +132,8 @@ class MergingMethodTest {
           assertTrue(distance(picked, merged) > 1e-2);
           assertTrue(distance(merged, dense) > 1e-2);
           if (where == Where.PROJECTOR_OUTPUT) {
-            float[] before = logits(llava, new Pairs(Where.PROJECTOR_INPUT, layer, 1), Mode.COMPACT);
+            float[] before =
+                logits(llava, new Pairs(Where.PROJECTOR_INPUT, layer, 1), Mode.COMPACT);
             // Keeping even tokens before or after the projector is the same, row by row.
             assertEquals(0, distance(picked, before));
           }
