@@ -79,7 +79,9 @@ final class AddedTokens {
       if (from > done) {
         pieces.add(new Piece(-1, text.substring(done, from), first && done == 0));
       }
-      pieces.add(new Piece(match.token().id(), null, false));
+      if (from < to) { // otherwise the token before took all of it along
+        pieces.add(new Piece(match.token().id(), null, false));
+      }
       done = to;
     }
     if (done < text.length()) {
