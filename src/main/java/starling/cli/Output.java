@@ -51,7 +51,8 @@ final class Output {
         Files.write(file, bytes); // a pipe or device cannot be replaced
         return;
       }
-      Path part = Files.createTempFile(folder, ".starling", ".part");
+      // Not createTempFile, whose files nobody else may read.
+      Path part = folder.resolve("." + file.getFileName() + "." + ProcessHandle.current().pid() + ".part");
       try {
         Files.write(part, bytes);
         Files.move(part, file, StandardCopyOption.REPLACE_EXISTING);

@@ -161,7 +161,7 @@ final class Gemm implements Workers.Task {
         c[at + columns + i] += Rows.get(w.bias(), y.width() + firstColumn + i, 0);
       }
     }
-    activate(lanes, activation, c, at, at + columns, n);
+    activate(lanes, activation, c, at, at + columns, n, rowScratch[worker]);
     if (residual != null) {
       Rows.load(residual, row, firstColumn, n, rowScratch[worker], 0);
       for (int i = 0; i < n; i++) {
@@ -172,24 +172,37 @@ final class Gemm implements Workers.Task {
   }
 
   /**
-   * Applies an activation to {@code n} values at {@code at}; for SILU_MUL they are gates and the
-   * ups stand at {@code up}.
+   * Applies an activation to {@code n} values at {@code at}.
+   *
+   * @param up where the ups of SILU_MUL stand, whose gates are at {@code at}
+   * @param scratch room for {@code n} values
    */
-  static void activate(Lanes lanes, Activation activation, float[] c, int at, int up, int n) {
+  static void activate(
+      Lanes lanes, Activation activation, float[] c, int at, int up, int n, float[] scratch) {
     switch (activation) {
       case NONE -> {}
-      case QUICK_GELU -> lanes.silu(c, at, n, 1.702f);
+      case QUICK_GELU -> silu(lanes, c, at, n, 1.702f, scratch);
       case GELU -> {
         for (int i = at; i < at + n; i++) {
           c[i] = (float) (0.5 * c[i] * (1 + Erf.of(c[i] * Math.sqrt(0.5))));
         }
       }
       case SILU_MUL -> {
-        lanes.silu(c, at, n, 1);
+        silu(lanes, c, at, n, 1, scratch);
         for (int i = 0; i < n; i++) {
           c[at + i] *= c[up + i];
         }
       }
+    }
+  }
+
+  /** {@code c = c / (1 + exp(-steepness·c))}. */
+  private static void silu(
+      Lanes lanes, float[] c, int at, int n, float steepness, float[] scratch) {
+    System.arraycopy(c, at, scratch, 0, n);
+    lanes.exp2(scratch, 0, n, -steepness * Lanes.LOG2_E, 0);
+    for (int i = 0; i < n; i++) {
+      c[at + i] /= 1 + scratch[i];
     }
   }
 }

@@ -68,7 +68,7 @@ final class Gemv implements Workers.Task {
     float[] scratch = weight[worker];
     for (int t = 0; t < rows; t++) {
       int at = t * 2 * OUTPUTS;
-      Gemm.activate(lanes, activation, c, at, at + OUTPUTS, n);
+      Gemm.activate(lanes, activation, c, at, at + OUTPUTS, n, scratch);
       if (residual != null) {
         Rows.load(residual, t, first, n, scratch, 0);
         for (int i = 0; i < n; i++) {

@@ -49,9 +49,6 @@ sealed interface Lanes permits ScalarLanes, VectorLanes {
   /** The largest; NaN if there is one. */
   float max(float[] x, int at, int n);
 
-  /** {@code x = x / (1 + exp(-steepness·x))}. */
-  void silu(float[] x, int at, int n, float steepness);
-
   /** {@code 2^x}: the whole part goes to the exponent, a polynomial does the rest. */
   static float exp2(float value) {
     float x = Math.max(Math.min(value, 126f), -127f);

@@ -79,11 +79,4 @@ final class ScalarLanes implements Lanes {
     }
     return max;
   }
-
-  @Override
-  public void silu(float[] x, int at, int n, float steepness) {
-    for (int i = at; i < at + n; i++) {
-      x[i] = x[i] / (1 + Lanes.exp2(-steepness * LOG2_E * x[i]));
-    }
-  }
 }

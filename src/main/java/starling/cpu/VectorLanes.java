@@ -9,7 +9,6 @@ import jdk.incubator.vector.VectorSpecies;
 final class VectorLanes implements Lanes {
   private static final VectorSpecies<Float> S = FloatVector.SPECIES_PREFERRED;
   private static final int L = S.length();
-  private static final FloatVector ZERO = FloatVector.zero(S);
 
   /** 32 registers hold a tile of 6 by 4 vectors, 16 one of 6 by 2. */
   private static final boolean WIDE = S.vectorBitSize() >= 512;
@@ -206,10 +205,10 @@ final class VectorLanes implements Lanes {
 
   @Override
   public float dot(float[] a, int aAt, float[] b, int bAt, int n) {
-    FloatVector s0 = ZERO;
-    FloatVector s1 = ZERO;
-    FloatVector s2 = ZERO;
-    FloatVector s3 = ZERO;
+    FloatVector s0 = FloatVector.zero(S);
+    FloatVector s1 = FloatVector.zero(S);
+    FloatVector s2 = FloatVector.zero(S);
+    FloatVector s3 = FloatVector.zero(S);
     int i = 0;
     for (; i <= n - 4 * L; i += 4 * L) {
       s0 = FloatVector.fromArray(S, a, aAt + i).fma(FloatVector.fromArray(S, b, bAt + i), s0);
@@ -247,37 +246,41 @@ final class VectorLanes implements Lanes {
     }
   }
 
+  /**
+   * The steps of {@link Lanes#exp2(float)}; in one piece, since a vector handed to a method may be
+   * boxed.
+   */
   @Override
   public void exp2(float[] x, int at, int n, float scale, float shift) {
     int i = 0;
     for (; i <= n - L; i += L) {
-      exp2(FloatVector.fromArray(S, x, at + i).mul(scale).sub(shift)).intoArray(x, at + i);
+      FloatVector v =
+          FloatVector.fromArray(S, x, at + i)
+              .mul(scale)
+              .sub(shift)
+              .lanewise(VectorOperators.MIN, 126f)
+              .lanewise(VectorOperators.MAX, -127f);
+      FloatVector shifted = v.add(Lanes.ROUND);
+      FloatVector f = v.sub(shifted.sub(Lanes.ROUND));
+      FloatVector p = FloatVector.broadcast(S, Lanes.P6);
+      p = p.fma(f, FloatVector.broadcast(S, Lanes.P5));
+      p = p.fma(f, FloatVector.broadcast(S, Lanes.P4));
+      p = p.fma(f, FloatVector.broadcast(S, Lanes.P3));
+      p = p.fma(f, FloatVector.broadcast(S, Lanes.P2));
+      p = p.fma(f, FloatVector.broadcast(S, Lanes.P1));
+      p = p.fma(f, FloatVector.broadcast(S, 1f));
+      IntVector power =
+          shifted.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23).add(0x3f800000);
+      p.mul(power.reinterpretAsFloats()).intoArray(x, at + i);
     }
     for (; i < n; i++) {
       x[at + i] = Lanes.exp2(x[at + i] * scale - shift);
     }
   }
 
-  /** The steps of {@link Lanes#exp2(float)}, lane by lane. */
-  private static FloatVector exp2(FloatVector v) {
-    FloatVector x = v.lanewise(VectorOperators.MIN, 126f).lanewise(VectorOperators.MAX, -127f);
-    FloatVector shifted = x.add(Lanes.ROUND);
-    FloatVector f = x.sub(shifted.sub(Lanes.ROUND));
-    FloatVector p = FloatVector.broadcast(S, Lanes.P6);
-    p = p.fma(f, FloatVector.broadcast(S, Lanes.P5));
-    p = p.fma(f, FloatVector.broadcast(S, Lanes.P4));
-    p = p.fma(f, FloatVector.broadcast(S, Lanes.P3));
-    p = p.fma(f, FloatVector.broadcast(S, Lanes.P2));
-    p = p.fma(f, FloatVector.broadcast(S, Lanes.P1));
-    p = p.fma(f, FloatVector.broadcast(S, 1f));
-    IntVector power =
-        shifted.reinterpretAsInts().lanewise(VectorOperators.LSHL, 23).add(0x3f800000);
-    return p.mul(power.reinterpretAsFloats());
-  }
-
   @Override
   public float sum(float[] x, int at, int n) {
-    FloatVector s = ZERO;
+    FloatVector s = FloatVector.zero(S);
     int i = 0;
     for (; i <= n - L; i += L) {
       s = s.add(FloatVector.fromArray(S, x, at + i));
@@ -301,17 +304,5 @@ final class VectorLanes implements Lanes {
       max = Math.max(max, x[at + i]);
     }
     return max;
-  }
-
-  @Override
-  public void silu(float[] x, int at, int n, float steepness) {
-    int i = 0;
-    for (; i <= n - L; i += L) {
-      FloatVector v = FloatVector.fromArray(S, x, at + i);
-      v.div(exp2(v.mul(-steepness * Lanes.LOG2_E)).add(1f)).intoArray(x, at + i);
-    }
-    for (; i < n; i++) {
-      x[at + i] = x[at + i] / (1 + Lanes.exp2(-steepness * Lanes.LOG2_E * x[at + i]));
-    }
   }
 }

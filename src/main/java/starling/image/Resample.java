@@ -34,14 +34,10 @@ final class Resample {
     double stepY = (double) picture.height() / height;
     double sourceY = stepY * 0.5; // summed up, not multiplied, as Pillow does
     for (int y = 0; y < height; y++, sourceY += stepY) {
+      int fromY = ((int) sourceY) * picture.width();
       double sourceX = stepX * 0.5;
       for (int x = 0; x < width; x++, sourceX += stepX) {
-        System.arraycopy(
-            picture.rgb(),
-            3 * ((int) sourceY * picture.width() + (int) sourceX),
-            out,
-            3 * (y * width + x),
-            3);
+        System.arraycopy(picture.rgb(), 3 * (fromY + (int) sourceX), out, 3 * (y * width + x), 3);
       }
     }
     return new Picture(width, height, out);

@@ -17,7 +17,8 @@ import starling.prune.Where;
  *     them
  * @param tokensPerLayer rows entering each decoder layer at prefill
  * @param denseTokens the same in every layer with nothing pruned
- * @param nextPosition position of the first generated token
+ * @param nextPosition position of the first generated token in each decoder layer; behind a cut that
+ *     renumbers, it follows the new numbers
  * @param room tokens that may be generated: what was asked for, as far as the context reaches
  * @param projectedRows rows that go through the projector, all pictures together
  * @param visualTokens visual tokens (CLS rows included) of the prompt, after stage 1, after stage 2
@@ -27,7 +28,7 @@ public record Plan(
     Layout layout,
     int[] tokensPerLayer,
     int denseTokens,
-    int nextPosition,
+    int[] nextPosition,
     int room,
     int projectedRows,
     int[] visualTokens) {
@@ -60,11 +61,13 @@ public record Plan(
 
     int[] visual = {sum(dense, cls), sum(compact, cls), sum(compact, cls)};
     int[] tokens = new int[config.text().numHiddenLayers()];
+    int[] positions = new int[tokens.length];
     int position = compact.rows();
     Layout now = compact;
     boolean first = true;
     for (int l = 0; l < tokens.length; l++) {
       tokens[l] = mask ? dense.rows() : now.rows();
+      positions[l] = position;
       for (CutPoint cut : cuts) {
         if (cut.where() == Where.DECODER && cut.layer() == l + 1) {
           now = now.cut(kept(cut, images));
@@ -83,8 +86,8 @@ public record Plan(
               + " (max_position_embeddings) is "
               + limit);
     }
-    int room = Math.min(request.maxTokens(), limit - position + 1);
-    return new Plan(cuts, layout, tokens, dense.rows(), position, room, projected, visual);
+    int room = Math.min(request.maxTokens(), limit - compact.rows() + 1);
+    return new Plan(cuts, layout, tokens, dense.rows(), positions, room, projected, visual);
   }
 
   private static List<CutPoint> checkedCuts(LlavaConfig config, Request request) {

@@ -24,9 +24,9 @@ public final class Session implements AutoCloseable {
   private final Plan plan;
   private final TensorArena arena;
   private final Tensor lengths; // i32 [layers]
-  private final Tensor position; // i32 [1]
+  private final Tensor[] position; // i32 [1] for each layer
   private final Tensor step; // i32 [1]
-  private final Tensor stepCounters; // lengths, position and step in one
+  private final Tensor stepCounters; // lengths, positions and step in one
   private final Tensor fault; // i32 [1]
   private final Tensor id; // i32 [1]
   private final Tensor logits; // f32 [1, V]
@@ -51,10 +51,13 @@ public final class Session implements AutoCloseable {
     this.arena = device.arena("session");
     Decoder decoder = model.decoder();
     int layers = decoder.layers();
-    this.stepCounters = arena.alloc("counters", DType.I32, layers + 2);
+    this.stepCounters = arena.alloc("counters", DType.I32, 2 * layers + 1);
     this.lengths = stepCounters.rows(0, layers);
-    this.position = stepCounters.rows(layers, layers + 1);
-    this.step = stepCounters.rows(layers + 1, layers + 2);
+    this.position = new Tensor[layers];
+    for (int l = 0; l < layers; l++) {
+      position[l] = stepCounters.rows(layers + l, layers + l + 1);
+    }
+    this.step = stepCounters.rows(2 * layers, 2 * layers + 1);
     this.fault = arena.alloc("fault", DType.I32, 1);
     this.id = arena.alloc("id", DType.I32, 1);
     this.logits = arena.alloc("logits", DType.F32, 1, model.config().text().vocabSize());
@@ -104,8 +107,8 @@ public final class Session implements AutoCloseable {
     this.seen = seen;
     for (int l = 0; l < cached.length; l++) {
       device.advance(lengths.rows(l, l + 1), cached[l]);
+      device.advance(position[l], plan.nextPosition()[l]);
     }
-    device.advance(position, plan.nextPosition());
     model.decoder().logits(logits, lastRow);
     device.sample(id, logits, request.sampling(), step, fault);
     device.advance(step, 1);
@@ -137,7 +140,7 @@ public final class Session implements AutoCloseable {
     Decoder decoder = model.decoder();
     decoder.embed(row.x(), id);
     for (int l = 0; l < masks.length; l++) {
-      decoder.attend(l, row, cache.get(l), position, masks[l], null);
+      decoder.attend(l, row, cache.get(l), position[l], masks[l], null);
       decoder.finish(l, row);
     }
     decoder.logits(logits, row.x());

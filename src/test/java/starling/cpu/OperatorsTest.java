@@ -533,7 +533,8 @@ class OperatorsTest {
     float[] cos = new float[40 * 10];
     float[] sin = new float[40 * 10];
     for (int i = 0; i < 400; i++) {
-      double angle = (i / 10) * Math.pow(10000, -2.0 * (i % 10) / 20);
+      int position = i / 10;
+      double angle = position * Math.pow(10000, -2.0 * (i % 10) / 20);
       cos[i] = (float) Math.cos(angle);
       sin[i] = (float) Math.sin(angle);
     }

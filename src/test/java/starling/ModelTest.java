@@ -1,0 +1,211 @@
+package starling;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.lang.management.ManagementFactory;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.Executors;
+import java.util.concurrent.Future;
+import org.junit.jupiter.api.Test;
+import starling.checkpoint.LlavaConfig;
+import starling.checkpoint.LlavaWeights;
+import starling.checkpoint.Safetensors;
+import starling.cpu.CpuDevice;
+import starling.device.DType;
+import starling.device.InputException;
+import starling.device.Sampling;
+import starling.model.Llava;
+import starling.model.Mode;
+import starling.model.Request;
+import starling.prune.Methods;
+
+/**
+ * The public face: streaming, cancelling, closing, threads, and what one question leaves behind.
+ */
+class ModelTest {
+  private static Question question(String text) {
+    return Question.of(text).image(Demo.picture("scene-00.png")).maxTokens(8);
+  }
+
+  @Test
+  void thePiecesMakeUpTheAnswer() {
+    try (Model model = Model.open(Demo.MODEL)) {
+      var pieces = new ArrayList<String>();
+      Answer answer = model.ask(question("Describe the image."), pieces::add);
+      assertEquals(answer.text(), String.join("", pieces).strip());
+      assertTrue(pieces.size() > 1);
+    }
+  }
+
+  @Test
+  void oneQuestionLeavesNothingBehind() {
+    try (Model model = Model.open(Demo.MODEL)) {
+      Answer alone = model.ask(question("What color is the heart?").logits(true));
+      model.ask(question("Where is the star?").prune("star:R=0.5,K=2,P=0.9,kv=compact"));
+      assertThrows(InputException.class, () -> model.ask(question("x").prune("fastv:K=9,keep=1")));
+      assertThrows(
+          CancellationException.class,
+          () ->
+              model.ask(
+                  question("x")
+                      .progress((phase, done, of) -> cancelAt(phase, done, "prefill", 3))));
+      Answer again = model.ask(question("What color is the heart?").logits(true));
+      assertEquals(alone.firstLogits(), again.firstLogits());
+      assertEquals(alone.outputTokens(), again.outputTokens());
+    }
+  }
+
+  private static void cancelAt(String phase, int done, String wanted, int at) {
+    if (phase.equals(wanted) && done == at) {
+      throw new CancellationException("enough");
+    }
+  }
+
+  @Test
+  void cancellingEndsTheAnswerInEveryPhase() {
+    try (Model model = Model.open(Demo.MODEL)) {
+      for (String phase : List.of("vision", "prefill", "decode")) {
+        int at = phase.equals("vision") ? 0 : 2;
+        assertThrows(
+            CancellationException.class,
+            () ->
+                model.ask(
+                    question("Describe the image.")
+                        .progress((now, done, of) -> cancelAt(now, done, phase, at))));
+      }
+    }
+  }
+
+  @Test
+  void closingTwiceIsHarmlessAndUseAfterwardsIsRefused() {
+    Model model = Model.open(Demo.MODEL);
+    model.close();
+    model.close();
+    assertThrows(IllegalStateException.class, () -> model.ask(question("x")));
+  }
+
+  @Test
+  @SuppressWarnings("try") // closing early is what is tested
+  void closingOrAskingFromInsideAnAnswerIsRefused() {
+    try (Model model = Model.open(Demo.MODEL)) {
+      assertThrows(
+          IllegalStateException.class, () -> model.ask(question("x"), piece -> model.close()));
+      assertThrows(
+          IllegalStateException.class,
+          () -> model.ask(question("x"), piece -> model.ask(question("y"))));
+      assertEquals("yellow", model.ask(question("What color is the heart?")).text());
+    }
+  }
+
+  @Test
+  void closingWaitsForARunningQuestion() throws Exception {
+    Model model = Model.open(Demo.MODEL);
+    var running = new CountDownLatch(1);
+    try (var threads = Executors.newFixedThreadPool(1)) {
+      Future<Answer> answer =
+          threads.submit(
+              () ->
+                  model.ask(
+                      question("What color is the heart?")
+                          .progress((p, d, o) -> running.countDown())));
+      running.await();
+      model.close();
+      assertEquals("yellow", answer.get().text());
+    }
+  }
+
+  @Test
+  void threadsTakeTurnsAndGetTheirOwnAnswers() throws Exception {
+    try (Model model = Model.open(Demo.MODEL);
+        var threads = Executors.newFixedThreadPool(4)) {
+      var answers = new ArrayList<Future<Answer>>();
+      for (int i = 0; i < 8; i++) {
+        String spec = i % 2 == 0 ? "none" : "star:R=0.1,K=4,P=0.9";
+        answers.add(
+            threads.submit(
+                () -> model.ask(question("What color is the heart?").prune(spec).logits(true))));
+      }
+      for (int i = 0; i < 8; i++) {
+        assertEquals("yellow", answers.get(i).get().text());
+        assertEquals(answers.get(i % 2).get().firstLogits(), answers.get(i).get().firstLogits());
+      }
+    }
+  }
+
+  @Test
+  void theNumberOfThreadsChangesNoBit() {
+    List<float[]> logits = new ArrayList<>();
+    for (int threads : new int[] {1, 2, 3}) {
+      logits.add(onDevice(CpuDevice.open(threads), llava -> {}));
+    }
+    assertTrue(java.util.Arrays.equals(logits.get(0), logits.get(1)));
+    assertTrue(java.util.Arrays.equals(logits.get(0), logits.get(2)));
+  }
+
+  private interface Use {
+    void on(starling.model.Session session);
+  }
+
+  /** Runs a short prompt without a picture, then {@code use}; returns the first logits. */
+  private static float[] onDevice(CpuDevice opened, Use use) {
+    LlavaConfig config = LlavaConfig.read(Demo.MODEL);
+    int[] ids = {1, 266, 446, 297, 398, 288, 262, 322, 447, 275, 446};
+    var request =
+        new Request(
+            ids,
+            List.of(),
+            Methods.parse("none"),
+            Mode.COMPACT,
+            Sampling.GREEDY,
+            600,
+            (p, d, o) -> {});
+    try (var device = opened;
+        var files = Safetensors.open(Demo.MODEL);
+        var llava = new Llava(device, config, LlavaWeights.read(config, files), DType.F32);
+        var session = llava.prefill(request)) {
+      session.next();
+      float[] logits = session.logits();
+      use.on(session);
+      return logits;
+    }
+  }
+
+  @Test
+  void aDecodedTokenAllocatesNothing() {
+    var threads = (com.sun.management.ThreadMXBean) ManagementFactory.getThreadMXBean();
+    long[] bytes = new long[1];
+    onDevice(
+        CpuDevice.open(1),
+        session -> {
+          for (int i = 0; i < 400; i++) {
+            session.next(); // until everything is compiled
+          }
+          long before = threads.getCurrentThreadAllocatedBytes();
+          for (int i = 0; i < 100; i++) {
+            session.next();
+          }
+          bytes[0] = threads.getCurrentThreadAllocatedBytes() - before;
+        });
+    // The JIT may still box a vector here and there while it warms up; a buffer of one row would be
+    // 512 bytes a token.
+    assertTrue(bytes[0] < 100 * 64, () -> bytes[0] / 100.0 + " bytes per token");
+  }
+
+  @Test
+  void anAnswerTellsWhereItsTimeWent() {
+    try (Model model = Model.open(Demo.MODEL)) {
+      Answer.Timings t =
+          model.ask(question("What color is the heart?").prune("star:R=0.1,K=4,P=0.9")).timingsMs();
+      assertTrue(t.load() > 0 && t.vision() > 0 && t.prefill() > 0 && t.prune() > 0);
+      assertTrue(t.prune() < t.vision() + t.prefill());
+      assertTrue(t.preprocess() + t.vision() + t.prefill() < t.total());
+      assertFalse(Double.isNaN(t.decodePerToken()));
+    }
+  }
+}

@@ -1,0 +1,94 @@
+package starling.image;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import starling.device.InputException;
+
+/** The rules of preprocessing: truncation, offsets, padding, the order of arithmetic. */
+class PreprocessTest {
+  private static final List<Double> MEAN = List.of(0.48145466, 0.4578275, 0.40821073);
+  private static final List<Double> STD = List.of(0.26862954, 0.26130258, 0.27577711);
+
+  private static Preprocess clip(int side) {
+    return new Preprocess(
+        true, 3, side, 0, 0, true, side, side, true, 1 / 255.0, true, MEAN, STD, false);
+  }
+
+  private static Picture gradient(int width, int height) {
+    byte[] rgb = new byte[3 * width * height];
+    for (int i = 0; i < width * height; i++) {
+      rgb[3 * i] = (byte) (i % width * 255 / Math.max(1, width - 1));
+      rgb[3 * i + 1] = (byte) (i / width * 255 / Math.max(1, height - 1));
+      rgb[3 * i + 2] = 77;
+    }
+    return new Picture(width, height, rgb);
+  }
+
+  @Test
+  void theLongSideIsTruncatedAndTheMiddleIsCutAtTheFloor() {
+    // 10 x 16 becomes 7 x int(7·16/10) = 7 x 11; the crop starts at floor((11 − 7)/2) = 2 rows of 16/11 pixels.
+    var prepared = clip(7).apply(gradient(10, 16), ImageMode.CHECKPOINT, "x");
+    assertEquals(7, prepared.width());
+    assertEquals(7, prepared.height());
+    assertEquals(2 * 16.0 / 11, prepared.region().getY(), 1e-12);
+    assertEquals(7 * 16.0 / 11, prepared.region().getHeight(), 1e-12);
+    assertEquals(0, prepared.region().getX());
+    assertEquals(10, prepared.region().getWidth(), 1e-12);
+  }
+
+  @Test
+  void aPictureOfTheRightSizeIsOnlyNormalised() {
+    Picture picture = gradient(8, 8);
+    float[] pixels = clip(8).apply(picture, ImageMode.CHECKPOINT, "x").pixels();
+    for (int i = 0; i < 64; i++) {
+      for (int c = 0; c < 3; c++) {
+        float scaled = (float) ((picture.rgb()[3 * i + c] & 0xff) * (1 / 255.0));
+        float expected = (scaled - MEAN.get(c).floatValue()) / STD.get(c).floatValue();
+        assertEquals(expected, pixels[c * 64 + i]);
+      }
+    }
+  }
+
+  @Test
+  void padFillsWithTheTruncatedMeanColourAroundTheMiddle() {
+    float[] pixels = clip(9).apply(gradient(9, 4), ImageMode.PAD, "x").pixels();
+    int[] colour = {122, 116, 104};
+    for (int c = 0; c < 3; c++) {
+      float expected = ((float) (colour[c] * (1 / 255.0)) - MEAN.get(c).floatValue()) / STD.get(c).floatValue();
+      // floor((9 − 4)/2) = 2 rows above, 3 below.
+      assertEquals(expected, pixels[c * 81 + 9]);
+      assertEquals(expected, pixels[c * 81 + 8 * 9]);
+    }
+    float blue = ((float) (77 * (1 / 255.0)) - MEAN.get(2).floatValue()) / STD.get(2).floatValue();
+    assertEquals(blue, pixels[2 * 81 + 2 * 9]);
+    assertEquals(blue, pixels[2 * 81 + 5 * 9 + 8]);
+  }
+
+  @Test
+  void tinyAndThinPicturesGiveTheWholeGrid() {
+    for (int[] size : new int[][] {{1, 1}, {1, 40}, {40, 1}, {3, 2}, {2, 3}}) {
+      var prepared = clip(12).apply(gradient(size[0], size[1]), ImageMode.CHECKPOINT, "x");
+      assertEquals(3 * 12 * 12, prepared.pixels().length);
+      assertTrue(Float.isFinite(prepared.pixels()[0]));
+    }
+    String message =
+        assertThrows(
+                InputException.class, () -> clip(336).apply(gradient(1, 40_000), ImageMode.CHECKPOINT, "thin"))
+            .getMessage();
+    assertTrue(message.startsWith("thin: the picture is 1x40000 pixels, too thin"), message);
+  }
+
+  @Test
+  void aCropLargerThanThePictureStandsOnBlack() {
+    var spec =
+        new Preprocess(true, 3, 4, 0, 0, true, 8, 8, true, 1 / 255.0, false, MEAN, STD, false);
+    float[] pixels = spec.apply(gradient(4, 4), ImageMode.CHECKPOINT, "x").pixels();
+    assertEquals(0, pixels[2 * 64]);
+    assertEquals((float) (77 * (1 / 255.0)), pixels[2 * 64 + 2 * 8 + 2]);
+    assertEquals(0, pixels[2 * 64 + 6 * 8 + 6]);
+  }
+}
