@@ -1,6 +1,7 @@
 package starling.text;
 
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Map;
 import java.util.PriorityQueue;
@@ -158,7 +159,7 @@ final class Bpe {
     if (pending) {
       ids[n++] = unknown;
     }
-    return java.util.Arrays.copyOf(ids, n);
+    return Arrays.copyOf(ids, n);
   }
 
   private boolean hasAll(byte[] utf8) {
