@@ -227,7 +227,7 @@ class TokenizerTest {
             dir,
             Written.with(
                 """
-                {"added_tokens": [{"id": 900, "content": " ", "lstrip": true, "rstrip": true}]}"""));
+                {"added_tokens": [{"id": 900, "content": " ", "normalized": false, "lstrip": true, "rstrip": true}]}"""));
     assertTimeoutPreemptively(
         Duration.ofSeconds(10), () -> tokenizer.encode(" ".repeat(1_000_000)));
   }
