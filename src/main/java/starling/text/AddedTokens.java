@@ -1,11 +1,7 @@
 package starling.text;
 
 import java.util.ArrayList;
-import java.util.Comparator;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
-import java.util.function.UnaryOperator;
 
 /**
  * Added tokens, which are cut out of a text before anything else, leftmost and then longest. Those
@@ -13,22 +9,6 @@ import java.util.function.UnaryOperator;
  * normalised rest.
  */
 final class AddedTokens {
-  /**
-   * An added token with its flags as {@code tokenizer.json} has them.
-   *
-   * @param singleWord only where no letter, digit or underscore touches it
-   * @param lstrip takes the white space before it along
-   * @param rstrip takes the white space behind it along
-   */
-  record Token(
-      int id,
-      String content,
-      boolean singleWord,
-      boolean lstrip,
-      boolean rstrip,
-      boolean normalized,
-      boolean special) {}
-
   /**
    * A piece of a text: an added token, or text between them.
    *
@@ -38,29 +18,27 @@ final class AddedTokens {
    */
   record Piece(int id, String text, boolean first) {}
 
-  private final Map<Character, List<Match>> raw = new HashMap<>();
-  private final Map<Character, List<Match>> normalized = new HashMap<>();
+  private final TokenTrie raw = new TokenTrie();
+  private final TokenTrie normalized = new TokenTrie();
+  private final Normalizer normalizer;
 
-  private record Match(String text, Token token) {}
-
-  AddedTokens(List<Token> tokens, UnaryOperator<String> normalizer) {
-    for (Token token : tokens) {
-      String text = token.normalized ? normalizer.apply(token.content) : token.content;
-      if (!text.isEmpty()) {
-        (token.normalized ? normalized : raw)
-            .computeIfAbsent(text.charAt(0), c -> new ArrayList<>())
-            .add(new Match(text, token));
+  AddedTokens(Section section, List<AddedToken> tokens, Normalizer normalizer) {
+    this.normalizer = normalizer;
+    for (AddedToken token : tokens) {
+      String text = token.normalized() ? normalizer.apply(token.content()) : token.content();
+      TokenTrie trie = token.normalized() ? normalized : raw;
+      if (text.isEmpty()) {
+        throw section.wrong(
+            "holds '" + token.content() + "', of which the normalizer leaves nothing");
       }
-    }
-    for (var index : List.of(raw, normalized)) {
-      index
-          .values()
-          .forEach(
-              list -> list.sort(Comparator.comparingInt((Match m) -> m.text.length()).reversed()));
+      if (!trie.add(new TokenTrie.Pattern(text, token))) {
+        throw section.wrong("holds '" + token.content() + "', which reads like another one");
+      }
     }
   }
 
-  List<Piece> split(String text, UnaryOperator<String> normalizer) {
+  /** Pieces of a text in order; none of them is empty. */
+  List<Piece> split(String text) {
     var pieces = new ArrayList<Piece>();
     for (Piece piece : cut(text, raw, true)) {
       if (piece.id >= 0) {
@@ -72,34 +50,39 @@ final class AddedTokens {
     return pieces;
   }
 
-  private static List<Piece> cut(String text, Map<Character, List<Match>> index, boolean first) {
+  /**
+   * The search goes on behind the bare token, before white space that it took along: a token that
+   * begins with that white space is found as well, as the reference does.
+   */
+  private static List<Piece> cut(String text, TokenTrie trie, boolean first) {
     var pieces = new ArrayList<Piece>();
     int done = 0;
     int at = 0;
-    while (at < text.length() && !index.isEmpty()) {
-      Match match = longest(text, at, index);
+    while (at < text.length()) {
+      TokenTrie.Pattern match = trie.longest(text, at);
       if (match == null) {
         at++;
         continue;
       }
       int from = at;
-      int to = at + match.text.length();
+      int to = at + match.text().length();
       at = to;
-      if (match.token.singleWord && (wordBefore(text, from) || wordAt(text, to))) {
+      if (match.token().singleWord() && touchesWord(text, from, to)) {
         continue;
       }
-      while (match.token.lstrip && from > done && Character.isWhitespace(text.charAt(from - 1))) {
-        from--;
+      if (match.token().lstrip()) {
+        from = Math.max(spacesBefore(text, from, done), done);
       }
-      while (match.token.rstrip && to < text.length() && Character.isWhitespace(text.charAt(to))) {
-        to++;
+      if (match.token().rstrip()) {
+        to = spacesBehind(text, Math.max(to, done)); // up to done it was seen before
       }
       if (from > done) {
         pieces.add(new Piece(-1, text.substring(done, from), first && done == 0));
       }
-      pieces.add(new Piece(match.token.id, null, false));
+      if (from < to) { // otherwise the token before took all of it along
+        pieces.add(new Piece(match.token().id(), null, false));
+      }
       done = to;
-      at = to;
     }
     if (done < text.length()) {
       pieces.add(new Piece(-1, text.substring(done), first && done == 0));
@@ -107,27 +90,24 @@ final class AddedTokens {
     return pieces;
   }
 
-  private static Match longest(String text, int at, Map<Character, List<Match>> index) {
-    for (Match match : index.getOrDefault(text.charAt(at), List.of())) {
-      if (text.startsWith(match.text, at)) {
-        return match;
-      }
+  private static boolean touchesWord(String text, int from, int to) {
+    return (from > 0 && Unicode.isWord(text.codePointBefore(from)))
+        || (to < text.length() && Unicode.isWord(text.codePointAt(to)));
+  }
+
+  private static int spacesBefore(String text, int at, int done) {
+    int from = at;
+    while (from > done && Unicode.isSpace(text.charAt(from - 1))) {
+      from--;
     }
-    return null;
+    return from;
   }
 
-  private static boolean wordBefore(String text, int at) {
-    return at > 0 && isWord(text.codePointBefore(at));
-  }
-
-  private static boolean wordAt(String text, int at) {
-    return at < text.length() && isWord(text.codePointAt(at));
-  }
-
-  private static boolean isWord(int c) {
-    return Character.isLetterOrDigit(c)
-        || c == '_'
-        || Character.getType(c) == Character.NON_SPACING_MARK
-        || Character.getType(c) == Character.CONNECTOR_PUNCTUATION;
+  private static int spacesBehind(String text, int at) {
+    int to = at;
+    while (to < text.length() && Unicode.isSpace(text.charAt(to))) {
+      to++;
+    }
+    return to;
   }
 }

@@ -1,37 +1,53 @@
 package starling.text;
 
-import java.util.ArrayList;
 import java.util.List;
 
 /**
- * Decodes an answer token by token. A piece is handed out when nothing that follows can change it:
- * a run of byte tokens is decoded together, so it waits until it ends. The pieces and the rest make
- * up {@link Tokenizer#decode} of all.
+ * Decodes an answer token by token. A piece of text is handed out when nothing that follows can
+ * change it: whole characters only, and a run of byte tokens when it ends. The pieces and the rest
+ * make up {@link Tokenizer#decode} of all. Serves one answer and one thread.
  */
 public final class Decoding {
   private final Tokenizer tokenizer;
-  private final List<Integer> ids = new ArrayList<>();
-  private int handedOut;
+  private final boolean skipSpecial;
+  private final List<DecodingStep> steps;
+  private final StringBuilder certain = new StringBuilder();
 
-  Decoding(Tokenizer tokenizer) {
+  Decoding(Tokenizer tokenizer, boolean skipSpecial, List<DecodingStep> steps) {
     this.tokenizer = tokenizer;
+    this.skipSpecial = skipSpecial;
+    this.steps = steps;
   }
 
   /** Takes a token; returns the text that is now certain, often empty. */
   public String next(int id) {
-    ids.add(id);
-    return tokenizer.isByteToken(id) ? "" : rest();
+    String token = tokenizer.token(id);
+    if (token != null && !(skipSpecial && tokenizer.isSpecial(id))) {
+      pass(token, 0);
+    }
+    return certain();
   }
 
   /** The text that was still open when the answer ended. */
   public String finish() {
-    return rest();
+    for (int i = 0; i < steps.size(); i++) {
+      int behind = i + 1;
+      steps.get(i).end(text -> pass(text, behind));
+    }
+    return certain();
   }
 
-  private String rest() {
-    String text = tokenizer.decode(ids, true);
-    String rest = text.substring(Math.min(handedOut, text.length()));
-    handedOut = Math.max(handedOut, text.length());
-    return rest;
+  private void pass(String text, int step) {
+    if (step == steps.size()) {
+      certain.append(text);
+    } else {
+      steps.get(step).take(text, t -> pass(t, step + 1));
+    }
+  }
+
+  private String certain() {
+    String text = certain.toString();
+    certain.setLength(0);
+    return text;
   }
 }

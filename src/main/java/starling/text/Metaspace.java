@@ -9,11 +9,38 @@ import java.util.List;
  * @param split whether words are merged one by one
  */
 record Metaspace(String replacement, Scheme scheme, boolean split) {
-  /** Where a text without a space in front gets one. */
+  /** Where a text without a space in front gets one: at every piece, nowhere, at the very first. */
   enum Scheme {
     ALWAYS,
     NEVER,
     FIRST
+  }
+
+  /** The pre-tokenizer of a file, or null where it has none. */
+  static Metaspace read(Section section) {
+    if (section.absent()) {
+      return null;
+    }
+    if (!section.type().equals("Metaspace")) {
+      throw section.unsupported();
+    }
+    return new Metaspace(
+        section.at("replacement").character(), scheme(section), section.at("split").flag(true));
+  }
+
+  /** {@code prepend_scheme} alone decides; only where it is missing does the older field speak. */
+  static Scheme scheme(Section section) {
+    boolean older = section.at("add_prefix_space").flag(true);
+    Section scheme = section.at("prepend_scheme");
+    if (scheme.absent()) {
+      return older ? Scheme.ALWAYS : Scheme.NEVER;
+    }
+    return switch (scheme.text()) {
+      case "always" -> Scheme.ALWAYS;
+      case "never" -> Scheme.NEVER;
+      case "first" -> Scheme.FIRST;
+      default -> throw scheme.wrong("is '" + scheme.text() + "', not always, never or first");
+    };
   }
 
   List<String> words(String text, boolean first) {

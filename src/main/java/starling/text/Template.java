@@ -6,14 +6,18 @@ import starling.device.InputException;
 
 /**
  * How a question becomes the text that the model reads. A prompt that holds {@code <image>} itself
- * is not wrapped.
+ * is used as given.
+ *
+ * <p>Around any other prompt stands one {@code <image>} and a line break for each image, all of
+ * them before the question, as the chat template of the llava-hf checkpoints in transformers
+ * renders them: two images are {@code USER: <image>\n<image>\n{prompt} ASSISTANT:}.
  */
 public enum Template {
   /** {@code USER: <image>\n{prompt} ASSISTANT:}, the whole text tokenised at once. */
   LLAVA_HF("llava-hf"),
   /**
-   * The evaluation prompt of LLaVA-1.5: a system sentence in front, the texts around pictures
-   * tokenised apart.
+   * The evaluation prompt of LLaVA-1.5 ({@code conv_vicuna_v1}): a system sentence in front, the
+   * texts around images tokenised apart.
    */
   VICUNA_V1("vicuna_v1");
 
@@ -33,65 +37,56 @@ public enum Template {
     return label;
   }
 
-  /** The text of a question about {@code images} pictures, one {@code <image>} line for each. */
+  /**
+   * The text of a question about {@code images} images.
+   *
+   * @throws InputException if the prompt holds {@code <image>}, but not once per image
+   */
   public String text(String prompt, int images) {
-    int given = count(prompt);
-    if (given > 0) {
-      if (given != images) {
-        throw new InputException(
-            "the prompt holds "
-                + IMAGE
-                + " "
-                + given
-                + " times, but there are "
-                + images
-                + " pictures; it stands once per picture and must not be repeated for visual tokens");
-      }
-      return prompt;
+    int given = prompt.split(IMAGE, -1).length - 1;
+    if (given == 0) {
+      String question = "USER: " + (IMAGE + "\n").repeat(images) + prompt + " ASSISTANT:";
+      return this == VICUNA_V1 ? SYSTEM + question : question;
     }
-    String question = "USER: " + (IMAGE + "\n").repeat(images) + prompt + " ASSISTANT:";
-    return this == VICUNA_V1 ? SYSTEM + question : question;
+    if (given != images) {
+      throw new InputException(
+          "the prompt holds %d %s for %d image(s); it stands once per image and must not be repeated for visual tokens"
+              .formatted(given, IMAGE, images));
+    }
+    return prompt;
   }
 
   /**
-   * Token ids of a question; each picture's placeholder stands once, as {@code imageToken}.
+   * Token ids of a question; the place of each image stands once, as {@code imageTokenId}.
    *
-   * @throws InputException if the number of placeholders is not the number of pictures
+   * @param imageTokenId the checkpoint's {@code image_token_index}
+   * @throws InputException if the number of placeholders is not the number of images
    */
-  public int[] ids(Tokenizer tokenizer, String prompt, int images, int imageToken) {
+  public int[] ids(Tokenizer tokenizer, String prompt, int images, int imageTokenId) {
     String text = text(prompt, images);
     List<Integer> ids =
-        this == LLAVA_HF ? tokenizer.encode(text) : apart(tokenizer, text, imageToken);
-    long placeholders = ids.stream().filter(id -> id == imageToken).count();
-    if (placeholders != images) {
+        this == LLAVA_HF ? tokenizer.encode(text) : apart(tokenizer, text, imageTokenId);
+    long places = ids.stream().filter(id -> id == imageTokenId).count();
+    if (places != images) {
       throw new InputException(
-          "the prompt gives token "
-              + imageToken
-              + " (config.json, image_token_index) "
-              + placeholders
-              + " times, but there are "
-              + images
-              + " pictures; tokenizer.json must know "
-              + IMAGE
-              + " as an added token of that id");
+          "the prompt gives the image token %d (config.json, image_token_index) %d times for %d image(s), and tokenizer.json has id %s for %s"
+              .formatted(imageTokenId, places, images, tokenizer.id(IMAGE), IMAGE));
     }
     return ids.stream().mapToInt(id -> id).toArray();
   }
 
-  /** Every text between placeholders on its own; the start token stays at the very front only. */
-  private static List<Integer> apart(Tokenizer tokenizer, String text, int imageToken) {
+  /**
+   * Every text between placeholders on its own, as LLaVA does; the start token stands at the very
+   * front only.
+   */
+  private static List<Integer> apart(Tokenizer tokenizer, String text, int imageTokenId) {
     var ids = new ArrayList<Integer>();
     String[] pieces = text.split(IMAGE, -1);
-    ids.addAll(tokenizer.encode(pieces[0]));
+    ids.addAll(tokenizer.encodePlain(pieces[0]));
     for (int i = 1; i < pieces.length; i++) {
-      List<Integer> own = tokenizer.encode(pieces[i]);
-      ids.add(imageToken);
-      ids.addAll(own.subList(tokenizer.prefixLength(), own.size()));
+      ids.add(imageTokenId);
+      ids.addAll(tokenizer.encodePlain(pieces[i]));
     }
-    return ids;
-  }
-
-  private static int count(String prompt) {
-    return (prompt.length() - prompt.replace(IMAGE, "").length()) / IMAGE.length();
+    return tokenizer.postProcess(ids);
   }
 }

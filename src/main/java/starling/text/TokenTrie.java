@@ -1,0 +1,38 @@
+package starling.text;
+
+import java.util.HashMap;
+import java.util.Map;
+
+/** Finds the longest of many patterns at a place of a text. */
+final class TokenTrie {
+  /** A token and the text it is found by. */
+  record Pattern(String text, AddedToken token) {}
+
+  private final Map<Character, TokenTrie> next = new HashMap<>();
+  private Pattern pattern;
+
+  /** Adds a pattern; false if it is there already. */
+  boolean add(Pattern added) {
+    TokenTrie node = this;
+    for (char c : added.text.toCharArray()) {
+      node = node.next.computeIfAbsent(c, key -> new TokenTrie());
+    }
+    boolean isNew = node.pattern == null;
+    node.pattern = added;
+    return isNew;
+  }
+
+  /** The longest pattern that begins at {@code at}, or null. */
+  Pattern longest(String text, int at) {
+    Pattern longest = null;
+    TokenTrie node = this;
+    for (int i = at; i < text.length(); i++) {
+      node = node.next.get(text.charAt(i));
+      if (node == null) {
+        break;
+      }
+      longest = node.pattern == null ? longest : node.pattern;
+    }
+    return longest;
+  }
+}
