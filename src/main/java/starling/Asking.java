@@ -90,7 +90,7 @@ final class Asking {
     int id = first;
     while (true) {
       outputTokens.add(id);
-      if (model.config().eosTokenIds().contains(id)) {
+      if (model.endTokens().contains(id)) {
         finishReason = "stop";
         break;
       }

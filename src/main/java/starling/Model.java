@@ -1,6 +1,7 @@
 package starling;
 
 import java.nio.file.Path;
+import java.util.List;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import starling.checkpoint.LlavaConfig;
@@ -32,6 +33,7 @@ public final class Model implements AutoCloseable {
   private final Safetensors files;
   private final Llava llava;
   private final Tokenizer tokenizer;
+  private final List<Integer> endTokens;
   private final Preprocess preprocess;
   private final double loadMillis;
   private boolean closed;
@@ -41,8 +43,9 @@ public final class Model implements AutoCloseable {
     this.dir = dir;
     this.device = device;
     this.files = files;
-    this.preprocess = preprocess(PreprocessorConfig.read(dir));
+    this.preprocess = PreprocessorConfig.read(dir);
     this.tokenizer = Tokenizer.read(dir);
+    this.endTokens = endTokens(dir, config, tokenizer);
     this.llava = new Llava(device, config, LlavaWeights.read(config, files), dtype);
     this.loadMillis = (System.nanoTime() - start) / 1e6;
   }
@@ -90,6 +93,20 @@ public final class Model implements AutoCloseable {
       default ->
           throw new InputException("dtype '" + name + "' is not one of auto, f32, bf16, f16");
     };
+  }
+
+  private static List<Integer> endTokens(Path dir, LlavaConfig config, Tokenizer tokenizer) {
+    if (!config.eosTokenIds().isEmpty()) {
+      return config.eosTokenIds();
+    }
+    String token = LlavaConfig.endToken(dir);
+    Integer id = token == null ? null : tokenizer.id(token);
+    return id == null ? List.of() : List.of(id);
+  }
+
+  /** Ids that end an answer; any of them does. */
+  List<Integer> endTokens() {
+    return endTokens;
   }
 
   public LlavaConfig config() {
@@ -155,24 +172,6 @@ public final class Model implements AutoCloseable {
               + side);
     }
     return prepared;
-  }
-
-  private static Preprocess preprocess(PreprocessorConfig c) {
-    return new Preprocess(
-        c.doResize(),
-        c.resample(),
-        c.shortestEdge(),
-        c.height(),
-        c.width(),
-        c.doCenterCrop(),
-        c.cropHeight(),
-        c.cropWidth(),
-        c.doRescale(),
-        c.rescaleFactor(),
-        c.doNormalize(),
-        c.imageMean(),
-        c.imageStd(),
-        c.doPad());
   }
 
   Path dir() {

@@ -2,6 +2,7 @@ package starling;
 
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAnyPackage;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
+import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import com.tngtech.archunit.core.domain.JavaClasses;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
@@ -19,7 +20,7 @@ class ArchitectureTest {
 
   static {
     MAY_USE.put("starling.device", List.of());
-    MAY_USE.put("starling.checkpoint", List.of("starling.device"));
+    MAY_USE.put("starling.checkpoint", List.of("starling.device", "starling.image"));
     MAY_USE.put("starling.text", List.of("starling.device"));
     MAY_USE.put("starling.image", List.of("starling.device"));
     MAY_USE.put("starling.cpu", List.of("starling.device"));
@@ -96,5 +97,23 @@ class ArchitectureTest {
         .should()
         .dependOnClassesThat(resideInAnyPackage("jdk.incubator.."))
         .check(CLASSES);
+  }
+
+  @Test
+  void anEmbedderGetsJacksonAndNothingElse() throws Exception {
+    var pom =
+        javax.xml.parsers.DocumentBuilderFactory.newInstance()
+            .newDocumentBuilder()
+            .parse("pom.xml");
+    var dependencies = pom.getDocumentElement();
+    var xpath = javax.xml.xpath.XPathFactory.newInstance().newXPath();
+    var names =
+        (org.w3c.dom.NodeList)
+            xpath.evaluate(
+                "/project/dependencies/dependency[not(scope='test') and not(optional='true')]/artifactId",
+                dependencies,
+                javax.xml.xpath.XPathConstants.NODESET);
+    assertEquals(1, names.getLength());
+    assertEquals("jackson-databind", names.item(0).getTextContent());
   }
 }

@@ -5,7 +5,10 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
 import java.lang.management.ManagementFactory;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CancellationException;
@@ -13,6 +16,7 @@ import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import starling.checkpoint.LlavaConfig;
 import starling.checkpoint.LlavaWeights;
 import starling.checkpoint.Safetensors;
@@ -206,6 +210,36 @@ class ModelTest {
       assertTrue(t.prune() < t.vision() + t.prefill());
       assertTrue(t.preprocess() + t.vision() + t.prefill() < t.total());
       assertFalse(Double.isNaN(t.decodePerToken()));
+    }
+  }
+
+  @Test
+  void endTokensComeFromTheFirstFileThatNamesOne(@TempDir Path dir) throws IOException {
+    for (String name : List.of("preprocessor_config.json", "tokenizer.json", "model.safetensors")) {
+      Files.copy(Demo.MODEL.resolve(name), dir.resolve(name));
+    }
+    String config = Files.readString(Demo.MODEL.resolve("config.json"));
+    // 354 is "yellow", the first token of the answer.
+    String without = config.replaceAll("\\s*\"eos_token_id\": 2,", "");
+    Files.writeString(dir.resolve("config.json"), without);
+    assertEquals("length", ended(dir));
+    Files.writeString(
+        dir.resolve("tokenizer_config.json"), "{\"eos_token\": {\"content\": \"</s>\"}}");
+    assertEquals("stop after 2", ended(dir));
+    Files.writeString(
+        dir.resolve("config.json"), without.replaceFirst("\\{", "{\"eos_token_id\": [9, 354],"));
+    assertEquals("stop after 1", ended(dir));
+    Files.writeString(
+        dir.resolve("generation_config.json"),
+        "{\"eos_token_id\": 2, \"do_sample\": true, \"temperature\": 9}");
+    assertEquals("stop after 2", ended(dir));
+  }
+
+  private static String ended(Path dir) {
+    try (Model model = Model.open(dir)) {
+      Answer answer = model.ask(question("What color is the heart?"));
+      return answer.finishReason()
+          + (answer.finishReason().equals("stop") ? " after " + answer.outputTokens().size() : "");
     }
   }
 }

@@ -253,6 +253,21 @@ public record LlavaConfig(
     return "float16";
   }
 
+  /**
+   * The token that {@code tokenizer_config.json} ends texts with, for checkpoints whose
+   * configuration names no end token; null if that file does not either.
+   */
+  public static String endToken(Path dir) {
+    Path file = dir.resolve("tokenizer_config.json");
+    if (!Files.exists(file)) {
+      return null;
+    }
+    Fields fields = Fields.read(file, "the tokenizer configuration");
+    return fields.node().path("eos_token").isObject()
+        ? fields.object("eos_token").text("content", null)
+        : fields.text("eos_token", null);
+  }
+
   private static List<Integer> endTokens(Path dir, Fields top, Fields text) {
     var places = new ArrayList<Fields>();
     Path generation = dir.resolve("generation_config.json");

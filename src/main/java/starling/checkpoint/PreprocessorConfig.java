@@ -6,33 +6,14 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
+import starling.image.Preprocess;
 
 /**
  * How a checkpoint wants pictures prepared: {@code preprocessor_config.json}, or the {@code
  * image_processor} of {@code processor_config.json}. Absent fields have CLIPImageProcessor's
- * defaults.
- *
- * @param resample Pillow's number of the filter: 0 nearest, 1 Lanczos, 2 bilinear, 3 bicubic, 4
- *     box, 5 Hamming
- * @param shortestEdge pixels of the shorter side after resizing; 0 if {@code height} and {@code
- *     width} are given
+ * defaults; a field that would be ignored is refused.
  */
-public record PreprocessorConfig(
-    boolean doResize,
-    int resample,
-    int shortestEdge,
-    int height,
-    int width,
-    boolean doCenterCrop,
-    int cropHeight,
-    int cropWidth,
-    boolean doRescale,
-    double rescaleFactor,
-    boolean doNormalize,
-    List<Double> imageMean,
-    List<Double> imageStd,
-    boolean doPad) {
-
+public final class PreprocessorConfig {
   private static final Set<String> KNOWN =
       Set.of(
           "do_resize",
@@ -70,7 +51,9 @@ public record PreprocessorConfig(
 
   private static final int MAX_SIDE = 8192;
 
-  public static PreprocessorConfig read(Path dir) {
+  private PreprocessorConfig() {}
+
+  public static Preprocess read(Path dir) {
     Path file = dir.resolve("preprocessor_config.json");
     Path combined = dir.resolve("processor_config.json");
     if (Files.exists(file) || !Files.exists(combined)) {
@@ -87,7 +70,7 @@ public record PreprocessorConfig(
     return of(fields);
   }
 
-  private static PreprocessorConfig of(Fields f) {
+  private static Preprocess of(Fields f) {
     for (var field : f.node().properties()) {
       if (!KNOWN.contains(field.getKey()) && !field.getValue().isNull()) {
         throw f.wrong(field.getKey(), "is not known, and may change the pixels");
@@ -111,7 +94,7 @@ public record PreprocessorConfig(
     }
     Size size = size(f, "size", 224, true);
     Size crop = size(f, "crop_size", 224, false);
-    return new PreprocessorConfig(
+    return new Preprocess(
         f.flag("do_resize", true),
         resample,
         size.shortest,

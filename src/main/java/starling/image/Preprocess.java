@@ -11,23 +11,23 @@ import starling.device.InputException;
  * @param resample Pillow's number of the filter
  * @param shortestEdge pixels of the shorter side; 0 if {@code height} and {@code width} are given
  *     (no aspect kept)
- * @param pad pad to a square first, with the mean colour
+ * @param doPad pad to a square first, with the mean colour
  */
 public record Preprocess(
-    boolean resize,
+    boolean doResize,
     int resample,
     int shortestEdge,
     int height,
     int width,
-    boolean centerCrop,
+    boolean doCenterCrop,
     int cropHeight,
     int cropWidth,
-    boolean rescale,
+    boolean doRescale,
     double rescaleFactor,
-    boolean normalize,
-    List<Double> mean,
-    List<Double> std,
-    boolean pad) {
+    boolean doNormalize,
+    List<Double> imageMean,
+    List<Double> imageStd,
+    boolean doPad) {
 
   /** Longest side that a picture may be resized to; thin pictures grow along the other side. */
   private static final int MAX_SIDE = 65_536;
@@ -44,14 +44,14 @@ public record Preprocess(
    * @param name what messages call the picture
    */
   public Prepared apply(Picture picture, ImageMode mode, String name) {
-    boolean padded = mode == ImageMode.PAD || (mode == ImageMode.CHECKPOINT && pad);
+    boolean padded = mode == ImageMode.PAD || (mode == ImageMode.CHECKPOINT && doPad);
     Picture p = padded ? padToSquare(picture) : picture;
     int offsetX = -((p.width() - picture.width()) / 2);
     int offsetY = -((p.height() - picture.height()) / 2);
     Picture resized = resized(p, mode, name);
     double scaleX = (double) p.width() / resized.width();
     double scaleY = (double) p.height() / resized.height();
-    Picture seen = centerCrop || mode == ImageMode.CROP ? cropped(resized) : resized;
+    Picture seen = doCenterCrop || mode == ImageMode.CROP ? cropped(resized) : resized;
     double left = Math.floorDiv(resized.width() - seen.width(), 2) * scaleX;
     double top = Math.floorDiv(resized.height() - seen.height(), 2) * scaleY;
     var region =
@@ -61,7 +61,7 @@ public record Preprocess(
   }
 
   private Picture resized(Picture p, ImageMode mode, String name) {
-    if (!resize && mode != ImageMode.CROP) {
+    if (!doResize && mode != ImageMode.CROP) {
       return p;
     }
     boolean keepAspect = shortestEdge > 0 || mode == ImageMode.CROP;
@@ -96,7 +96,7 @@ public record Preprocess(
     }
     byte[] out = new byte[Math.multiplyExact(3, Math.multiplyExact(side, side))];
     for (int i = 0; i < out.length; i++) {
-      out[i] = (byte) (int) (255 * mean.get(i % 3));
+      out[i] = (byte) (int) (255 * imageMean.get(i % 3));
     }
     paste(p, out, side, (side - p.width()) / 2, (side - p.height()) / 2);
     return new Picture(side, side, out);
@@ -136,12 +136,12 @@ public record Preprocess(
     int plane = p.width() * p.height();
     float[] pixels = new float[3 * plane];
     for (int c = 0; c < 3; c++) {
-      float m = mean.get(c).floatValue();
-      float s = std.get(c).floatValue();
+      float m = imageMean.get(c).floatValue();
+      float s = imageStd.get(c).floatValue();
       for (int i = 0; i < plane; i++) {
         int level = p.rgb()[3 * i + c] & 0xff;
-        float x = rescale ? (float) (level * rescaleFactor) : level;
-        pixels[c * plane + i] = normalize ? (x - m) / s : x;
+        float x = doRescale ? (float) (level * rescaleFactor) : level;
+        pixels[c * plane + i] = doNormalize ? (x - m) / s : x;
       }
     }
     return pixels;

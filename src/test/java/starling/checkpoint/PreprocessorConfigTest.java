@@ -12,13 +12,14 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import starling.checkpoint.SafetensorsTest.Refusal;
+import starling.image.Preprocess;
 
 class PreprocessorConfigTest {
   @TempDir Path dir;
 
   @Test
   void absentFieldsHaveClipsDefaults() throws IOException {
-    PreprocessorConfig config = read("{}");
+    Preprocess config = read("{}");
     assertTrue(config.doResize() && config.doCenterCrop() && config.doNormalize());
     assertEquals(3, config.resample());
     assertEquals(224, config.shortestEdge());
@@ -28,7 +29,7 @@ class PreprocessorConfigTest {
 
   @Test
   void everyFormOfASizeReadsTheSame() throws IOException {
-    PreprocessorConfig old = read("{\"size\":336,\"crop_size\":336}");
+    Preprocess old = read("{\"size\":336,\"crop_size\":336}");
     String recent =
         "{\"size\":{\"shortest_edge\":336},\"crop_size\":{\"height\":336,\"width\":336}}";
     assertEquals(old, read(recent));
@@ -66,7 +67,7 @@ class PreprocessorConfigTest {
     Refusal.of(() -> PreprocessorConfig.read(dir), "preprocessor_config.json");
   }
 
-  private PreprocessorConfig read(String json) throws IOException {
+  private Preprocess read(String json) throws IOException {
     Files.writeString(dir.resolve("preprocessor_config.json"), json);
     return PreprocessorConfig.read(dir);
   }

@@ -301,8 +301,7 @@ class CommandLineTest {
     assertRefused(1, "there is no folder", ask("--trace", dir.resolve("no/trace.json").toString()));
     assertRefused(1, "R=0.9 must be smaller", ask("--prune", "star:R=0.9,P=0.5"));
     assertRefused(1, "device cuda", ask("--device", "cuda"));
-    assertRefused(
-        1, "holds <image> 2 times, but there are 1", ask("--prompt", "<image> and <image>"));
+    assertRefused(1, "holds 2 <image> for 1 image(s)", ask("--prompt", "<image> and <image>"));
     assertRefused(1, "max_position_embeddings", ask("--prompt", "many words ".repeat(500)));
     Path text = Files.writeString(dir.resolve("text.png"), "this is no picture");
     assertRefused(1, "PNG and JPEG are read", ask("--image", text.toString()));
@@ -336,6 +335,41 @@ class CommandLineTest {
         }
         assertRefused(1, broken, run("run", "--model", model.toString(), "--prompt", "x"));
       }
+    }
+  }
+
+  @Test
+  void aWeightThatIsNotFiniteEndsTheRunNamingThePlace(@TempDir Path dir) throws IOException {
+    byte[] weights = Files.readAllBytes(Demo.MODEL.resolve("model.safetensors"));
+    int headerLength =
+        java.nio.ByteBuffer.wrap(weights).order(java.nio.ByteOrder.LITTLE_ENDIAN).getInt(0);
+    JsonNode header = JSON.readTree(Arrays.copyOfRange(weights, 8, 8 + headerLength));
+    var places =
+        java.util.Map.of(
+            "language_model.lm_head.weight", "a logit of generated token 1",
+            "language_model.model.layers.3.self_attn.q_proj.weight",
+                "stage 2 (picture 0, decoder block 4)",
+            "vision_tower.vision_model.encoder.layers.3.self_attn.k_proj.bias",
+                "stage 1 (picture 0, vision block 4)");
+    for (var place : places.entrySet()) {
+      Path model = Files.createDirectories(dir.resolve(place.getKey()));
+      for (String name :
+          List.of(
+              "config.json",
+              "preprocessor_config.json",
+              "tokenizer.json",
+              "generation_config.json")) {
+        Files.copy(Demo.MODEL.resolve(name), model.resolve(name));
+      }
+      byte[] damaged = weights.clone();
+      int at = 8 + headerLength + header.get(place.getKey()).get("data_offsets").get(0).intValue();
+      damaged[at] = 0;
+      damaged[at + 1] = 0x7e; // an F16 NaN
+      Files.write(model.resolve("model.safetensors"), damaged);
+      assertRefused(
+          1,
+          place.getValue(),
+          ask("--model", model.toString(), "--prune", "star:R=0.1,K=4,P=0.9", "--json"));
     }
   }
 

@@ -79,23 +79,7 @@ class MergingMethodTest {
   }
 
   private static float[] logits(Llava llava, Method method, Mode mode) {
-    var c = PreprocessorConfig.read(Demo.MODEL);
-    var preprocess =
-        new starling.image.Preprocess(
-            c.doResize(),
-            c.resample(),
-            c.shortestEdge(),
-            c.height(),
-            c.width(),
-            c.doCenterCrop(),
-            c.cropHeight(),
-            c.cropWidth(),
-            c.doRescale(),
-            c.rescaleFactor(),
-            c.doNormalize(),
-            c.imageMean(),
-            c.imageStd(),
-            c.doPad());
+    var preprocess = PreprocessorConfig.read(Demo.MODEL);
     float[] pixels =
         preprocess
             .apply(Demo.read("small-00.png"), starling.image.ImageMode.CHECKPOINT, "small-00")

@@ -22,7 +22,6 @@ import starling.cpu.CpuDevice;
 import starling.device.DType;
 import starling.device.Sampling;
 import starling.image.ImageMode;
-import starling.image.Preprocess;
 import starling.prune.CutPoint;
 import starling.prune.Method;
 import starling.prune.Selection;
@@ -99,23 +98,7 @@ class VisionFeatureTest {
             .readTree(Files.readAllBytes(folder.resolve("golden.json")))
             .at("/cases/0");
     LlavaConfig config = LlavaConfig.read(folder);
-    PreprocessorConfig c = PreprocessorConfig.read(folder);
-    var preprocess =
-        new Preprocess(
-            c.doResize(),
-            c.resample(),
-            c.shortestEdge(),
-            c.height(),
-            c.width(),
-            c.doCenterCrop(),
-            c.cropHeight(),
-            c.cropWidth(),
-            c.doRescale(),
-            c.rescaleFactor(),
-            c.doNormalize(),
-            c.imageMean(),
-            c.imageStd(),
-            c.doPad());
+    var preprocess = PreprocessorConfig.read(folder);
     float[] pixels =
         preprocess
             .apply(Demo.read(golden.at("/images/0").textValue()), ImageMode.CHECKPOINT, "x")
