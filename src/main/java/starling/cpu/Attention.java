@@ -51,7 +51,7 @@ final class Attention implements Workers.Task {
     this.mask = mask;
     this.scale = scale * Lanes.LOG2_E;
     this.length = kv.length() == null ? 0 : Rows.index(kv.length(), 0);
-    workers.run(this, q.dim(1) * blocks());
+    workers.run(this, q.dim(1) * blocks(), 2L * q.rows() * visible(q.rows() - 1) * q.width());
   }
 
   private boolean fewRows() {

@@ -51,7 +51,7 @@ final class AttentionColsum implements Workers.Task {
     this.span = span;
     this.keys = keys;
     this.length = kv.length() == null ? 0 : Rows.index(kv.length(), 0);
-    workers.run(this, q.dim(1) * blocks());
+    workers.run(this, q.dim(1) * blocks(), (long) span.length() * keys.count() * q.width());
   }
 
   private int blocks() {

@@ -60,13 +60,7 @@ final class Gemm implements Workers.Task {
     if (in.length < padded * w.in()) {
       in = new float[padded * w.in()];
     }
-    boolean small = (long) rows * w.in() < 16384;
-    workers.run(loadRows, small ? 1 : rows);
-    if (small) {
-      for (int t = 1; t < rows; t++) {
-        loadRow(t, 0);
-      }
-    }
+    workers.run(loadRows, rows, 4L * rows * w.in());
     if (rows < FEW_ROWS) {
       gemv.run(y, in, rows, w, activation, residual);
       return;
@@ -78,7 +72,7 @@ final class Gemm implements Workers.Task {
     rowBlock =
         Math.max(MIN_ROW_BLOCK, Math.ceilDiv(padded, wanted * Lanes.TILE_ROWS) * Lanes.TILE_ROWS);
     rowBlocks = Math.ceilDiv(rows, rowBlock);
-    workers.run(this, columnBlocks * rowBlocks);
+    workers.run(this, columnBlocks * rowBlocks, (long) rows * w.in() * w.out());
   }
 
   /** One row of the input as f32, normalised if asked and rounded as storage would round it. */

@@ -46,14 +46,7 @@ final class Gemv implements Workers.Task {
       }
     }
     int items = Math.ceilDiv(y.width(), OUTPUTS);
-    if ((long) w.in() * w.out() < 65536) {
-      // Waking the other threads would take longer.
-      for (int item = 0; item < items; item++) {
-        run(item, 0);
-      }
-    } else {
-      workers.run(this, items);
-    }
+    workers.run(this, items, (long) rows * w.in() * w.out());
   }
 
   @Override

@@ -25,7 +25,7 @@ final class NormRows implements Workers.Task {
     this.out = out;
     this.x = x;
     this.norm = norm;
-    workers.run(this, x.rows());
+    workers.run(this, x.rows(), 4L * x.rows() * x.width());
   }
 
   @Override

@@ -31,7 +31,7 @@ final class RotaryEmbedding implements Workers.Task {
     this.positions = positions;
     this.table = table;
     this.length = Rows.index(kv.length(), 0);
-    workers.run(this, q.rows());
+    workers.run(this, q.rows(), 8L * q.rows() * qkv.width());
   }
 
   @Override

@@ -80,7 +80,7 @@ final class VisprunerDedup implements Workers.Task {
     for (int i = 0; i < n; i++) {
       Rows.load(features, i, rows, i * width);
     }
-    workers.run(this, n);
+    workers.run(this, n, (long) n * n * width);
     float[] norm = new float[n];
     for (int i = 0; i < n; i++) {
       norm[i] = gram[i * n + i];

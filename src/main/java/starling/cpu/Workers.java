@@ -20,6 +20,9 @@ final class Workers implements AutoCloseable {
 
   private static final int SPINS = 2000;
 
+  /** Some ten microseconds of one core. */
+  private static final long WORTH_WAKING = 1 << 17;
+
   private final Thread[] threads;
   private final AtomicInteger next = new AtomicInteger();
   private final AtomicInteger pending = new AtomicInteger();
@@ -45,8 +48,14 @@ final class Workers implements AutoCloseable {
     return threads.length + 1;
   }
 
-  void run(Task task, int items) {
-    if (items <= 1 || threads.length == 0) {
+  /**
+   * Runs all items and returns when they are done.
+   *
+   * @param work multiplications in all items together, about; for a few the caller works alone,
+   *     since waking the others takes longer
+   */
+  void run(Task task, int items, long work) {
+    if (items <= 1 || threads.length == 0 || work < WORTH_WAKING) {
       for (int i = 0; i < items; i++) {
         task.run(i, 0);
       }
