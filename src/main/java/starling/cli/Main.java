@@ -39,7 +39,10 @@ public final class Main {
     System.exit(run(args));
   }
 
-  /** The launcher filters what the JVM itself prints, and hands over the real stream beside it. */
+  /**
+   * The launcher filters what the JVM itself prints, and hands over the real stream beside it if
+   * that is a terminal or a pipe.
+   */
   private static PrintStream standardError() {
     String path = System.getProperty("starling.stderr");
     if (path != null) {
