@@ -48,6 +48,26 @@ class ModelTest {
   }
 
   @Test
+  void aStopTextAcrossTokensIsNeverHandedOverInPart() {
+    try (Model model = Model.open(Demo.MODEL)) {
+      var pieces = new ArrayList<String>();
+      Answer whole = model.ask(question("Describe the image."), pieces::add);
+      String first = pieces.get(0);
+      String second = pieces.get(1);
+      String stop = first.substring(first.length() - 2) + second.substring(0, 2);
+      assertEquals(
+          first.length() - 2,
+          whole.text().indexOf(stop),
+          "the stop text stands across the first two pieces");
+      var handed = new ArrayList<String>();
+      Answer stopped = model.ask(question("Describe the image.").stop(stop), handed::add);
+      assertEquals(first.substring(0, first.length() - 2), String.join("", handed));
+      assertEquals(first.substring(0, first.length() - 2).strip(), stopped.text());
+      assertEquals("stop", stopped.finishReason());
+    }
+  }
+
+  @Test
   void oneQuestionLeavesNothingBehind() {
     try (Model model = Model.open(Demo.MODEL)) {
       Answer alone = model.ask(question("What color is the heart?").logits(true));

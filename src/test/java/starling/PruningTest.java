@@ -281,6 +281,7 @@ class PruningTest {
     for (String stages :
         List.of(
             stage.formatted(1, 4, "3,2"),
+            stage.formatted(1, 4, "2,2"),
             stage.formatted(1, 4, "576"),
             stage.formatted(2, 8, "1"),
             stage.formatted(1, 4, "1,2") + "," + stage.formatted(2, 4, "1,3"),

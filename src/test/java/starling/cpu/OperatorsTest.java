@@ -594,6 +594,16 @@ class OperatorsTest {
   }
 
   @Test
+  void aScoreIsTheMeanOverHeadsAndRows() {
+    for (CpuDevice device : devices()) {
+      Tensor score = arena.alloc("score", DType.F32, 2);
+      Tensor sums = floats("sums", new float[] {1, 2, 3, 4, 8, 18}, 3, 2);
+      device.tokenSelect(arena.alloc("keep", DType.I32, 1), score, sums, 4, ints("fault", 0));
+      assertTrue(Arrays.equals(new float[] {1, 2}, floats(score)));
+    }
+  }
+
+  @Test
   void tokenSelectNeverPrefersWhatIsNotFinite() {
     float[] scores = {Float.NaN, -5, Float.POSITIVE_INFINITY, 1, Float.NEGATIVE_INFINITY, -0f, 0f};
     assertTrue(Arrays.equals(new int[] {1, 3, 5, 6}, select(vector, scores, 4)));
@@ -740,6 +750,11 @@ class OperatorsTest {
           1, sample(logits, new Sampling(1, 0, 0.3f, 5), step), "the largest alone has mass 0.3");
       int two = sample(logits, new Sampling(1, 2, 1, 5), step);
       assertTrue(two == 1 || two == 3);
+    }
+    for (int step = 0; step < 200; step++) {
+      assertTrue(
+          sample(new float[4], new Sampling(1, 0, 0.5f, 5), step) < 2,
+          "two of four reach mass 0.5");
     }
     Tensor id = ints("id", 0);
     vector.sample(

@@ -42,6 +42,17 @@ class PreprocessTest {
   }
 
   @Test
+  void anOddRestIsCutAtTheFloor() {
+    // 15 x 10 becomes 10 x 7: 3 columns too many, 1 of them on the left.
+    var prepared = clip(7).apply(gradient(15, 10), ImageMode.CHECKPOINT, "x");
+    assertEquals(1.5, prepared.region().getX(), 1e-12);
+    Picture resized = Resample.resize(gradient(15, 10), 10, 7, 3);
+    float first = (float) ((resized.rgb()[3] & 0xff) * (1 / 255.0));
+    assertEquals(
+        (first - MEAN.get(0).floatValue()) / STD.get(0).floatValue(), prepared.pixels()[0]);
+  }
+
+  @Test
   void aPictureOfTheRightSizeIsOnlyNormalised() {
     Picture picture = gradient(8, 8);
     float[] pixels = clip(8).apply(picture, ImageMode.CHECKPOINT, "x").pixels();
