@@ -228,6 +228,9 @@ class PruningTest {
             .image(Demo.picture("scene-01.png"))
             .maxTokens(2);
     assertThrows(InputException.class, () -> model.ask(both.prune("none")));
+    assertThrows(
+        InputException.class, () -> model.ask(both.prune("star:R=0.5,K=4,P=0.9").mode(Mode.MASK)));
+    both.mode(Mode.COMPACT);
     Answer answer = model.ask(both.prune("star:R=0.5,K=4,P=0.9"));
     assertEquals(new Answer.VisualTokens(1152, 576, 116), answer.visualTokens());
     assertEquals(4, answer.stages().size());

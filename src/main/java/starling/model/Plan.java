@@ -78,10 +78,10 @@ public record Plan(
       }
     }
     int limit = config.text().maxPositionEmbeddings();
-    if (compact.rows() > limit) {
+    if (layout.rows() > limit) {
       throw new InputException(
           "the prompt is "
-              + compact.rows()
+              + layout.rows()
               + " tokens long, visual tokens included; the model's context"
               + " (max_position_embeddings) is "
               + limit);

@@ -174,6 +174,27 @@ class CommandLineTest {
   }
 
   @Test
+  void inspectNeedsNoWeights(@TempDir Path dir) throws IOException {
+    Files.writeString(
+        dir.resolve("config.json"),
+        "{\"model_type\":\"llava\",\"text_config\":{\"model_type\":\"llama\",\"vocab_size\":32064,"
+            + "\"max_position_embeddings\":4096}}");
+    JsonNode seven =
+        run("inspect", dir.toString(), "--prune", "star:R=0.1,P=0.95", "--json").json();
+    // LLaVA-1.5-7B by transformers' defaults; K = 14 of 32 layers.
+    assertEquals(23, seven.get("vision_blocks").intValue());
+    assertEquals(518, seven.at("/visual_tokens/after_stage1").intValue());
+    assertEquals(29, seven.at("/visual_tokens/after_stage2").intValue());
+    assertEquals(558, seven.at("/tokens_per_layer/13").intValue());
+    assertEquals(69, seven.at("/tokens_per_layer/14").intValue());
+    // Mean visual tokens over the layers and KV bytes as published figures imply: 242.9 tokens of
+    // 16 KiB in 32 layers.
+    assertEquals(242.9, seven.get("visual_tokens_per_layer").doubleValue(), 0.05);
+    assertEquals(524288L * 616, seven.at("/kv_bytes/dense").longValue());
+    assertTrue(run("inspect", dir.toString()).out().contains("no weight files in this folder"));
+  }
+
+  @Test
   void aTraceCanBeReplayedAndTheOverlayIsAPicture(@TempDir Path dir) throws IOException {
     Path trace = dir.resolve("trace.json");
     Path overlay = dir.resolve("kept.png");
