@@ -125,7 +125,7 @@ final class Asking {
         model.device().name(),
         model.llava().dtype().label(),
         question.prune,
-        images == 0 ? "none" : method.spec(),
+        plan.options(),
         question.mode.name().toLowerCase(java.util.Locale.ROOT),
         ints(ids),
         new Answer.VisualTokens(visual[0], visual[1], visual[2]),

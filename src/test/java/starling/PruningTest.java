@@ -156,6 +156,16 @@ class PruningTest {
   }
 
   @Test
+  void everyOptionIsNamedInTheReport() {
+    assertEquals(
+        "star:R=0.1,K=4,P=0.95,score=colmean,queries=text,base=original,round=nearest,positions=keep,kv=full",
+        ask("star").pruneOptions());
+    assertEquals("fastv:K=2,keep=9", ask("fastv:keep=9").pruneOptions());
+    assertEquals("vispruner:keep=0.25,important=0.5", ask("vispruner:keep=0.25").pruneOptions());
+    assertEquals("random:keep=9,seed=0", ask("random:keep=9").pruneOptions());
+  }
+
+  @Test
   void keptPatchesAscendAndStage2ChoosesAmongStage1() {
     Answer answer = ask("star:R=0.1,K=4,P=0.9");
     List<Integer> first = answer.stages().get(0).kept();

@@ -136,7 +136,7 @@ final class InspectCommand implements Callable<Integer> {
         config,
         weights(config),
         prune,
-        images == 0 ? "none" : method.spec(),
+        plan.options(),
         images,
         textTokens,
         config.visionBlocks(),

@@ -14,7 +14,6 @@ import starling.device.Tensor;
 import starling.device.TensorArena;
 import starling.prune.Attention;
 import starling.prune.CutPoint;
-import starling.prune.Where;
 
 /**
  * LLaVA-1.5 on a device: vision tower, projector, decoder. All arithmetic is the device's; this
@@ -131,27 +130,26 @@ public final class Llava implements AutoCloseable {
     }
     for (int l = 0; l < decoder.layers(); l++) {
       request.progress().at("prefill", l, decoder.layers());
-      List<CutPoint> cuts = pruner.at(Where.DECODER, l + 1);
+      CutPoint cut = pruner.inDecoder(l + 1);
       Tensor lse =
-          cuts.isEmpty() ? null : work.alloc("lse", DType.F32, rows.q().dim(1), layout.rows());
+          cut == null ? null : work.alloc("lse", DType.F32, rows.q().dim(1), layout.rows());
       decoder.attend(l, rows, s.cache().get(l), positions, mask, lse);
       s.entered(l, layout.rows(), mask);
-      for (CutPoint cut : cuts) {
+      if (cut != null && pruner.masks()) {
         var seen = attentions(s, l, layout, rows, lse, mask, pruner);
-        if (pruner.masks()) {
-          var hidden = pruner.hide(cut, seen, layout, positions, plan.capacity(0));
-          positions = hidden.positions();
-          mask = new Mask(true, hidden.hidden());
-        } else {
-          var both = List.of(rows.x(), rows.attn());
-          var kept = pruner.cut(cut, seen, both, layout, positions, s.cache().subList(0, l + 1));
-          rows = rows.cut(kept.tensors().get(0), kept.tensors().get(1));
-          positions = kept.positions();
-          layout = layout.cut(Plan.kept(cut, seen.size()));
-        }
-        if (cut.compactsCache()) {
-          s.compacted(l, layout.rows(), mask);
-        }
+        var hidden = pruner.hide(cut, seen, layout, positions, plan.capacity(0));
+        positions = hidden.positions();
+        mask = new Mask(true, hidden.hidden());
+      } else if (cut != null) {
+        var seen = attentions(s, l, layout, rows, lse, mask, pruner);
+        var both = List.of(rows.x(), rows.attn());
+        var kept = pruner.cut(cut, seen, both, layout, positions, s.cache().subList(0, l + 1));
+        rows = rows.cut(kept.tensors().get(0), kept.tensors().get(1));
+        positions = kept.positions();
+        layout = layout.cut(Plan.kept(cut, seen.size()));
+      }
+      if (cut != null && cut.compactsCache()) {
+        s.compacted(l, layout.rows(), mask);
       }
       decoder.finish(l, rows);
     }

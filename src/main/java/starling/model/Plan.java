@@ -12,6 +12,7 @@ import starling.prune.Where;
 /**
  * Every count of an answer, known from shapes before anything runs.
  *
+ * @param options the method with every option written out; {@code none} without a picture
  * @param cuts the method's cuts, in order of flow
  * @param layout the decoder's rows when prefill enters it; in mask mode the dropped rows are among
  *     them
@@ -24,6 +25,7 @@ import starling.prune.Where;
  * @param visualTokens visual tokens (CLS rows included) of the prompt, after stage 1, after stage 2
  */
 public record Plan(
+    String options,
     List<CutPoint> cuts,
     Layout layout,
     int[] tokensPerLayer,
@@ -40,7 +42,9 @@ public record Plan(
    *     beyond the context
    */
   public static Plan of(LlavaConfig config, Request request) {
-    List<CutPoint> cuts = checkedCuts(config, request);
+    VlmShape shape = shape(config, request);
+    List<CutPoint> cuts = checkedCuts(shape, request);
+    String options = shape.images() == 0 ? "none" : request.method().spec(shape);
     int images = request.pixels().size();
     int cls = config.keepsCls() ? 1 : 0;
     boolean mask = request.mode() == Mode.MASK;
@@ -87,32 +91,40 @@ public record Plan(
               + limit);
     }
     int room = Math.min(request.maxTokens(), limit - compact.rows() + 1);
-    return new Plan(cuts, layout, tokens, dense.rows(), positions, room, projected, visual);
+    return new Plan(
+        options, cuts, layout, tokens, dense.rows(), positions, room, projected, visual);
   }
 
-  private static List<CutPoint> checkedCuts(LlavaConfig config, Request request) {
-    int images = request.pixels().size();
-    if (images == 0) {
-      return List.of();
-    }
+  private static VlmShape shape(LlavaConfig config, Request request) {
     int[] ids = request.ids();
+    int images = request.pixels().size();
     int after = ids.length;
-    while (ids[after - 1] != config.imageTokenIndex()) {
+    while (images > 0 && ids[after - 1] != config.imageTokenIndex()) {
       after--;
     }
-    var shape =
-        new VlmShape(
-            config.patches(),
-            config.visionBlocks(),
-            config.text().numHiddenLayers(),
-            images,
-            ids.length - after);
+    return new VlmShape(
+        config.patches(),
+        config.visionBlocks(),
+        config.text().numHiddenLayers(),
+        images,
+        ids.length - after);
+  }
+
+  private static List<CutPoint> checkedCuts(VlmShape shape, Request request) {
+    if (shape.images() == 0) {
+      return List.of();
+    }
     List<CutPoint> cuts = request.method().cuts(shape);
-    if (config.visionBlocks() == 0
-        && cuts.stream().anyMatch(c -> c.where() != Where.DECODER && c.scored())) {
+    boolean needsTower = cuts.stream().anyMatch(c -> c.where() != Where.DECODER && c.scored());
+    if (shape.visionBlocks() == 0 && needsTower) {
       throw new InputException(
-          request.method().spec()
+          request.method().spec(shape)
               + ": vision_feature_layer selects the embeddings, which have no attention");
+    }
+    List<Integer> layers =
+        cuts.stream().filter(c -> c.where() == Where.DECODER).map(CutPoint::layer).toList();
+    if (layers.stream().distinct().count() < layers.size()) {
+      throw new IllegalArgumentException("a method cuts twice behind one decoder layer: " + layers);
     }
     return cuts;
   }

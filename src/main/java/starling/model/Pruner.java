@@ -65,11 +65,17 @@ final class Pruner {
     return mode == Mode.MASK;
   }
 
-  /** The cuts at a place, in order. {@code layer} counts only in the decoder. */
-  List<CutPoint> at(Where where, int layer) {
+  /** The cuts at a place before the decoder, in order. */
+  List<CutPoint> at(Where where) {
+    return cuts.stream().filter(cut -> cut.where() == where).toList();
+  }
+
+  /** The cut behind {@code layer} decoder layers, or null. */
+  CutPoint inDecoder(int layer) {
     return cuts.stream()
-        .filter(cut -> cut.where() == where && (where != Where.DECODER || cut.layer() == layer))
-        .toList();
+        .filter(cut -> cut.where() == Where.DECODER && cut.layer() == layer)
+        .findFirst()
+        .orElse(null);
   }
 
   List<Stage> stages() {

@@ -150,7 +150,7 @@ final class VisionTower {
       device.gemm(qkv, x, block.qkv, block.norm1, Activation.NONE, null);
       device.attention(attn.split(heads, head), last ? lse : null, q, kv, Mask.NONE, scale);
       if (last) {
-        for (CutPoint cut : pruner.at(Where.VISION, 0)) {
+        for (CutPoint cut : pruner.at(Where.VISION)) {
           var seen = attention(q, kv, lse, scale, pruner, image, all);
           List<Tensor> kept = pruner.cut(cut, image, seen, List.of(x, attn), patchRows(x), false);
           x = kept.get(0);
@@ -163,7 +163,7 @@ final class VisionTower {
       device.gemm(x, h, block.fc2, null, Activation.NONE, x);
     }
     Tensor feature = keepsCls ? x : x.rows(1, x.rows());
-    for (CutPoint cut : pruner.at(Where.PROJECTOR_INPUT, 0)) {
+    for (CutPoint cut : pruner.at(Where.PROJECTOR_INPUT)) {
       var seen = attention(q, kv, lse, scale, pruner, image, all);
       feature = pruner.cut(cut, image, seen, List.of(feature), featureRows(feature), true).get(0);
     }
@@ -174,7 +174,7 @@ final class VisionTower {
       Tensor out, Tensor feature, int image, Pruner pruner, TensorArena work, Attention seen) {
     Tensor h = work.alloc("projector", dtype, feature.rows(), linear1.out());
     device.gemm(h, feature, linear1, null, Activation.GELU, null);
-    List<CutPoint> cuts = pruner.at(Where.PROJECTOR_OUTPUT, 0);
+    List<CutPoint> cuts = pruner.at(Where.PROJECTOR_OUTPUT);
     Tensor rows =
         cuts.isEmpty() ? out : work.alloc("projected", dtype, feature.rows(), linear2.out());
     device.gemm(rows, h, linear2, null, Activation.NONE, null);

@@ -14,7 +14,7 @@ record FastV(int k, Spec.Keep keep) implements Method {
   }
 
   @Override
-  public String spec() {
+  public String spec(VlmShape shape) {
     return "fastv:K=" + k + ",keep=" + keep;
   }
 

@@ -12,7 +12,7 @@ record FasterVlm(Spec.Keep keep) implements Method {
   }
 
   @Override
-  public String spec() {
+  public String spec(VlmShape shape) {
     return "fastervlm:keep=" + keep;
   }
 

@@ -8,11 +8,12 @@ import starling.device.InputException;
  * Methods#parse}.
  */
 public interface Method {
-  /** The method with every option written out, as reports name it. */
-  String spec();
+  /** The method with every option written out, defaults included, as reports name it. */
+  String spec(VlmShape shape);
 
   /**
-   * The cuts for a model and a prompt, in order of flow. Without a picture nobody asks.
+   * The cuts for a model and a prompt, in order of flow; at most one behind each decoder layer.
+   * Without a picture nobody asks.
    *
    * @throws InputException if the options do not fit: one sentence with the option and the number
    *     there is

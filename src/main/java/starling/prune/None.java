@@ -5,7 +5,7 @@ import java.util.List;
 /** The unpruned model. */
 record None() implements Method {
   @Override
-  public String spec() {
+  public String spec(VlmShape shape) {
     return "none";
   }
 

@@ -16,7 +16,7 @@ record RandomKeep(Spec.Keep keep, long seed) implements Method {
   }
 
   @Override
-  public String spec() {
+  public String spec(VlmShape shape) {
     return "random:keep=" + keep + ",seed=" + seed;
   }
 

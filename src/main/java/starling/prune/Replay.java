@@ -21,7 +21,7 @@ import starling.device.PositionRule;
  */
 record Replay(Path file) implements Method {
   @Override
-  public String spec() {
+  public String spec(VlmShape shape) {
     return "replay:" + file;
   }
 

@@ -108,7 +108,7 @@ record Star(
       cuts.add(stage1(shape, n1));
     }
     if (p > 0) {
-      int layer = k == 0 ? (int) Math.floor(14.0 / 32 * shape.layers() + 0.5) : k;
+      int layer = layer(shape);
       Spec.checkLayer("star", layer, shape);
       if (queries == TextQueries.TEXT) {
         Spec.checkText("star", shape);
@@ -116,6 +116,11 @@ record Star(
       cuts.add(stage2(layer, count("P", p, base == Base.ORIGINAL ? shape.patches() : n1)));
     }
     return cuts;
+  }
+
+  /** K, by the share of the layers that was best on LLaVA-1.5-7B unless it is given. */
+  private int layer(VlmShape shape) {
+    return k > 0 ? k : (int) Math.floor(14.0 / 32 * shape.layers() + 0.5);
   }
 
   /** Tokens kept of {@code n} when the share {@code dropped} goes. */
@@ -136,10 +141,11 @@ record Star(
   }
 
   @Override
-  public String spec() {
+  public String spec(VlmShape shape) {
     return "star:R="
         + Spec.number(r)
-        + (k == 0 ? "" : ",K=" + k)
+        + ",K="
+        + layer(shape)
         + ",P="
         + Spec.number(p)
         + ",score="

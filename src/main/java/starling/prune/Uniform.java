@@ -11,7 +11,7 @@ record Uniform(Spec.Keep keep) implements Method {
   }
 
   @Override
-  public String spec() {
+  public String spec(VlmShape shape) {
     return "uniform:keep=" + keep;
   }
 

@@ -17,7 +17,7 @@ record VisPruner(Spec.Keep keep, double important) implements Method {
   }
 
   @Override
-  public String spec() {
+  public String spec(VlmShape shape) {
     return "vispruner:keep=" + keep + ",important=" + Spec.number(important);
   }
 

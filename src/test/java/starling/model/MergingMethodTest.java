@@ -35,7 +35,7 @@ class MergingMethodTest {
   /** Tokens 2i and 2i + 1 become row i. */
   private record Pairs(Where where, int layer, float weight) implements Method, CutPoint {
     @Override
-    public String spec() {
+    public String spec(VlmShape shape) {
       return "pairs";
     }
 

@@ -50,7 +50,7 @@ class VisionFeatureTest {
     }
 
     @Override
-    public String spec() {
+    public String spec(VlmShape shape) {
       return "look";
     }
 
