@@ -200,13 +200,37 @@ class ModelTest {
     }
   }
 
+  /**
+   * In processes of their own, the best of eight: in about one of three the compiler keeps boxing a
+   * few vectors (24 KB a token were seen), whatever the code. An allocation of ours would be in all
+   * of them.
+   */
   @Test
-  void aDecodedTokenAllocatesNothing() {
+  void aDecodedTokenAllocatesNothing(@TempDir Path dir) throws Exception {
+    double least = Double.MAX_VALUE;
+    for (int process = 0; process < 8 && least > 0; process++) {
+      Path out = dir.resolve("out" + process);
+      var java =
+          new ProcessBuilder(
+                  Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                  "--add-modules",
+                  "jdk.incubator.vector",
+                  "-cp",
+                  System.getProperty("java.class.path"),
+                  "starling.ModelTest")
+              .redirectOutput(out.toFile())
+              .redirectError(ProcessBuilder.Redirect.DISCARD);
+      assertEquals(0, java.start().waitFor());
+      least = Math.min(least, Double.parseDouble(Files.readString(out).strip()));
+    }
+    assertEquals(0, least, "bytes per token");
+  }
+
+  /** Prints the fewest bytes that a token took among rounds of 100 tokens. */
+  public static void main(String[] args) {
     var threads = (com.sun.management.ThreadMXBean) ManagementFactory.getThreadMXBean();
     long[] least = {Long.MAX_VALUE};
-    // While the compiler warms up vectors are boxed, here for longer than there; then it must come
-    // to nothing.
-    for (int answer = 0; answer < 40 && least[0] > 100 * 64; answer++) {
+    for (int answer = 0; answer < 8 && least[0] > 0; answer++) {
       onDevice(
           CpuDevice.open(1),
           session -> {
@@ -219,8 +243,7 @@ class ModelTest {
             }
           });
     }
-    // A buffer of one row would be 512 bytes a token, a boxed vector 80.
-    assertTrue(least[0] <= 100 * 64, () -> least[0] / 100.0 + " bytes per token");
+    System.out.println(least[0] / 100.0);
   }
 
   @Test
