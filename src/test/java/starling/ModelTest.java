@@ -201,9 +201,9 @@ class ModelTest {
   }
 
   /**
-   * In processes of their own, the best of eight: in about one of three the compiler keeps boxing a
-   * few vectors (24 KB a token were seen), whatever the code. An allocation of ours would be in all
-   * of them.
+   * In processes of their own, the best of eight: in some (two of six tried) the compiler keeps
+   * boxing a few vectors (24 KB a token were seen), whatever the code. An allocation of ours would
+   * be in all of them.
    */
   @Test
   void aDecodedTokenAllocatesNothing(@TempDir Path dir) throws Exception {

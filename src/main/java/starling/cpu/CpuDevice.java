@@ -421,7 +421,7 @@ public final class CpuDevice implements Device {
     if (important < 0 || important > keep.rows()) {
       throw new IllegalArgumentException("important is " + important + " of " + keep.rows());
     }
-    dedup.run(keep, score, features, important);
+    dedup.run(keep, score, features, important, fault);
   }
 
   @Override

@@ -25,8 +25,8 @@ final class VisprunerDedup implements Workers.Task {
     this.ranking = ranking;
   }
 
-  void run(Tensor keep, Tensor score, Tensor features, int important) {
-    cosines(features);
+  void run(Tensor keep, Tensor score, Tensor features, int important, Tensor fault) {
+    n = features.rows();
     long[] ranked = ranking.rank(score);
     int[] list = new int[n];
     for (int i = 0; i < n; i++) {
@@ -35,7 +35,10 @@ final class VisprunerDedup implements Workers.Task {
     int[] kept = Arrays.copyOf(list, keep.rows());
     int[] rest = Arrays.copyOfRange(list, important, n);
     int diverse = keep.rows() - important;
-    while (rest.length > diverse) {
+    if (diverse > 0 && rest.length > diverse) {
+      cosines(features, fault);
+    }
+    while (diverse > 0 && rest.length > diverse) {
       rest = round(rest, Math.min(STEP, rest.length - diverse));
     }
     System.arraycopy(rest, 0, kept, important, diverse);
@@ -72,8 +75,7 @@ final class VisprunerDedup implements Workers.Task {
    * All cosines once, from the Gram matrix: {@code G_ij / √(G_ii·G_jj)}. They never change between
    * rounds.
    */
-  private void cosines(Tensor features) {
-    n = features.rows();
+  private void cosines(Tensor features, Tensor fault) {
     width = features.width();
     rows = rows.length < n * width ? new float[n * width] : rows;
     gram = gram.length < n * n ? new float[n * n] : gram;
@@ -81,6 +83,7 @@ final class VisprunerDedup implements Workers.Task {
       Rows.load(features, i, rows, i * width);
     }
     workers.run(this, n, (long) n * n * width);
+    boolean finite = true;
     float[] norm = new float[n];
     for (int i = 0; i < n; i++) {
       norm[i] = gram[i * n + i];
@@ -88,7 +91,11 @@ final class VisprunerDedup implements Workers.Task {
     for (int i = 0; i < n; i++) {
       for (int j = 0; j < n; j++) {
         gram[i * n + j] = (float) (gram[i * n + j] / Math.sqrt((double) norm[i] * norm[j]));
+        finite &= Float.isFinite(gram[i * n + j]);
       }
+    }
+    if (!finite) {
+      Rows.setIndex(fault, 0, 1);
     }
   }
 

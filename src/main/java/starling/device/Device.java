@@ -166,7 +166,7 @@ public interface Device extends AutoCloseable {
   /**
    * VisPruner's choice (arXiv 2412.01818): the {@code important} best scores, and of the rest, in
    * falling order of score, those that remain when rounds of at most 8 drop the tokens nearest (by
-   * cosine) to another one.
+   * cosine) to another one. A cosine that is not finite sets {@code fault}.
    */
   void visprunerDedup(
       Tensor keep /* i32 [k] */,

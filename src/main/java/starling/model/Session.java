@@ -168,6 +168,10 @@ public final class Session implements AutoCloseable {
         }
       }
     }
+    if (ints(fault)[0] != 0) {
+      return new InputException(
+          "a visual feature that the pruning method compares is not finite; the weights are damaged");
+    }
     return new InputException(
         "a logit of generated token "
             + (drawn + 1)
