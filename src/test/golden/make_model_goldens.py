@@ -134,7 +134,7 @@ def vispruner(cls, features, keep, ratio):
         if r <= 0:
             break
         a, b = rest[0::2], rest[1::2]
-        near = [max((float(u[i] @ u[j]) for j in b), default=-math.inf) for i in a]
+        near = (u[a] @ u[b].T).max(1).values.tolist() if b else [-math.inf] * len(a)
         ranked = sorted(range(len(a)), key=lambda i: (-near[i], i))
         rest = [a[i] for i in ranked[min(r, len(a)):]] + b
     return sorted(chosen + rest)
@@ -208,8 +208,9 @@ class Net:
         u, v = x[..., : s.hd // 2], x[..., s.hd // 2 :]
         return torch.cat([u * c - v * n, v * c + u * n], -1)
 
-    def decoder(s, x, pos, extra, spans, text, cut):
+    def decoder(s, x, pos, extra, spans, text, cut, gone):
         """x [T,D] rows of the prompt and then `extra` generated ones. cut: None or (K, counts, queries, rule).
+        gone: rows of the prompt that generated ones do not find in the caches of the layers below K (kv=compact).
         -> logits of all rows, rows per layer, kept per picture, scores per picture, margins"""
         T = len(x) - extra
         rows, kept, scores, margins = [], None, None, None
@@ -224,6 +225,8 @@ class Net:
             K, U = (y.repeat_interleave(s.H // s.Hkv, 0) for y in (K, U))
             S = Q @ K.transpose(1, 2) / math.sqrt(s.hd)
             S = S.masked_fill(torch.ones(len(x), len(x), dtype=torch.bool).triu(1), -math.inf)
+            if gone and l < cut[0]:
+                S[:, T:, gone] = -math.inf
             A = torch.softmax(S, -1)
             x = x + s.lin((A @ U).transpose(0, 1).reshape(len(x), -1), q + 'self_attn.o_proj')
             h = s.rms(x, q + 'post_attention_layernorm')
@@ -251,6 +254,9 @@ class Net:
     def run(s, prompt, files, spec):
         name, _, options = spec.partition(':')
         o = dict(kv.split('=') for kv in options.split(',')) if options else {}
+        known = {'none': '', 'star': 'R K P score queries base round positions kv', 'fastv': 'K keep', 'fastervlm': 'keep', 'vispruner': 'keep important', 'uniform': 'keep'}
+        assert set(o) <= set(known[name].split()), spec
+        count = lambda: int(o['keep']) if '.' not in o['keep'] else nearest(float(o['keep']) * n)
         ids = tok.encode(prompt)
         L, n = s.t['num_hidden_layers'], s.n
         stages, visual, feature0, projected0, px0 = [], [], None, None, None
@@ -269,15 +275,15 @@ class Net:
                 where = 'vision'
             elif name == 'fastervlm':
                 score = col(slice(0, 1))
-                keep, mg = top(score, int(o['keep']))
+                keep, mg = top(score, count())
                 margins.append(mg)
                 where = 'vision'
             elif name == 'vispruner':
                 score = col(slice(0, 1))
-                keep = vispruner(score, x[1:], int(o['keep']), float(o.get('important', 0.5)))
+                keep = vispruner(score, x[1:], count(), float(o.get('important', 0.5)))
                 where = 'projector'
             elif name == 'uniform':
-                keep = [int((j + 0.5) * n / int(o['keep'])) for j in range(int(o['keep']))]
+                keep = [int((j + 0.5) * n / count()) for j in range(count())]
                 where = 'projector'
             if i == 0:
                 feature0, projected0, px0 = x, s.project(x), px
@@ -307,11 +313,11 @@ class Net:
             base = [n if o.get('base', 'original') == 'original' else len(k) for k in survivors]
             cut = (int(o.get('K', nearest(14 / 32 * L))), [rounding((1 - float(o.get('P', 0.95))) * b) for b in base], o.get('queries', 'text'), o.get('positions', 'keep'))
         if files and name == 'fastv':
-            cut = (int(o.get('K', 2)), [int(o['keep'])] * len(files), 'last', 'keep')
-        out, first, gaps = [], None, []
+            cut = (int(o.get('K', 2)), [count()] * len(files), 'last', 'keep')
+        out, first, gaps, gone = [], None, [], []
         while len(out) < 6:
             extra = [E[t][None] for t in out]
-            lg, per_layer, kept, scores, mg = s.decoder(torch.cat([x] + extra), torch.arange(T + len(out)), len(out), spans, text, cut)
+            lg, per_layer, kept, scores, mg = s.decoder(torch.cat([x] + extra), torch.arange(T + len(out)), len(out), spans, text, cut, gone)
             last = lg[-1]
             best = torch.sort(last, descending=True).values
             gaps.append(float(best[0] - best[1]))
@@ -319,6 +325,8 @@ class Net:
                 first, layers0 = last, per_layer
                 if kept is not None:
                     margins += mg
+                    if o.get('kv') == 'compact':
+                        gone = [a + j for (a, b), kp in zip(spans, kept) for j in range(b - a) if j not in kp]
                     for i in range(len(files)):
                         stages.append({'stage': 2, 'image': i, 'where': 'decoder', 'layer': cut[0], 'kept': [survivors[i][j] for j in kept[i]], 'scores': scores[i]})
             out.append(int(last.argmax()))
@@ -354,7 +362,7 @@ models = [
 ]
 one, two = 'USER: <image>\nWhat color is the heart? ASSISTANT:', 'Look: <image> and <image>\nWhich is red? ASSISTANT:'
 specs = ['none', 'star:R=0.1,K=2,P=0.8', 'star:R=0.3,K=1,P=0.6,score=colmean_cls,queries=last,round=ceil', 'star:R=0.5,K=2,P=0.5,score=cls,base=remaining,round=floor',
-         'star:R=0.2,K=2,P=0.7,positions=compact', 'star:R=0,K=2,P=0.9', 'star:R=0.6,P=0', 'fastv:K=1,keep=9', 'fastervlm:keep=11', 'vispruner:keep=13,important=0.5', 'vispruner:keep=6,important=0.25', 'uniform:keep=7']
+         'star:R=0.2,K=2,P=0.7,positions=compact', 'star:R=0.2,K=2,P=0.8,kv=compact', 'star:R=0.2,P=0.8,positions=compact,kv=compact', 'star:R=0,K=2,P=0.9', 'star:R=0.6,P=0', 'fastv:K=1,keep=9', 'fastervlm:keep=11', 'vispruner:keep=13,important=0.5', 'vispruner:keep=6,important=0.25', 'uniform:keep=7', 'fastervlm:keep=0.3']
 for name, seed, config, dtype, naming, shards in models:
     out, net = make(name, seed, config, dtype, naming, shards)
     net.eos = config.get('eos_token_id', config['text_config'].get('eos_token_id'))
@@ -367,3 +375,28 @@ for name, seed, config, dtype, naming, shards in models:
     json.dump({'cases': cases}, open(out + '/golden.json', 'w'))
     print(name, 'smallest cut margin %.2e, smallest greedy margin %.2e' % (min(c['cut_margin'] for c in cases), min(min(c['greedy_margins']) for c in cases)),
           sum(os.path.getsize(os.path.join(out, f)) for f in os.listdir(out)), 'bytes')
+
+
+def load(folder):
+    """reads a checkpoint in naming A"""
+    with open(folder + '/model.safetensors', 'rb') as f:
+        h = json.loads(f.read(struct.unpack('<Q', f.read(8))[0]))
+        data = f.read()
+    h.pop('__metadata__', None)
+    w = {k: torch.from_numpy(np.frombuffer(data[slice(*e['data_offsets'])], dtype=np.float16).reshape(e['shape']).astype(np.float64)) for k, e in h.items()}
+    net = Net(json.load(open(folder + '/config.json')), w, A)
+    net.eos = [2]
+    return net
+
+
+net = load(demo + '/model')
+with torch.no_grad():
+    cases = [net.run('USER: <image>\n%s ASSISTANT:' % q, [demo + '/pictures/' + f], spec)
+             for f, q, spec in (('scene-01.png', 'What shape is the pink object?', 'fastv:K=2,keep=144'), ('scene-01.png', 'What shape is the pink object?', 'fastervlm:keep=64'),
+                                ('scene-02.png', 'Is there a orange diamond?', 'vispruner:keep=58,important=0.5'), ('scene-03.png', 'How many objects are there?', 'uniform:keep=0.25'),
+                                ('scene-04.png', 'How many red objects are there?', 'star:R=0.1,K=4,P=0.9,queries=last'), ('scene-05.png', 'Describe the image.', 'star:R=0.1,K=4,P=0.9,positions=compact'),
+                                ('scene-06.png', 'Describe the image.', 'star:R=0.1,K=4,P=0.9,kv=compact'), ('scene-07.png', 'Describe the image.', 'star'))]
+out = os.path.join(here, '../resources/starling/model/bundled')
+os.makedirs(out, exist_ok=True)
+json.dump({'cases': cases}, open(out + '/golden.json', 'w'))
+print('bundled', 'smallest cut margin %.2e, smallest greedy margin %.2e' % (min(c['cut_margin'] for c in cases), min(min(c['greedy_margins']) for c in cases)))
