@@ -1,0 +1,137 @@
+// gemm: y = activation(norm(x)·wᵀ + bias) + residual, for more than 16 rows; gemv.cu has the others.
+//
+// Math      f32 accumulation in order of k; bias, activation and residual in f32 on the accumulators; one rounding to y's
+//           type. A norm before is a launch of its own into scratch memory: at these sizes folding it into the product
+//           would read every row of x once per column tile. SILU_MUL: a block computes the gate and the up columns that
+//           belong together, so the product never leaves registers. f32 uses FMAs, never TF32.
+// Shapes    x [T, in], w [out, in] (SILU_MUL [2·out, in]), y and residual [T, out], bias f32; any sizes. in is padded with
+//           zeros to the tile while it is copied; nothing beyond a row's end is read.
+// Launch    grid (⌈out/128⌉, ⌈T/64⌉) (SILU_MUL ⌈out/64⌉), 128 threads: four warps of 32 × 64, k in steps of 64 bytes,
+//           three cp.async stages.
+// Shared    3 stages of (64 + 128) rows of 80 bytes: 45 KB.
+// Cost      2·T·out·in FLOPs; w once per 64 rows of x. 636 × 4096 × 4096 are 21.3 GFLOP and 44 MB. Bound by mma from
+//           about 200 rows, by memory below.
+// Limits    ⌈T/64⌉ ≤ 65535. mma.sync on every architecture, no wgmma. Needs sm_80.
+#include "gpu/gemv.h"
+#include "gpu/launch.h"
+#include "gpu/tile.h"
+
+namespace {
+constexpr int ROWS = 64, COLUMNS = 128, STAGES = 3, MT = 2, NT = 8;
+template <class T>
+constexpr int DEPTH = 64 / sizeof(T);
+}  // namespace
+
+template <class T, bool GATED>
+KERNEL(128)
+gemm_kernel(const T* x, const T* w, int64_t x_stride, int64_t w_stride, int rows, int in, Epilogue p) {
+  constexpr int LD = PADDED<T, DEPTH<T>>, KS = DEPTH<T> / 16;
+  Smem smem;
+  T* xs = smem.take<T>(STAGES * ROWS * LD);
+  T* ws = smem.take<T>(STAGES * COLUMNS * LD);
+  int out = p.out, row0 = int(blockIdx.y) * ROWS, column0 = int(blockIdx.x) * (GATED ? COLUMNS / 2 : COLUMNS);
+  int warp_row = warp_id() / 2 * 32, warp_column = warp_id() % 2 * 64;
+
+  // Row r of the weight tile. Gated: a warp's 64 rows are 32 of the gate and the 32 of up that belong to them.
+  auto fetch = [&](int step) {
+    int k0 = step * DEPTH<T>, stage = step % STAGES;
+    load_tile<T, ROWS, DEPTH<T>>(xs + stage * ROWS * LD, x, x_stride, row0, rows, k0, in, [](int row) { return row; });
+    if constexpr (GATED) {
+      load_tile<T, COLUMNS, DEPTH<T>>(ws + stage * COLUMNS * LD, w, w_stride, 0, COLUMNS, k0, in, [&](int r) {
+        int column = column0 + r / 64 * 32 + r % 32;
+        return (r % 64 < 32 ? 0 : out) + (column < out ? column : 0);
+      });
+    } else {
+      load_tile<T, COLUMNS, DEPTH<T>>(ws + stage * COLUMNS * LD, w, w_stride, column0, out, k0, in,
+                                      [](int row) { return row; });
+    }
+  };
+
+  float acc[MT][NT][4] = {};
+  int steps = (in + DEPTH<T> - 1) / DEPTH<T>;
+  for (int s = 0; s < STAGES - 1; s++) {
+    if (s < steps) fetch(s);
+    copy_commit();
+  }
+  for (int s = 0; s < steps; s++) {
+    copy_wait<STAGES - 2>();
+    __syncthreads();  // stage s is there, and stage s − 1 is free
+    if (s + STAGES - 1 < steps) fetch(s + STAGES - 1);
+    copy_commit();
+    const T* xt = xs + s % STAGES * ROWS * LD + warp_row * LD;
+    const T* wt = ws + s % STAGES * COLUMNS * LD + warp_column * LD;
+    Fragment<T> a[MT][KS];
+    UNROLL
+    for (int mt = 0; mt < MT; mt++) {
+      UNROLL
+      for (int ks = 0; ks < KS; ks++) load_fragment(a[mt][ks], xt + mt * 16 * LD + ks * 16, LD);
+    }
+    tile_mma<MT, NT, KS, true>(acc, a, wt, LD);
+  }
+  copy_wait<0>();
+
+  int g = lane_id() / 4, t = lane_id() % 4;
+  UNROLL
+  for (int mt = 0; mt < MT; mt++) {
+    UNROLL
+    for (int r = 0; r < 2; r++) {
+      int row = row0 + warp_row + mt * 16 + g + 8 * r;
+      if (row >= rows) continue;
+      UNROLL
+      for (int nt = 0; nt < (GATED ? NT / 2 : NT); nt++) {
+        UNROLL
+        for (int c = 0; c < 2; c++) {
+          int column = column0 + (GATED ? warp_column / 2 : warp_column) + nt * 8 + 2 * t + c;
+          if (column >= out) continue;
+          float up = GATED ? acc[mt][nt + NT / 2 * GATED][2 * r + c] : 0.f;
+          epilogue<T, GATED>(acc[mt][nt][2 * r + c], up, row, column, p);
+        }
+      }
+    }
+  }
+}
+
+template <class T>
+static void gemm(const T* x, const T* w, const T* norm_weight, const T* norm_bias, int64_t x_stride, int64_t w_stride,
+                 int rows, int in, float eps, const Epilogue& p, starling_stream* stream) {
+  bool gated = p.activation == STARLING_SILU_MUL;
+  if (rows <= GEMV_ROWS) return gemv(x, w, norm_weight, norm_bias, x_stride, w_stride, rows, in, eps, p, stream);
+  if (norm_weight) {
+    int64_t stride = (in + 7) / 8 * 8;
+    auto* normed = static_cast<T*>(gpu::scratch(stream, size_t(rows) * stride * sizeof(T)));
+    constexpr int dtype = sizeof(T) == 4 ? STARLING_F32 : std::is_same_v<T, bf16> ? STARLING_BF16 : STARLING_F16;
+    int status = norm_bias ? starling_layernorm(normed, stride, x, x_stride, norm_weight, norm_bias, rows, in, eps, dtype, stream)
+                           : starling_rmsnorm(normed, stride, x, x_stride, norm_weight, rows, in, eps, dtype, stream);
+    if (status) throw gpu::Error(status, starling_error());
+    x = normed;
+    x_stride = stride;
+  }
+  size_t shared = smem_bytes<T>(STAGES * ROWS * PADDED<T, DEPTH<T>>) + smem_bytes<T>(STAGES * COLUMNS * PADDED<T, DEPTH<T>>);
+  dim3 grid(gpu::ceil_div(p.out, gated ? COLUMNS / 2 : COLUMNS), gpu::ceil_div(rows, ROWS));
+  if (gated) {
+    gpu::launch<gemm_kernel<T, true>>(grid, dim3(128), shared, stream, x, w, x_stride, w_stride, rows, in, p);
+  } else {
+    gpu::launch<gemm_kernel<T, false>>(grid, dim3(128), shared, stream, x, w, x_stride, w_stride, rows, in, p);
+  }
+}
+
+extern "C" int starling_gemm(void* y, int64_t y_stride, const void* x, int64_t x_stride, const void* w, int64_t w_stride,
+                             const float* bias, const void* norm_weight, const void* norm_bias, const void* residual,
+                             int64_t residual_stride, int32_t rows, int32_t out, int32_t in, float eps, int32_t activation,
+                             int32_t y_dtype, int32_t dtype, starling_stream* stream) {
+  return gpu::guarded([&] {
+    gpu::require(rows >= 0 && out >= 1 && in >= 1, "gemm: a size is not positive");
+    gpu::require(activation >= STARLING_NONE && activation <= STARLING_SILU_MUL, "gemm: unknown activation");
+    gpu::require(y_dtype == dtype || y_dtype == STARLING_F32, "gemm: y must have the type of x, or f32");
+    gpu::with_type(dtype, [&]<class T>() {
+      auto *x_ = static_cast<const T*>(x), *w_ = static_cast<const T*>(w);
+      auto *nw = static_cast<const T*>(norm_weight), *nb = static_cast<const T*>(norm_bias);
+      gpu::require_rows16(x_, x_stride, "x");
+      gpu::require_rows16(w_, w_stride, "w");
+      gpu::require_rows16(nw, 0, "norm_weight");
+      gpu::require_rows16(nb, 0, "norm_bias");
+      Epilogue p{y, bias, residual, y_stride, residual_stride, out, activation, y_dtype == STARLING_F32, 0};
+      gemm<T>(x_, w_, nw, nb, x_stride, w_stride, rows, in, eps, p, stream);
+    });
+  });
+}

@@ -1,0 +1,101 @@
+// Attention received by 64 keys of one head, by one block of 128 threads.
+//
+// Keys are the outer loop: their tile is loaded once and stays in registers as the A operand, query tiles stream past in
+// two buffers. The product is S transposed = K·Qᵀ, so that summing over queries is summing over accumulator columns, and
+// only two shuffles are left at the end. One writer per sum, a fixed order, no atomics, no map of attention.
+#pragma once
+#include "tile.h"
+
+template <class T>
+struct Received {
+  const T* q;
+  const T* k;
+  const float* lse;
+  const int32_t* length;
+  const uint8_t* hidden;
+  const int32_t* index;
+  int64_t q_stride, k_stride, lse_stride;
+  int32_t row_from, row_to, key_at, n, capacity, group, causal;
+  float scale_log2;
+};
+
+constexpr int COLSUM_THREADS = 128, COLSUM_KEYS = 64, COLSUM_QUERIES = 64;
+
+template <class T, int D>
+constexpr size_t colsum_smem() { return smem_bytes<T>(2 * COLSUM_QUERIES * PADDED<T, D>); }
+
+// sums: of this head, [n].
+template <class T, int D>
+DEVICE void colsum_block(float* sums, const Received<T>& p, int head, int key0, Smem& smem) {
+  constexpr int LD = PADDED<T, D>, KS = D / 16, NT = COLSUM_QUERIES / 8;
+  T* tiles = smem.take<T>(2 * COLSUM_QUERIES * LD);
+  const T* q = p.q + head * D;
+  const T* k = p.k + head / p.group * D;
+  const float* lse = p.lse + head * p.lse_stride;
+  int past = p.length ? load(p.length) : 0;
+  auto key_of = [&](int j) {
+    return checked(p.key_at + (p.index ? load(p.index + j) : j), p.capacity, "a candidate's key");
+  };
+
+  load_tile<T, COLSUM_KEYS, D>(tiles, k, p.k_stride, key0, p.n, 0, D, key_of);
+  copy_commit();
+  copy_wait<0>();
+  __syncthreads();
+  Fragment<T> keys[1][KS];
+  UNROLL
+  for (int ks = 0; ks < KS; ks++) load_fragment(keys[0][ks], tiles + warp_id() * 16 * LD + ks * 16, LD);
+  __syncthreads();
+
+  // This thread's two keys; one that is hidden or beyond n takes part and is dropped at the end.
+  int g = lane_id() / 4, t = lane_id() % 4;
+  int candidate[2], key[2];
+  bool seen[2];
+  float received[2] = {0.f, 0.f};
+  UNROLL
+  for (int r = 0; r < 2; r++) {
+    candidate[r] = key0 + warp_id() * 16 + g + 8 * r;
+    seen[r] = candidate[r] < p.n;
+    key[r] = seen[r] ? key_of(candidate[r]) : 0;
+    if (seen[r] && p.hidden) seen[r] = load(p.hidden + key[r]) == 0;
+  }
+
+  // With consecutive keys, queries before the first that sees one of them are skipped.
+  int first = p.row_from;
+  if (p.causal && !p.index && p.key_at + key0 - past > first) first = p.key_at + key0 - past;
+  int count = first < p.row_to ? (p.row_to - first + COLSUM_QUERIES - 1) / COLSUM_QUERIES : 0;
+  if (count > 0) load_tile<T, COLSUM_QUERIES, D>(tiles, q, p.q_stride, first, p.row_to);
+  copy_commit();
+  for (int i = 0; i < count; i++) {
+    int row0 = first + i * COLSUM_QUERIES;
+    T* tile = tiles + i % 2 * COLSUM_QUERIES * LD;
+    T* other = tiles + (i + 1) % 2 * COLSUM_QUERIES * LD;
+    if (i + 1 < count) load_tile<T, COLSUM_QUERIES, D>(other, q, p.q_stride, row0 + COLSUM_QUERIES, p.row_to);
+    copy_commit();
+    copy_wait<1>();
+    __syncthreads();
+    float s[1][NT][4] = {};
+    tile_mma<1, NT, KS, true>(s, keys, tile, LD);
+    UNROLL
+    for (int nt = 0; nt < NT; nt++) {
+      UNROLL
+      for (int c = 0; c < 2; c++) {
+        int row = row0 + nt * 8 + 2 * t + c;
+        if (row < p.row_to) {
+          float l = load(lse + row);
+          UNROLL
+          for (int r = 0; r < 2; r++) {
+            if (!p.causal || key[r] <= past + row) received[r] += exp2_fast(fmaf(s[0][nt][2 * r + c], p.scale_log2, -l));
+          }
+        }
+      }
+    }
+    __syncthreads();  // before this buffer is filled again
+  }
+  copy_wait<0>();
+  UNROLL
+  for (int r = 0; r < 2; r++) {
+    received[r] += __shfl_xor_sync(ALL_LANES, received[r], 1);
+    received[r] += __shfl_xor_sync(ALL_LANES, received[r], 2);
+    if (t == 0 && candidate[r] < p.n) store(sums + candidate[r], seen[r] ? received[r] : 0.f);
+  }
+}

@@ -1,0 +1,22 @@
+// Cuts as a kernel parameter.
+#pragma once
+#include "launch.h"
+
+struct Cuts {
+  starling_cut cut[STARLING_MAX_CUTS];
+};
+
+// Checks their order; returns how many rows they drop.
+inline int checked_cuts(Cuts& out, const starling_cut* cuts, int count, int rows) {
+  gpu::require(count >= 0 && count <= STARLING_MAX_CUTS, "cuts: at most 64 pictures");
+  int end = 0, dropped = 0;
+  for (int i = 0; i < count; i++) {
+    const starling_cut& c = cuts[i];
+    gpu::require(c.at >= end && c.count >= 0 && c.at + c.count <= rows, "cuts: pictures overlap or lie beyond the rows");
+    gpu::require(c.kept >= 0 && c.kept <= c.count, "cuts: more rows kept than there are");
+    out.cut[i] = c;
+    end = c.at + c.count;
+    dropped += c.count - c.kept;
+  }
+  return dropped;
+}

@@ -1,0 +1,35 @@
+// Statistics of a row, computed by one warp in two passes: the mean first, then the squares of what is left, so that a
+// large mean costs no precision.
+#pragma once
+#include "tile.h"
+
+struct RowStatistics {
+  float mean;   // 0 for RMS norm
+  float scale;  // 1 / sqrt(mean of squares + eps)
+};
+
+template <class T>
+DEVICE RowStatistics row_statistics(const T* row, int n, float eps, bool centred) {
+  RowStatistics s{0.f, 0.f};
+  float v[VEC<T>];
+  if (centred) {
+    float sum = 0.f;
+    for (int k = lane_id() * VEC<T>; k < n; k += 32 * VEC<T>) {
+      load_vector(row, k, n, v);
+      UNROLL
+      for (int i = 0; i < VEC<T>; i++) sum += v[i];
+    }
+    s.mean = warp_sum(sum) / float(n);
+  }
+  float squares = 0.f;
+  for (int k = lane_id() * VEC<T>; k < n; k += 32 * VEC<T>) {
+    load_vector(row, k, n, v);
+    UNROLL
+    for (int i = 0; i < VEC<T>; i++) {
+      float x = k + i < n ? v[i] - s.mean : 0.f;
+      squares = fmaf(x, x, squares);
+    }
+  }
+  s.scale = 1.f / sqrtf(warp_sum(squares) / float(n) + eps);
+  return s;
+}

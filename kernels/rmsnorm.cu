@@ -1,0 +1,43 @@
+// rmsnorm: x / sqrt(mean(x²) + eps) · weight, row by row.
+//
+// Math      f32 statistics, two reads of the row; the result is rounded once.
+// Shapes    x, out [T, D], weight [D]; any D. out may be x.
+// Launch    ⌈T/4⌉ blocks of 128 threads: a warp has a row, no barrier.
+// Cost      2·T·D elements of traffic (the second read is from L1): 636 rows of 4096 in bf16 are 10.4 MB. Bound by memory.
+// Limits    one row alone is slow (one warp reads it); decode folds the norm into gemv.cu instead.
+#include "gpu/launch.h"
+#include "gpu/norm.h"
+
+template <class T>
+KERNEL(128)
+rmsnorm_kernel(T* out, const T* x, const T* weight, int64_t out_stride, int64_t x_stride, int rows, int width, float eps) {
+  int row = int(blockIdx.x) * 4 + warp_id();
+  if (row < rows) {
+    x += row * x_stride;
+    out += row * out_stride;
+    RowStatistics s = row_statistics(x, width, eps, false);
+    for (int k = lane_id() * VEC<T>; k < width; k += 32 * VEC<T>) {
+      float v[VEC<T>], w[VEC<T>];
+      load_vector(x, k, width, v);
+      load_vector(weight, k, width, w);
+      UNROLL
+      for (int i = 0; i < VEC<T>; i++) {
+        if (k + i < width) store(out + k + i, from_float<T>(v[i] * s.scale * w[i]));
+      }
+    }
+  }
+}
+
+extern "C" int starling_rmsnorm(void* out, int64_t out_stride, const void* x, int64_t x_stride, const void* weight,
+                                int32_t rows, int32_t width, float eps, int32_t dtype, starling_stream* stream) {
+  return gpu::guarded([&] {
+    gpu::require(width >= 1, "rmsnorm: rows without elements");
+    gpu::with_type(dtype, [&]<class T>() {
+      auto *x_ = static_cast<const T*>(x), *w_ = static_cast<const T*>(weight);
+      gpu::require_rows16(x_, x_stride, "x");
+      gpu::require_rows16(w_, 0, "weight");
+      gpu::launch<rmsnorm_kernel<T>>(dim3(gpu::ceil_div(rows, 4)), dim3(128), 0, stream, static_cast<T*>(out), x_, w_,
+                                     out_stride, x_stride, rows, width, eps);
+    });
+  });
+}

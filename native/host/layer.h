@@ -1,0 +1,33 @@
+// The layer from outside a kernel: memory, threads, schedules, counters, records. native/runtime and the tests use it.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "engine.h"
+
+namespace host {
+
+// ---- settings; take effect with the next launch ----
+void set_threads(int threads);        // OS threads that blocks are dealt to
+void set_schedule(uint64_t seed);     // 0: fixed order; else blocks and threads in a random order of that seed
+
+// ---- counters, of all launches since the last reset ----
+struct Counters {
+  uint64_t launches, blocks, read, written, flops, barriers, collectives, switches;
+};
+Counters counters();
+void reset_counters();
+
+// ---- records ----
+struct Launched {
+  std::string kernel;
+  dim3 grid, block;
+  size_t shared;
+  std::string arguments;  // their bytes, one after another
+};
+void start_recording();
+std::vector<Launched> stop_recording();
+
+}  // namespace host

@@ -1,0 +1,291 @@
+/* Starling's operators in C: everything that crosses between a program and the kernels.
+ *
+ * Two libraries have this one interface. libstarling_cuda.so runs on an NVIDIA GPU and needs only a driver.
+ * libstarling_host.so executes the same kernel sources on the CPU, for tests and for kernel developers without a GPU.
+ *
+ * Memory. A pointer to a tensor is an address of device memory (of host memory in libstarling_host.so); whoever allocated
+ * it owns it, and keeps it until the work that uses it is done. Nothing is kept by a call but the stream's scratch memory,
+ * which grows when a larger shape comes and goes with the stream. Pointers to lists (of tensors, cuts, caches) are host
+ * memory, read before the call returns.
+ *
+ * Shapes stand beside every parameter: T rows of the call, D channels, H query heads, G key heads (H is a multiple of G),
+ * d channels of a head (32, 64 or 128; pad others with zeros), S keys, V vocabulary. A tensor is rows; the elements of a
+ * row are contiguous, and `stride` is the number of elements from one row to the next. Rows of f32, bf16 and f16 inputs
+ * start at multiples of 16 bytes where a parameter says [16]. What lies between the end of a row and the next one is never
+ * read into a result and never written. `dtype` is that of all tensors that have no other type beside them. Arithmetic is
+ * f32; a value is rounded once, when it is stored.
+ *
+ * Order. Calls return at once; work runs in the order of the calls on one stream. Outputs come first, then inputs, sizes,
+ * scalars and the stream. An output may be the same tensor as an input only where said. One thread at a time uses a
+ * stream; different threads may use different streams.
+ *
+ * Steps. Lengths, positions, ids and counters are read from device memory, so that the arguments of one decode step equal
+ * those of the next and a step can be captured once and replayed.
+ *
+ * Errors. Every function that returns `int` returns a status; 0 is success. starling_error() then has one sentence. No call
+ * prints, exits, or throws. After a failed launch outputs are undefined. A fault inside a kernel on a GPU is reported by the
+ * next call that waits.
+ */
+#ifndef STARLING_H
+#define STARLING_H
+
+#include <stdint.h>
+
+#if defined(__cplusplus)
+extern "C" {
+#endif
+
+#define STARLING_API __attribute__((visibility("default")))
+
+/* Changes with every change of this file that a caller could notice. */
+#define STARLING_ABI_VERSION 1
+
+enum starling_status {
+  STARLING_OK = 0,
+  STARLING_INVALID_ARGUMENT = 1,
+  STARLING_NO_DEVICE = 2,     /* no driver, driver too old, no GPU, or no kernels for this one */
+  STARLING_OUT_OF_MEMORY = 3,
+  STARLING_KERNEL_FAULT = 4   /* a launch failed, or a kernel did something wrong */
+};
+
+enum starling_dtype { STARLING_F32 = 0, STARLING_BF16 = 1, STARLING_F16 = 2 };
+
+enum starling_activation {
+  STARLING_NONE = 0,
+  STARLING_QUICK_GELU = 1, /* x / (1 + exp(-1.702 x)) */
+  STARLING_GELU = 2,       /* x Phi(x), with the error function */
+  STARLING_SILU_MUL = 3    /* silu(gate) * up: the input has 2 * D columns, gate first */
+};
+
+/* Positions of rows that stay after a cut. */
+enum starling_positions { STARLING_CONTIGUOUS = 0, STARLING_KEEP = 1 };
+
+typedef struct starling_stream starling_stream;
+typedef struct starling_event starling_event;
+
+/* ---- the library ---- */
+
+STARLING_API int32_t starling_abi_version(void);
+
+/* "cuda" or "emulated". */
+STARLING_API const char *starling_backend(void);
+
+/* The sentence of the last failure in this thread; "" if there was none. Valid until the next call of this thread. */
+STARLING_API const char *starling_error(void);
+
+/* Checks that work can run here, by running a tiny kernel. `text` receives one line about the device, cut to `size` bytes
+ * with the closing zero. STARLING_NO_DEVICE with the reason otherwise. */
+STARLING_API int starling_probe(char *text, int32_t size);
+
+/* ---- memory ---- */
+
+/* `bytes` zeroed bytes at a multiple of 256. */
+STARLING_API int starling_allocate(void **out, int64_t bytes);
+
+/* Waits for all work, then frees. NULL is allowed. */
+STARLING_API int starling_free(void *memory);
+
+/* Rows of `width` bytes from host memory to the device; `src` may be reused when the call returns. */
+STARLING_API int starling_upload(void *dst, int64_t dst_stride_bytes, const void *src, int64_t src_stride_bytes,
+                                 int64_t width, int64_t rows, starling_stream *stream);
+
+/* Rows of `width` bytes to host memory; returns when they are there, after all work before it on this stream. */
+STARLING_API int starling_download(void *dst, int64_t dst_stride_bytes, const void *src, int64_t src_stride_bytes,
+                                   int64_t width, int64_t rows, starling_stream *stream);
+
+/* ---- streams and events ---- */
+
+/* A stream of its own, or with `cuda_stream` the caller's cudaStream_t, which is then not destroyed with it. */
+STARLING_API int starling_stream_create(starling_stream **out, void *cuda_stream);
+
+/* Waits for its work and frees its scratch memory. NULL is allowed. */
+STARLING_API int starling_stream_destroy(starling_stream *stream);
+
+STARLING_API int starling_stream_wait(starling_stream *stream);
+
+STARLING_API int starling_event_create(starling_event **out);
+STARLING_API int starling_event_destroy(starling_event *event);
+
+/* Marks the point that the stream's work has reached. */
+STARLING_API int starling_event_record(starling_event *event, starling_stream *stream);
+
+/* Milliseconds of device time between two recorded points; waits for the later. */
+STARLING_API int starling_event_elapsed(double *milliseconds, starling_event *from, starling_event *to);
+
+/* ---- rows ---- */
+
+/* Cuts a picture into patches, row by row; a row of `out` holds a patch as channel, y, x. N = (height / patch) * (width /
+ * patch); what is left over at the right and bottom is not read. */
+STARLING_API int starling_patchify(void *out /* [N, 3*patch*patch] */, int64_t out_stride,
+                                   const float *pixels /* f32 [3, height, width] */, int32_t height, int32_t width,
+                                   int32_t patch, int32_t dtype, starling_stream *stream);
+
+/* out[t] = table[ids[t]] */
+STARLING_API int starling_embed(void *out /* [T, D] */, int64_t out_stride, const int32_t *ids /* [T] */,
+                                const void *table /* [V, D] */, int64_t table_stride, int32_t rows, int32_t width,
+                                int32_t vocabulary, int32_t dtype, starling_stream *stream);
+
+/* out = (x - mean) / sqrt(var + eps) * weight + bias, row by row. `out` may be `x`. */
+STARLING_API int starling_layernorm(void *out /* [T, D] */, int64_t out_stride, const void *x /* [T, D] [16] */,
+                                    int64_t x_stride, const void *weight /* [D] [16] */, const void *bias /* [D] [16] */,
+                                    int32_t rows, int32_t width, float eps, int32_t dtype, starling_stream *stream);
+
+/* out = x / sqrt(mean(x*x) + eps) * weight, row by row. `out` may be `x`. */
+STARLING_API int starling_rmsnorm(void *out /* [T, D] */, int64_t out_stride, const void *x /* [T, D] [16] */,
+                                  int64_t x_stride, const void *weight /* [D] [16] */, int32_t rows, int32_t width,
+                                  float eps, int32_t dtype, starling_stream *stream);
+
+/* y = activation(norm(x) * transpose(w) + bias) + residual.
+ * The norm is layer norm with norm_bias, RMS norm without; its result is rounded to `dtype`. With STARLING_SILU_MUL w has
+ * 2*out rows, gate rows first, and so has bias. `residual` has y's type and may be y. */
+STARLING_API int starling_gemm(void *y /* y_dtype [T, out] */, int64_t y_stride, const void *x /* [T, in] [16] */,
+                               int64_t x_stride, const void *w /* [out | 2*out, in] [16] */, int64_t w_stride,
+                               const float *bias /* f32 [out | 2*out] | NULL */,
+                               const void *norm_weight /* [in] [16] | NULL */, const void *norm_bias /* [in] [16] | NULL */,
+                               const void *residual /* y_dtype [T, out] | NULL */, int64_t residual_stride, int32_t rows,
+                               int32_t out, int32_t in, float eps, int32_t activation, int32_t y_dtype, int32_t dtype,
+                               starling_stream *stream);
+
+/* out = activation(x + bias) + residual. With STARLING_SILU_MUL x has 2*D columns, gate first, and so has bias. `out` may
+ * be `residual`, and `x` without STARLING_SILU_MUL. */
+STARLING_API int starling_activation(void *out /* [T, D] */, int64_t out_stride, const void *x /* [T, D | 2*D] */,
+                                     int64_t x_stride, const float *bias /* f32 [D | 2*D] | NULL */,
+                                     const void *residual /* [T, D] | NULL */, int64_t residual_stride, int32_t rows,
+                                     int32_t width, int32_t activation, int32_t dtype, starling_stream *stream);
+
+/* ---- attention ---- */
+
+/* Turns queries and keys by their positions (channel i with channel i + half, i < half) and appends keys and values to the
+ * cache, at rows length[0] ... length[0] + T - 1. Channels from 2*half on are copied. */
+STARLING_API int starling_rope(void *q /* [T, H*d] */, int64_t q_stride, void *k /* [capacity, G*d] */, int64_t k_stride,
+                               void *v /* [capacity, G*d] */, int64_t v_stride, const void *qkv /* [T, (H+2G)*d] */,
+                               int64_t qkv_stride, const int32_t *positions /* [T] */,
+                               const int32_t *length /* [1] */, const float *cos /* f32 [table_rows, half] */,
+                               int64_t cos_stride, const float *sin /* f32 [table_rows, half] */, int64_t sin_stride,
+                               int32_t rows, int32_t capacity, int32_t heads, int32_t kv_heads, int32_t head_size,
+                               int32_t half, int32_t table_rows, int32_t dtype, starling_stream *stream);
+
+/* out = softmax(scale * q * transpose(k)) * v over S = length[0] + T keys. With `causal`, row t sees keys 0 ... length[0] +
+ * t. Keys marked in `hidden` are seen by nobody. lse is the log2 of the row's sum, log2(sum_j 2^(s_ij * log2 e)), which
+ * starling_attention_colsum reads. A row that sees no key gives 0 and +infinity. */
+STARLING_API int starling_attention(void *out /* [T, H*d] */, int64_t out_stride, float *lse /* f32 [H, T] | NULL */,
+                                    int64_t lse_stride, const void *q /* [T, H*d] [16] */, int64_t q_stride,
+                                    const void *k /* [capacity, G*d] [16] */, int64_t k_stride,
+                                    const void *v /* [capacity, G*d] [16] */, int64_t v_stride,
+                                    const int32_t *length /* [1] | NULL: 0 */,
+                                    const uint8_t *hidden /* [>= S] | NULL */, int32_t rows, int32_t capacity,
+                                    int32_t heads, int32_t kv_heads, int32_t head_size, int32_t causal, float scale,
+                                    int32_t dtype, starling_stream *stream);
+
+/* Attention received: sums[h, j] = sum over rows i in [row_from, row_to) of A_h[i, key(j)], where A is recomputed from lse
+ * and key(j) = key_at + j, or key_at + index[j]. No map of attention is held, nothing is added atomically. The sum over
+ * all keys is the number of rows. A hidden key receives 0, a row whose lse is +infinity gives 0. */
+STARLING_API int starling_attention_colsum(float *sums /* f32 [H, n] */, int64_t sums_stride,
+                                           const void *q /* [T, H*d] [16] */, int64_t q_stride,
+                                           const void *k /* [capacity, G*d] [16] */, int64_t k_stride,
+                                           const float *lse /* f32 [H, T] */, int64_t lse_stride,
+                                           const int32_t *length /* [1] | NULL: 0 */,
+                                           const uint8_t *hidden /* [>= S] | NULL */,
+                                           const int32_t *index /* [n] | NULL */, int32_t row_from, int32_t row_to,
+                                           int32_t key_at, int32_t n, int32_t capacity, int32_t heads, int32_t kv_heads,
+                                           int32_t head_size, int32_t causal, float scale, int32_t dtype,
+                                           starling_stream *stream);
+
+/* ---- selection and compaction ---- */
+
+/* score[j] = sum_h sums[h, j] / (H * rows), heads added in order; keep = the k best, ascending by index; ties go to the
+ * lowest index. A score that is not finite is never preferred and sets fault[0] to 1. n <= 4096. */
+STARLING_API int starling_token_select(int32_t *keep /* [k] */, float *score /* f32 [n] */, int32_t *fault /* [1] */,
+                                       const float *sums /* f32 [H, n] */, int64_t sums_stride, int32_t heads, int32_t n,
+                                       int32_t k, int32_t rows, starling_stream *stream);
+
+/* starling_attention_colsum and starling_token_select with rows = row_to - row_from, in one launch: the last block of a
+ * group of keys adds the heads in order, the last of all selects. The same bits as the two calls. */
+STARLING_API int starling_colsum_select(int32_t *keep /* [k] */, float *score /* f32 [n] */, int32_t *fault /* [1] */,
+                                        const void *q /* [T, H*d] [16] */, int64_t q_stride,
+                                        const void *k /* [capacity, G*d] [16] */, int64_t k_stride,
+                                        const float *lse /* f32 [H, T] */, int64_t lse_stride,
+                                        const int32_t *length /* [1] | NULL: 0 */,
+                                        const uint8_t *hidden /* [>= S] | NULL */,
+                                        const int32_t *index /* [n] | NULL */, int32_t row_from, int32_t row_to,
+                                        int32_t key_at, int32_t n, int32_t kept, int32_t capacity, int32_t heads,
+                                        int32_t kv_heads, int32_t head_size, int32_t causal, float scale, int32_t dtype,
+                                        starling_stream *stream);
+
+/* VisPruner (arXiv 2412.01818): the `important` best scores; of the rest, in falling order of score, those that are left
+ * when rounds of at most 8 drop the even places nearest by cosine to an odd place. keep ascends. A cosine that is not
+ * finite sets fault[0] to 1. n <= 4096. */
+STARLING_API int starling_vispruner_dedup(int32_t *keep /* [k] */, int32_t *fault /* [1] */,
+                                          const float *score /* f32 [n] */, const void *features /* [n, D] [16] */,
+                                          int64_t features_stride, int32_t n, int32_t width, int32_t k,
+                                          int32_t important, int32_t dtype, starling_stream *stream);
+
+/* The rows of one picture in a sequence, and which of them stay. */
+typedef struct {
+  const int32_t *keep; /* device, [kept], ascending, below count */
+  int32_t at;          /* first row of the picture */
+  int32_t count;
+  int32_t kept;
+  int32_t reserved; /* 0 */
+} starling_cut;
+
+#define STARLING_MAX_CUTS 64
+
+/* The rows that stay, ascending, and their positions. Cuts are in order of `at` and do not overlap; T' = T - sum(count -
+ * kept). */
+STARLING_API int starling_row_map(int32_t *rows /* [T'] */, int32_t *positions_out /* [T'] */,
+                                  const int32_t *positions_in /* [T] */, const starling_cut *cuts, int32_t cut_count,
+                                  int32_t row_count, int32_t positions, starling_stream *stream);
+
+/* The masked form: rows that a cut drops become hidden (those already hidden stay so); visible rows get the positions that
+ * compaction would give them, a hidden row keeps its own. */
+STARLING_API int starling_hide_rows(uint8_t *hidden /* [>= T] */, int32_t *positions_out /* [T] */,
+                                    const int32_t *positions_in /* [T] */, const starling_cut *cuts, int32_t cut_count,
+                                    int32_t row_count, int32_t positions, starling_stream *stream);
+
+/* Source and destination of a gather; rows of `width` bytes. */
+typedef struct {
+  void *out; /* [T', width] */
+  const void *in;
+  int64_t out_stride_bytes, in_stride_bytes;
+  int64_t width;
+  int32_t in_rows;
+  int32_t reserved; /* 0 */
+} starling_gather;
+
+#define STARLING_MAX_GATHERS 8
+
+/* out[i] = in[rows[i]] for every pair, in one launch. Outputs and inputs do not overlap. */
+STARLING_API int starling_gather_rows(const starling_gather *pairs, int32_t pair_count, const int32_t *rows /* [T'] */,
+                                      int32_t row_count, starling_stream *stream);
+
+/* out[i] = sum_j weight[i, j] * in[index[i, j]], in order of j. */
+STARLING_API int starling_combine_rows(void *out /* [m, D] */, int64_t out_stride, const void *in /* [n, D] */,
+                                       int64_t in_stride, const int32_t *index /* [m, w] */, int64_t index_stride,
+                                       const float *weight /* f32 [m, w] */, int64_t weight_stride, int32_t m, int32_t n,
+                                       int32_t width, int32_t w, int32_t dtype, starling_stream *stream);
+
+/* Moves row rows[i] of every tensor to row i, in place; rows ascends. Rows of `width` bytes, a multiple of 16; tensors
+ * start at multiples of 16 bytes. */
+STARLING_API int starling_compact_rows(void *const *tensors /* host list of device [capacity, width] */,
+                                       int32_t tensor_count, int64_t stride_bytes, int64_t width,
+                                       const int32_t *rows /* [T'] */, int32_t row_count, int32_t capacity,
+                                       starling_stream *stream);
+
+/* ---- the end of a step ---- */
+
+/* The next token. temperature 0 is greedy, ties to the lowest id. Otherwise the top_k largest logits (0: all), of these the
+ * shortest prefix, largest first, whose mass reaches top_p, and one of them by a Philox number keyed by (seed, step[0]).
+ * A logit that is not finite, or fault[0], makes id -1. */
+STARLING_API int starling_sample(int32_t *id /* [1] */, const float *logits /* f32 [V] */, const int32_t *step /* [1] */,
+                                 const int32_t *fault /* [1] */, int32_t vocabulary, float temperature, int32_t top_k,
+                                 float top_p, uint64_t seed, starling_stream *stream);
+
+/* counters[i] += by */
+STARLING_API int starling_advance(int32_t *counters /* [n] */, int32_t n, int32_t by, starling_stream *stream);
+
+#if defined(__cplusplus)
+}
+#endif
+
+#endif

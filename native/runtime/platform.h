@@ -1,0 +1,32 @@
+// What the C interface needs of the machine: ../cuda/platform.cu on a GPU, ../host/platform.cpp on the host layer.
+#pragma once
+#include <cstdint>
+#include <string>
+
+#include "gpu/launch.h"
+
+namespace platform {
+
+struct Event;
+
+const char* backend();
+std::string probe();  // one line about the device; throws gpu::Error if work cannot run here
+
+void* allocate(int64_t bytes);  // zeroed, at a multiple of 256
+void release(void* memory);     // after all work
+
+enum class Direction { TO_DEVICE, TO_HOST };
+// Returns when the bytes are there.
+void copy(void* dst, int64_t dst_stride, const void* src, int64_t src_stride, int64_t width, int64_t rows,
+          Direction direction, gpu::Stream stream);
+
+gpu::Stream create_stream();
+void destroy_stream(gpu::Stream stream);
+void wait(gpu::Stream stream);
+
+Event* create_event();
+void destroy_event(Event* event);
+void record(Event* event, gpu::Stream stream);
+double elapsed(Event* from, Event* to);  // milliseconds
+
+}  // namespace platform

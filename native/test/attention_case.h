@@ -1,0 +1,107 @@
+// Inputs of an attention, and its definition in double.
+#pragma once
+#include "check.h"
+
+struct Case {
+  int rows, past, heads, kv_heads, d;
+  bool causal, hidden;
+  std::string name() const {
+    return std::to_string(rows) + " rows behind " + std::to_string(past) + ", " + std::to_string(heads) + "/" +
+           std::to_string(kv_heads) + " heads of " + std::to_string(d) + (causal ? " causal" : "") +
+           (hidden ? " hidden" : "");
+  }
+};
+
+struct Inputs {
+  static constexpr int BEHIND = 3;  // cache rows behind the keys: NaN, and never to be seen
+  Case c;
+  int dtype, capacity;
+  float scale;
+  check::Tensor q, k, v;
+  check::Ints length;
+  std::vector<uint8_t> hidden;
+  check::Bytes hidden_bytes;
+
+  Inputs(const Case& c, int dtype)
+      : c(c),
+        dtype(dtype),
+        capacity(c.past + c.rows + BEHIND),
+        scale(float(1 / std::sqrt(double(c.d)))),
+        q(check::gaussian(dtype, c.rows, c.heads * c.d)),
+        k(check::gaussian(dtype, capacity, c.kv_heads * c.d)),
+        v(check::gaussian(dtype, capacity, c.kv_heads * c.d)),
+        length(std::vector<int32_t>{c.past}),
+        hidden(c.hidden ? pattern(capacity) : std::vector<uint8_t>(capacity, 0)),
+        hidden_bytes(hidden) {
+    for (check::Tensor* t : {&k, &v}) {
+      for (int row = c.past + c.rows; row < capacity; row++) {
+        for (int i = 0; i < t->width; i++) t->at(row, i) = NAN;
+      }
+      t->send();
+    }
+  }
+  static std::vector<uint8_t> pattern(int n) {
+    std::vector<uint8_t> h(n);
+    for (int i = 1; i < n; i += 3) h[i] = 1;
+    return h;
+  }
+  void hide(int key) {
+    c.hidden = true;
+    hidden[key] = 1;
+    int64_t n = int64_t(hidden.size());
+    check::ok(starling_upload(hidden_bytes.data, n, hidden.data(), n, n, 1, check::stream));
+  }
+  const uint8_t* mask() const { return c.hidden ? hidden_bytes.data : nullptr; }
+
+  void attention(check::Tensor& out, check::Tensor* lse) {
+    check::ok(starling_attention(out.data, out.stride, lse ? lse->as<float>() : nullptr, lse ? lse->stride : 0, q.data,
+                                 q.stride, k.data, k.stride, v.data, v.stride, length.data, mask(), c.rows, capacity,
+                                 c.heads, c.kv_heads, c.d, c.causal, scale, dtype, check::stream));
+    out.receive();
+    if (lse) lse->receive();
+  }
+  void colsum(check::Tensor& sums, const check::Tensor& lse, int from, int to, int key_at, int n, const int32_t* index) {
+    check::ok(starling_attention_colsum(sums.as<float>(), sums.stride, q.data, q.stride, k.data, k.stride,
+                                        lse.as<float>(), lse.stride, length.data, mask(), index, from, to, key_at, n,
+                                        capacity, c.heads, c.kv_heads, c.d, c.causal, scale, dtype, check::stream));
+    sums.receive();
+  }
+};
+
+struct Reference {
+  std::vector<double> out, lse, probabilities;  // [T][H·d], [H][T], [H][T][S]
+  double p(const Case& c, int h, int i, int j) const {
+    return probabilities[(size_t(h) * c.rows + i) * (c.past + c.rows) + j];
+  }
+};
+
+inline Reference attend(const Case& c, const Inputs& in) {
+  int keys = c.past + c.rows, width = c.heads * c.d;
+  Reference r{std::vector<double>(size_t(c.rows) * width), std::vector<double>(size_t(c.heads) * c.rows),
+              std::vector<double>(size_t(c.heads) * c.rows * keys)};
+  for (int h = 0; h < c.heads; h++) {
+    int kh = h / (c.heads / c.kv_heads);
+    for (int i = 0; i < c.rows; i++) {
+      double* p = &r.probabilities[(size_t(h) * c.rows + i) * keys];
+      double top = -INFINITY, sum = 0;
+      for (int j = 0; j < keys; j++) {
+        bool seen = !(c.causal && j > c.past + i) && !(c.hidden && in.hidden[j]);
+        double s = 0;
+        for (int x = 0; x < c.d; x++) s += double(in.q.at(i, h * c.d + x)) * in.k.at(j, kh * c.d + x);
+        p[j] = seen ? s * double(in.scale) : -INFINITY;
+        top = std::max(top, p[j]);
+      }
+      for (int j = 0; j < keys; j++) {
+        p[j] = top == -INFINITY ? 0 : std::exp(p[j] - top);
+        sum += p[j];
+      }
+      r.lse[size_t(h) * c.rows + i] = sum == 0 ? INFINITY : (top + std::log(sum)) / std::log(2.0);
+      for (int j = 0; j < keys; j++) {
+        if (p[j] == 0) continue;
+        p[j] /= sum;
+        for (int x = 0; x < c.d; x++) r.out[size_t(i) * width + h * c.d + x] += p[j] * in.v.at(j, kh * c.d + x);
+      }
+    }
+  }
+  return r;
+}

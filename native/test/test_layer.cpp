@@ -1,0 +1,184 @@
+// The host layer itself: what it must notice in wrong kernels, and what it must not disturb.
+#if defined(STARLING_HOST)
+#include <cstring>
+#include <string>
+
+#include "check.h"
+#include "gpu/launch.h"
+#include "gpu/prims.h"
+#include "layer.h"
+
+using namespace check;
+
+namespace {
+
+// Launches and returns the sentence of the failure, or an empty string.
+template <auto Kernel, class... A>
+std::string launched(dim3 grid, dim3 block, size_t shared, A... arguments) {
+  try {
+    gpu::launch<Kernel>(grid, block, shared, stream, arguments...);
+    return "";
+  } catch (const std::exception& e) {
+    return e.what();
+  }
+}
+void says(const std::string& sentence, const std::string& part) {
+  if (sentence.find(part) == std::string::npos) fail("'" + sentence + "' does not say '" + part + "'");
+}
+
+KERNEL(64) barrier_in_a_branch() {
+  if (threadIdx.x < 16) __syncthreads();
+}
+KERNEL(64) two_barriers() {
+  if (threadIdx.x < 32) {
+    __syncthreads();
+  } else {
+    __syncthreads();
+  }
+}
+KERNEL(64) returns_before_a_barrier() {
+  if (threadIdx.x == 3) return;
+  __syncthreads();
+}
+KERNEL(32) shuffle_in_a_branch(int* out) {
+  int v = int(threadIdx.x);
+  if (threadIdx.x < 16) v = __shfl_sync(ALL_LANES, v, 0);
+  out[threadIdx.x] = v;
+}
+KERNEL(32) shuffle_outside_its_mask(int* out) {
+  int v = int(threadIdx.x);
+  if (threadIdx.x < 16) v = __shfl_sync(0xffffu, v, lane_id() + 1);
+  out[threadIdx.x] = v;
+}
+KERNEL(32) lane_not_in_its_mask(int* out) { out[threadIdx.x] = __shfl_sync(0xffffu, 1, 0); }
+KERNEL(32) different_collectives(int* out) {
+  int v = 0;
+  if (threadIdx.x < 16) {
+    v = __shfl_sync(ALL_LANES, v, 0);
+  } else {
+    v = __ballot_sync(ALL_LANES, 1);
+  }
+  out[threadIdx.x] = v;
+}
+KERNEL(32) takes_too_much() {
+  Smem smem;
+  smem.take<float>(64);
+}
+KERNEL(32) carves_differently() {
+  Smem smem;
+  smem.take<float>(threadIdx.x == 7 ? 8 : 16);
+}
+KERNEL(32) never_waits(const float* from) {
+  Smem smem;
+  float* tile = smem.take<float>(128);
+  copy_async(tile + threadIdx.x * 4, from + threadIdx.x * 4, 16);
+  copy_commit();
+}
+KERNEL(32) reads_before_waiting(const float* from, float* out) {
+  Smem smem;
+  float* tile = smem.take<float>(128);
+  copy_async(tile + threadIdx.x * 4, from + threadIdx.x * 4, 16);
+  copy_commit();
+  out[threadIdx.x] = tile[threadIdx.x * 4];
+  copy_wait<0>();
+}
+KERNEL(32) copies_unaligned(const float* from) {
+  Smem smem;
+  float* tile = smem.take<float>(128);
+  copy_async(tile, from + 1, 16);
+  copy_commit();
+  copy_wait<0>();
+}
+KERNEL(32) reads_shared_unwritten(float* out) {
+  SHARED(float, nothing, 32);
+  out[threadIdx.x] = nothing[threadIdx.x];
+}
+KERNEL(32) wild_index(const int* index, int* out) { out[threadIdx.x] = checked(index[0], 10, "an index"); }
+KERNEL(32) half_a_warp_multiplies(float* out) {
+  Fragment<bf16> a{};
+  float c[2][4] = {};
+  uint32_t b[2][2] = {};
+  if (threadIdx.x < 16) mma<2, bf16>(c, a, b);
+  out[threadIdx.x] = c[0][0];
+}
+KERNEL(64) every_third_thread(int* out) {
+  int total = 0;
+  for (int round = 0; round < 5; round++) {
+    __syncthreads();
+    total += __popc(__ballot_sync(ALL_LANES, threadIdx.x % 3 == 0));
+    unsigned same = __match_any_sync(ALL_LANES, threadIdx.x / 4);
+    if (__popc(same) != 4) total = -1000;
+    total += __shfl_up_sync(ALL_LANES, 1, 1) + __shfl_down_sync(ALL_LANES, 1, 1) + __any_sync(ALL_LANES, 0);
+    __syncwarp();
+  }
+  out[blockIdx.x * 64 + threadIdx.x] = total;
+}
+
+}  // namespace
+
+TEST(the_layer_names_what_a_kernel_does_wrong) {
+  Ints out(64), wild(std::vector<int32_t>{10});
+  Tensor from = gaussian(STARLING_F32, 1, 129, 1, 0), floats = filled(STARLING_F32, 1, 64, 0);
+  says(launched<barrier_in_a_branch>(dim3(1), dim3(64), 0), "__syncthreads");
+  says(launched<two_barriers>(dim3(1), dim3(64), 0), "different __syncthreads");
+  says(launched<returns_before_a_barrier>(dim3(1), dim3(64), 0), "__syncthreads");
+  says(launched<shuffle_in_a_branch>(dim3(1), dim3(32), 0, out.data), "deadlock: no thread can run; one waits in shuffle");
+  says(launched<shuffle_outside_its_mask>(dim3(1), dim3(32), 0, out.data), "reads lane 16, which is not in the mask");
+  says(launched<lane_not_in_its_mask>(dim3(1), dim3(32), 0, out.data), "not in its own mask");
+  says(launched<different_collectives>(dim3(1), dim3(32), 0, out.data), "different collectives");
+  says(launched<takes_too_much>(dim3(1), dim3(32), 128), "256 bytes of dynamic shared memory, the launch gave 128");
+  says(launched<carves_differently>(dim3(1), dim3(32), 128), "carve shared memory differently");
+  says(launched<never_waits>(dim3(1), dim3(32), 512, from.as<float>()), "cp.async it never waited for");
+  says(launched<copies_unaligned>(dim3(1), dim3(32), 512, from.as<float>()), "not a multiple of 16");
+  says(launched<wild_index>(dim3(3), dim3(32), 0, wild.data, out.data), "an index is 10; it must be at least 0 and below 10 at test_layer.cpp:");
+  says(launched<half_a_warp_multiplies>(dim3(1), dim3(32), 0, floats.as<float>()), "waits in mma");
+  says(launched<every_third_thread>(dim3(1), dim3(2000), 0, out.data), "beyond what a GPU takes");
+  says(launched<every_third_thread>(dim3(1), dim3(40), 0, out.data), "does not exist");
+}
+
+TEST(what_is_not_there_yet_is_nan) {
+  Tensor from = gaussian(STARLING_F32, 1, 128, 1, 0), out = filled(STARLING_F32, 1, 32, 0);
+  equal("no failure", std::string(), launched<reads_before_waiting>(dim3(1), dim3(32), 512, from.as<float>(), out.as<float>()));
+  out.receive();
+  for (float v : out.values) equal("before the wait", true, bool(std::isnan(v)));
+  equal("no failure", std::string(), launched<reads_shared_unwritten>(dim3(1), dim3(32), 0, out.as<float>()));
+  out.receive();
+  for (float v : out.values) equal("unwritten", true, bool(std::isnan(v)));
+}
+
+TEST(the_layer_works_on_after_a_failure) {
+  Ints out(640);
+  for (int i = 0; i < 3; i++) {
+    if (launched<barrier_in_a_branch>(dim3(7), dim3(64), 0).empty()) fail("a divergent barrier passed");
+    equal("no failure", std::string(), launched<every_third_thread>(dim3(10), dim3(64), 0, out.data));
+    out.receive();
+    for (int t = 0; t < 640; t++) equal("sum", 5 * ((t % 64 < 32 ? 11 : 11) + 2), int(out.values[t]));
+  }
+}
+
+TEST(launches_are_recorded_and_counted) {
+  Ints counter(1, 0);
+  host::start_recording();
+  ok(starling_advance(counter.data, 1, 5, stream));
+  ok(starling_advance(counter.data, 1, 5, stream));
+  std::vector<host::Launched> records = host::stop_recording();
+  equal("launches", size_t(2), records.size());
+  equal("name", std::string("advance_kernel"), records[0].kernel);
+  equal("bytes", records[0].arguments, records[1].arguments);
+  equal("size", sizeof(void*) + 8, records[0].arguments.size());
+  int32_t by;
+  memcpy(&by, records[0].arguments.data() + sizeof(void*) + 4, 4);
+  equal("an argument", 5, by);
+#if !defined(HOST_TSAN)
+  host::reset_counters();
+  Tensor x = whole(STARLING_BF16, 64, 64), w = whole(STARLING_BF16, 128, 64), y = filled(STARLING_F32, 64, 128, NAN);
+  ok(starling_gemm(y.data, y.stride, x.data, x.stride, w.data, w.stride, nullptr, nullptr, nullptr, nullptr, 0, 64, 128, 64, 0,
+                   STARLING_NONE, STARLING_F32, STARLING_BF16, stream));
+  host::Counters c = host::counters();
+  equal("launches", uint64_t(1), c.launches);
+  equal("flops", uint64_t(2) * 64 * 128 * 64, c.flops);
+  equal("bytes read", uint64_t(2) * (64 + 128) * 64, c.read);
+  equal("bytes written", uint64_t(4) * 64 * 128, c.written);
+#endif
+}
+#endif

@@ -1,0 +1,151 @@
+// norms, patchify, embed, rope, combine_rows, advance.
+#include "check.h"
+
+using namespace check;
+
+TEST(norms_follow_their_definitions) {
+  std::vector<int> widths = small ? std::vector<int>{7, 300} : std::vector<int>{1, 7, 63, 64, 577, 1024, 4099};
+  for (int dtype : all_dtypes()) {
+    for (int d : widths) {
+      Tensor x = gaussian(dtype, 5, d), w = gaussian(dtype, 1, d), b = gaussian(dtype, 1, d);
+      for (int i = 0; i < d; i++) x.at(4, i) += 100;  // a large mean
+      x.send();
+      Tensor layer = filled(dtype, 5, d, NAN), rms = filled(dtype, 5, d, NAN);
+      ok(starling_layernorm(layer.data, layer.stride, x.data, x.stride, w.data, b.data, 5, d, 1e-5f, dtype, stream));
+      ok(starling_rmsnorm(rms.data, rms.stride, x.data, x.stride, w.data, 5, d, 1e-6f, dtype, stream));
+      layer.receive();
+      rms.receive();
+      for (int r = 0; r < 5; r++) {
+        double mean = 0, var = 0, square = 0;
+        for (int i = 0; i < d; i++) mean += x.at(r, i) / double(d);
+        for (int i = 0; i < d; i++) {
+          var += (x.at(r, i) - mean) * (x.at(r, i) - mean) / d;
+          square += double(x.at(r, i)) * x.at(r, i) / d;
+        }
+        // The mean errs by up to about √d·2^−24 of itself, and that against a deviation of about 1.
+        double loss = EPS * (std::sqrt(double(d)) + 32) * (1 + std::fabs(mean)) * (d == 1 ? 400 : 4);
+        for (int i = 0; i < d; i++) {
+          double l = (x.at(r, i) - mean) / std::sqrt(var + 1e-5f) * w.at(0, i) + b.at(0, i);
+          double m = x.at(r, i) / std::sqrt(square + 1e-6f) * w.at(0, i);
+          near("layernorm", l, layer.at(r, i), loss * (std::fabs(w.at(0, i)) + 1) + eps_of(dtype) * std::fabs(l));
+          near("rmsnorm", m, rms.at(r, i), loss * std::fabs(m) + eps_of(dtype) * std::fabs(m) + EPS);
+        }
+      }
+      ok(starling_rmsnorm(x.data, x.stride, x.data, x.stride, w.data, 5, d, 1e-6f, dtype, stream));
+      x.receive();
+      same_bits("in place", rms, x);
+    }
+  }
+}
+
+TEST(patchify_cuts_row_by_row) {
+  for (int dtype : all_dtypes()) {
+    Tensor pixels = gaussian(STARLING_F32, 3 * 13, 11, 1, 0), out = filled(dtype, 6, 3 * 4 * 4, NAN);
+    ok(starling_patchify(out.data, out.stride, pixels.as<float>(), 13, 11, 4, dtype, stream));
+    out.receive();
+    for (int n = 0; n < 6; n++) {
+      for (int i = 0; i < 48; i++) {
+        int c = i / 16, y = n / 2 * 4 + i / 4 % 4, x = n % 2 * 4 + i % 4;
+        near("patch", pixels.at(c * 13 + y, x), out.at(n, i), eps_of(dtype) * std::fabs(pixels.at(c * 13 + y, x)) + EPS);
+      }
+    }
+  }
+}
+
+TEST(embed_takes_rows_and_reports_a_wild_id) {
+  for (int dtype : all_dtypes()) {
+    Tensor table = gaussian(dtype, 9, 33), out = filled(dtype, 3, 33, NAN);
+    Ints ids({8, 0, 3});
+    ok(starling_embed(out.data, out.stride, ids.data, table.data, table.stride, 3, 33, 9, dtype, stream));
+    out.receive();
+    for (int t = 0; t < 3; t++) {
+      for (int i = 0; i < 33; i++) equal("row", table.at(ids.values[t], i), out.at(t, i));
+    }
+  }
+#if defined(STARLING_HOST)
+  Tensor table = gaussian(STARLING_F32, 9, 33), out = filled(STARLING_F32, 3, 33, NAN);
+  Ints wild({1, 9, 2});
+  equal("status", int(STARLING_KERNEL_FAULT),
+        starling_embed(out.data, out.stride, wild.data, table.data, table.stride, 3, 33, 9, STARLING_F32, stream));
+  std::string why = starling_error();
+  if (why.find("an id is 9; it must be at least 0 and below 9 at embed.cu:") == std::string::npos) fail(why);
+#endif
+}
+
+TEST(rope_turns_and_appends) {
+  struct Shape {
+    int rows, past, heads, kv_heads, head_size, half;
+  };
+  for (Shape s : {Shape{5, 4, 4, 2, 32, 10}, {1, 0, 2, 2, 64, 32}, {70, 3, 2, 1, 128, 64}}) {
+    for (int dtype : all_dtypes()) {
+      int d = s.head_size, capacity = s.past + s.rows + 2;
+      Tensor qkv = gaussian(dtype, s.rows, (s.heads + 2 * s.kv_heads) * d);
+      Tensor q = filled(dtype, s.rows, s.heads * d, NAN), k = gaussian(dtype, capacity, s.kv_heads * d);
+      Tensor v = gaussian(dtype, capacity, s.kv_heads * d), cos = gaussian(STARLING_F32, 200, s.half);
+      Tensor sin = gaussian(STARLING_F32, 200, s.half), k0 = Tensor(dtype, capacity, s.kv_heads * d), v0 = Tensor(dtype, capacity, s.kv_heads * d);
+      k0.values = k.values;
+      v0.values = v.values;
+      Ints positions(s.rows), length(1, s.past);
+      for (int t = 0; t < s.rows; t++) positions.values[t] = 7 + t + (t > 2 ? 20 : 0);
+      positions.send();
+      ok(starling_rope(q.data, q.stride, k.data, k.stride, v.data, v.stride, qkv.data, qkv.stride, positions.data,
+                       length.data, cos.as<float>(), cos.stride, sin.as<float>(), sin.stride, s.rows, capacity, s.heads,
+                       s.kv_heads, d, s.half, 200, dtype, stream));
+      q.receive();
+      k.receive();
+      v.receive();
+      for (int t = 0; t < s.rows; t++) {
+        for (int h = 0; h < s.heads + 2 * s.kv_heads; h++) {
+          for (int i = 0; i < d; i++) {
+            bool turns = h < s.heads + s.kv_heads && i < 2 * s.half;
+            int p = positions.values[t];
+            double e = qkv.at(t, h * d + i), other;
+            if (turns) {
+              int j = i % s.half;
+              other = qkv.at(t, h * d + (i < s.half ? i + s.half : i - s.half));
+              e = e * cos.at(p, j) + (i < s.half ? -1 : 1) * other * sin.at(p, j);
+            }
+            float got = h < s.heads                ? q.at(t, h * d + i)
+                        : h < s.heads + s.kv_heads ? k.at(s.past + t, (h - s.heads) * d + i)
+                                                   : v.at(s.past + t, (h - s.heads - s.kv_heads) * d + i);
+            near("rope", e, got, turns ? 64 * EPS + eps_of(dtype) * std::fabs(e) : 0);
+          }
+        }
+      }
+      for (int row = 0; row < capacity; row++) {
+        if (row >= s.past && row < s.past + s.rows) continue;
+        for (int i = 0; i < s.kv_heads * d; i++) {
+          equal("another cache row", k0.at(row, i), k.at(row, i));
+          equal("another cache row", v0.at(row, i), v.at(row, i));
+        }
+      }
+    }
+  }
+}
+
+TEST(combine_rows_weighs) {
+  for (int dtype : all_dtypes()) {
+    Tensor in = gaussian(dtype, 6, 130), out = filled(dtype, 2, 130, NAN), weight = gaussian(STARLING_F32, 2, 3);
+    Ints index({0, 5, 2, 1, 1, 3});
+    ok(starling_combine_rows(out.data, out.stride, in.data, in.stride, index.data, 3, weight.as<float>(), weight.stride, 2,
+                             6, 130, 3, dtype, stream));
+    out.receive();
+    for (int i = 0; i < 2; i++) {
+      for (int c = 0; c < 130; c++) {
+        double e = 0;
+        for (int j = 0; j < 3; j++) e += double(weight.at(i, j)) * in.at(index.values[i * 3 + j], c);
+        near("sum", e, out.at(i, c), 32 * EPS + eps_of(dtype) * std::fabs(e));
+      }
+    }
+  }
+}
+
+TEST(advance_adds) {
+  std::vector<int32_t> values(300);
+  for (int i = 0; i < 300; i++) values[i] = i;
+  Ints counters(values);
+  ok(starling_advance(counters.data, 300, 5, stream));
+  ok(starling_advance(counters.data, 1, -2, stream));
+  counters.receive();
+  for (int i = 0; i < 300; i++) equal("counter", i + 5 - (i == 0 ? 2 : 0), int(counters.values[i]));
+}

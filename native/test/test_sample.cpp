@@ -1,0 +1,118 @@
+// sample: the order, the masses and the draw against the definition, and frequencies against probabilities.
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+
+#include "check.h"
+
+using namespace check;
+
+namespace {
+
+int draw(const std::vector<float>& logits, float temperature, int top_k, float top_p, uint64_t seed, int step,
+         int fault = 0) {
+  Tensor row(STARLING_F32, 1, int(logits.size()));
+  row.values = logits;
+  row.send();
+  Ints id(1), at(1, step), broken(1, fault);
+  ok(starling_sample(id.data, row.as<float>(), at.data, broken.data, row.width, temperature, top_k, top_p, seed, stream));
+  id.receive();
+  return id.values[0];
+}
+
+// Philox4x32-10 as its paper writes it.
+void philox(uint64_t key, uint64_t low, uint32_t out[4]) {
+  uint32_t k[2] = {uint32_t(key), uint32_t(key >> 32)}, c[4] = {uint32_t(low), uint32_t(low >> 32), 0, 0};
+  for (int r = 0; r < 10; r++) {
+    uint64_t p0 = uint64_t(0xD2511F53) * c[0], p1 = uint64_t(0xCD9E8D57) * c[2];
+    uint32_t n[4] = {uint32_t(p1 >> 32) ^ c[1] ^ k[0], uint32_t(p1), uint32_t(p0 >> 32) ^ c[3] ^ k[1], uint32_t(p0)};
+    memcpy(c, n, 16);
+    k[0] += 0x9E3779B9;
+    k[1] += 0xBB67AE85;
+  }
+  memcpy(out, c, 16);
+}
+
+int expected(const std::vector<float>& logits, float temperature, int top_k, float top_p, uint64_t seed, int step) {
+  int n = int(logits.size());
+  std::vector<int> order(n);
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return logits[a] > logits[b]; });
+  if (temperature == 0) return order[0];
+  if (top_k > 0 && top_k < n) order.resize(top_k);
+  std::vector<uint64_t> mass;
+  uint64_t total = 0, nucleus = 0, seen = 0;
+  for (int v : order) {
+    mass.push_back(uint64_t(std::exp((double(logits[v]) - logits[order[0]]) / double(temperature)) * 0x1p32));
+    total += mass.back();
+  }
+  uint64_t need = std::max<uint64_t>(1, uint64_t(std::ceil(double(top_p) * double(total))));
+  size_t kept = 0;
+  while (nucleus < need) nucleus += mass[kept++];
+  uint32_t w[4];
+  philox(seed, uint64_t(step), w);
+  uint64_t target = uint64_t((__uint128_t(nucleus) * (uint64_t(w[1]) << 32 | w[0])) >> 64);
+  for (size_t i = 0; i < kept; i++) {
+    seen += mass[i];
+    if (target < seen) return order[i];
+  }
+  return -2;
+}
+
+}  // namespace
+
+TEST(greedy_takes_the_lowest_of_the_best) {
+  equal("tie", 1, draw({1, 3, 2, 3}, 0, 0, 1, 0, 0));
+  equal("all equal", 0, draw(std::vector<float>(70, -2.f), 0, 0, 1, 0, 0));
+  equal("negative", 2, draw({-5, -3, -1, -9}, 0, 0, 1, 0, 0));
+  std::vector<float> many(small ? 1100 : 32000);
+  for (float& v : many) v = float(int(rng() % 1000));
+  many[many.size() - 1] = 1000;
+  equal("the last", int(many.size() - 1), draw(many, 0, 0, 1, 0, 0));
+  many[17] = 1000;
+  equal("the first of two", 17, draw(many, 0, 0, 1, 0, 0));
+}
+
+TEST(what_is_not_finite_gives_minus_one) {
+  for (float temperature : {0.f, 1.f}) {
+    equal("NaN", -1, draw({1, NAN}, temperature, 0, 1, 0, 0));
+    equal("+inf", -1, draw({1, INFINITY}, temperature, 0, 1, 0, 0));
+    equal("-inf", -1, draw({1, -INFINITY}, temperature, 0, 1, 0, 0));
+    equal("fault", -1, draw({1, 2}, temperature, 0, 1, 0, 0, 1));
+  }
+}
+
+TEST(a_draw_follows_its_definition) {
+  std::normal_distribution<float> normal;
+  for (int n : small ? std::vector<int>{3, 700} : std::vector<int>{1, 2, 100, 1024, 1025, 5000}) {
+    std::vector<float> logits(n), tied(n);
+    for (float& v : logits) v = 3 * normal(rng);
+    for (float& v : tied) v = float(int(rng() % 4));
+    for (const auto& l : {logits, tied}) {
+      for (int step = 0; step < (small ? 2 : 6); step++) {
+        struct Way {
+          float temperature;
+          int top_k;
+          float top_p;
+        };
+        for (Way w : {Way{1, 0, 1}, {0.8f, 0, 0.9f}, {0.3f, 40, 1}, {2, 7, 0.5f}, {5, 1, 1}, {1, 0, 1e-6f}}) {
+          equal("token", expected(l, w.temperature, w.top_k, w.top_p, 5 + (uint64_t(n) << 35), step),
+                draw(l, w.temperature, w.top_k, w.top_p, 5 + (uint64_t(n) << 35), step));
+        }
+      }
+    }
+  }
+}
+
+TEST(frequencies_are_the_probabilities) {
+  if (small) return;
+  std::vector<float> logits = {1, 3, 2, 3};
+  std::vector<int> counts(4);
+  int n = 400;
+  for (int step = 0; step < n; step++) counts[draw(logits, 1, 0, 1, 5, step)]++;
+  double total = std::exp(1.0) + 2 * std::exp(3.0) + std::exp(2.0);
+  for (int v = 0; v < 4; v++) {
+    double p = std::exp(double(logits[v])) / total;
+    near("count", n * p, counts[v], 4 * std::sqrt(n * p * (1 - p)));  // four standard deviations
+  }
+}

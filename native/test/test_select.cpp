@@ -1,0 +1,177 @@
+// token_select, colsum_select, row_map, hide_rows, gather_rows, compact_rows: indices, so everything is exact.
+#include <algorithm>
+#include <cstring>
+#include <numeric>
+
+#include "attention_case.h"
+
+using namespace check;
+
+namespace {
+
+std::vector<int32_t> best(const std::vector<float>& score, int k) {
+  std::vector<int32_t> order(score.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(), [&](int a, int b) {
+    bool fa = std::isfinite(score[a]), fb = std::isfinite(score[b]);
+    return fa != fb ? fa : fa && score[a] > score[b];
+  });
+  order.resize(k);
+  std::sort(order.begin(), order.end());
+  return order;
+}
+
+void check_select(const std::vector<float>& sums, int heads, int k, int rows) {
+  int n = int(sums.size()) / heads;
+  Tensor in(STARLING_F32, heads, n);
+  in.values = sums;
+  in.send();
+  Tensor score = filled(STARLING_F32, 1, n, NAN);
+  Ints keep(k), fault(1, 0);
+  ok(starling_token_select(keep.data, score.as<float>(), fault.data, in.as<float>(), in.stride, heads, n, k, rows, stream));
+  keep.receive();
+  score.receive();
+  fault.receive();
+  std::vector<float> expected(n);
+  bool finite = true;
+  for (int j = 0; j < n; j++) {
+    float sum = 0;
+    for (int h = 0; h < heads; h++) sum += in.at(h, j);
+    expected[j] = sum / (float(heads) * float(rows));
+    finite &= bool(std::isfinite(expected[j]));
+  }
+  for (int j = 0; j < n; j++) {
+    if (memcmp(&expected[j], &score.values[j], 4) && !(std::isnan(expected[j]) && std::isnan(score.values[j]))) fail("score");
+  }
+  equal("keep of " + std::to_string(k) + " of " + std::to_string(n), best(expected, k), keep.values);
+  equal("fault", finite ? 0 : 1, int(fault.values[0]));
+}
+
+}  // namespace
+
+TEST(token_select_takes_the_best_ties_lowest) {
+  std::vector<int> sizes = small ? std::vector<int>{1, 65, 600} : std::vector<int>{1, 33, 63, 64, 65, 576, 577, 2880, 4096};
+  for (int n : sizes) {
+    std::normal_distribution<float> normal;
+    std::vector<float> different(n), equal_(n, 0.25f), few(n), near_(n), nan_laced(n);
+    for (int i = 0; i < n; i++) {
+      different[i] = normal(rng);
+      few[i] = float(int(rng() % 4)) - 1.5f;
+      near_[i] = 1.f / 577 + float(rng() % 8) * 0x1p-33f;
+      nan_laced[i] = i % 5 == 0 ? NAN : i % 7 == 0 ? INFINITY : i % 11 == 0 ? -0.f : i % 13 == 0 ? 0.f : normal(rng);
+    }
+    for (const auto& s : {different, equal_, few, near_, nan_laced}) {
+      for (int k : {1, n / 3 + 1, std::max(1, n - 1), n}) check_select(s, 1, k, 1);
+    }
+    std::vector<float> heads(size_t(n) * 3);
+    for (float& v : heads) v = std::fabs(normal(rng));
+    check_select(heads, 3, n / 2 + 1, 7);
+  }
+}
+
+TEST(colsum_select_is_its_two_parts_to_the_bit) {
+  std::vector<Case> cases = {{130, 0, 3, 3, 64, true, false}, {80, 20, 4, 2, 32, false, true}};
+  if (!small) cases.push_back({577, 0, 4, 4, 64, false, false});
+  for (int dtype : all_dtypes()) {
+    for (const Case& c : cases) {
+      Inputs in(c, dtype);
+      Tensor out = filled(dtype, c.rows, c.heads * c.d, NAN), lse = filled(STARLING_F32, c.heads, c.rows, NAN);
+      in.attention(out, &lse);
+      int n = c.rows - 9, kept = n / 10 + 1;
+      Tensor sums = filled(STARLING_F32, c.heads, n, NAN);
+      Tensor score1 = filled(STARLING_F32, 1, n, NAN), score2 = filled(STARLING_F32, 1, n, NAN);
+      Ints keep1(kept), keep2(kept), fault(1, 0);
+      for (int repeat = 0; repeat < 2; repeat++) {  // the tickets are zero again
+        in.colsum(sums, lse, 5, c.rows, 1, n, nullptr);
+        ok(starling_token_select(keep1.data, score1.as<float>(), fault.data, sums.as<float>(), sums.stride, c.heads, n,
+                                 kept, c.rows - 5, stream));
+        ok(starling_colsum_select(keep2.data, score2.as<float>(), fault.data, in.q.data, in.q.stride, in.k.data,
+                                  in.k.stride, lse.as<float>(), lse.stride, in.length.data, in.mask(), nullptr, 5, c.rows,
+                                  1, n, kept, in.capacity, c.heads, c.kv_heads, c.d, c.causal, in.scale, dtype, stream));
+        keep1.receive();
+        keep2.receive();
+        score1.receive();
+        score2.receive();
+        fault.receive();
+        equal("keep", keep1.values, keep2.values);
+        same_bits("score", score1, score2);
+        equal("fault", 0, int(fault.values[0]));
+      }
+    }
+  }
+}
+
+TEST(row_map_and_hide_rows_agree) {
+  std::vector<int32_t> positions(700);
+  for (int i = 0; i < 700; i++) positions[i] = 2 * i + 1;
+  Ints in(positions), keep1({0, 4, 9}), keep2(std::vector<int32_t>{2}), all(300);
+  std::iota(all.values.begin(), all.values.end(), 0);
+  all.send();
+  std::vector<starling_cut> cuts = {{keep1.data, 3, 10, 3, 0}, {keep2.data, 13, 5, 1, 0}, {all.data, 100, 300, 300, 0}};
+  std::vector<int32_t> stay;
+  for (int i = 0; i < 700; i++) {
+    bool dropped = (i >= 3 && i < 13 && i != 3 && i != 7 && i != 12) || (i >= 13 && i < 18 && i != 15);
+    if (!dropped) stay.push_back(i);
+  }
+  for (int rule : {STARLING_CONTIGUOUS, STARLING_KEEP}) {
+    int n = int(stay.size());
+    Ints rows(n), out(n), after(700);
+    ok(starling_row_map(rows.data, out.data, in.data, cuts.data(), 3, 700, rule, stream));
+    rows.receive();
+    out.receive();
+    equal("rows", stay, rows.values);
+    for (int i = 0; i < n; i++) equal("position", rule == STARLING_KEEP ? positions[stay[i]] : i, out.values[i]);
+    std::vector<uint8_t> before(703, 0);
+    before[50] = 1;
+    Bytes hidden(before);
+    ok(starling_hide_rows(hidden.data, after.data, in.data, cuts.data(), 3, 700, rule, stream));
+    hidden.receive();
+    after.receive();
+    int rank = 0;
+    for (int i = 0; i < 700; i++) {
+      bool stays = std::binary_search(stay.begin(), stay.end(), i), visible = stays && i != 50;
+      equal("hidden", visible ? 0 : 1, int(hidden.values[i]));
+      equal("position", rule == STARLING_KEEP || !visible ? positions[i] : rank, after.values[i]);
+      rank += visible;
+    }
+    for (int i = 700; i < 703; i++) equal("behind the rows", 0, int(hidden.values[i]));
+  }
+}
+
+TEST(gather_rows_moves_any_width) {
+  struct Shape {
+    int dtype, width, padding;
+  };
+  for (Shape s : {Shape{STARLING_BF16, 64, 8}, {STARLING_F32, 33, 0}, {STARLING_BF16, 7, 0}, {STARLING_F16, 130, 2}}) {
+    Tensor a = gaussian(s.dtype, 90, s.width, 1, s.padding), b = gaussian(STARLING_F32, 90, 40);
+    Ints rows({0, 2, 3, 40, 89, 89, 1});
+    Tensor to_a = filled(s.dtype, 7, s.width, NAN), to_b = filled(STARLING_F32, 7, 40, NAN);
+    int e = s.dtype == STARLING_F32 ? 4 : 2;
+    starling_gather pairs[] = {{to_a.data, a.data, to_a.stride * e, a.stride * e, s.width * e, 90, 0},
+                               {to_b.data, b.data, to_b.stride * 4, b.stride * 4, 160, 90, 0}};
+    ok(starling_gather_rows(pairs, 2, rows.data, 7, stream));
+    to_a.receive();
+    to_b.receive();
+    for (int i = 0; i < 7; i++) {
+      for (int j = 0; j < s.width; j++) equal("a", a.at(rows.values[i], j), to_a.at(i, j));
+      for (int j = 0; j < 40; j++) equal("b", b.at(rows.values[i], j), to_b.at(i, j));
+    }
+  }
+}
+
+TEST(compact_rows_moves_in_place) {
+  for (int n : {1, 7, 8, 9, 50}) {
+    Tensor k = gaussian(STARLING_BF16, 100, 64, 1, 0), v = gaussian(STARLING_BF16, 100, 64, 1, 0);
+    std::vector<int32_t> rows(n);
+    for (int i = 0; i < n; i++) rows[i] = n == 50 ? 2 * i : i + (i > 2 ? 5 : 0);
+    Ints list(rows);
+    std::vector<float> before = k.values;
+    void* tensors[] = {k.data, v.data};
+    ok(starling_compact_rows(tensors, 2, 128, 128, list.data, n, 100, stream));
+    k.receive();
+    v.receive();
+    for (int i = 0; i < 100; i++) {
+      for (int j = 0; j < 64; j++) equal("k", before[size_t(i < n ? rows[i] : i) * 64 + j], k.at(i, j));
+    }
+  }
+}
