@@ -111,6 +111,7 @@ static void go(Block& b, Fiber* to, Thread* t, bool dies) {
 static void deadlock(Block& b);
 static void suspend(Block& b) {
   Thread* me = current;
+  TSAN(__tsan_release(&b.ends);)  // should the launch fail, this is the last that is heard of the thread
   Thread* t = next(b);
   if (!t) deadlock(b);
   if (t == me) return;
@@ -176,13 +177,15 @@ void fail(Site at, const char* format, ...) {
   va_end(list);
   const char* file = at.file ? at.file : "?";
   for (const char* c = file; *c; c++) file = *c == '/' ? c + 1 : file;
-  Quiet quiet;
   if (!current) throw std::runtime_error(what);
   Thread& t = *current;
   snprintf(where, sizeof where, "%s at %s:%d, block (%u,%u,%u) thread %u (warp %u lane %u)", what, file, at.line,
            t.block.x, t.block.y, t.block.z, t.number, t.warp, t.lane);
   Block& b = *block;
+  Quiet::begin();
   b.failure = where;
+  TSAN(__tsan_release(&b.ends);)
+  Quiet::end_all();
   go(b, &b.worker, nullptr, true);  // every other thread of the block is abandoned where it stands
   __builtin_unreachable();
 }
@@ -271,7 +274,6 @@ std::string Block::run(const Grid& g, dim3 index, uint64_t seed) {
   go(*this, fiber_for(*this, first), first, false);
   current = nullptr;
   if (!failure.empty()) forget_fibers(*this);
-  TSAN(if (failure.empty()) __tsan_acquire(&ends);)
   return failure;
 }
 

@@ -47,6 +47,7 @@ starling_host_switch:
 #endif
 
 void reset_fiber(Fiber* f, void (*entry)()) {
+  ASAN(__asan_unpoison_memory_region(f->stack, f->size);)  // the red zones of frames that were abandoned
   void** sp = reinterpret_cast<void**>(f->stack + f->size);
   *--sp = nullptr;  // keeps the entry's stack pointer at 8 modulo 16, as after a call
   *--sp = reinterpret_cast<void*>(entry);

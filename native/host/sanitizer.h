@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #ifdef HOST_ASAN
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #define ASAN(x) x
 #else
@@ -34,8 +35,29 @@ namespace host {
 
 // While one lives, the layer's own allocations do not count as accesses of the CUDA thread that happens to run.
 struct Quiet {
-  Quiet() { TSAN(AnnotateIgnoreReadsBegin("", 0); AnnotateIgnoreWritesBegin("", 0);) }
-  ~Quiet() { TSAN(AnnotateIgnoreWritesEnd("", 0); AnnotateIgnoreReadsEnd("", 0);) }
+#ifdef HOST_TSAN
+  static inline __thread int depth = 0;
+  static void begin() {
+    AnnotateIgnoreReadsBegin("", 0);
+    AnnotateIgnoreWritesBegin("", 0);
+    depth++;
+  }
+  static void end() {
+    depth--;
+    AnnotateIgnoreWritesEnd("", 0);
+    AnnotateIgnoreReadsEnd("", 0);
+  }
+  // Before a thread is abandoned.
+  static void end_all() {
+    while (depth > 0) end();
+  }
+#else
+  static void begin() {}
+  static void end() {}
+  static void end_all() {}
+#endif
+  Quiet() { begin(); }
+  ~Quiet() { end(); }
 };
 
 // Never intercepted, unlike memset and memcpy.

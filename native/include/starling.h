@@ -5,8 +5,8 @@
  *
  * Memory. A pointer to a tensor is an address of device memory (of host memory in libstarling_host.so); whoever allocated
  * it owns it, and keeps it until the work that uses it is done. Nothing is kept by a call but the stream's scratch memory,
- * which grows when a larger shape comes and goes with the stream. Pointers to lists (of tensors, cuts, caches) are host
- * memory, read before the call returns.
+ * which grows when a larger shape comes and goes with the stream. Pointers marked "host" are to the caller's own memory and
+ * are used only until the call returns.
  *
  * Shapes stand beside every parameter: T rows of the call, D channels, H query heads, G key heads (H is a multiple of G),
  * d channels of a head (32, 64 or 128; pad others with zeros), S keys, V vocabulary. A tensor is rows; the elements of a
@@ -75,42 +75,42 @@ STARLING_API const char *starling_error(void);
 
 /* Checks that work can run here, by running a tiny kernel. `text` receives one line about the device, cut to `size` bytes
  * with the closing zero. STARLING_NO_DEVICE with the reason otherwise. */
-STARLING_API int starling_probe(char *text, int32_t size);
+STARLING_API int starling_probe(char *text /* host [size] */, int32_t size);
 
 /* ---- memory ---- */
 
 /* `bytes` zeroed bytes at a multiple of 256. */
-STARLING_API int starling_allocate(void **out, int64_t bytes);
+STARLING_API int starling_allocate(void **out /* host */, int64_t bytes);
 
 /* Waits for all work, then frees. NULL is allowed. */
 STARLING_API int starling_free(void *memory);
 
 /* Rows of `width` bytes from host memory to the device; `src` may be reused when the call returns. */
-STARLING_API int starling_upload(void *dst, int64_t dst_stride_bytes, const void *src, int64_t src_stride_bytes,
+STARLING_API int starling_upload(void *dst, int64_t dst_stride_bytes, const void *src /* host */, int64_t src_stride_bytes,
                                  int64_t width, int64_t rows, starling_stream *stream);
 
 /* Rows of `width` bytes to host memory; returns when they are there, after all work before it on this stream. */
-STARLING_API int starling_download(void *dst, int64_t dst_stride_bytes, const void *src, int64_t src_stride_bytes,
+STARLING_API int starling_download(void *dst /* host */, int64_t dst_stride_bytes, const void *src, int64_t src_stride_bytes,
                                    int64_t width, int64_t rows, starling_stream *stream);
 
 /* ---- streams and events ---- */
 
 /* A stream of its own, or with `cuda_stream` the caller's cudaStream_t, which is then not destroyed with it. */
-STARLING_API int starling_stream_create(starling_stream **out, void *cuda_stream);
+STARLING_API int starling_stream_create(starling_stream **out /* host */, void *cuda_stream);
 
 /* Waits for its work and frees its scratch memory. NULL is allowed. */
 STARLING_API int starling_stream_destroy(starling_stream *stream);
 
 STARLING_API int starling_stream_wait(starling_stream *stream);
 
-STARLING_API int starling_event_create(starling_event **out);
+STARLING_API int starling_event_create(starling_event **out /* host */);
 STARLING_API int starling_event_destroy(starling_event *event);
 
 /* Marks the point that the stream's work has reached. */
 STARLING_API int starling_event_record(starling_event *event, starling_stream *stream);
 
 /* Milliseconds of device time between two recorded points; waits for the later. */
-STARLING_API int starling_event_elapsed(double *milliseconds, starling_event *from, starling_event *to);
+STARLING_API int starling_event_elapsed(double *milliseconds /* host */, starling_event *from, starling_event *to);
 
 /* ---- rows ---- */
 
@@ -234,13 +234,13 @@ typedef struct {
 /* The rows that stay, ascending, and their positions. Cuts are in order of `at` and do not overlap; T' = T - sum(count -
  * kept). */
 STARLING_API int starling_row_map(int32_t *rows /* [T'] */, int32_t *positions_out /* [T'] */,
-                                  const int32_t *positions_in /* [T] */, const starling_cut *cuts, int32_t cut_count,
+                                  const int32_t *positions_in /* [T] */, const starling_cut *cuts /* host [cut_count] */, int32_t cut_count,
                                   int32_t row_count, int32_t positions, starling_stream *stream);
 
 /* The masked form: rows that a cut drops become hidden (those already hidden stay so); visible rows get the positions that
  * compaction would give them, a hidden row keeps its own. */
 STARLING_API int starling_hide_rows(uint8_t *hidden /* [>= T] */, int32_t *positions_out /* [T] */,
-                                    const int32_t *positions_in /* [T] */, const starling_cut *cuts, int32_t cut_count,
+                                    const int32_t *positions_in /* [T] */, const starling_cut *cuts /* host [cut_count] */, int32_t cut_count,
                                     int32_t row_count, int32_t positions, starling_stream *stream);
 
 /* Source and destination of a gather; rows of `width` bytes. */
@@ -256,7 +256,7 @@ typedef struct {
 #define STARLING_MAX_GATHERS 8
 
 /* out[i] = in[rows[i]] for every pair, in one launch. Outputs and inputs do not overlap. */
-STARLING_API int starling_gather_rows(const starling_gather *pairs, int32_t pair_count, const int32_t *rows /* [T'] */,
+STARLING_API int starling_gather_rows(const starling_gather *pairs /* host [pair_count] */, int32_t pair_count, const int32_t *rows /* [T'] */,
                                       int32_t row_count, starling_stream *stream);
 
 /* out[i] = sum_j weight[i, j] * in[index[i, j]], in order of j. */
@@ -267,7 +267,7 @@ STARLING_API int starling_combine_rows(void *out /* [m, D] */, int64_t out_strid
 
 /* Moves row rows[i] of every tensor to row i, in place; rows ascends. Rows of `width` bytes, a multiple of 16; tensors
  * start at multiples of 16 bytes. */
-STARLING_API int starling_compact_rows(void *const *tensors /* host list of device [capacity, width] */,
+STARLING_API int starling_compact_rows(void *const *tensors /* host [tensor_count], each device [capacity, width] */,
                                        int32_t tensor_count, int64_t stride_bytes, int64_t width,
                                        const int32_t *rows /* [T'] */, int32_t row_count, int32_t capacity,
                                        starling_stream *stream);

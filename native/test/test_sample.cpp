@@ -84,12 +84,12 @@ TEST(what_is_not_finite_gives_minus_one) {
 
 TEST(a_draw_follows_its_definition) {
   std::normal_distribution<float> normal;
-  for (int n : small ? std::vector<int>{3, 700} : std::vector<int>{1, 2, 100, 1024, 1025, 5000}) {
+  for (int n : small ? std::vector<int>{700} : std::vector<int>{1, 2, 100, 1024, 1025, 5000}) {
     std::vector<float> logits(n), tied(n);
     for (float& v : logits) v = 3 * normal(rng);
     for (float& v : tied) v = float(int(rng() % 4));
     for (const auto& l : {logits, tied}) {
-      for (int step = 0; step < (small ? 2 : 6); step++) {
+      for (int step = 0; step < (small ? 1 : 6); step++) {
         struct Way {
           float temperature;
           int top_k;

@@ -13,6 +13,7 @@ module starling {
   exports starling;
   exports starling.checkpoint;
   exports starling.cpu;
+  exports starling.cuda;
   exports starling.device;
   exports starling.image;
   exports starling.model;

@@ -2,6 +2,7 @@ package starling;
 
 import java.util.List;
 import starling.cpu.CpuDevice;
+import starling.cuda.NativeDevice;
 import starling.device.Device;
 import starling.device.InputException;
 
@@ -20,13 +21,26 @@ public final class Devices {
    */
   public static Device open(String name) {
     return switch (name) {
-      case "auto", "cpu" -> CpuDevice.open();
-      case "cuda", "emulated" ->
-          throw new InputException(
-              "device " + name + ": this build has no native kernels; use cpu");
+      case "auto" -> best();
+      case "cpu" -> CpuDevice.open();
+      case "cuda", "emulated" -> NativeDevice.open(name);
       default ->
           throw new InputException(
               "device '" + name + "' is not one of " + String.join(", ", NAMES));
     };
+  }
+
+  /** cuda if it opens, else cpu; never emulated. */
+  private static Device best() {
+    try {
+      return NativeDevice.open("cuda");
+    } catch (InputException e) {
+      return CpuDevice.open();
+    }
+  }
+
+  /** Every native library that was looked for, one line each with what came of it. */
+  public static List<String> tried(String name) {
+    return NativeDevice.tried(name);
   }
 }

@@ -24,6 +24,7 @@ class ArchitectureTest {
     MAY_USE.put("starling.text", List.of("starling.device"));
     MAY_USE.put("starling.image", List.of("starling.device"));
     MAY_USE.put("starling.cpu", List.of("starling.device"));
+    MAY_USE.put("starling.cuda", List.of("starling.device"));
     MAY_USE.put("starling.prune", List.of("starling.device"));
     MAY_USE.put(
         "starling.model", List.of("starling.device", "starling.prune", "starling.checkpoint"));
@@ -36,7 +37,8 @@ class ArchitectureTest {
             "starling.checkpoint",
             "starling.text",
             "starling.image",
-            "starling.cpu"));
+            "starling.cpu",
+            "starling.cuda"));
     MAY_USE.put(
         "starling.cli",
         List.of(

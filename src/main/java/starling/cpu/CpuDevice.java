@@ -8,6 +8,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import starling.device.Activation;
+import starling.device.Arguments;
 import starling.device.Block;
 import starling.device.Cut;
 import starling.device.DType;
@@ -164,9 +165,10 @@ public final class CpuDevice implements Device {
 
   @Override
   public void upload(Tensor dst, MemorySegment src) {
-    expectAny("dst", dst);
+    checkOpen();
+    Arguments.any("dst", dst);
     long row = (long) dst.width() * dst.dtype().bytes();
-    checkBytes("src", src, row * dst.rows());
+    Arguments.host("src", src, row * dst.rows());
     if (dst.rowStride() == dst.width()) {
       MemorySegment.copy(src, 0, dst.memory(), dst.offset(), row * dst.rows());
       return;
@@ -178,18 +180,12 @@ public final class CpuDevice implements Device {
 
   @Override
   public void download(MemorySegment dst, Tensor src) {
-    expectAny("src", src);
+    checkOpen();
+    Arguments.any("src", src);
     long row = (long) src.width() * src.dtype().bytes();
-    checkBytes("dst", dst, row * src.rows());
+    Arguments.host("dst", dst, row * src.rows());
     for (int i = 0; i < src.rows(); i++) {
       MemorySegment.copy(src.memory(), src.offset(i), dst, i * row, row);
-    }
-  }
-
-  private static void checkBytes(String role, MemorySegment segment, long bytes) {
-    if (segment.byteSize() < bytes) {
-      throw new IllegalArgumentException(
-          role + " has " + segment.byteSize() + " bytes, " + bytes + " are needed");
     }
   }
 
@@ -213,9 +209,8 @@ public final class CpuDevice implements Device {
   @Override
   public void patchify(Tensor out, Tensor pixels, int patch) {
     checkOpen();
-    pixels.expect("pixels", DType.F32, 3, -1, -1);
+    Arguments.patchify(out, pixels, patch);
     int across = pixels.dim(2) / patch;
-    out.expect("out", null, pixels.dim(1) / patch * across, 3 * patch * patch);
     float[] row = new float[out.width()];
     for (int n = 0; n < out.rows(); n++) {
       for (int c = 0, to = 0; c < 3; c++) {
@@ -233,9 +228,7 @@ public final class CpuDevice implements Device {
   @Override
   public void embed(Tensor out, Tensor ids, Tensor table) {
     checkOpen();
-    ids.expect("ids", DType.I32, -1);
-    table.expect("table", null, -1, -1);
-    out.expect("out", null, ids.rows(), table.width());
+    Arguments.embed(out, ids, table);
     float[] row = Attention.room(embedRow, 0, table.width());
     for (int t = 0; t < ids.rows(); t++) {
       Rows.load(table, index("ids", ids, t, table.rows()), row, 0);
@@ -245,42 +238,23 @@ public final class CpuDevice implements Device {
 
   @Override
   public void layernorm(Tensor out, Tensor x, Norm norm) {
-    checkNorm(out, x, norm);
-    norm.bias().expect("bias", null, x.width());
+    checkOpen();
+    Arguments.layernorm(out, x, norm);
     norms.run(out, x, norm);
   }
 
   @Override
   public void rmsnorm(Tensor out, Tensor x, Norm norm) {
-    checkNorm(out, x, norm);
-    if (norm.bias() != null) {
-      throw new IllegalArgumentException("norm: an RMS norm has no bias");
-    }
-    norms.run(out, x, norm);
-  }
-
-  private void checkNorm(Tensor out, Tensor x, Norm norm) {
     checkOpen();
-    x.expect("x", null, -1, -1);
-    out.expect("out", null, x.rows(), x.width());
-    norm.weight().expect("weight", null, x.width());
+    Arguments.rmsnorm(out, x, norm);
+    norms.run(out, x, norm);
   }
 
   @Override
   public void gemm(
       Tensor y, Tensor x, Linear w, Norm before, Activation activation, Tensor residual) {
     checkOpen();
-    x.expect("x", null, -1, w.in());
-    y.expect("y", null, x.rows(), activation == Activation.SILU_MUL ? w.out() / 2 : w.out());
-    if (residual != null) {
-      residual.expect("residual", null, x.rows(), y.width());
-    }
-    if (before != null) {
-      before.weight().expect("before", null, w.in());
-    }
-    for (int i = 0; i < w.parts().size(); i++) {
-      w.parts().get(i).expect("w", null, -1, w.in());
-    }
+    Arguments.gemm(y, x, w, before, activation, residual);
     gemm.run(y, x, w, before, activation, residual);
   }
 
@@ -289,60 +263,27 @@ public final class CpuDevice implements Device {
   @Override
   public void rope(Tensor q, Kv kv, Tensor qkv, Tensor positions, Rope table) {
     checkOpen();
-    q.expect("q", null, -1, -1, -1);
-    checkKv(q, kv);
-    qkv.expect("qkv", null, q.rows(), (q.dim(1) + 2 * kv.k().dim(1)) * q.dim(2));
-    positions.expect("positions", DType.I32, q.rows());
-    table.cos().expect("cos", DType.F32, -1, -1);
-    table.sin().expect("sin", DType.F32, table.cos().rows(), table.cos().width());
+    Arguments.rope(q, kv, qkv, positions, table);
+    checkLength(q, kv, Mask.NONE);
     for (int t = 0; t < positions.rows(); t++) {
       index("positions", positions, t, table.cos().rows());
-    }
-    if (kv.length() == null) {
-      throw new IllegalArgumentException("kv: a cache needs a length");
     }
     rotary.run(q, kv, qkv, positions, table);
   }
 
-  private void checkKv(Tensor q, Kv kv) {
-    kv.k().expect("k", null, -1, -1, q.dim(2));
-    kv.v().expect("v", null, kv.k().rows(), kv.k().dim(1), q.dim(2));
-    if (q.dim(1) % kv.k().dim(1) != 0) {
-      throw new IllegalArgumentException(
-          "k: " + kv.k() + " does not divide the " + q.dim(1) + " query heads");
-    }
-    int length = 0;
-    if (kv.length() != null) {
-      kv.length().expect("length", DType.I32, 1);
-      length = index("length", kv.length(), 0, Integer.MAX_VALUE);
-    }
-    if (length + q.rows() > kv.k().rows()) {
-      throw new IllegalArgumentException(
-          "k: " + kv.k() + " has no room for " + q.rows() + " rows behind " + length);
-    }
-  }
-
-  private void checkMask(Tensor q, Kv kv, Mask mask) {
-    if (mask.hidden() != null) {
-      mask.hidden().expect("hidden", DType.U8, -1);
-      int rows = q.rows() + (kv.length() == null ? 0 : Rows.index(kv.length(), 0));
-      if (mask.hidden().rows() < rows) {
-        throw new IllegalArgumentException(
-            "hidden: " + mask.hidden() + " is shorter than the " + rows + " keys");
-      }
-    }
+  /** Returns the number of keys. */
+  private static int checkLength(Tensor q, Kv kv, Mask mask) {
+    int length = kv.length() == null ? 0 : index("length", kv.length(), 0, Integer.MAX_VALUE);
+    Arguments.room(q, kv, length);
+    Arguments.reach(mask, length + q.rows());
+    return length + q.rows();
   }
 
   @Override
   public void attention(Tensor out, Tensor lse, Tensor q, Kv kv, Mask mask, float scale) {
     checkOpen();
-    q.expect("q", null, -1, -1, -1);
-    out.expect("out", null, q.rows(), q.dim(1), q.dim(2));
-    checkKv(q, kv);
-    checkMask(q, kv, mask);
-    if (lse != null) {
-      lse.expect("lse", DType.F32, q.dim(1), q.rows());
-    }
+    Arguments.attention(out, lse, q, kv, mask);
+    checkLength(q, kv, mask);
     attention.run(out, lse, q, kv, mask, scale);
   }
 
@@ -350,25 +291,13 @@ public final class CpuDevice implements Device {
   public void attentionColsum(
       Tensor sums, Tensor q, Kv kv, Tensor lse, Mask mask, float scale, Span rows, Keys keys) {
     checkOpen();
-    q.expect("q", null, -1, -1, -1);
-    checkKv(q, kv);
-    checkMask(q, kv, mask);
-    lse.expect("lse", DType.F32, q.dim(1), q.rows());
-    sums.expect("sums", DType.F32, q.dim(1), keys.count());
-    if (rows.to() > q.rows()) {
-      throw new IllegalArgumentException("rows: " + rows + " of " + q);
-    }
-    int keyRows = q.rows() + (kv.length() == null ? 0 : Rows.index(kv.length(), 0));
+    Arguments.attentionColsum(sums, q, kv, lse, mask, rows, keys);
+    int keyRows = checkLength(q, kv, mask);
     if (keys.index() == null) {
-      if (keys.at() + keys.count() > keyRows) {
-        throw new IllegalArgumentException(
-            "keys: " + keys.at() + " + " + keys.count() + " of " + keyRows);
-      }
-    } else {
-      keys.index().expect("keys", DType.I32, keys.count());
-      for (int j = 0; j < keys.count(); j++) {
-        index("keys", keys.index(), j, keyRows - keys.at());
-      }
+      Arguments.keyRows(keys, keyRows);
+    }
+    for (int j = 0; j < keys.count() && keys.index() != null; j++) {
+      index("keys", keys.index(), j, keyRows - keys.at());
     }
     colsum.run(sums, q, kv, lse, mask, scale, rows, keys);
   }
@@ -378,19 +307,9 @@ public final class CpuDevice implements Device {
   @Override
   public void tokenSelect(Tensor keep, Tensor score, Tensor sums, int rows, Tensor fault) {
     checkOpen();
-    sums.expect("sums", DType.F32, -1, -1);
-    checkSelection(keep, score, sums.width(), fault);
+    Arguments.tokenSelect(keep, score, sums, fault);
     tokenSelect.score(score, sums, rows, fault);
     tokenSelect.select(keep, score);
-  }
-
-  private static void checkSelection(Tensor keep, Tensor score, int candidates, Tensor fault) {
-    score.expect("score", DType.F32, candidates);
-    keep.expect("keep", DType.I32, -1);
-    fault.expect("fault", DType.I32, 1);
-    if (keep.rows() > candidates) {
-      throw new IllegalArgumentException("keep: " + keep + " of " + candidates + " candidates");
-    }
   }
 
   @Override
@@ -416,11 +335,7 @@ public final class CpuDevice implements Device {
   public void visprunerDedup(
       Tensor keep, Tensor score, Tensor features, int important, Tensor fault) {
     checkOpen();
-    features.expect("features", null, -1, -1);
-    checkSelection(keep, score, features.rows(), fault);
-    if (important < 0 || important > keep.rows()) {
-      throw new IllegalArgumentException("important is " + important + " of " + keep.rows());
-    }
+    Arguments.visprunerDedup(keep, score, features, important, fault);
     dedup.run(keep, score, features, important, fault);
   }
 
@@ -428,30 +343,13 @@ public final class CpuDevice implements Device {
   public void rowMap(
       Tensor rows, Tensor positionsOut, Tensor positionsIn, List<Cut> cuts, PositionRule rule) {
     checkOpen();
-    positionsIn.expect("positionsIn", DType.I32, -1);
-    int stay = positionsIn.rows() - checkCuts(cuts, positionsIn.rows());
-    rows.expect("rows", DType.I32, stay);
-    positionsOut.expect("positionsOut", DType.I32, stay);
+    Arguments.rowMap(rows, positionsOut, positionsIn, cuts);
+    checkKept(cuts);
     Compaction.rowMap(rows, positionsOut, positionsIn, cuts, rule);
   }
 
-  /** Checks order and indices of cuts; returns how many rows they drop. */
-  private static int checkCuts(List<Cut> cuts, int rows) {
-    int dropped = 0;
-    int end = 0;
+  private static void checkKept(List<Cut> cuts) {
     for (Cut cut : cuts) {
-      cut.keep().expect("keep", DType.I32, -1);
-      if (cut.at() < end || cut.at() + cut.count() > rows) {
-        throw new IllegalArgumentException(
-            "cuts: rows "
-                + cut.at()
-                + " + "
-                + cut.count()
-                + " do not follow "
-                + end
-                + " within "
-                + rows);
-      }
       int before = -1;
       for (int i = 0; i < cut.keep().rows(); i++) {
         int kept = index("keep", cut.keep(), i, cut.count());
@@ -461,19 +359,14 @@ public final class CpuDevice implements Device {
         }
         before = kept;
       }
-      end = cut.at() + cut.count();
-      dropped += cut.count() - cut.keep().rows();
     }
-    return dropped;
   }
 
   @Override
   public void gatherRows(List<Tensor> out, List<Tensor> in, Tensor rows) {
     checkOpen();
-    rows.expect("rows", DType.I32, -1);
+    Arguments.gatherRows(out, in, rows);
     for (int n = 0; n < out.size(); n++) {
-      in.get(n).expect("in", in.get(n).dtype(), -1, -1);
-      out.get(n).expect("out", in.get(n).dtype(), rows.rows(), in.get(n).width());
       for (int i = 0; i < rows.rows(); i++) {
         index("rows", rows, i, in.get(n).rows());
       }
@@ -484,10 +377,7 @@ public final class CpuDevice implements Device {
   @Override
   public void combineRows(Tensor out, Tensor in, Tensor index, Tensor weight) {
     checkOpen();
-    in.expect("in", null, -1, -1);
-    index.expect("index", DType.I32, -1, -1);
-    weight.expect("weight", DType.F32, index.rows(), index.width());
-    out.expect("out", null, index.rows(), in.width());
+    Arguments.combineRows(out, in, index, weight);
     for (int j = 0; j < index.width(); j++) {
       for (int i = 0; i < index.rows(); i++) {
         index("index", index.columns(j, j + 1), i, in.rows());
@@ -499,10 +389,8 @@ public final class CpuDevice implements Device {
   @Override
   public void compactRows(List<Kv> kv, Tensor rows) {
     checkOpen();
-    rows.expect("rows", DType.I32, -1);
+    Arguments.compactRows(kv, rows);
     for (Kv layer : kv) {
-      layer.k().expect("k", null, -1, -1, -1);
-      layer.v().expect("v", null, layer.k().rows(), layer.k().dim(1), layer.k().dim(2));
       for (int i = 0; i < rows.rows(); i++) {
         if (index("rows", rows, i, layer.k().rows()) < i) {
           throw new IllegalArgumentException(
@@ -517,14 +405,8 @@ public final class CpuDevice implements Device {
   public void hideRows(
       Tensor hidden, Tensor positionsOut, Tensor positionsIn, List<Cut> cuts, PositionRule rule) {
     checkOpen();
-    positionsIn.expect("positionsIn", DType.I32, -1);
-    positionsOut.expect("positionsOut", DType.I32, positionsIn.rows());
-    hidden.expect("hidden", DType.U8, -1);
-    if (hidden.rows() < positionsIn.rows()) {
-      throw new IllegalArgumentException(
-          "hidden: " + hidden + " is shorter than the " + positionsIn.rows() + " rows");
-    }
-    checkCuts(cuts, positionsIn.rows());
+    Arguments.hideRows(hidden, positionsOut, positionsIn, cuts);
+    checkKept(cuts);
     Compaction.hideRows(hidden, positionsOut, positionsIn, cuts, rule);
   }
 
@@ -533,10 +415,7 @@ public final class CpuDevice implements Device {
   @Override
   public void sample(Tensor id, Tensor logits, Sampling sampling, Tensor step, Tensor fault) {
     checkOpen();
-    id.expect("id", DType.I32, 1);
-    logits.expect("logits", DType.F32, 1, -1);
-    step.expect("step", DType.I32, 1);
-    fault.expect("fault", DType.I32, 1);
+    Arguments.sample(id, logits, step, fault);
     sampler.run(id, logits, sampling, step, fault);
   }
 
@@ -565,15 +444,6 @@ public final class CpuDevice implements Device {
               + limit);
     }
     return index;
-  }
-
-  private void expectAny(String role, Tensor t) {
-    checkOpen();
-    switch (t.rank()) {
-      case 1 -> t.expect(role, t.dtype(), -1);
-      case 2 -> t.expect(role, t.dtype(), -1, -1);
-      default -> t.expect(role, t.dtype(), -1, -1, -1);
-    }
   }
 
   private void checkOpen() {

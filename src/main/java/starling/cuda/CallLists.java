@@ -1,0 +1,84 @@
+package starling.cuda;
+
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import starling.device.Cut;
+import starling.device.InputException;
+import starling.device.Kv;
+import starling.device.Tensor;
+
+/**
+ * The lists that a call hands over, in structures of {@code starling.h} that are allocated once.
+ * The library reads them before it returns.
+ */
+final class CallLists {
+  private static final int CUT = 24; // keep, at, count, kept, reserved
+  private static final int GATHER = 48; // out, in, two strides, width, in_rows, reserved
+
+  private final MemorySegment cuts;
+  private final MemorySegment gathers;
+  private final MemorySegment tensors;
+
+  CallLists(Arena arena, int maxCuts, int maxGathers, int maxTensors) {
+    this.cuts = arena.allocate((long) CUT * maxCuts, 8);
+    this.gathers = arena.allocate((long) GATHER * maxGathers, 8);
+    this.tensors = arena.allocate(8L * maxTensors, 8);
+  }
+
+  MemorySegment cuts(List<Cut> list) {
+    if (list.size() > cuts.byteSize() / CUT) {
+      throw new InputException(
+          list.size() + " pictures in one prompt; the device takes " + cuts.byteSize() / CUT);
+    }
+    for (int i = 0; i < list.size(); i++) {
+      Cut cut = list.get(i);
+      long at = (long) CUT * i;
+      cuts.set(JAVA_LONG, at, cut.keep().address());
+      cuts.set(JAVA_INT, at + 8, cut.at());
+      cuts.set(JAVA_INT, at + 12, cut.count());
+      cuts.set(JAVA_INT, at + 16, cut.keep().rows());
+    }
+    return cuts;
+  }
+
+  MemorySegment gathers(List<Tensor> out, List<Tensor> in) {
+    if (out.size() > gathers.byteSize() / GATHER) {
+      throw new IllegalArgumentException(
+          "out: more than " + gathers.byteSize() / GATHER + " tensors");
+    }
+    for (int i = 0; i < out.size(); i++) {
+      Tensor to = out.get(i);
+      Tensor from = in.get(i);
+      int bytes = to.dtype().bytes();
+      long at = (long) GATHER * i;
+      gathers.set(JAVA_LONG, at, to.address());
+      gathers.set(JAVA_LONG, at + 8, from.address());
+      gathers.set(JAVA_LONG, at + 16, (long) to.rowStride() * bytes);
+      gathers.set(JAVA_LONG, at + 24, (long) from.rowStride() * bytes);
+      gathers.set(JAVA_LONG, at + 32, (long) to.width() * bytes);
+      gathers.set(JAVA_INT, at + 40, from.rows());
+    }
+    return gathers;
+  }
+
+  MemorySegment caches(List<Kv> kv) {
+    Tensor first = kv.get(0).k();
+    for (int i = 0; i < kv.size(); i++) {
+      for (Tensor t : List.of(kv.get(i).k(), kv.get(i).v())) {
+        if (t.rowStride() != first.rowStride()
+            || t.dtype() != first.dtype()
+            || t.width() != first.width()) {
+          throw new IllegalArgumentException(
+              "kv: " + t + " and " + first + " differ in their rows");
+        }
+      }
+      tensors.set(JAVA_LONG, 16L * i, kv.get(i).k().address());
+      tensors.set(JAVA_LONG, 16L * i + 8, kv.get(i).v().address());
+    }
+    return tensors;
+  }
+}

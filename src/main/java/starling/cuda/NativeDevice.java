@@ -1,0 +1,689 @@
+package starling.cuda;
+
+import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_DOUBLE;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import starling.device.Activation;
+import starling.device.Arguments;
+import starling.device.Block;
+import starling.device.Cut;
+import starling.device.DType;
+import starling.device.Device;
+import starling.device.InputException;
+import starling.device.Keys;
+import starling.device.Kv;
+import starling.device.Linear;
+import starling.device.Mask;
+import starling.device.Norm;
+import starling.device.PositionRule;
+import starling.device.Rope;
+import starling.device.Sampling;
+import starling.device.Span;
+import starling.device.Stored;
+import starling.device.Tensor;
+import starling.device.TensorArena;
+
+/**
+ * The operators as CUDA kernels: {@code cuda} on a GPU, {@code emulated} on the CPU, from the same
+ * sources. Every operator is one call of {@code native/include/starling.h} on this device's stream;
+ * nothing is allocated for it. Lists are handed over in structures that are allocated once.
+ *
+ * <p>Threads: one at a time; a second one waits. Closing an arena waits for a running call. An
+ * error of the library is an {@link IllegalStateException} with its sentence; {@link
+ * InputException} when memory runs out.
+ */
+public final class NativeDevice implements Device {
+  private static final int MAX_CUTS = 64;
+  private static final int MAX_GATHERS = 8;
+  private static final int MAX_TENSORS = 256;
+  private static final int MARKS = 4096;
+
+  private final String name;
+  private final String description;
+  private final Bindings library;
+  private final Arena handles = Arena.ofShared();
+  private final MemorySegment stream;
+  private final CallLists lists = new CallLists(handles, MAX_CUTS, MAX_GATHERS, MAX_TENSORS);
+  private final MemorySegment millis = handles.allocate(JAVA_DOUBLE);
+  private final long[] events = new long[MARKS];
+  private final Upload upload = new Upload(this);
+  private long marks;
+  private boolean closed;
+
+  private final TensorArena.Memory memory =
+      new TensorArena.Memory() {
+        private final MemorySegment out = handles.allocate(ADDRESS);
+
+        @Override
+        public Block allocate(long bytes) {
+          synchronized (NativeDevice.this) {
+            check(library.allocate(out, bytes));
+            return new Block(null, out.get(ADDRESS, 0).address());
+          }
+        }
+
+        @Override
+        public void free(Block block) {
+          synchronized (NativeDevice.this) {
+            check(library.free(block.address()));
+          }
+        }
+      };
+
+  private NativeDevice(String name, Bindings library, String description) {
+    this.name = name;
+    this.library = library;
+    this.description = description;
+    var out = handles.allocate(ADDRESS);
+    check(library.streamCreate(out, 0));
+    // A call with a closed device finds the segment's arena closed.
+    this.stream = out.get(ADDRESS, 0).reinterpret(1, handles, null);
+  }
+
+  /**
+   * Opens {@code cuda} or {@code emulated}.
+   *
+   * @throws InputException if no library is there or it cannot run on this machine, with the
+   *     reasons
+   */
+  public static NativeDevice open(String name) {
+    Bindings library = NativeLibrary.search(name).bindings();
+    return new NativeDevice(name, library, probe(name, library));
+  }
+
+  /** Every library that was looked for, one line each with what came of it. */
+  public static List<String> tried(String name) {
+    return NativeLibrary.search(name).attempts().stream()
+        .map(a -> a.place() + ": " + a.outcome())
+        .toList();
+  }
+
+  private static String probe(String name, Bindings library) {
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment text = arena.allocate(500);
+      if (library.probe(text, 500) != 0) {
+        throw new InputException("device " + name + ": " + NativeLibrary.string(library.error()));
+      }
+      return text.getString(0);
+    }
+  }
+
+  /** The one place where a status becomes an exception. */
+  private void check(int status) {
+    if (status == 0) {
+      return;
+    }
+    String sentence = NativeLibrary.string(library.error());
+    switch (status) {
+      case 1 -> throw new IllegalArgumentException(sentence);
+      case 2, 3 -> throw new InputException("device " + name + ": " + sentence);
+      default -> throw new IllegalStateException("device " + name + ": " + sentence);
+    }
+  }
+
+  private void checkOpen() {
+    if (closed) {
+      throw new IllegalStateException("the " + name + " device is closed");
+    }
+  }
+
+  @Override
+  public String name() {
+    return name;
+  }
+
+  @Override
+  public String description() {
+    return description;
+  }
+
+  // ---- memory ----
+
+  @Override
+  public TensorArena arena(String arena) {
+    checkOpen();
+    return new TensorArena(arena, memory);
+  }
+
+  @Override
+  public int headSize(int d) {
+    if (d > 128) {
+      throw new InputException(
+          "device " + name + ": heads of " + d + " channels are wider than its kernels' 128");
+    }
+    return d <= 32 ? 32 : d <= 64 ? 64 : 128;
+  }
+
+  @Override
+  public Linear linear(TensorArena arena, DType dtype, Linear.Source source) {
+    checkOpen();
+    return upload.linear(arena, dtype, source);
+  }
+
+  @Override
+  public Tensor table(TensorArena arena, DType dtype, Stored stored) {
+    checkOpen();
+    return upload.table(arena, dtype, stored);
+  }
+
+  @Override
+  public synchronized void upload(Tensor dst, MemorySegment src) {
+    checkOpen();
+    Arguments.any("dst", dst);
+    long row = (long) dst.width() * dst.dtype().bytes();
+    Arguments.host("src", src, row * dst.rows());
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment from = src;
+      if (!src.isNative()) {
+        from = arena.allocate(Math.max(1, row * dst.rows()), 16);
+        from.copyFrom(src.asSlice(0, row * dst.rows()));
+      }
+      long stride = (long) dst.rowStride() * dst.dtype().bytes();
+      check(library.upload(dst.address(), stride, from, row, row, dst.rows(), stream));
+    }
+  }
+
+  @Override
+  public synchronized void download(MemorySegment dst, Tensor src) {
+    checkOpen();
+    Arguments.any("src", src);
+    long row = (long) src.width() * src.dtype().bytes();
+    Arguments.host("dst", dst, row * src.rows());
+    long stride = (long) src.rowStride() * src.dtype().bytes();
+    if (dst.isNative()) {
+      check(library.download(dst, row, src.address(), stride, row, src.rows(), stream));
+      return;
+    }
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment to = arena.allocate(Math.max(1, row * src.rows()), 16);
+      check(library.download(to, row, src.address(), stride, row, src.rows(), stream));
+      dst.copyFrom(to.asSlice(0, row * src.rows()));
+    }
+  }
+
+  @Override
+  public synchronized long mark() {
+    checkOpen();
+    int slot = (int) (marks % MARKS);
+    if (events[slot] == 0) {
+      try (Arena arena = Arena.ofConfined()) {
+        MemorySegment out = arena.allocate(ADDRESS);
+        check(library.eventCreate(out));
+        events[slot] = out.get(ADDRESS, 0).address();
+      }
+    }
+    check(library.eventRecord(events[slot], stream));
+    return marks++;
+  }
+
+  @Override
+  public synchronized double millis(long from, long to) {
+    checkOpen();
+    if (Math.min(from, to) < marks - MARKS) {
+      throw new IllegalArgumentException("a mark older than the last " + MARKS);
+    }
+    check(library.eventElapsed(millis, events[(int) (from % MARKS)], events[(int) (to % MARKS)]));
+    return millis.get(JAVA_DOUBLE, 0);
+  }
+
+  @Override
+  public void repeat(Object key, Runnable step) {
+    step.run();
+  }
+
+  // ---- rows ----
+
+  /** The number of a type in the C interface. */
+  static int type(Tensor t) {
+    return switch (t.dtype()) {
+      case F32 -> 0;
+      case BF16 -> 1;
+      case F16 -> 2;
+      case I32, U8 -> throw new IllegalArgumentException(t + ", expected a float type");
+    };
+  }
+
+  /** The common type of all float tensors of a call. */
+  private static int type(Tensor t, String role, Tensor other) {
+    if (other != null && other.dtype() != t.dtype()) {
+      throw new IllegalArgumentException(role + ": " + other + ", but " + t);
+    }
+    return type(t);
+  }
+
+  private static long address(Tensor t) {
+    return t == null ? 0 : t.address();
+  }
+
+  private static long stride(Tensor t) {
+    return t == null ? 0 : t.rowStride();
+  }
+
+  @Override
+  public synchronized void patchify(Tensor out, Tensor pixels, int patch) {
+    checkOpen();
+    Arguments.patchify(out, pixels, patch);
+    if (pixels.rowStride() != pixels.width()) {
+      throw new IllegalArgumentException("pixels: " + pixels + " has gaps between its planes");
+    }
+    check(
+        library.patchify(
+            out.address(),
+            out.rowStride(),
+            pixels.address(),
+            pixels.dim(1),
+            pixels.dim(2),
+            patch,
+            type(out),
+            stream));
+  }
+
+  @Override
+  public synchronized void embed(Tensor out, Tensor ids, Tensor table) {
+    checkOpen();
+    Arguments.embed(out, ids, table);
+    check(
+        library.embed(
+            out.address(),
+            out.rowStride(),
+            ids.address(),
+            table.address(),
+            table.rowStride(),
+            ids.rows(),
+            table.width(),
+            table.rows(),
+            type(out, "table", table),
+            stream));
+  }
+
+  @Override
+  public synchronized void layernorm(Tensor out, Tensor x, Norm norm) {
+    checkOpen();
+    Arguments.layernorm(out, x, norm);
+    type(x, "weight", norm.weight());
+    type(x, "bias", norm.bias());
+    check(
+        library.layernorm(
+            out.address(),
+            out.rowStride(),
+            x.address(),
+            x.rowStride(),
+            norm.weight().address(),
+            norm.bias().address(),
+            x.rows(),
+            x.width(),
+            norm.eps(),
+            type(x, "out", out),
+            stream));
+  }
+
+  @Override
+  public synchronized void rmsnorm(Tensor out, Tensor x, Norm norm) {
+    checkOpen();
+    Arguments.rmsnorm(out, x, norm);
+    type(x, "weight", norm.weight());
+    check(
+        library.rmsnorm(
+            out.address(),
+            out.rowStride(),
+            x.address(),
+            x.rowStride(),
+            norm.weight().address(),
+            x.rows(),
+            x.width(),
+            norm.eps(),
+            type(x, "out", out),
+            stream));
+  }
+
+  @Override
+  public synchronized void gemm(
+      Tensor y, Tensor x, Linear w, Norm before, Activation activation, Tensor residual) {
+    checkOpen();
+    Arguments.gemm(y, x, w, before, activation, residual);
+    Tensor weight = w.parts().get(0);
+    type(y, "residual", residual);
+    type(x, "before", before == null ? null : before.weight());
+    check(
+        library.gemm(
+            y.address(),
+            y.rowStride(),
+            x.address(),
+            x.rowStride(),
+            weight.address(),
+            weight.rowStride(),
+            address(w.bias()),
+            before == null ? 0 : before.weight().address(),
+            before == null ? 0 : address(before.bias()),
+            address(residual),
+            stride(residual),
+            x.rows(),
+            y.width(),
+            w.in(),
+            before == null ? 0 : before.eps(),
+            activation.ordinal(),
+            type(y),
+            type(x, "w", weight),
+            stream));
+  }
+
+  // ---- attention ----
+
+  @Override
+  public synchronized void rope(Tensor q, Kv kv, Tensor qkv, Tensor positions, Rope table) {
+    checkOpen();
+    Arguments.rope(q, kv, qkv, positions, table);
+    type(q, "k", kv.k());
+    type(q, "v", kv.v());
+    check(
+        library.rope(
+            q.address(),
+            q.rowStride(),
+            kv.k().address(),
+            kv.k().rowStride(),
+            kv.v().address(),
+            kv.v().rowStride(),
+            qkv.address(),
+            qkv.rowStride(),
+            positions.address(),
+            kv.length().address(),
+            table.cos().address(),
+            table.cos().rowStride(),
+            table.sin().address(),
+            table.sin().rowStride(),
+            q.rows(),
+            kv.k().rows(),
+            q.dim(1),
+            kv.k().dim(1),
+            q.dim(2),
+            table.cos().width(),
+            table.cos().rows(),
+            type(q, "qkv", qkv),
+            stream));
+  }
+
+  @Override
+  public synchronized void attention(
+      Tensor out, Tensor lse, Tensor q, Kv kv, Mask mask, float scale) {
+    checkOpen();
+    Arguments.attention(out, lse, q, kv, mask);
+    type(q, "k", kv.k());
+    type(q, "v", kv.v());
+    check(
+        library.attention(
+            out.address(),
+            out.rowStride(),
+            address(lse),
+            stride(lse),
+            q.address(),
+            q.rowStride(),
+            kv.k().address(),
+            kv.k().rowStride(),
+            kv.v().address(),
+            kv.v().rowStride(),
+            address(kv.length()),
+            address(mask.hidden()),
+            q.rows(),
+            kv.k().rows(),
+            q.dim(1),
+            kv.k().dim(1),
+            q.dim(2),
+            mask.causal() ? 1 : 0,
+            scale,
+            type(q, "out", out),
+            stream));
+  }
+
+  @Override
+  public synchronized void attentionColsum(
+      Tensor sums, Tensor q, Kv kv, Tensor lse, Mask mask, float scale, Span rows, Keys keys) {
+    checkOpen();
+    Arguments.attentionColsum(sums, q, kv, lse, mask, rows, keys);
+    check(
+        library.attentionColsum(
+            sums.address(),
+            sums.rowStride(),
+            q.address(),
+            q.rowStride(),
+            kv.k().address(),
+            kv.k().rowStride(),
+            lse.address(),
+            lse.rowStride(),
+            address(kv.length()),
+            address(mask.hidden()),
+            address(keys.index()),
+            rows.from(),
+            rows.to(),
+            keys.at(),
+            keys.count(),
+            kv.k().rows(),
+            q.dim(1),
+            kv.k().dim(1),
+            q.dim(2),
+            mask.causal() ? 1 : 0,
+            scale,
+            type(q, "k", kv.k()),
+            stream));
+  }
+
+  // ---- selection and compaction ----
+
+  @Override
+  public synchronized void tokenSelect(
+      Tensor keep, Tensor score, Tensor sums, int rows, Tensor fault) {
+    checkOpen();
+    Arguments.tokenSelect(keep, score, sums, fault);
+    check(
+        library.tokenSelect(
+            keep.address(),
+            score.address(),
+            fault.address(),
+            sums.address(),
+            sums.rowStride(),
+            sums.rows(),
+            sums.width(),
+            keep.rows(),
+            rows,
+            stream));
+  }
+
+  @Override
+  public synchronized void colsumSelect(
+      Tensor keep,
+      Tensor score,
+      Tensor q,
+      Kv kv,
+      Tensor lse,
+      Mask mask,
+      float scale,
+      Span rows,
+      Keys keys,
+      Tensor fault) {
+    checkOpen();
+    Arguments.attentionColsum(null, q, kv, lse, mask, rows, keys);
+    Arguments.selection(keep, score, keys.count(), fault);
+    check(
+        library.colsumSelect(
+            keep.address(),
+            score.address(),
+            fault.address(),
+            q.address(),
+            q.rowStride(),
+            kv.k().address(),
+            kv.k().rowStride(),
+            lse.address(),
+            lse.rowStride(),
+            address(kv.length()),
+            address(mask.hidden()),
+            address(keys.index()),
+            rows.from(),
+            rows.to(),
+            keys.at(),
+            keys.count(),
+            keep.rows(),
+            kv.k().rows(),
+            q.dim(1),
+            kv.k().dim(1),
+            q.dim(2),
+            mask.causal() ? 1 : 0,
+            scale,
+            type(q, "k", kv.k()),
+            stream));
+  }
+
+  @Override
+  public synchronized void visprunerDedup(
+      Tensor keep, Tensor score, Tensor features, int important, Tensor fault) {
+    checkOpen();
+    Arguments.visprunerDedup(keep, score, features, important, fault);
+    check(
+        library.visprunerDedup(
+            keep.address(),
+            fault.address(),
+            score.address(),
+            features.address(),
+            features.rowStride(),
+            features.rows(),
+            features.width(),
+            keep.rows(),
+            important,
+            type(features),
+            stream));
+  }
+
+  @Override
+  public synchronized void rowMap(
+      Tensor rows, Tensor positionsOut, Tensor positionsIn, List<Cut> cuts, PositionRule rule) {
+    checkOpen();
+    Arguments.rowMap(rows, positionsOut, positionsIn, cuts);
+    check(
+        library.rowMap(
+            rows.address(),
+            positionsOut.address(),
+            positionsIn.address(),
+            lists.cuts(cuts),
+            cuts.size(),
+            positionsIn.rows(),
+            rule.ordinal(),
+            stream));
+  }
+
+  @Override
+  public synchronized void hideRows(
+      Tensor hidden, Tensor positionsOut, Tensor positionsIn, List<Cut> cuts, PositionRule rule) {
+    checkOpen();
+    Arguments.hideRows(hidden, positionsOut, positionsIn, cuts);
+    check(
+        library.hideRows(
+            hidden.address(),
+            positionsOut.address(),
+            positionsIn.address(),
+            lists.cuts(cuts),
+            cuts.size(),
+            positionsIn.rows(),
+            rule.ordinal(),
+            stream));
+  }
+
+  @Override
+  public synchronized void gatherRows(List<Tensor> out, List<Tensor> in, Tensor rows) {
+    checkOpen();
+    Arguments.gatherRows(out, in, rows);
+    check(
+        library.gatherRows(
+            lists.gathers(out, in), out.size(), rows.address(), rows.rows(), stream));
+  }
+
+  @Override
+  public synchronized void combineRows(Tensor out, Tensor in, Tensor index, Tensor weight) {
+    checkOpen();
+    Arguments.combineRows(out, in, index, weight);
+    check(
+        library.combineRows(
+            out.address(),
+            out.rowStride(),
+            in.address(),
+            in.rowStride(),
+            index.address(),
+            index.rowStride(),
+            weight.address(),
+            weight.rowStride(),
+            out.rows(),
+            in.rows(),
+            in.width(),
+            index.width(),
+            type(in, "out", out),
+            stream));
+  }
+
+  @Override
+  public synchronized void compactRows(List<Kv> kv, Tensor rows) {
+    checkOpen();
+    Arguments.compactRows(kv, rows);
+    for (int first = 0; first < kv.size(); first += MAX_TENSORS / 2) {
+      List<Kv> some = kv.subList(first, Math.min(kv.size(), first + MAX_TENSORS / 2));
+      Tensor k = some.get(0).k();
+      long bytes = k.dtype().bytes();
+      int capacity = some.stream().mapToInt(layer -> layer.k().rows()).min().orElseThrow();
+      check(
+          library.compactRows(
+              lists.caches(some),
+              2 * some.size(),
+              k.rowStride() * bytes,
+              k.width() * bytes,
+              rows.address(),
+              rows.rows(),
+              capacity,
+              stream));
+    }
+  }
+
+  // ---- the end of a step ----
+
+  @Override
+  public synchronized void sample(
+      Tensor id, Tensor logits, Sampling sampling, Tensor step, Tensor fault) {
+    checkOpen();
+    Arguments.sample(id, logits, step, fault);
+    check(
+        library.sample(
+            id.address(),
+            logits.address(),
+            step.address(),
+            fault.address(),
+            logits.width(),
+            sampling.temperature(),
+            sampling.topK(),
+            sampling.topP(),
+            sampling.seed(),
+            stream));
+  }
+
+  @Override
+  public synchronized void advance(Tensor counters, int by) {
+    checkOpen();
+    counters.expect("counters", DType.I32, -1);
+    check(library.advance(counters.address(), counters.rows(), by, stream));
+  }
+
+  /**
+   * Waits for the stream and closes it; harmless when repeated. Memory belongs to the arenas, which
+   * may be closed later.
+   */
+  @Override
+  public synchronized void close() {
+    if (closed) {
+      return;
+    }
+    closed = true;
+    for (long event : events) {
+      if (event != 0) {
+        check(library.eventDestroy(event));
+      }
+    }
+    check(library.streamDestroy(stream));
+  }
+}

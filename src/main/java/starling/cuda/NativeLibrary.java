@@ -1,0 +1,225 @@
+package starling.cuda;
+
+import java.io.IOException;
+import java.io.InputStream;
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.net.URISyntaxException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.NoSuchElementException;
+import java.util.function.UnaryOperator;
+import starling.device.InputException;
+
+/**
+ * Finds and loads {@code libstarling_cuda.so} or {@code libstarling_host.so}. Looked for in this
+ * order: the system property {@code starling.cuda.library} (or {@code starling.emulated.library}),
+ * the environment variable {@code STARLING_CUDA_LIBRARY} (or {@code STARLING_EMULATED_LIBRARY}),
+ * the class path ({@code starling/native/linux-x86_64/}, unpacked to a folder of the user that
+ * {@code starling.cache} may choose), and the build folder. A library that was named must work; of
+ * the others the first that does is used.
+ */
+final class NativeLibrary {
+  /** What this Java code was written against. */
+  static final int ABI_VERSION = 1;
+
+  private static final Map<String, String> FILES =
+      Map.of("cuda", "libstarling_cuda.so", "emulated", "libstarling_host.so");
+
+  /** One place that was tried. */
+  record Attempt(String place, String outcome) {}
+
+  private final String backend;
+  private final UnaryOperator<String> properties;
+  private final UnaryOperator<String> environment;
+  private final List<Attempt> attempts = new ArrayList<>();
+  private Bindings bindings;
+
+  private NativeLibrary(
+      String backend, UnaryOperator<String> properties, UnaryOperator<String> environment) {
+    this.backend = backend;
+    this.properties = properties;
+    this.environment = environment;
+  }
+
+  /**
+   * Searches; {@link #bindings} then throws if nothing was found.
+   *
+   * @param backend {@code cuda} or {@code emulated}
+   */
+  static NativeLibrary search(String backend) {
+    return search(backend, System::getProperty, System::getenv);
+  }
+
+  static NativeLibrary search(
+      String backend, UnaryOperator<String> properties, UnaryOperator<String> environment) {
+    var library = new NativeLibrary(backend, properties, environment);
+    if (nativeAccess(library)) {
+      library.searchAll();
+    }
+    return library;
+  }
+
+  private static boolean nativeAccess(NativeLibrary library) {
+    Module module = NativeLibrary.class.getModule();
+    if (module.isNativeAccessEnabled()) {
+      return true;
+    }
+    library.failed(
+        "java",
+        "native access is not enabled: start java with --enable-native-access="
+            + (module.isNamed() ? module.getName() : "ALL-UNNAMED")
+            + ", or put Enable-Native-Access: ALL-UNNAMED into the manifest of the program's jar");
+    return false;
+  }
+
+  /** Every place, in the order it was tried, with what came of it. */
+  List<Attempt> attempts() {
+    return List.copyOf(attempts);
+  }
+
+  /**
+   * @throws InputException if no library could be used, with the reasons
+   */
+  Bindings bindings() {
+    if (bindings == null) {
+      var text = new StringBuilder("device " + backend + ": no library could be used");
+      attempts.forEach(a -> text.append("; ").append(a.place).append(": ").append(a.outcome));
+      throw new InputException(text.toString());
+    }
+    return bindings;
+  }
+
+  private void failed(String place, String why) {
+    attempts.add(new Attempt(place, why));
+  }
+
+  // ---- places ----
+
+  private void searchAll() {
+    String property = "starling." + backend + ".library";
+    String variable = "STARLING_" + backend.toUpperCase(Locale.ROOT) + "_LIBRARY";
+    String named = properties.apply(property);
+    if (named != null) {
+      use("property " + property + " = " + named, Path.of(named));
+      return;
+    }
+    named = environment.apply(variable);
+    if (named != null && !named.isEmpty()) {
+      use("variable " + variable + " = " + named, Path.of(named));
+      return;
+    }
+    if (!useClassPath()) {
+      useBuildFolder();
+    }
+  }
+
+  private boolean useClassPath() {
+    String resource = "/starling/native/linux-x86_64/" + FILES.get(backend);
+    byte[] library;
+    try (InputStream in = NativeLibrary.class.getResourceAsStream(resource)) {
+      if (in == null) {
+        failed("class path", "no " + resource.substring(1));
+        return false;
+      }
+      library = in.readAllBytes();
+    } catch (IOException e) {
+      failed("class path", e.toString());
+      return false;
+    }
+    return useUnpacked(library);
+  }
+
+  /** The first place that can be written to and run from. */
+  boolean useUnpacked(byte[] library) {
+    for (Path place : cachePlaces()) {
+      try {
+        if (use(place.toString(), Unpacked.unpack(library, FILES.get(backend), place))) {
+          return true;
+        }
+      } catch (IOException e) {
+        failed(
+            place.toString(),
+            "cannot be written (" + e + "); -Dstarling.cache=DIR chooses another");
+      }
+    }
+    return false;
+  }
+
+  private List<Path> cachePlaces() {
+    String chosen = properties.apply("starling.cache");
+    if (chosen != null) {
+      return List.of(Path.of(chosen));
+    }
+    var places = new ArrayList<Path>();
+    String xdg = environment.apply("XDG_CACHE_HOME");
+    String home = properties.apply("user.home");
+    if (xdg != null && !xdg.isEmpty()) {
+      places.add(Path.of(xdg, "starling"));
+    } else if (home != null) {
+      places.add(Path.of(home, ".cache", "starling"));
+    }
+    places.add(
+        Path.of(properties.apply("java.io.tmpdir"), "starling-" + properties.apply("user.name")));
+    return places;
+  }
+
+  /** {@code target/native} beside {@code target/classes}. */
+  private void useBuildFolder() {
+    try {
+      Path classes =
+          Path.of(NativeLibrary.class.getProtectionDomain().getCodeSource().getLocation().toURI());
+      Path folder =
+          classes.resolveSibling("native").resolve(backend.equals("cuda") ? "cuda" : "host");
+      Path file = folder.resolve(FILES.get(backend));
+      if (Files.exists(file)) {
+        use(file.toString(), file);
+      } else {
+        failed(file.toString(), "not there; tools/build-native makes it");
+      }
+    } catch (URISyntaxException e) {
+      failed("build folder", e.toString());
+    }
+  }
+
+  // ---- one library ----
+
+  private boolean use(String place, Path file) {
+    try {
+      if (!Files.isRegularFile(file)) {
+        throw new DynamicLibrary.Refused("not a file");
+      }
+      var found = new Bindings(DynamicLibrary.open(file));
+      int version = found.abiVersion();
+      if (version != ABI_VERSION) {
+        throw new DynamicLibrary.Refused(
+            "its interface has version " + version + ", this program needs " + ABI_VERSION);
+      }
+      String name = string(found.backend());
+      if (!name.equals(backend)) {
+        throw new DynamicLibrary.Refused("it is the library of device " + name);
+      }
+      bindings = found;
+      attempts.add(new Attempt(place, "used"));
+      return true;
+    } catch (NoSuchElementException e) {
+      failed(place, "not a Starling library, or of another version: it has no " + e.getMessage());
+    } catch (DynamicLibrary.Refused e) {
+      String why = e.getMessage();
+      failed(
+          place,
+          why.contains("failed to map segment")
+              ? why + " (mounted noexec?); -Dstarling.cache=DIR chooses another folder"
+              : why);
+    }
+    return false;
+  }
+
+  static String string(MemorySegment pointer) {
+    return pointer.reinterpret(Integer.MAX_VALUE, Arena.global(), null).getString(0);
+  }
+}
