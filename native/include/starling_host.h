@@ -18,7 +18,7 @@ STARLING_API void starling_host_schedule(uint64_t seed);
 
 /* Work of all launches since the last reset: launches, blocks, bytes read from and written to global memory, FLOPs of tile
  * products, barriers, warp collectives, switches between threads. */
-STARLING_API void starling_host_counters(uint64_t *out /* [8] */);
+STARLING_API void starling_host_counters(uint64_t *out /* host [8] */);
 STARLING_API void starling_host_reset_counters(void);
 
 /* Starts recording launches. */
@@ -26,7 +26,7 @@ STARLING_API void starling_host_record(void);
 
 /* With text == NULL: stops recording and returns the size of the record. Then copies it: one line per launch, "kernel TAB
  * grid x,y,z TAB threads TAB dynamic shared bytes TAB argument bytes in hex". */
-STARLING_API int64_t starling_host_records(char *text /* [size] */, int64_t size);
+STARLING_API int64_t starling_host_records(char *text /* host [size] | NULL */, int64_t size);
 
 #if defined(__cplusplus)
 }

@@ -91,7 +91,7 @@ public final class CpuDevice implements Device {
           Arena arena = Arena.ofShared();
           MemorySegment memory = arena.allocate(Math.max(1, bytes), 64);
           arenas.put(memory, arena);
-          return new Block(memory, 0);
+          return Block.of(memory);
         }
 
         @Override
@@ -150,7 +150,7 @@ public final class CpuDevice implements Device {
     int[] shape = stored.shape().stream().mapToInt(d -> d).toArray();
     boolean exact = stored.dtype() == dtype || dtype == DType.F32;
     if (exact && stored.bytes().isNative()) {
-      return arena.view(stored.name(), stored.dtype(), new Block(stored.bytes(), 0), shape);
+      return arena.view(stored.name(), stored.dtype(), Block.of(stored.bytes()), shape);
     }
     Tensor copy = arena.alloc(stored.name(), dtype, shape);
     float[] row = new float[copy.width()];

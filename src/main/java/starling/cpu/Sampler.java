@@ -9,7 +9,7 @@ import starling.device.Tensor;
 final class Sampler {
   private float[] logits = new float[0];
   private long[] order = new long[0];
-  private double[] mass = new double[0];
+  private long[] mass = new long[0];
   private final int[] words = new int[4];
 
   void run(Tensor id, Tensor logitRow, Sampling sampling, Tensor step, Tensor fault) {
@@ -34,38 +34,37 @@ final class Sampler {
 
   /**
    * Candidates by falling logit, ties by rising id; top-k, then the shortest prefix of mass top-p,
-   * then one of them.
+   * then one of them. Masses are whole numbers of 2^-32 of the likeliest, so that no sum depends on
+   * its order and every device draws the same.
    */
   private int draw(int n, float max, Sampling s, int step) {
     if (order.length < n) {
       order = new long[n];
-      mass = new double[n];
+      mass = new long[n];
     }
     for (int v = 0; v < n; v++) {
       order[v] = TokenSelect.rankKey(logits[v]) << 32 | v;
     }
     Arrays.sort(order, 0, n);
     int candidates = s.topK() > 0 ? Math.min(s.topK(), n) : n;
-    double total = 0;
+    long total = 0;
     for (int i = 0; i < candidates; i++) {
-      mass[i] = Math.exp(((double) logits[(int) order[i]] - max) / s.temperature());
+      double share = Math.exp(((double) logits[(int) order[i]] - max) / s.temperature());
+      mass[i] = (long) (share * 0x1p32);
       total += mass[i];
     }
-    double nucleus = 0;
-    int kept = 0;
-    while (kept < candidates && (kept == 0 || nucleus < s.topP() * total)) {
-      nucleus += mass[kept];
-      kept++;
+    long need = Math.max(1, (long) Math.ceil((double) s.topP() * total));
+    long nucleus = 0;
+    for (int i = 0; nucleus < need; i++) {
+      nucleus += mass[i];
     }
     Philox.block(s.seed(), step, 0, words);
-    double target = (words[0] >>> 8) * 0x1p-24 * nucleus;
-    double seen = 0;
-    for (int i = 0; i < kept - 1; i++) {
-      seen += mass[i];
-      if (target < seen) {
-        return (int) order[i];
-      }
+    long uniform = (long) words[1] << 32 | Integer.toUnsignedLong(words[0]);
+    long target = Math.unsignedMultiplyHigh(nucleus, uniform);
+    int drawn = 0;
+    for (long seen = mass[0]; seen <= target; seen += mass[drawn]) {
+      drawn++;
     }
-    return (int) order[kept - 1];
+    return (int) order[drawn];
   }
 }

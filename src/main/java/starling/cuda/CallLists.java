@@ -6,6 +6,7 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.function.ToLongFunction;
 import starling.device.Cut;
 import starling.device.InputException;
 import starling.device.Kv;
@@ -29,7 +30,7 @@ final class CallLists {
     this.tensors = arena.allocate(8L * maxTensors, 8);
   }
 
-  MemorySegment cuts(List<Cut> list) {
+  MemorySegment cuts(List<Cut> list, ToLongFunction<Tensor> address) {
     if (list.size() > cuts.byteSize() / CUT) {
       throw new InputException(
           list.size() + " pictures in one prompt; the device takes " + cuts.byteSize() / CUT);
@@ -37,7 +38,7 @@ final class CallLists {
     for (int i = 0; i < list.size(); i++) {
       Cut cut = list.get(i);
       long at = (long) CUT * i;
-      cuts.set(JAVA_LONG, at, cut.keep().address());
+      cuts.set(JAVA_LONG, at, address.applyAsLong(cut.keep()));
       cuts.set(JAVA_INT, at + 8, cut.at());
       cuts.set(JAVA_INT, at + 12, cut.count());
       cuts.set(JAVA_INT, at + 16, cut.keep().rows());
@@ -45,7 +46,7 @@ final class CallLists {
     return cuts;
   }
 
-  MemorySegment gathers(List<Tensor> out, List<Tensor> in) {
+  MemorySegment gathers(List<Tensor> out, List<Tensor> in, ToLongFunction<Tensor> address) {
     if (out.size() > gathers.byteSize() / GATHER) {
       throw new IllegalArgumentException(
           "out: more than " + gathers.byteSize() / GATHER + " tensors");
@@ -55,8 +56,8 @@ final class CallLists {
       Tensor from = in.get(i);
       int bytes = to.dtype().bytes();
       long at = (long) GATHER * i;
-      gathers.set(JAVA_LONG, at, to.address());
-      gathers.set(JAVA_LONG, at + 8, from.address());
+      gathers.set(JAVA_LONG, at, address.applyAsLong(to));
+      gathers.set(JAVA_LONG, at + 8, address.applyAsLong(from));
       gathers.set(JAVA_LONG, at + 16, (long) to.rowStride() * bytes);
       gathers.set(JAVA_LONG, at + 24, (long) from.rowStride() * bytes);
       gathers.set(JAVA_LONG, at + 32, (long) to.width() * bytes);
@@ -65,7 +66,7 @@ final class CallLists {
     return gathers;
   }
 
-  MemorySegment caches(List<Kv> kv) {
+  MemorySegment caches(List<Kv> kv, ToLongFunction<Tensor> address) {
     Tensor first = kv.get(0).k();
     for (int i = 0; i < kv.size(); i++) {
       for (Tensor t : List.of(kv.get(i).k(), kv.get(i).v())) {
@@ -76,8 +77,8 @@ final class CallLists {
               "kv: " + t + " and " + first + " differ in their rows");
         }
       }
-      tensors.set(JAVA_LONG, 16L * i, kv.get(i).k().address());
-      tensors.set(JAVA_LONG, 16L * i + 8, kv.get(i).v().address());
+      tensors.set(JAVA_LONG, 16L * i, address.applyAsLong(kv.get(i).k()));
+      tensors.set(JAVA_LONG, 16L * i + 8, address.applyAsLong(kv.get(i).v()));
     }
     return tensors;
   }

@@ -5,7 +5,9 @@ import static java.lang.foreign.ValueLayout.JAVA_DOUBLE;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import java.util.List;
+import java.util.function.ToLongFunction;
 import starling.device.Activation;
 import starling.device.Arguments;
 import starling.device.Block;
@@ -50,7 +52,10 @@ public final class NativeDevice implements Device {
   private final MemorySegment millis = handles.allocate(JAVA_DOUBLE);
   private final long[] events = new long[MARKS];
   private final Upload upload = new Upload(this);
+  private final boolean emulated;
+  private final ToLongFunction<Tensor> addressOf = this::address;
   private long marks;
+  private final long[] transfers = new long[4];
   private boolean closed;
 
   private final TensorArena.Memory memory =
@@ -75,6 +80,7 @@ public final class NativeDevice implements Device {
 
   private NativeDevice(String name, Bindings library, String description) {
     this.name = name;
+    this.emulated = name.equals("emulated");
     this.library = library;
     this.description = description;
     var out = handles.allocate(ADDRESS);
@@ -140,6 +146,25 @@ public final class NativeDevice implements Device {
     return description;
   }
 
+  /**
+   * What has crossed between host and device.
+   *
+   * @param uploads calls of {@link #upload}
+   * @param uploadedBytes their bytes
+   * @param downloads calls of {@link #download}
+   * @param downloadedBytes their bytes
+   */
+  public record Transfers(long uploads, long uploadedBytes, long downloads, long downloadedBytes) {}
+
+  /** Since the device was opened, or the last {@link #resetTransfers}. */
+  public synchronized Transfers transfers() {
+    return new Transfers(transfers[0], transfers[1], transfers[2], transfers[3]);
+  }
+
+  public synchronized void resetTransfers() {
+    Arrays.fill(transfers, 0);
+  }
+
   // ---- memory ----
 
   @Override
@@ -175,6 +200,8 @@ public final class NativeDevice implements Device {
     Arguments.any("dst", dst);
     long row = (long) dst.width() * dst.dtype().bytes();
     Arguments.host("src", src, row * dst.rows());
+    transfers[0]++;
+    transfers[1] += row * dst.rows();
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment from = src;
       if (!src.isNative()) {
@@ -182,7 +209,7 @@ public final class NativeDevice implements Device {
         from.copyFrom(src.asSlice(0, row * dst.rows()));
       }
       long stride = (long) dst.rowStride() * dst.dtype().bytes();
-      check(library.upload(dst.address(), stride, from, row, row, dst.rows(), stream));
+      check(library.upload(address(dst), stride, from, row, row, dst.rows(), stream));
     }
   }
 
@@ -192,14 +219,16 @@ public final class NativeDevice implements Device {
     Arguments.any("src", src);
     long row = (long) src.width() * src.dtype().bytes();
     Arguments.host("dst", dst, row * src.rows());
+    transfers[2]++;
+    transfers[3] += row * src.rows();
     long stride = (long) src.rowStride() * src.dtype().bytes();
     if (dst.isNative()) {
-      check(library.download(dst, row, src.address(), stride, row, src.rows(), stream));
+      check(library.download(dst, row, address(src), stride, row, src.rows(), stream));
       return;
     }
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment to = arena.allocate(Math.max(1, row * src.rows()), 16);
-      check(library.download(to, row, src.address(), stride, row, src.rows(), stream));
+      check(library.download(to, row, address(src), stride, row, src.rows(), stream));
       dst.copyFrom(to.asSlice(0, row * src.rows()));
     }
   }
@@ -254,8 +283,9 @@ public final class NativeDevice implements Device {
     return type(t);
   }
 
-  private static long address(Tensor t) {
-    return t == null ? 0 : t.address();
+  /** The one place where a tensor becomes a number. */
+  long address(Tensor t) {
+    return t == null ? 0 : t.address(memory, emulated);
   }
 
   private static long stride(Tensor t) {
@@ -271,9 +301,9 @@ public final class NativeDevice implements Device {
     }
     check(
         library.patchify(
-            out.address(),
+            address(out),
             out.rowStride(),
-            pixels.address(),
+            address(pixels),
             pixels.dim(1),
             pixels.dim(2),
             patch,
@@ -287,10 +317,10 @@ public final class NativeDevice implements Device {
     Arguments.embed(out, ids, table);
     check(
         library.embed(
-            out.address(),
+            address(out),
             out.rowStride(),
-            ids.address(),
-            table.address(),
+            address(ids),
+            address(table),
             table.rowStride(),
             ids.rows(),
             table.width(),
@@ -307,12 +337,12 @@ public final class NativeDevice implements Device {
     type(x, "bias", norm.bias());
     check(
         library.layernorm(
-            out.address(),
+            address(out),
             out.rowStride(),
-            x.address(),
+            address(x),
             x.rowStride(),
-            norm.weight().address(),
-            norm.bias().address(),
+            address(norm.weight()),
+            address(norm.bias()),
             x.rows(),
             x.width(),
             norm.eps(),
@@ -327,11 +357,11 @@ public final class NativeDevice implements Device {
     type(x, "weight", norm.weight());
     check(
         library.rmsnorm(
-            out.address(),
+            address(out),
             out.rowStride(),
-            x.address(),
+            address(x),
             x.rowStride(),
-            norm.weight().address(),
+            address(norm.weight()),
             x.rows(),
             x.width(),
             norm.eps(),
@@ -349,14 +379,14 @@ public final class NativeDevice implements Device {
     type(x, "before", before == null ? null : before.weight());
     check(
         library.gemm(
-            y.address(),
+            address(y),
             y.rowStride(),
-            x.address(),
+            address(x),
             x.rowStride(),
-            weight.address(),
+            address(weight),
             weight.rowStride(),
             address(w.bias()),
-            before == null ? 0 : before.weight().address(),
+            before == null ? 0 : address(before.weight()),
             before == null ? 0 : address(before.bias()),
             address(residual),
             stride(residual),
@@ -380,19 +410,19 @@ public final class NativeDevice implements Device {
     type(q, "v", kv.v());
     check(
         library.rope(
-            q.address(),
+            address(q),
             q.rowStride(),
-            kv.k().address(),
+            address(kv.k()),
             kv.k().rowStride(),
-            kv.v().address(),
+            address(kv.v()),
             kv.v().rowStride(),
-            qkv.address(),
+            address(qkv),
             qkv.rowStride(),
-            positions.address(),
-            kv.length().address(),
-            table.cos().address(),
+            address(positions),
+            address(kv.length()),
+            address(table.cos()),
             table.cos().rowStride(),
-            table.sin().address(),
+            address(table.sin()),
             table.sin().rowStride(),
             q.rows(),
             kv.k().rows(),
@@ -414,15 +444,15 @@ public final class NativeDevice implements Device {
     type(q, "v", kv.v());
     check(
         library.attention(
-            out.address(),
+            address(out),
             out.rowStride(),
             address(lse),
             stride(lse),
-            q.address(),
+            address(q),
             q.rowStride(),
-            kv.k().address(),
+            address(kv.k()),
             kv.k().rowStride(),
-            kv.v().address(),
+            address(kv.v()),
             kv.v().rowStride(),
             address(kv.length()),
             address(mask.hidden()),
@@ -444,13 +474,13 @@ public final class NativeDevice implements Device {
     Arguments.attentionColsum(sums, q, kv, lse, mask, rows, keys);
     check(
         library.attentionColsum(
-            sums.address(),
+            address(sums),
             sums.rowStride(),
-            q.address(),
+            address(q),
             q.rowStride(),
-            kv.k().address(),
+            address(kv.k()),
             kv.k().rowStride(),
-            lse.address(),
+            address(lse),
             lse.rowStride(),
             address(kv.length()),
             address(mask.hidden()),
@@ -478,10 +508,10 @@ public final class NativeDevice implements Device {
     Arguments.tokenSelect(keep, score, sums, fault);
     check(
         library.tokenSelect(
-            keep.address(),
-            score.address(),
-            fault.address(),
-            sums.address(),
+            address(keep),
+            address(score),
+            address(fault),
+            address(sums),
             sums.rowStride(),
             sums.rows(),
             sums.width(),
@@ -507,14 +537,14 @@ public final class NativeDevice implements Device {
     Arguments.selection(keep, score, keys.count(), fault);
     check(
         library.colsumSelect(
-            keep.address(),
-            score.address(),
-            fault.address(),
-            q.address(),
+            address(keep),
+            address(score),
+            address(fault),
+            address(q),
             q.rowStride(),
-            kv.k().address(),
+            address(kv.k()),
             kv.k().rowStride(),
-            lse.address(),
+            address(lse),
             lse.rowStride(),
             address(kv.length()),
             address(mask.hidden()),
@@ -541,10 +571,10 @@ public final class NativeDevice implements Device {
     Arguments.visprunerDedup(keep, score, features, important, fault);
     check(
         library.visprunerDedup(
-            keep.address(),
-            fault.address(),
-            score.address(),
-            features.address(),
+            address(keep),
+            address(fault),
+            address(score),
+            address(features),
             features.rowStride(),
             features.rows(),
             features.width(),
@@ -561,10 +591,10 @@ public final class NativeDevice implements Device {
     Arguments.rowMap(rows, positionsOut, positionsIn, cuts);
     check(
         library.rowMap(
-            rows.address(),
-            positionsOut.address(),
-            positionsIn.address(),
-            lists.cuts(cuts),
+            address(rows),
+            address(positionsOut),
+            address(positionsIn),
+            lists.cuts(cuts, addressOf),
             cuts.size(),
             positionsIn.rows(),
             rule.ordinal(),
@@ -578,10 +608,10 @@ public final class NativeDevice implements Device {
     Arguments.hideRows(hidden, positionsOut, positionsIn, cuts);
     check(
         library.hideRows(
-            hidden.address(),
-            positionsOut.address(),
-            positionsIn.address(),
-            lists.cuts(cuts),
+            address(hidden),
+            address(positionsOut),
+            address(positionsIn),
+            lists.cuts(cuts, addressOf),
             cuts.size(),
             positionsIn.rows(),
             rule.ordinal(),
@@ -594,7 +624,7 @@ public final class NativeDevice implements Device {
     Arguments.gatherRows(out, in, rows);
     check(
         library.gatherRows(
-            lists.gathers(out, in), out.size(), rows.address(), rows.rows(), stream));
+            lists.gathers(out, in, addressOf), out.size(), address(rows), rows.rows(), stream));
   }
 
   @Override
@@ -603,13 +633,13 @@ public final class NativeDevice implements Device {
     Arguments.combineRows(out, in, index, weight);
     check(
         library.combineRows(
-            out.address(),
+            address(out),
             out.rowStride(),
-            in.address(),
+            address(in),
             in.rowStride(),
-            index.address(),
+            address(index),
             index.rowStride(),
-            weight.address(),
+            address(weight),
             weight.rowStride(),
             out.rows(),
             in.rows(),
@@ -630,11 +660,11 @@ public final class NativeDevice implements Device {
       int capacity = some.stream().mapToInt(layer -> layer.k().rows()).min().orElseThrow();
       check(
           library.compactRows(
-              lists.caches(some),
+              lists.caches(some, addressOf),
               2 * some.size(),
               k.rowStride() * bytes,
               k.width() * bytes,
-              rows.address(),
+              address(rows),
               rows.rows(),
               capacity,
               stream));
@@ -650,10 +680,10 @@ public final class NativeDevice implements Device {
     Arguments.sample(id, logits, step, fault);
     check(
         library.sample(
-            id.address(),
-            logits.address(),
-            step.address(),
-            fault.address(),
+            address(id),
+            address(logits),
+            address(step),
+            address(fault),
             logits.width(),
             sampling.temperature(),
             sampling.topK(),
@@ -666,7 +696,7 @@ public final class NativeDevice implements Device {
   public synchronized void advance(Tensor counters, int by) {
     checkOpen();
     counters.expect("counters", DType.I32, -1);
-    check(library.advance(counters.address(), counters.rows(), by, stream));
+    check(library.advance(address(counters), counters.rows(), by, stream));
   }
 
   /**

@@ -193,6 +193,7 @@ final class NativeLibrary {
       if (!Files.isRegularFile(file)) {
         throw new DynamicLibrary.Refused("not a file");
       }
+      ElfHeader.check(file);
       var found = new Bindings(DynamicLibrary.open(file));
       int version = found.abiVersion();
       if (version != ABI_VERSION) {
@@ -208,6 +209,8 @@ final class NativeLibrary {
       return true;
     } catch (NoSuchElementException e) {
       failed(place, "not a Starling library, or of another version: it has no " + e.getMessage());
+    } catch (IOException e) {
+      failed(place, e.toString());
     } catch (DynamicLibrary.Refused e) {
       String why = e.getMessage();
       failed(

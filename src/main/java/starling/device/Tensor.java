@@ -9,8 +9,8 @@ import java.util.Arrays;
  * #rowStride()} elements apart.
  *
  * <p>On the cpu device a tensor lies in a host segment, {@link #memory()} from {@link #offset()}
- * on. On a GPU it is an address ({@link #address()}) that Java code cannot dereference, and {@code
- * memory()} refuses.
+ * on. On the native device it is an address ({@link #address}) that Java code cannot dereference,
+ * and {@code memory()} refuses.
  */
 public final class Tensor {
   private final TensorArena arena;
@@ -91,8 +91,24 @@ public final class Tensor {
     return block.memory();
   }
 
-  /** The device address of element 0, a number for native code. */
-  public long address() {
+  /**
+   * The address of element 0, a number for native code.
+   *
+   * @param owner the memory of the device that will use it
+   * @param host whether that device can use host memory
+   * @throws IllegalArgumentException if the tensor is another device's, or lies where this one
+   *     cannot reach it
+   */
+  public long address(TensorArena.Memory owner, boolean host) {
+    if (!arena.isOf(owner)) {
+      throw new IllegalArgumentException(this + " of another device");
+    }
+    if (block.memory() != null && (!host || !block.memory().isNative())) {
+      throw new IllegalArgumentException(
+          this
+              + (host ? " on the Java heap, which" : " in host memory, which")
+              + " this device cannot use");
+    }
     return block.address() + offset;
   }
 
@@ -163,6 +179,9 @@ public final class Tensor {
       throw new IllegalStateException(
           role + ": tensor " + name + " is used after its arena '" + arena.name() + "' was closed");
     }
+    if (block.memory() != null) {
+      checkHost(role);
+    }
     boolean fits =
         (type == null ? dtype.isFloat() : dtype == type)
             && shape.length == rank
@@ -179,6 +198,17 @@ public final class Tensor {
               + (type == null ? "a float type" : type)
               + Arrays.toString(wanted)
               + " (negative: any)");
+    }
+  }
+
+  /** A caller's own memory may be closed, or another thread's. */
+  private void checkHost(String role) {
+    if (!block.memory().scope().isAlive()) {
+      throw new IllegalStateException(role + ": the memory of tensor " + name + " is closed");
+    }
+    if (!block.memory().isAccessibleBy(Thread.currentThread())) {
+      throw new WrongThreadException(
+          role + ": the memory of tensor " + name + " belongs to another thread");
     }
   }
 

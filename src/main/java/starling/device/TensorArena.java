@@ -42,6 +42,10 @@ public final class TensorArena implements AutoCloseable {
     return name;
   }
 
+  boolean isOf(Memory memory) {
+    return blocks.memory == memory;
+  }
+
   public boolean isOpen() {
     return blocks.open;
   }
@@ -64,8 +68,8 @@ public final class TensorArena implements AutoCloseable {
   }
 
   /**
-   * A tensor over memory that somebody else owns and keeps alive as long as this arena: a mapped
-   * file.
+   * A tensor over memory that somebody else owns and keeps alive while it is used: a mapped file, a
+   * caller's buffer. Rows lie one behind the other.
    */
   public Tensor view(String tensor, DType dtype, Block block, int... shape) {
     int width = 1;

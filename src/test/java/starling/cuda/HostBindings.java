@@ -1,5 +1,6 @@
 package starling.cuda;
 
+import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
@@ -17,10 +18,10 @@ import java.lang.invoke.MethodHandle;
 final class HostBindings {
   private static final MethodHandle THREADS = Symbols.procedure(JAVA_INT);
   private static final MethodHandle SCHEDULE = Symbols.procedure(JAVA_LONG);
-  private static final MethodHandle COUNTERS = Symbols.procedure(JAVA_LONG);
+  private static final MethodHandle COUNTERS = Symbols.procedure(ADDRESS);
   private static final MethodHandle RESET_COUNTERS = Symbols.procedure();
   private static final MethodHandle RECORD = Symbols.procedure();
-  private static final MethodHandle RECORDS = Symbols.function(JAVA_LONG, JAVA_LONG, JAVA_LONG);
+  private static final MethodHandle RECORDS = Symbols.function(JAVA_LONG, ADDRESS, JAVA_LONG);
 
   private final MemorySegment threads;
   private final MemorySegment schedule;
@@ -57,7 +58,7 @@ final class HostBindings {
     }
   }
 
-  void counters(long out) {
+  void counters(MemorySegment out) {
     try {
       COUNTERS.invokeExact(this.counters, out);
     } catch (Throwable e) {
@@ -81,7 +82,7 @@ final class HostBindings {
     }
   }
 
-  long records(long text, long size) {
+  long records(MemorySegment text, long size) {
     try {
       return (long) RECORDS.invokeExact(this.records, text, size);
     } catch (Throwable e) {

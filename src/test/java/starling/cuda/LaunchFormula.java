@@ -1,0 +1,54 @@
+package starling.cuda;
+
+import java.util.Map;
+import java.util.TreeMap;
+
+/**
+ * Launches per kernel, as kernels/README.md states them: one picture, B vision blocks, L layers.
+ */
+final class LaunchFormula {
+  private LaunchFormula() {}
+
+  static Map<String, Long> prefill(String spec, int b, int l) {
+    boolean stage1 = spec.startsWith("star") || spec.startsWith("vispruner");
+    boolean stage2 = spec.startsWith("star");
+    var n = new TreeMap<String, Long>();
+    n.put("patchify", 1L);
+    n.put("embed", 3L); // the class row, and the text on both sides of the picture
+    n.put("layernorm", 1L + 2L * b);
+    n.put("rmsnorm", 2L * l);
+    // Tower: patches, 4 a block; projector 2; decoder 4 a layer. The last row goes through gemv.
+    n.put("gemm", 1L + 4L * b + 2 + 4L * l);
+    n.put("gemv", 1L);
+    n.put("attention", (long) b + l);
+    n.put("rope", (long) l);
+    n.put("sample", 1L);
+    n.put("advance", 2L * l + 1);
+    if (stage1 || stage2) {
+      n.put("row_map", (stage1 ? 1L : 0) + (stage2 ? 2L : 0)); // stage 2 also names its patches
+      n.put("gather_rows", (stage1 ? 1L : 0) + (stage2 ? 1L : 0));
+    }
+    if (spec.startsWith("star")) {
+      n.put("colsum_select", 2L);
+    }
+    if (spec.startsWith("vispruner")) {
+      n.put("colsum_select", 1L);
+      n.merge("gemm", 1L, Long::sum); // the Gram matrix
+      n.put("diagonal", 1L);
+      n.put("cosine", 1L);
+      n.put("dedup_rounds", 1L);
+    }
+    return n;
+  }
+
+  static Map<String, Long> decode(int l, int steps) {
+    var n = new TreeMap<String, Long>();
+    n.put("embed", (long) steps);
+    n.put("gemv", (4L * l + 1) * steps);
+    n.put("rope", (long) l * steps);
+    n.put("attention_decode", (long) l * steps);
+    n.put("sample", (long) steps);
+    n.put("advance", (long) steps);
+    return n;
+  }
+}

@@ -1,0 +1,148 @@
+package starling.cuda;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
+import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.stream.Collectors;
+import org.junit.jupiter.api.AfterEach;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import starling.Demo;
+import starling.checkpoint.LlavaConfig;
+import starling.checkpoint.LlavaWeights;
+import starling.checkpoint.PreprocessorConfig;
+import starling.checkpoint.Safetensors;
+import starling.device.DType;
+import starling.device.Sampling;
+import starling.image.ImageMode;
+import starling.model.Llava;
+import starling.model.Mode;
+import starling.model.Request;
+import starling.model.Session;
+import starling.prune.Methods;
+
+/**
+ * That all tensor arithmetic of an answer happens in kernels: what crosses to the device and back
+ * is pixels and ids up, one integer per token down; the launches per kernel are those of the
+ * formula in kernels/README.md; and two decode steps have the same arguments to the byte.
+ */
+class LaunchTest {
+  private NativeDevice device;
+  private HostBindings host;
+  private Safetensors files;
+  private Llava llava;
+  private LlavaConfig config;
+
+  @BeforeEach
+  void open() throws Exception {
+    Native.needs(Native.HOST);
+    device = NativeDevice.open("emulated");
+    host = new HostBindings(DynamicLibrary.open(Native.HOST));
+    config = LlavaConfig.read(Demo.MODEL);
+    files = Safetensors.open(Demo.MODEL);
+    llava = new Llava(device, config, LlavaWeights.read(config, files), DType.BF16);
+  }
+
+  @AfterEach
+  void close() {
+    if (llava != null) {
+      llava.close();
+      files.close();
+      device.close();
+    }
+  }
+
+  private record Launched(String kernel, String arguments) {}
+
+  private List<Launched> recorded(Runnable work) {
+    host.record();
+    work.run();
+    long size = host.records(MemorySegment.NULL, 0);
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment text = arena.allocate(size + 1);
+      host.records(text, size);
+      return text.getString(0)
+          .lines()
+          .map(line -> line.split("\t", -1))
+          .map(f -> new Launched(f[0].replaceFirst("<.*", "").replaceFirst("_kernel$", ""), f[4]))
+          .toList();
+    }
+  }
+
+  private Request request(String spec) {
+    float[] pixels =
+        PreprocessorConfig.read(Demo.MODEL)
+            .apply(Demo.read("scene-03.png"), ImageMode.CHECKPOINT, "scene")
+            .pixels();
+    int image = config.imageTokenIndex();
+    int[] ids = {1, 20, image, 30, 31, 32, 33};
+    return new Request(
+        ids,
+        List.of(pixels),
+        Methods.parse(spec),
+        Mode.COMPACT,
+        Sampling.GREEDY,
+        8,
+        (what, done, of) -> {});
+  }
+
+  private static Map<String, Long> counts(List<Launched> launches) {
+    return new TreeMap<>(
+        launches.stream().collect(Collectors.groupingBy(Launched::kernel, Collectors.counting())));
+  }
+
+  @ParameterizedTest
+  @CsvSource({"'star:R=0.1,K=4,P=0.9',2", "'vispruner:keep=58',1", "none,0"})
+  void launchesFollowTheFormulaAndOnlyIntegersComeBack(String spec, int stages) {
+    Request request = request(spec);
+    float[] pixels = request.pixels().get(0);
+    float[] before = pixels.clone();
+    var session = new Session[1];
+    device.resetTransfers();
+    List<Launched> prefill = recorded(() -> session[0] = llava.prefill(request));
+    // Whatever the host still holds is poisoned: nothing of it may be read again.
+    Arrays.fill(pixels, Float.NaN);
+    Arrays.fill(request.ids(), Integer.MIN_VALUE);
+    int[] tokens = new int[8];
+    List<Launched> decode =
+        recorded(
+            () -> {
+              for (int i = 0; i < 8; i++) {
+                tokens[i] = session[0].next();
+              }
+            });
+    var transfers = device.transfers();
+    session[0].close();
+    assertEquals(new NativeDevice.Transfers(2, 4L * before.length + 4L * 7, 8, 4 * 8), transfers);
+
+    int l = config.text().numHiddenLayers();
+    int b = visionBlocks();
+    assertEquals(LaunchFormula.prefill(spec, b, l), counts(prefill), spec);
+    assertEquals(LaunchFormula.decode(l, 7), counts(decode), spec);
+    assertTrue(Arrays.stream(tokens).allMatch(t -> t >= 0));
+    assertEquals(stages, spec.equals("none") ? 0 : session[0].stages().size());
+  }
+
+  private int visionBlocks() {
+    return LlavaWeights.read(config, files).vision().blocks().size();
+  }
+
+  @Test
+  void twoDecodeStepsHaveTheSameArguments() {
+    try (Session session = llava.prefill(request("star:R=0.1,K=4,P=0.9"))) {
+      session.next();
+      List<Launched> first = recorded(session::next);
+      List<Launched> second = recorded(session::next);
+      assertTrue(first.size() > 50, "a step has launches");
+      assertEquals(first, second);
+    }
+  }
+}

@@ -1,0 +1,30 @@
+package starling.cuda;
+
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
+
+import java.nio.file.Files;
+import java.nio.file.Path;
+
+/**
+ * The libraries that tools/build-native makes. Where one is not there a test is skipped with the
+ * reason; tools/check sets STARLING_REQUIRE to those it has built, which turns the skip into a
+ * failure.
+ */
+public final class Native {
+  public static final Path HOST = Path.of("target/native/host/libstarling_host.so");
+  public static final Path CUDA = Path.of("target/native/cuda/libstarling_cuda.so");
+
+  private Native() {}
+
+  public static void needs(Path library) {
+    String required = System.getenv().getOrDefault("STARLING_REQUIRE", "");
+    if (Files.exists(library)) {
+      return;
+    }
+    String why = library + " is not there: tools/build-native makes it";
+    if (required.contains(library.getFileName().toString())) {
+      throw new AssertionError(why);
+    }
+    assumeTrue(false, why);
+  }
+}

@@ -1,0 +1,216 @@
+package starling.cuda;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.HashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.concurrent.Executors;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import starling.device.InputException;
+
+/** Where a library is looked for, what is said of one that cannot be used, and unpacking. */
+class NativeLibraryTest {
+  @TempDir Path dir;
+
+  @BeforeEach
+  void built() {
+    Native.needs(Native.HOST);
+  }
+
+  private NativeLibrary search(String backend, Map<String, String> properties) {
+    var all =
+        new HashMap<>(
+            Map.of(
+                "user.home",
+                dir.resolve("home").toString(),
+                "java.io.tmpdir",
+                dir.resolve("tmp").toString(),
+                "user.name",
+                "somebody"));
+    all.putAll(properties);
+    return NativeLibrary.search(backend, all::get, name -> null);
+  }
+
+  private String refused(Path library) {
+    var found = search("emulated", Map.of("starling.emulated.library", library.toString()));
+    String message = assertThrows(InputException.class, found::bindings).getMessage();
+    assertEquals(
+        1, found.attempts().size(), "a library that was named must work: nothing else is tried");
+    assertTrue(message.contains(library.toString()), message);
+    assertEquals(1, message.lines().count());
+    return message;
+  }
+
+  @Test
+  void theBuildFolderIsUsedAndEveryPlaceIsNamed() {
+    var found = search("emulated", Map.of());
+    found.bindings();
+    List<NativeLibrary.Attempt> attempts = found.attempts();
+    assertEquals("class path", attempts.get(0).place());
+    assertEquals("used", attempts.getLast().outcome());
+    assertTrue(attempts.getLast().place().endsWith("target/native/host/libstarling_host.so"));
+  }
+
+  /** JV-5. */
+  @Test
+  void aBadLibraryIsNamedWithItsPathAndTheReason() throws IOException {
+    assertTrue(refused(dir.resolve("absent.so")).contains("not a file"));
+    Path text =
+        Files.writeString(
+            dir.resolve("text.so"),
+            "this is not a library, and it is long enough to be looked at by a loader that wants a header");
+    assertTrue(refused(text).contains("not a 64-bit ELF file"));
+    Path empty = Files.writeString(dir.resolve("empty.so"), "");
+    assertTrue(refused(empty).contains("file too short"));
+    byte[] whole = Files.readAllBytes(Native.HOST);
+    for (int n : new int[] {64, 2000, whole.length / 2, whole.length - 1}) {
+      Path cut = Files.write(dir.resolve("cut.so"), java.util.Arrays.copyOf(whole, n));
+      assertTrue(refused(cut).contains("cut off: it has " + n + " bytes"));
+    }
+    byte[] other = whole.clone();
+    other[18] = (byte) 0xb7; // e_machine: aarch64
+    Path foreign = Files.write(dir.resolve("arm.so"), other);
+    assertTrue(refused(foreign).contains("for another architecture"));
+  }
+
+  @Test
+  void aLibraryOfAnotherInterfaceOrDeviceIsRefused() throws Exception {
+    Path source =
+        Files.writeString(dir.resolve("old.c"), "int starling_abi_version(void) { return 0; }\n");
+    Path old = dir.resolve("old.so");
+    compile(source, old);
+    assertTrue(refused(old).contains("it has no starling_backend"));
+    var swapped = search("cuda", Map.of("starling.cuda.library", Native.HOST.toString()));
+    assertTrue(
+        assertThrows(InputException.class, swapped::bindings)
+            .getMessage()
+            .contains("it is the library of device emulated"));
+    // Every function, but a version of its own.
+    var all = new StringBuilder();
+    for (String symbol : symbols()) {
+      all.append("int ").append(symbol).append("(void) { return 77; }\n");
+    }
+    compile(Files.writeString(dir.resolve("new.c"), all), old);
+    assertTrue(
+        refused(Files.copy(old, dir.resolve("new.so")))
+            .contains("version 77, this program needs 1"));
+  }
+
+  private static void compile(Path source, Path library) throws Exception {
+    var process =
+        new ProcessBuilder(
+                "g++", "-x", "c", "-shared", "-fPIC", "-o", library.toString(), source.toString())
+            .inheritIO()
+            .start();
+    assertEquals(0, process.waitFor());
+  }
+
+  private static List<String> symbols() throws IOException {
+    return java.util.regex.Pattern.compile("STARLING_API[\\w\\s*]*?(starling_\\w+)\\(")
+        .matcher(Files.readString(Path.of("native/include/starling.h")))
+        .results()
+        .map(m -> m.group(1))
+        .toList();
+  }
+
+  /** JV-3: the next place is tried, and each is named with the reason. */
+  @Test
+  void aPlaceThatCannotBeWrittenIsPassedOver() throws IOException {
+    byte[] library = Files.readAllBytes(Native.HOST);
+    Files.writeString(dir.resolve("home"), "a file where the home should be");
+    var found =
+        search("emulated", Map.of("starling.emulated.library", dir.resolve("absent").toString()));
+    assertTrue(found.useUnpacked(library));
+    List<NativeLibrary.Attempt> attempts = found.attempts();
+    assertTrue(attempts.get(1).outcome().contains("cannot be written"), attempts.toString());
+    assertTrue(attempts.get(1).outcome().contains("-Dstarling.cache=DIR"));
+    assertTrue(attempts.get(2).place().endsWith("tmp/starling-somebody"), attempts.toString());
+    assertEquals("used", attempts.get(2).outcome());
+    var chosen =
+        search(
+            "emulated",
+            Map.of(
+                "starling.cache",
+                dir.resolve("mine").toString(),
+                "starling.emulated.library",
+                "absent"));
+    assertTrue(chosen.useUnpacked(library));
+    assertTrue(Files.isDirectory(dir.resolve("mine")));
+  }
+
+  /** JV-4: two at once, and a damaged file from before. */
+  @Test
+  void unpackingAtOnceGivesOneGoodFile() throws Exception {
+    byte[] library = Files.readAllBytes(Native.HOST);
+    try (var pool = Executors.newFixedThreadPool(8)) {
+      List<Callable<Path>> jobs =
+          java.util.Collections.nCopies(8, () -> Unpacked.unpack(library, "lib.so", dir));
+      var files = pool.invokeAll(jobs);
+      Path file = files.get(0).get();
+      for (var f : files) {
+        assertEquals(file, f.get());
+      }
+      assertEquals(-1, Files.mismatch(file, Native.HOST));
+      try (var entries = Files.list(file.getParent())) {
+        assertEquals(1, entries.count(), "no temporary file is left");
+      }
+      Object before = Files.getAttribute(file, "unix:ino");
+      assertEquals(file, Unpacked.unpack(library, "lib.so", dir));
+      assertEquals(
+          before, Files.getAttribute(file, "unix:ino"), "a good file is not written again");
+      // Somebody has mapped the damaged one: it is replaced, never written to.
+      Files.write(file, new byte[] {1, 2, 3});
+      Object damaged = Files.getAttribute(file, "unix:ino");
+      Unpacked.unpack(library, "lib.so", dir);
+      assertEquals(-1, Files.mismatch(file, Native.HOST));
+      assertTrue(!damaged.equals(Files.getAttribute(file, "unix:ino")));
+    }
+  }
+
+  @Test
+  void theCudaLibraryLoadsWithoutAGpuAndSaysWhy() {
+    Native.needs(Native.CUDA);
+    if (Files.exists(Path.of("/dev/nvidiactl"))) {
+      NativeDevice.open("cuda").close();
+      return;
+    }
+    String message =
+        assertThrows(InputException.class, () -> NativeDevice.open("cuda")).getMessage();
+    assertTrue(message.contains("no driver") || message.contains("no GPU"), message);
+    assertTrue(NativeDevice.tried("cuda").getLast().endsWith("libstarling_cuda.so: used"));
+  }
+
+  @Test
+  void aProcessWithoutNativeAccessIsToldTheFlag() throws Exception {
+    String output = Process25.run(List.of("--illegal-native-access=deny"), OpenEmulated.class);
+    assertEquals(
+        "device emulated: no library could be used; java: native access is not enabled: start java with --enable-native-access=ALL-UNNAMED, or put Enable-Native-Access: ALL-UNNAMED into the manifest of the program's jar\n",
+        output);
+    assertTrue(
+        Process25.run(
+                List.of("--enable-native-access=ALL-UNNAMED", "--illegal-native-access=deny"),
+                OpenEmulated.class)
+            .startsWith("opened the CUDA kernels on the CPU"));
+  }
+
+  static final class OpenEmulated {
+    private OpenEmulated() {}
+
+    public static void main(String[] args) {
+      try (var device = NativeDevice.open("emulated")) {
+        System.out.println("opened " + device.description());
+      } catch (InputException e) {
+        System.out.println(e.getMessage());
+      }
+    }
+  }
+}
