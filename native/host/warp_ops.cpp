@@ -1,6 +1,6 @@
 // What the lanes of a warp do together. The register layouts are those of the PTX manual (mma.m16n8k16: A row g + 8·(r
 // mod 2), columns 2t + 8·(r / 2); B row 2t + 8·r, column g; C row g + 8·(i / 2), column 2t + i mod 2, with lane = 4·g +
-// t); native/test/prims_selftest.cpp checks them on a GPU.
+// t). They have not been compared with a GPU yet.
 #include "warp_ops.h"
 
 #include <algorithm>

@@ -6,12 +6,12 @@
 #include <cstring>
 
 #include "check.h"
-#if defined(STARLING_HOST)
+#if defined(STARLING_EMULATED)
 #include "starling_host.h"
 #endif
 
 static int run(const check::Test& test, uint64_t seed) {
-#if defined(STARLING_HOST)
+#if defined(STARLING_EMULATED)
   starling_host_schedule(seed);
 #endif
   check::rng.seed(11 + seed);
@@ -38,7 +38,7 @@ int main(int count, char** arguments) {
     return 77;
   }
   if (starling_stream_create(&check::stream, nullptr)) return 1;
-#if defined(STARLING_HOST)
+#if defined(STARLING_EMULATED)
   starling_host_threads(2);
 #endif
   auto start = std::chrono::steady_clock::now();

@@ -14,7 +14,7 @@ std::vector<Case> cases() {
       {4, 5, 2, 2, 64, false, true},    {5, 70, 4, 2, 32, true, true},    {63, 0, 2, 2, 64, false, false},
       {64, 0, 1, 1, 128, true, false},  {65, 130, 2, 1, 32, true, true},  {200, 0, 1, 1, 64, false, true},
   };
-  if (small) return {list[1], list[4], {70, 75, 1, 1, 32, true, true}};
+  if (small) return {list[1], list[4], {70, 75, 1, 1, 32, true, true}, {70, 5, 1, 1, 32, false, false}};
   list.push_back({577, 0, 2, 2, 64, false, false});
   list.push_back({300, 340, 4, 2, 128, true, true});
   return list;

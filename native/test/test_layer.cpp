@@ -1,5 +1,5 @@
 // The host layer itself: what it must notice in wrong kernels, and what it must not disturb.
-#if defined(STARLING_HOST)
+#if defined(STARLING_LAYER)
 #include <cstring>
 #include <string>
 
@@ -103,6 +103,26 @@ KERNEL(32) half_a_warp_multiplies(float* out) {
   if (threadIdx.x < 16) mma<2, bf16>(c, a, b);
   out[threadIdx.x] = c[0][0];
 }
+// The same product mma by mma and as a whole tile.
+template <class T, bool K_MAJOR>
+KERNEL(32) both_products(float* apart, float* whole, const T* a, const T* b) {
+  constexpr int MT = 2, NT = 4, KS = 2;
+  Fragment<T> fragments[MT][KS];
+  float c[MT][NT][4], d[MT][NT][4];
+  for (int mt = 0; mt < MT; mt++) {
+    for (int ks = 0; ks < KS; ks++) load_fragment(fragments[mt][ks], a + mt * 16 * 32 + ks * 16, 32);
+    for (int nt = 0; nt < NT; nt++) {
+      for (int i = 0; i < 4; i++) c[mt][nt][i] = d[mt][nt][i] = 0.1f * float(i + lane_id());
+    }
+  }
+  tile_mma<MT, NT, KS, K_MAJOR>(c, fragments, b, 32);
+  host::Tile op{ELEMENT<T>, fragments, b, &d[0][0][0], 32, MT, NT, KS, K_MAJOR};
+  host::collective(ALL_LANES, host::tile_op, &op, "tile_mma", false, host::Site::here());
+  for (int i = 0; i < MT * NT * 4; i++) {
+    apart[threadIdx.x * MT * NT * 4 + i] = (&c[0][0][0])[i];
+    whole[threadIdx.x * MT * NT * 4 + i] = (&d[0][0][0])[i];
+  }
+}
 KERNEL(64) every_third_thread(int* out) {
   int total = 0;
   for (int round = 0; round < 5; round++) {
@@ -158,6 +178,29 @@ TEST(the_layer_works_on_after_a_failure) {
     out.receive();
     for (int t = 0; t < 640; t++) equal("sum", 5 * ((t % 64 < 32 ? 11 : 11) + 2), int(out.values[t]));
   }
+}
+
+template <class T, bool K_MAJOR>
+static void check_products(int dtype) {
+  Tensor a = gaussian(dtype, 32, 32, 1, 0), b = gaussian(dtype, 32, 32, 1, 0);
+  Tensor apart = filled(STARLING_F32, 1, 1024, NAN), whole = filled(STARLING_F32, 1, 1024, NAN);
+  std::string why = launched<both_products<T, K_MAJOR>>(dim3(1), dim3(32), 0, apart.as<float>(), whole.as<float>(), a.as<T>(), b.as<T>());
+  equal("no failure", std::string(), why);
+  apart.receive();
+  whole.receive();
+  same_bits(name_of(dtype), apart, whole);
+}
+
+// libstarling_host.so multiplies whole tiles; what these programs prove mma by mma holds for it too.
+TEST(a_whole_tile_gives_the_bits_of_its_parts) {
+#if !defined(HOST_TSAN)
+  check_products<float, true>(STARLING_F32);
+  check_products<float, false>(STARLING_F32);
+  check_products<bf16, true>(STARLING_BF16);
+  check_products<bf16, false>(STARLING_BF16);
+  check_products<f16, true>(STARLING_F16);
+  check_products<f16, false>(STARLING_F16);
+#endif
 }
 
 TEST(launches_are_recorded_and_counted) {

@@ -4,6 +4,11 @@
 #include <numeric>
 
 #include "attention_case.h"
+#if defined(STARLING_EMULATED)
+#include <cstdio>
+
+#include "starling_host.h"
+#endif
 
 using namespace check;
 
@@ -100,6 +105,39 @@ TEST(colsum_select_is_its_two_parts_to_the_bit) {
     }
   }
 }
+
+#if defined(STARLING_EMULATED) && !defined(HOST_TSAN)
+// Launches and bytes of both forms, counted by the host layer, at the size of stage 1 of LLaVA-1.5.
+TEST(one_launch_or_two) {
+  if (small) return;
+  Case c{577, 0, 16, 16, 64, false, false};
+  Inputs in(c, STARLING_BF16);
+  Tensor lse = gaussian(STARLING_F32, c.heads, c.rows), sums = filled(STARLING_F32, c.heads, 576, NAN);
+  Tensor score = filled(STARLING_F32, 1, 576, NAN);
+  Ints keep(288), fault(1, 0);
+  uint64_t two[8], one[8];
+  starling_host_reset_counters();
+  ok(starling_attention_colsum(sums.as<float>(), sums.stride, in.q.data, in.q.stride, in.k.data, in.k.stride, lse.as<float>(),
+                               lse.stride, nullptr, nullptr, nullptr, 1, 577, 1, 576, 577, 16, 16, 64, 0, in.scale,
+                               STARLING_BF16, stream));
+  ok(starling_token_select(keep.data, score.as<float>(), fault.data, sums.as<float>(), sums.stride, 16, 576, 288, 576, stream));
+  starling_host_counters(two);
+  starling_host_reset_counters();
+  ok(starling_colsum_select(keep.data, score.as<float>(), fault.data, in.q.data, in.q.stride, in.k.data, in.k.stride,
+                            lse.as<float>(), lse.stride, nullptr, nullptr, nullptr, 1, 577, 1, 576, 288, 577, 16, 16, 64, 0,
+                            in.scale, STARLING_BF16, stream));
+  starling_host_counters(one);
+  equal("launches of two calls", uint64_t(2), two[0]);
+  equal("launches of one", uint64_t(1), one[0]);
+  equal("FLOPs", two[4], one[4]);
+  // Beside the products: the fused form reads every score once more.
+  equal("bytes read", two[2] + 576 * 4, one[2]);
+  equal("bytes written", two[3], one[3]);
+  printf("colsum + select: %llu launches, %.2f MB read, %.1f KB written; colsum_select: %llu launch, %.2f MB read, %.1f KB written; %.2f GFLOP each\n",
+         (unsigned long long)two[0], double(two[2]) / 1e6, double(two[3]) / 1e3, (unsigned long long)one[0],
+         double(one[2]) / 1e6, double(one[3]) / 1e3, double(one[4]) / 1e9);
+}
+#endif
 
 TEST(row_map_and_hide_rows_agree) {
   std::vector<int32_t> positions(700);

@@ -27,16 +27,17 @@ final class DoctorCommand implements Callable<Integer> {
       boolean vectorApi,
       List<Found> devices) {}
 
-  record Found(String name, boolean usable, String detail) {}
+  record Found(String name, boolean usable, String detail, List<String> libraries) {}
 
   @Override
   public Integer call() {
     var devices = new ArrayList<Found>();
     for (String name : Devices.NAMES.subList(1, Devices.NAMES.size())) {
+      List<String> libraries = name.equals("cpu") ? List.of() : Devices.tried(name);
       try (Device device = Devices.open(name)) {
-        devices.add(new Found(name, true, device.description()));
+        devices.add(new Found(name, true, device.description(), libraries));
       } catch (InputException e) {
-        devices.add(new Found(name, false, e.getMessage()));
+        devices.add(new Found(name, false, reason(name, e), libraries));
       }
     }
     boolean vector = ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent();
@@ -51,6 +52,11 @@ final class DoctorCommand implements Callable<Integer> {
             devices);
     System.out.println(json ? Output.json(report) : text(report));
     return 0;
+  }
+
+  /** Without what the list of libraries says anyway. */
+  private static String reason(String name, InputException e) {
+    return e.getMessage().replaceFirst("^device " + name + ": ", "").replaceFirst(";.*", "");
   }
 
   private static String text(Report r) {
@@ -74,6 +80,9 @@ final class DoctorCommand implements Callable<Integer> {
     for (Found d : r.devices) {
       text.append(
           String.format(Locale.ROOT, "%-11s %s%s%n", d.name, d.usable ? "" : "no: ", d.detail));
+      for (String library : d.libraries) {
+        text.append(String.format(Locale.ROOT, "%-11s %s%n", "", library));
+      }
     }
     return text.toString().stripTrailing();
   }
