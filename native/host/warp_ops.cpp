@@ -3,6 +3,8 @@
 // t). They have not been compared with a GPU yet.
 #include "warp_ops.h"
 
+#include <immintrin.h>
+
 #include <algorithm>
 
 #include "block.h"
@@ -141,8 +143,6 @@ static Scratch& scratch_of_this_thread() {
   return *static_cast<Scratch*>(block->scratch.get());
 }
 
-typedef float Vec8 __attribute__((vector_size(32)));
-
 static void read_a(Scratch& scratch, const Tile& t, int lane, int mt, int ks) {
   int g = lane / 4, q = 2 * (lane % 4);
   float(*a)[MAX_DEPTH] = scratch.a + 16 * mt;
@@ -180,29 +180,29 @@ static void read_b(Scratch& scratch, const Tile& t) {
   }
 }
 
-// Four rows by sixteen columns in registers; every element adds its products in rising k, as mma by mma does. A product
-// of two 16-bit floats is exact in f32, so fused or not makes no difference; of f32 operands fmaf is what is meant.
+// Four rows by sixteen columns in registers; every element adds its products in rising k with one rounding each, as mma by
+// mma does: a product of two 16-bit floats is exact in f32, and of f32 operands fmaf is what the kernels say.
 static void multiply(Scratch& scratch, int rows, int columns, int depth) {
   for (int r = 0; r < rows; r += 4) {
     for (int n = 0; n < columns; n += 16) {
       bool wide = n + 8 < columns;
-      Vec8 acc[4][2];
+      __m256 acc[4][2];
       for (int i = 0; i < 4; i++) {
-        std::memcpy(&acc[i][0], &scratch.c[r + i][n], 32);
-        if (wide) std::memcpy(&acc[i][1], &scratch.c[r + i][n + 8], 32);
+        acc[i][0] = _mm256_load_ps(&scratch.c[r + i][n]);
+        acc[i][1] = wide ? _mm256_load_ps(&scratch.c[r + i][n + 8]) : _mm256_setzero_ps();
       }
       for (int k = 0; k < depth; k++) {
-        Vec8 b0, b1{};
-        std::memcpy(&b0, &scratch.b[k][n], 32);
-        if (wide) std::memcpy(&b1, &scratch.b[k][n + 8], 32);
+        __m256 b0 = _mm256_load_ps(&scratch.b[k][n]);
+        __m256 b1 = wide ? _mm256_load_ps(&scratch.b[k][n + 8]) : _mm256_setzero_ps();
         for (int i = 0; i < 4; i++) {
-          acc[i][0] += b0 * scratch.a[r + i][k];
-          acc[i][1] += b1 * scratch.a[r + i][k];
+          __m256 a = _mm256_broadcast_ss(&scratch.a[r + i][k]);
+          acc[i][0] = _mm256_fmadd_ps(a, b0, acc[i][0]);
+          acc[i][1] = _mm256_fmadd_ps(a, b1, acc[i][1]);
         }
       }
       for (int i = 0; i < 4; i++) {
-        std::memcpy(&scratch.c[r + i][n], &acc[i][0], 32);
-        if (wide) std::memcpy(&scratch.c[r + i][n + 8], &acc[i][1], 32);
+        _mm256_store_ps(&scratch.c[r + i][n], acc[i][0]);
+        if (wide) _mm256_store_ps(&scratch.c[r + i][n + 8], acc[i][1]);
       }
     }
   }

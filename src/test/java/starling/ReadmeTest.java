@@ -15,6 +15,7 @@ import javax.tools.ToolProvider;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import starling.cuda.Native;
 
 /**
  * The README's Java example compiles, is as short as it says, and prints what it says: as a program
@@ -22,32 +23,28 @@ import org.junit.jupiter.api.io.TempDir;
  * warning.
  */
 class ReadmeTest {
-  @TempDir static Path dir;
-  private static String expected;
+  private static final Pattern EXAMPLE =
+      Pattern.compile("```java\\n(.*?)```\\n+prints\\n+```\\n(.*?)```", Pattern.DOTALL);
 
+  @TempDir static Path dir;
+  private static final List<String> outputs = new ArrayList<>();
+
+  /** The two examples of the README, as {@code Example.java} and {@code Kept.java}. */
   @BeforeAll
   static void compile() throws IOException {
-    String readme = Files.readString(Path.of("README.md"));
-    Matcher block =
-        Pattern.compile("```java\\n(.*?)```\\n+prints\\n+```\\n(.*?)```", Pattern.DOTALL)
-            .matcher(readme);
-    assertTrue(block.find(), "README.md has a Java example and its output");
-    String code = block.group(1);
-    expected = block.group(2);
-    assertTrue(code.lines().count() <= 15, "the example has at most 15 lines");
-    Path source = Files.writeString(dir.resolve("Example.java"), code);
-    int status =
-        ToolProvider.getSystemJavaCompiler()
-            .run(
-                null,
-                null,
-                null,
-                "-cp",
-                System.getProperty("java.class.path"),
-                "-d",
-                dir.toString(),
-                source.toString());
-    assertEquals(0, status, "the example compiles");
+    Matcher block = EXAMPLE.matcher(Files.readString(Path.of("README.md")));
+    for (String name : List.of("Example", "Kept")) {
+      assertTrue(block.find(), "README.md has the example " + name + " and its output");
+      String code = block.group(1);
+      outputs.add(block.group(2));
+      assertTrue(code.lines().count() <= 17, "an example is short");
+      Path source = Files.writeString(dir.resolve(name + ".java"), code);
+      String[] options = {
+        "-cp", System.getProperty("java.class.path"), "-d", dir.toString(), source.toString()
+      };
+      int status = ToolProvider.getSystemJavaCompiler().run(null, null, null, options);
+      assertEquals(0, status, "the example compiles");
+    }
   }
 
   /** What an embedder has on the class path: this project's classes, Jackson, the example. */
@@ -62,12 +59,14 @@ class ReadmeTest {
     return String.join(java.io.File.pathSeparator, parts);
   }
 
-  private static void assertPrints(List<String> options, String err) throws Exception {
+  private static void assertPrints(
+      String expected, String err, List<String> options, String... program) throws Exception {
     var command =
         new ArrayList<>(
             List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString()));
     command.addAll(options);
-    command.addAll(List.of("--illegal-native-access=deny", "-cp", classPath(), "Example"));
+    command.addAll(List.of("--illegal-native-access=deny", "-cp", classPath()));
+    command.addAll(List.of(program));
     Path stdout = dir.resolve("out");
     Path stderr = dir.resolve("err");
     Process process =
@@ -82,13 +81,23 @@ class ReadmeTest {
 
   @Test
   void theExampleRunsWithoutAnyFlagAndWithoutAWarning() throws Exception {
-    assertPrints(List.of(), "");
+    assertPrints(outputs.get(0), "", List.of(), "Example");
   }
 
   @Test
   void theVectorModuleAddsNothingButTheJvmsOwnLine() throws Exception {
     assertPrints(
+        outputs.get(0),
+        "WARNING: Using incubator modules: jdk.incubator.vector\n",
         List.of("--add-modules", "jdk.incubator.vector"),
-        "WARNING: Using incubator modules: jdk.incubator.vector\n");
+        "Example");
+  }
+
+  @Test
+  void theOperatorsRunOnACallersOwnBuffersOnEitherDevice() throws Exception {
+    assertPrints(outputs.get(1), "", List.of(), "Kept", "cpu");
+    Native.needs(Native.HOST);
+    var access = List.of("--enable-native-access=ALL-UNNAMED");
+    assertPrints(outputs.get(1), "", access, "Kept", "emulated");
   }
 }

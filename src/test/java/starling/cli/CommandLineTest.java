@@ -274,6 +274,13 @@ class CommandLineTest {
     assertEquals("cpu", report.at("/devices/0/name").textValue());
     assertTrue(report.at("/devices/0/usable").booleanValue());
     assertFalse(report.at("/devices/1/usable").booleanValue());
+    assertTrue(report.at("/devices/0/libraries").isEmpty());
+    for (int i = 1; i <= 2; i++) {
+      JsonNode libraries = report.at("/devices/" + i + "/libraries");
+      assertTrue(libraries.size() >= 2, "every place is named");
+      assertTrue(libraries.get(0).textValue().startsWith("class path: no starling/native/"));
+      assertTrue(libraries.get(1).textValue().contains("/target/native/"), libraries.toString());
+    }
     assertTrue(run("doctor").out().contains("cuda        no: "));
   }
 

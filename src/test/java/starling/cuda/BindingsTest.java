@@ -70,7 +70,7 @@ class BindingsTest {
     var m = FUNCTION.matcher(plain);
     while (m.find()) {
       var parameters = new ArrayList<Parameter>();
-      for (String one : m.group(3).split(",")) {
+      for (String one : m.group(3).split(",", -1)) {
         if (!one.strip().equals("void")) {
           parameters.add(parameter(one.replaceAll("\\s+", " ").strip()));
         }
@@ -104,7 +104,7 @@ class BindingsTest {
 
   private static String camel(String snake) {
     var out = new StringBuilder();
-    for (String word : snake.split("_")) {
+    for (String word : snake.split("_", -1)) {
       out.append(out.isEmpty() ? word : Character.toUpperCase(word.charAt(0)) + word.substring(1));
     }
     return out.toString();

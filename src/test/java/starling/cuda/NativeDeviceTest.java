@@ -536,43 +536,41 @@ class NativeDeviceTest {
   @Test
   void closingWhileACallRunsWaits() throws Exception {
     for (int round = 0; round < 20; round++) {
-      try (var device = NativeDevice.open("emulated")) {
-        TensorArena arena = device.arena("rows");
-        Tensor x = arena.alloc("x", DType.F32, 200, 256);
-        Tensor w = arena.alloc("w", DType.F32, 256);
-        var failure = new AtomicReference<Throwable>();
-        var running = new CountDownLatch(1);
-        var worker =
-            new Thread(
-                () -> {
-                  try {
-                    while (true) {
-                      device.rmsnorm(x, x, new Norm(w, null, 1e-5f));
-                      running.countDown();
-                    }
-                  } catch (RuntimeException e) {
-                    failure.set(e);
+      NativeDevice device = NativeDevice.open("emulated");
+      TensorArena arena = device.arena("rows");
+      Tensor x = arena.alloc("x", DType.F32, 200, 256);
+      Tensor w = arena.alloc("w", DType.F32, 256);
+      var failure = new AtomicReference<Throwable>();
+      var running = new CountDownLatch(1);
+      var worker =
+          new Thread(
+              () -> {
+                try {
+                  while (true) {
+                    device.rmsnorm(x, x, new Norm(w, null, 1e-5f));
+                    running.countDown();
                   }
-                });
-        worker.start();
-        running.await();
-        if (round % 2 == 0) {
-          arena.close();
-        } else {
-          device.close();
-        }
-        worker.join(TimeUnit.SECONDS.toMillis(10));
-        assertFalse(worker.isAlive());
-        assertEquals(IllegalStateException.class, failure.get().getClass());
-        String message = failure.get().getMessage();
-        assertTrue(
-            message.contains(
-                round % 2 == 0 ? "after its arena 'rows' was closed" : "device is closed"),
-            message);
+                } catch (RuntimeException e) {
+                  failure.set(e);
+                }
+              });
+      worker.start();
+      running.await();
+      boolean arenaFirst = round % 2 == 0;
+      if (arenaFirst) {
         arena.close();
-        arena.close();
+      } else {
         device.close();
       }
+      worker.join(TimeUnit.SECONDS.toMillis(10));
+      assertFalse(worker.isAlive());
+      assertEquals(IllegalStateException.class, failure.get().getClass());
+      String part = arenaFirst ? "after its arena 'rows' was closed" : "device is closed";
+      assertTrue(failure.get().getMessage().contains(part), failure.get().getMessage());
+      arena.close();
+      arena.close();
+      device.close();
+      device.close();
     }
   }
 

@@ -3,8 +3,10 @@ package starling.cuda;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
@@ -145,6 +147,56 @@ class NativeLibraryTest {
                 "absent"));
     assertTrue(chosen.useUnpacked(library));
     assertTrue(Files.isDirectory(dir.resolve("mine")));
+  }
+
+  /** JV-3: mounted noexec, in a mount namespace of its own. */
+  @Test
+  void aPlaceMountedNoexecIsPassedOver() throws Exception {
+    Path home = Files.createDirectories(dir.resolve("home"));
+    Path script =
+        Files.writeString(
+            dir.resolve("noexec.sh"),
+            "mount -t tmpfs -o noexec tmpfs '%s' || exit 9\nexec \"$@\"\n".formatted(home));
+    var process =
+        new ProcessBuilder(
+                "unshare",
+                "--map-root-user",
+                "--mount",
+                "sh",
+                script.toString(),
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "--enable-native-access=ALL-UNNAMED",
+                "-Duser.home=" + home,
+                "-Djava.io.tmpdir=" + Files.createDirectories(dir.resolve("tmp")),
+                "-cp",
+                System.getProperty("java.class.path"),
+                UnpackHere.class.getName())
+            .redirectErrorStream(true)
+            .start();
+    String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    int status = process.waitFor();
+    assumeTrue(status == 0, "no mount namespaces on this machine: " + output);
+    List<String> lines = output.lines().toList();
+    assertTrue(lines.get(0).startsWith(home + "/.cache/starling: "), output);
+    assertTrue(lines.get(0).contains("mounted noexec?"), output);
+    assertTrue(lines.get(0).contains("-Dstarling.cache=DIR"), output);
+    assertTrue(lines.get(1).endsWith(": used"), output);
+  }
+
+  static final class UnpackHere {
+    private UnpackHere() {}
+
+    public static void main(String[] args) throws IOException {
+      var search =
+          NativeLibrary.search(
+              "emulated",
+              p -> p.equals("starling.emulated.library") ? "absent" : System.getProperty(p),
+              v -> null);
+      search.useUnpacked(Files.readAllBytes(Native.HOST));
+      search.attempts().stream()
+          .skip(1)
+          .forEach(a -> System.out.println(a.place() + ": " + a.outcome()));
+    }
   }
 
   /** JV-4: two at once, and a damaged file from before. */
