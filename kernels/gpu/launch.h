@@ -124,9 +124,19 @@ void* scratch(starling_stream* stream, size_t bytes);
 
 template <auto Kernel, class... A>
 void launch(dim3 grid, dim3 block, size_t shared, starling_stream* stream, A... arguments) {
-  [&]<class... P>(void (*kernel)(P...)) {
+  auto start = [&]<class... P>(void (*kernel)(P...)) {
     launch_as<Kernel, P...>(kernel, grid, block, shared, stream->handle, P(arguments)...);
-  }(Kernel);
+  };
+#if defined(__CUDACC__)
+  start(Kernel);
+#else
+  try {
+    start(Kernel);
+  } catch (...) {
+    std::fill_n(stream->tickets, STREAM_TICKETS, 0u);  // blocks were abandoned; the next launch finds them as new
+    throw;
+  }
+#endif
 }
 
 }  // namespace gpu

@@ -52,7 +52,7 @@ final class Rows {
       case F32 -> MemorySegment.copy(in, at, memory, F32, offset, n);
       case BF16 -> {
         for (int i = 0; i < n; i++) {
-          memory.set(U16, offset + 2L * i, bf16(in[at + i]));
+          memory.set(U16, offset + 2L * i, DType.bf16(in[at + i]));
         }
       }
       default -> {
@@ -66,19 +66,8 @@ final class Rows {
   /** Rounds values to a storage type in place. */
   static void round(float[] values, int at, int n, DType dtype) {
     for (int i = at; i < at + n && dtype != DType.F32; i++) {
-      values[i] =
-          dtype == DType.BF16
-              ? Float.intBitsToFloat(bf16(values[i]) << 16)
-              : Float.float16ToFloat(Float.floatToFloat16(values[i]));
+      values[i] = dtype.value(dtype.bits(values[i]));
     }
-  }
-
-  static short bf16(float value) {
-    int bits = Float.floatToRawIntBits(value);
-    if (Float.isNaN(value)) {
-      return (short) (bits >>> 16 | 0x40);
-    }
-    return (short) ((bits + 0x7fff + (bits >>> 16 & 1)) >>> 16);
   }
 
   static int index(Tensor t, int row) {

@@ -16,6 +16,7 @@ import java.util.Optional;
  * {@code dlopen}: what {@link SymbolLookup#libraryLookup} does, but with the loader's own words
  * when it fails. A library stays loaded until the process ends.
  */
+@SuppressWarnings("restricted") // that is what this is for: see NativeLibrary.nativeAccess
 record DynamicLibrary(MemorySegment handle) implements SymbolLookup {
   private static final int RTLD_NOW = 2; // and RTLD_LOCAL, which is 0: two backends, the same names
 

@@ -78,6 +78,7 @@ public final class NativeDevice implements Device {
         }
       };
 
+  @SuppressWarnings("restricted") // the stream as a segment, so that calls see whether it is closed
   private NativeDevice(String name, Bindings library, String description) {
     this.name = name;
     this.emulated = name.equals("emulated");
@@ -265,22 +266,12 @@ public final class NativeDevice implements Device {
 
   // ---- rows ----
 
-  /** The number of a type in the C interface. */
-  static int type(Tensor t) {
-    return switch (t.dtype()) {
-      case F32 -> 0;
-      case BF16 -> 1;
-      case F16 -> 2;
-      case I32, U8 -> throw new IllegalArgumentException(t + ", expected a float type");
-    };
-  }
-
   /** The common type of all float tensors of a call. */
   private static int type(Tensor t, String role, Tensor other) {
     if (other != null && other.dtype() != t.dtype()) {
       throw new IllegalArgumentException(role + ": " + other + ", but " + t);
     }
-    return type(t);
+    return Numbers.of(t.dtype());
   }
 
   /** The one place where a tensor becomes a number. */
@@ -307,7 +298,7 @@ public final class NativeDevice implements Device {
             pixels.dim(1),
             pixels.dim(2),
             patch,
-            type(out),
+            Numbers.of(out.dtype()),
             stream));
   }
 
@@ -394,8 +385,8 @@ public final class NativeDevice implements Device {
             y.width(),
             w.in(),
             before == null ? 0 : before.eps(),
-            activation.ordinal(),
-            type(y),
+            Numbers.of(activation),
+            Numbers.of(y.dtype()),
             type(x, "w", weight),
             stream));
   }
@@ -580,7 +571,7 @@ public final class NativeDevice implements Device {
             features.width(),
             keep.rows(),
             important,
-            type(features),
+            Numbers.of(features.dtype()),
             stream));
   }
 
@@ -597,7 +588,7 @@ public final class NativeDevice implements Device {
             lists.cuts(cuts, addressOf),
             cuts.size(),
             positionsIn.rows(),
-            rule.ordinal(),
+            Numbers.of(rule),
             stream));
   }
 
@@ -614,7 +605,7 @@ public final class NativeDevice implements Device {
             lists.cuts(cuts, addressOf),
             cuts.size(),
             positionsIn.rows(),
-            rule.ordinal(),
+            Numbers.of(rule),
             stream));
   }
 

@@ -119,11 +119,11 @@ final class NativeLibrary {
   }
 
   private boolean useClassPath() {
-    String resource = "/starling/native/linux-x86_64/" + FILES.get(backend);
+    String resource = "starling/native/linux-x86_64/" + FILES.get(backend);
     byte[] library;
-    try (InputStream in = NativeLibrary.class.getResourceAsStream(resource)) {
+    try (InputStream in = NativeLibrary.class.getClassLoader().getResourceAsStream(resource)) {
       if (in == null) {
-        failed("class path", "no " + resource.substring(1));
+        failed("class path", "no " + resource);
         return false;
       }
       library = in.readAllBytes();
@@ -222,6 +222,7 @@ final class NativeLibrary {
     return false;
   }
 
+  @SuppressWarnings("restricted") // a string of the library
   static String string(MemorySegment pointer) {
     return pointer.reinterpret(Integer.MAX_VALUE, Arena.global(), null).getString(0);
   }

@@ -12,6 +12,7 @@ import java.util.NoSuchElementException;
  * What the bindings are made with. A handle takes the function's address first, so that one
  * constant handle, which the JIT compiler inlines, serves every library that has the function.
  */
+@SuppressWarnings("restricted") // that is what this is for: see NativeLibrary.nativeAccess
 final class Symbols {
   private Symbols() {}
 

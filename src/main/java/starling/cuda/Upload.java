@@ -62,7 +62,7 @@ final class Upload {
       int count = source.weights().get(i).shape().get(0);
       Stored bias = source.biases().get(i);
       for (int j = 0; j < count && bias != null; j++) {
-        values[at + heads.place(j)] = Rounding.widen(dtype, Rounding.bits(dtype, bias.get(j)));
+        values[at + heads.place(j)] = dtype.value(dtype.bits(bias.get(j)));
       }
       at += heads.padded(count);
     }
@@ -103,13 +103,13 @@ final class Upload {
   private static void row(
       MemorySegment to, long at, Stored from, long start, int n, Heads heads, DType dtype) {
     int bytes = dtype.bytes();
-    if (from.dtype() == dtype && heads == Heads.NONE) {
+    if (from.dtype() == dtype && heads.equals(Heads.NONE)) {
       MemorySegment.copy(from.bytes(), start * bytes, to, at * bytes, (long) n * bytes);
       return;
     }
     for (int i = 0; i < n; i++) {
       long place = (at + heads.place(i)) * bytes;
-      int bits = Rounding.bits(dtype, from.get(start + i));
+      int bits = dtype.bits(from.get(start + i));
       if (bytes == 4) {
         to.set(ValueLayout.JAVA_INT_UNALIGNED, place, bits);
       } else {

@@ -26,6 +26,35 @@ public enum DType {
     return this == F32 || this == BF16 || this == F16;
   }
 
+  /** The bits of {@code value} in this type, rounded to nearest even. */
+  public int bits(float value) {
+    return switch (this) {
+      case F32 -> Float.floatToRawIntBits(value);
+      case BF16 -> bf16(value);
+      case F16 -> Float.floatToFloat16(value);
+      case I32, U8 -> throw new IllegalStateException(this + " is not a float type");
+    };
+  }
+
+  /** The value behind bits of this type, exactly. */
+  public float value(int bits) {
+    return switch (this) {
+      case F32 -> Float.intBitsToFloat(bits);
+      case BF16 -> Float.intBitsToFloat(bits << 16);
+      case F16 -> Float.float16ToFloat((short) bits);
+      case I32, U8 -> throw new IllegalStateException(this + " is not a float type");
+    };
+  }
+
+  /** The bits of {@code value} in bf16, rounded to nearest even. */
+  public static short bf16(float value) {
+    int bits = Float.floatToRawIntBits(value);
+    if (Float.isNaN(value)) {
+      return (short) (bits >>> 16 | 0x40);
+    }
+    return (short) ((bits + 0x7fff + (bits >>> 16 & 1)) >>> 16);
+  }
+
   /** Lower-case name, as the command line and reports write it. */
   public String label() {
     return name().toLowerCase(java.util.Locale.ROOT);

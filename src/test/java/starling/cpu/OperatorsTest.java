@@ -949,7 +949,7 @@ class OperatorsTest {
       // Narrow weights are widened in registers: nothing is copied for a f32 run either.
       MemorySegment narrow = foreign.allocate(1 + 2L * 70, 64).asSlice(1);
       for (int i = 0; i < 70; i++) {
-        narrow.set(ValueLayout.JAVA_SHORT_UNALIGNED, 2L * i, Rows.bf16(i % 5 - 2));
+        narrow.set(ValueLayout.JAVA_SHORT_UNALIGNED, 2L * i, DType.bf16(i % 5 - 2));
       }
       before = arena.bytes();
       Linear half =

@@ -11,6 +11,9 @@ import java.util.Locale;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
+import starling.device.Activation;
+import starling.device.DType;
+import starling.device.PositionRule;
 
 /**
  * The bindings are what the C headers say. They are generated here: {@code mvn test
@@ -42,6 +45,22 @@ class BindingsTest {
         "HostBindings",
         Path.of("src/test/java/starling/cuda/HostBindings.java"),
         6);
+  }
+
+  @Test
+  void theNumbersAreThoseOfTheHeader() throws IOException {
+    String header = Files.readString(Path.of("native/include/starling.h"));
+    for (Activation a : Activation.values()) {
+      assertTrue(header.contains("STARLING_" + a + " = " + Numbers.of(a)), a.name());
+    }
+    for (DType t : List.of(DType.F32, DType.BF16, DType.F16)) {
+      assertTrue(header.contains("STARLING_" + t + " = " + Numbers.of(t)), t.name());
+    }
+    for (PositionRule r : PositionRule.values()) {
+      assertTrue(header.contains("STARLING_" + r + " = " + Numbers.of(r)), r.name());
+    }
+    String version = "#define STARLING_ABI_VERSION " + NativeLibrary.ABI_VERSION;
+    assertTrue(header.contains(version), version);
   }
 
   private static void check(String header, String name, Path file, int atLeast) throws IOException {

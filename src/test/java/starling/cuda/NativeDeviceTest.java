@@ -147,7 +147,7 @@ class NativeDeviceTest {
     device.download(MemorySegment.ofArray(bits), t);
     float[] values = new float[n];
     for (int i = 0; i < n; i++) {
-      values[i] = Rounding.widen(t.dtype(), bits[i] & 0xffff);
+      values[i] = t.dtype().value(bits[i]);
     }
     return values;
   }

@@ -228,6 +228,22 @@ class NativeLibraryTest {
     }
   }
 
+  /** As in the jar with classifier linux-x86_64: unpacked once, and found by what it is. */
+  @Test
+  void aLibraryOnTheClassPathIsUnpackedAndUsed() throws Exception {
+    Path jar = dir.resolve("jar");
+    Path resource = jar.resolve("starling/native/linux-x86_64");
+    Files.createDirectories(resource);
+    Files.copy(Native.HOST, resource.resolve("libstarling_host.so"));
+    Path cache = dir.resolve("cache");
+    var flags = List.of("--enable-native-access=ALL-UNNAMED", "-Dstarling.cache=" + cache);
+    String output = Process25.run(flags, OpenEmulated.class, jar);
+    assertTrue(output.startsWith("opened the CUDA kernels on the CPU"), output);
+    try (var unpacked = Files.walk(cache)) {
+      assertEquals(1, unpacked.filter(Files::isRegularFile).count());
+    }
+  }
+
   @Test
   void theCudaLibraryLoadsWithoutAGpuAndSaysWhy() {
     Native.needs(Native.CUDA);

@@ -11,11 +11,15 @@ import java.util.List;
 final class Process25 {
   private Process25() {}
 
-  static String run(List<String> flags, Class<?> main) throws Exception {
+  static String run(List<String> flags, Class<?> main, Path... classPath) throws Exception {
     var command = new ArrayList<String>();
     command.add(Path.of(System.getProperty("java.home"), "bin", "java").toString());
     command.addAll(flags);
-    command.addAll(List.of("-cp", System.getProperty("java.class.path"), main.getName()));
+    var path = new StringBuilder(System.getProperty("java.class.path"));
+    for (Path part : classPath) {
+      path.append(java.io.File.pathSeparator).append(part);
+    }
+    command.addAll(List.of("-cp", path.toString(), main.getName()));
     var process = new ProcessBuilder(command).start();
     String out = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     String err = new String(process.getErrorStream().readAllBytes(), StandardCharsets.UTF_8);
