@@ -117,8 +117,8 @@ STARLING_API int starling_event_elapsed(double *milliseconds /* host */, starlin
 /* Cuts a picture into patches, row by row; a row of `out` holds a patch as channel, y, x. N = (height / patch) * (width /
  * patch); what is left over at the right and bottom is not read. */
 STARLING_API int starling_patchify(void *out /* [N, 3*patch*patch] */, int64_t out_stride,
-                                   const float *pixels /* f32 [3, height, width] */, int32_t height, int32_t width,
-                                   int32_t patch, int32_t dtype, starling_stream *stream);
+                                   const float *pixels /* f32 [3, height*width] */, int64_t pixels_stride,
+                                   int32_t height, int32_t width, int32_t patch, int32_t dtype, starling_stream *stream);
 
 /* out[t] = table[ids[t]] */
 STARLING_API int starling_embed(void *out /* [T, D] */, int64_t out_stride, const int32_t *ids /* [T] */,

@@ -39,8 +39,8 @@ final class Bindings {
       Symbols.function(JAVA_INT, ADDRESS, JAVA_LONG, JAVA_LONG);
   private static final MethodHandle PATCHIFY =
       Symbols.function(
-          JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT, JAVA_INT,
-          ADDRESS);
+          JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT,
+          JAVA_INT, ADDRESS);
   private static final MethodHandle EMBED =
       Symbols.function(
           JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT,
@@ -440,6 +440,7 @@ final class Bindings {
       long out,
       long outStride,
       long pixels,
+      long pixelsStride,
       int height,
       int width,
       int patch,
@@ -448,7 +449,16 @@ final class Bindings {
     try {
       return (int)
           PATCHIFY.invokeExact(
-              this.patchify, out, outStride, pixels, height, width, patch, dtype, stream);
+              this.patchify,
+              out,
+              outStride,
+              pixels,
+              pixelsStride,
+              height,
+              width,
+              patch,
+              dtype,
+              stream);
     } catch (Throwable e) {
       throw Symbols.thrown(e);
     }

@@ -287,14 +287,12 @@ public final class NativeDevice implements Device {
   public synchronized void patchify(Tensor out, Tensor pixels, int patch) {
     checkOpen();
     Arguments.patchify(out, pixels, patch);
-    if (pixels.rowStride() != pixels.width()) {
-      throw new IllegalArgumentException("pixels: " + pixels + " has gaps between its planes");
-    }
     check(
         library.patchify(
             address(out),
             out.rowStride(),
             address(pixels),
+            pixels.rowStride(),
             pixels.dim(1),
             pixels.dim(2),
             patch,

@@ -16,6 +16,8 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import starling.Answer;
 import starling.Demo;
 import starling.Model;
@@ -215,6 +217,44 @@ class AgreementTest {
         pruned ? overlap(e, a16) + "/" + e.stages().getLast().kept().size() : "",
         ours,
         unavoidable);
+  }
+
+  /** Scores, selection and gather run, and leave every bit as it was. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "star:R=0,P=0",
+        "star:R=0.0001,P=0,score=cls",
+        "star:R=0,K=7,P=0.0001",
+        "fastervlm:keep=576",
+        "fastv:K=2,keep=576",
+        "vispruner:keep=576"
+      })
+  void keepingEverythingIsTheUnprunedModelBitForBit(String spec) {
+    for (Model model : List.of(native32, native16)) {
+      Answer dense = ask(model, "none", Mode.COMPACT);
+      Answer all = ask(model, spec, Mode.COMPACT);
+      assertEquals(dense.firstLogits(), all.firstLogits());
+      assertEquals(dense.outputTokens(), all.outputTokens());
+    }
+  }
+
+  /** One kept set, moved or hidden: the same answer; and neither is the unpruned one. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "star:R=0.1,K=4,P=0.9",
+        "star:R=0.5,K=3,P=0.9,kv=compact",
+        "fastv:K=2,keep=144",
+        "random:keep=58"
+      })
+  void maskedEqualsCompacted(String spec) {
+    Answer compact = ask(native32, spec, Mode.COMPACT);
+    Answer mask = ask(native32, spec, Mode.MASK);
+    assertEquals(compact.stages().getLast().kept(), mask.stages().getLast().kept());
+    assertTrue(distance(compact, mask) <= F32);
+    assertEquals(compact.outputTokens(), mask.outputTokens());
+    assertTrue(distance(compact, ask(native32, "none", Mode.COMPACT)) > 100 * F32);
   }
 
   @Test

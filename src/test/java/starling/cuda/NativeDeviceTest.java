@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.management.ManagementFactory;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
@@ -211,8 +212,8 @@ class NativeDeviceTest {
             s.device.layernorm(a, x, layer);
             s.device.rmsnorm(b, x, rms);
             Tensor patches = s.room("patches", dtype, 6, 48);
-            Tensor pixels = s.room("pixels", DType.F32, 3, 8, 12);
-            float[] values = new float[3 * 8 * 12];
+            Tensor pixels = s.room("pixels", DType.F32, 3, 9, 13);
+            float[] values = new float[3 * 9 * 13];
             for (int i = 0; i < values.length; i++) {
               values[i] = i;
             }
@@ -637,6 +638,41 @@ class NativeDeviceTest {
                           out, arena.alloc("f", DType.F32, 4, 32), new Norm(w, null, 1)))
               .getMessage()
               .contains("but f is F32[4, 32]"));
+    }
+  }
+
+  /**
+   * After the JIT compiler is done with it: the smallest of several windows, as it may still work.
+   */
+  @Test
+  void aLaunchAllocatesNothing() {
+    var threads = (com.sun.management.ThreadMXBean) ManagementFactory.getThreadMXBean();
+    try (TensorArena arena = emulated.arena("a")) {
+      Tensor x = arena.alloc("x", DType.BF16, 1, 32);
+      Tensor y = arena.alloc("y", DType.BF16, 1, 32);
+      Tensor rows = arena.alloc("rows", DType.I32, 1);
+      Tensor counter = arena.alloc("counter", DType.I32, 1);
+      Norm vector = new Norm(arena.alloc("w", DType.BF16, 32), null, 1e-5f);
+      Linear w =
+          emulated.linear(
+              arena,
+              DType.BF16,
+              Linear.Source.of(Stored.of("w", List.of(8, 32), new float[256]), null));
+      Tensor out = arena.alloc("out", DType.BF16, 1, 8);
+      List<Tensor> from = List.of(x);
+      List<Tensor> to = List.of(y);
+      long least = Long.MAX_VALUE;
+      for (int window = 0; window < 40 && least > 0; window++) {
+        long before = threads.getCurrentThreadAllocatedBytes();
+        for (int i = 0; i < 500; i++) {
+          emulated.rmsnorm(y, x, vector);
+          emulated.gemm(out, x, w, vector, Activation.NONE, null);
+          emulated.gatherRows(to, from, rows);
+          emulated.advance(counter, 1);
+        }
+        least = Math.min(least, threads.getCurrentThreadAllocatedBytes() - before);
+      }
+      assertEquals(0, least, "bytes allocated by 2000 launches");
     }
   }
 
