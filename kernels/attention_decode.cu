@@ -42,6 +42,7 @@ attention_decode_kernel(T* out, float* lse, float* parts, unsigned* tickets, con
     int key = i * GROUPS + member;
     float dot = 0.f, x[VEC<T>];
     if (key < n) {
+      count_flops(2 * VEC<T>);
       unpack<T>(load(reinterpret_cast<const Vec16*>(k + key * k_stride)), x);
       UNROLL
       for (int c = 0; c < VEC<T>; c++) dot = fmaf(query[c], x[c], dot);
@@ -72,6 +73,7 @@ attention_decode_kernel(T* out, float* lse, float* parts, unsigned* tickets, con
 
   float acc[VEC<T>] = {};
   for (int key = member; key < n; key += GROUPS) {
+    count_flops(2 * VEC<T>);
     float x[VEC<T>];
     unpack<T>(load(reinterpret_cast<const Vec16*>(v + key * v_stride)), x);
     UNROLL

@@ -58,6 +58,7 @@ gemv_kernel(const T* x, const T* w, const T* norm_weight, const T* norm_bias, in
     }
     __syncthreads();
     for (int k = lane_id() * VEC<T>; k < depth; k += 32 * VEC<T>) {
+      count_flops(2 * COLUMNS * rows * (depth - k < VEC<T> ? depth - k : VEC<T>));
       float wv[COLUMNS][VEC<T>];
       UNROLL
       for (int c = 0; c < COLUMNS; c++) load_vector(column[c] + k0, k, depth, wv[c]);

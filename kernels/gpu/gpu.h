@@ -122,6 +122,13 @@ DEVICE T load_coherent(const T* p) {
 #endif
 }
 
+// FMAs outside a tile product (prims.h counts those itself), for the host layer's counter.
+DEVICE void count_flops(int flops) {
+#if !defined(__CUDACC__)
+  host::count_flops(uint64_t(flops));
+#endif
+}
+
 // An index that came from memory. The host layer ends the launch with one sentence if it is wild; a GPU trusts it, since
 // whatever wrote it passed the host layer's tests.
 DEVICE int checked(int index, int limit, const char* what SITE_LAST) {

@@ -16,8 +16,8 @@ STARLING_API void starling_host_threads(int32_t threads);
  * that changes is a missing barrier. */
 STARLING_API void starling_host_schedule(uint64_t seed);
 
-/* Work of all launches since the last reset: launches, blocks, bytes read from and written to global memory, FLOPs of tile
- * products, barriers, warp collectives, switches between threads. */
+/* Work of all launches since the last reset: launches, blocks, bytes read from and written to global memory, FLOPs of products,
+ * barriers, warp collectives, switches between threads. */
 STARLING_API void starling_host_counters(uint64_t *out /* host [8] */);
 STARLING_API void starling_host_reset_counters(void);
 

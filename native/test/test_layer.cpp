@@ -3,7 +3,7 @@
 #include <cstring>
 #include <string>
 
-#include "check.h"
+#include "attention_case.h"
 #include "gpu/launch.h"
 #include "gpu/prims.h"
 #include "layer.h"
@@ -226,6 +226,18 @@ TEST(launches_are_recorded_and_counted) {
   equal("flops", uint64_t(2) * 64 * 128 * 64, c.flops);
   equal("bytes read", uint64_t(2) * (64 + 128) * 64, c.read);
   equal("bytes written", uint64_t(4) * 64 * 128, c.written);
+  host::reset_counters();  // gemv: the weights once, and x by each of eight blocks
+  ok(starling_gemm(y.data, y.stride, x.data, x.stride, w.data, w.stride, nullptr, nullptr, nullptr, nullptr, 0, 1, 128, 64, 0,
+                   STARLING_NONE, STARLING_F32, STARLING_BF16, stream));
+  c = host::counters();
+  equal("flops", uint64_t(2) * 128 * 64, c.flops);
+  equal("bytes read", uint64_t(2) * 128 * 64 + 8 * 2 * 64, c.read);
+  host::reset_counters();  // one row of two heads over 33 keys
+  Case one{1, 32, 2, 2, 64, true, false};
+  Inputs in(one, STARLING_BF16);
+  Tensor out = filled(STARLING_BF16, 1, 128, NAN);
+  in.attention(out, nullptr);
+  equal("flops", uint64_t(4) * 33 * 2 * 64, host::counters().flops);
 #endif
 }
 #endif
