@@ -41,8 +41,8 @@ import starling.model.Mode;
  * device in f32 as the cpu device in bf16 is.
  */
 class AgreementTest {
-  private static final double F32 = 1e-3;
-  private static final double NEAR = 1e-5; // relative
+  private static final double F32 = 1e-4; // logits of up to 10 through eight layers; 8e-6 seen
+  private static final double NEAR = 1e-5; // relative, what a score may err by in f32
   private static final List<String> SPECS =
       List.of(
           "none",
@@ -254,7 +254,7 @@ class AgreementTest {
     assertEquals(compact.stages().getLast().kept(), mask.stages().getLast().kept());
     assertTrue(distance(compact, mask) <= F32);
     assertEquals(compact.outputTokens(), mask.outputTokens());
-    assertTrue(distance(compact, ask(native32, "none", Mode.COMPACT)) > 100 * F32);
+    assertTrue(distance(compact, ask(native32, "none", Mode.COMPACT)) > 1000 * F32);
   }
 
   @Test

@@ -153,6 +153,10 @@ class NativeDeviceTest {
     return values;
   }
 
+  /**
+   * Each device rounds a result once, by half a unit (2^-9 of the value in bf16), and a chain of
+   * operators carries a few such roundings on; f32 results are sums of at most some hundred terms.
+   */
   private static double bound(DType dtype) {
     return dtype == DType.F32 ? 2e-5 : dtype == DType.BF16 ? 0x1p-6 : 0x1p-9;
   }
