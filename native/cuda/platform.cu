@@ -1,13 +1,44 @@
 // The machine is an NVIDIA GPU. cudart is linked statically, so only a driver is needed at run time.
+//
+// native/test/fake_cuda has the same CUDA calls for a machine without a GPU, with faults to order: what this file says and
+// does about them is tested there.
+#include <cuda_runtime.h>
+
+#include <atomic>
 #include <cstdio>
+#include <cstring>
 
 #include "runtime/platform.h"
 
 namespace gpu {
 
+// The first error after which this process can do nothing more on the GPU.
+static std::atomic<cudaError_t> dead{cudaSuccess};
+
+static bool ends_the_context(cudaError_t result) {
+  switch (result) {
+    case cudaErrorIllegalAddress:
+    case cudaErrorLaunchTimeout:
+    case cudaErrorAssert:
+    case cudaErrorHardwareStackError:
+    case cudaErrorIllegalInstruction:
+    case cudaErrorMisalignedAddress:
+    case cudaErrorInvalidAddressSpace:
+    case cudaErrorInvalidPc:
+    case cudaErrorLaunchFailure:
+    case cudaErrorECCUncorrectable: return true;
+    default: return false;
+  }
+}
+
 void check(cudaError_t result, const char* call) {
   if (result == cudaSuccess) return;
   cudaGetLastError();  // a failed launch must not fail the next call too
+  if (ends_the_context(result)) {
+    dead = result;
+    throw Error(STARLING_KERNEL_FAULT, std::string("the GPU stopped a kernel (") + cudaGetErrorString(result) +
+                                           "); this process can do nothing more on it");
+  }
   std::string sentence = std::string(call) + ": " + cudaGetErrorString(result);
   switch (result) {
     case cudaErrorMemoryAllocation: throw Error(STARLING_OUT_OF_MEMORY, sentence);
@@ -18,37 +49,91 @@ void check(cudaError_t result, const char* call) {
   }
 }
 
+// Giving back: when the context is gone, so is what it held, and whoever cleans up has heard why.
+static void check_release(cudaError_t result, const char* call) {
+  if (dead != cudaSuccess) {
+    cudaGetLastError();
+    return;
+  }
+  check(result, call);
+}
+
 }  // namespace gpu
 
 namespace platform {
 
 using gpu::check;
+using gpu::check_release;
 
 struct Event {
   cudaEvent_t event;
 };
+struct Graph {
+  cudaGraphExec_t graph;
+};
 
 const char* backend() { return "cuda"; }
 
+// What nvcc compiled for, "80 90a+PTX 80": native/cuda/CMakeLists.txt.
+#if !defined(STARLING_CUDA_TARGETS)
+#define STARLING_CUDA_TARGETS "unknown"
+#endif
+
 static std::string version(int v) { return std::to_string(v / 1000) + "." + std::to_string(v % 1000 / 10); }
 
-std::string probe() {
-  int driver = 0, runtime = 0, devices = 0, device = 0;
+int card_count() {
+  int driver = 0, runtime = 0, devices = 0;
   check(cudaRuntimeGetVersion(&runtime), "cudaRuntimeGetVersion");
   check(cudaDriverGetVersion(&driver), "cudaDriverGetVersion");
   if (driver == 0) throw gpu::Error(STARLING_NO_DEVICE, "no driver: libcuda.so.1 of an NVIDIA driver is not on this machine");
-  if (driver < runtime) {
+  if (driver / 1000 < runtime / 1000) {
     throw gpu::Error(STARLING_NO_DEVICE, "driver too old: it supports CUDA " + version(driver) + ", these kernels need " +
                                              version(runtime) + "; install an NVIDIA driver of release 580 or newer");
   }
   cudaError_t counted = cudaGetDeviceCount(&devices);
-  if (counted != cudaSuccess || devices == 0) {
+  if (counted == cudaErrorNoDevice) {
     cudaGetLastError();
-    throw gpu::Error(STARLING_NO_DEVICE, std::string("no GPU: ") + cudaGetErrorString(counted));
+    devices = 0;
+  } else {
+    check(counted, "cudaGetDeviceCount");
   }
-  check(cudaGetDevice(&device), "cudaGetDevice");
+  return devices;
+}
+
+starling_card card(int index) {
   cudaDeviceProp p;
-  check(cudaGetDeviceProperties(&p, device), "cudaGetDeviceProperties");
+  check(cudaGetDeviceProperties(&p, index), "cudaGetDeviceProperties");
+  starling_card c{};
+  snprintf(c.name, sizeof c.name, "%s", p.name);
+  c.mig = strstr(p.name, "MIG") != nullptr;
+  const auto* u = reinterpret_cast<const unsigned char*>(p.uuid.bytes);
+  snprintf(c.uuid, sizeof c.uuid, "%s-%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",
+           c.mig ? "MIG" : "GPU", u[0], u[1], u[2], u[3], u[4], u[5], u[6], u[7], u[8], u[9], u[10], u[11], u[12], u[13],
+           u[14], u[15]);
+  c.memory_bytes = int64_t(p.totalGlobalMem);
+  c.free_bytes = -1;
+  int current = 0;
+  size_t free = 0, total = 0;
+  if (cudaGetDevice(&current) == cudaSuccess && current == index && cudaMemGetInfo(&free, &total) == cudaSuccess) {
+    c.free_bytes = int64_t(free);
+  }
+  cudaGetLastError();
+  c.l2_bytes = p.l2CacheSize;
+  c.multiprocessors = p.multiProcessorCount;
+  c.major = p.major;
+  c.minor = p.minor;
+  check(cudaDriverGetVersion(&c.driver), "cudaDriverGetVersion");
+  return c;
+}
+
+std::string probe() {
+  if (card_count() == 0) {
+    const char* visible = getenv("CUDA_VISIBLE_DEVICES");
+    throw gpu::Error(STARLING_NO_DEVICE,
+                     visible ? std::string("no GPU is visible: CUDA_VISIBLE_DEVICES is '") + visible + "'"
+                             : std::string("no GPU: the NVIDIA driver finds none"));
+  }
+  starling_card c = card(0);
   starling_stream* stream = nullptr;
   void* counter = nullptr;
   int value = 0;
@@ -60,13 +145,17 @@ std::string probe() {
   starling_free(counter);
   starling_stream_destroy(stream);
   if (status == STARLING_NO_DEVICE) {
-    why = "no kernels for compute capability " + std::to_string(p.major) + "." + std::to_string(p.minor) + " of " + p.name;
+    why = std::string("no kernel runs on ") + c.name + ", compute capability " + std::to_string(c.major) + "." +
+          std::to_string(c.minor) + "; this library was compiled for " STARLING_CUDA_TARGETS;
   }
   if (status) throw gpu::Error(status, why);
-  if (value != 7) throw gpu::Error(STARLING_KERNEL_FAULT, "a tiny kernel on this GPU gave a wrong result");
+  if (value != 7) {
+    throw gpu::Error(STARLING_KERNEL_FAULT, std::string("a tiny kernel on ") + c.name + " gave " + std::to_string(value) +
+                                                " instead of 7");
+  }
   char line[400];
-  snprintf(line, sizeof line, "%s, compute capability %d.%d, %.1f GiB, driver CUDA %s", p.name, p.major, p.minor,
-           double(p.totalGlobalMem) / (1 << 30), version(driver).c_str());
+  snprintf(line, sizeof line, "%s (%s), compute capability %d.%d, %.1f GiB, driver for CUDA %s", c.name, c.uuid, c.major,
+           c.minor, double(c.memory_bytes) / (1 << 30), version(c.driver).c_str());
   return line;
 }
 
@@ -85,16 +174,17 @@ void* allocate(int64_t bytes) {
   return memory;
 }
 
-void release(void* memory) { check(cudaFree(memory), "cudaFree"); }
+void release(void* memory) { check_release(cudaFree(memory), "cudaFree"); }
 
 void copy(void* dst, int64_t dst_stride, const void* src, int64_t src_stride, int64_t width, int64_t rows,
           Direction direction, gpu::Stream stream) {
   cudaMemcpyKind kind = direction == Direction::TO_DEVICE ? cudaMemcpyHostToDevice : cudaMemcpyDeviceToHost;
+  auto on = static_cast<cudaStream_t>(stream);
   bool one = rows == 1 || (dst_stride == width && src_stride == width);
   if (one) {
-    check(cudaMemcpyAsync(dst, src, size_t(width * rows), kind, stream), "cudaMemcpy");
+    check(cudaMemcpyAsync(dst, src, size_t(width * rows), kind, on), "cudaMemcpy");
   } else {
-    check(cudaMemcpy2DAsync(dst, dst_stride, src, src_stride, width, rows, kind, stream), "cudaMemcpy2D");
+    check(cudaMemcpy2DAsync(dst, dst_stride, src, src_stride, width, rows, kind, on), "cudaMemcpy2D");
   }
   wait(stream);
 }
@@ -104,8 +194,13 @@ gpu::Stream create_stream() {
   check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreate");
   return stream;
 }
-void destroy_stream(gpu::Stream stream) { check(cudaStreamDestroy(stream), "cudaStreamDestroy"); }
-void wait(gpu::Stream stream) { check(cudaStreamSynchronize(stream), "the work before"); }
+void destroy_stream(gpu::Stream stream) {
+  check_release(cudaStreamDestroy(static_cast<cudaStream_t>(stream)), "cudaStreamDestroy");
+}
+void wait(gpu::Stream stream) { check(cudaStreamSynchronize(static_cast<cudaStream_t>(stream)), "the work before"); }
+void drain(gpu::Stream stream) {
+  check_release(cudaStreamSynchronize(static_cast<cudaStream_t>(stream)), "the work before");
+}
 
 Event* create_event() {
   auto* e = new Event;
@@ -113,15 +208,39 @@ Event* create_event() {
   return e;
 }
 void destroy_event(Event* e) {
-  check(cudaEventDestroy(e->event), "cudaEventDestroy");
+  cudaError_t result = cudaEventDestroy(e->event);
   delete e;
+  check_release(result, "cudaEventDestroy");
 }
-void record(Event* e, gpu::Stream stream) { check(cudaEventRecord(e->event, stream), "cudaEventRecord"); }
+void record(Event* e, gpu::Stream stream) {
+  check(cudaEventRecord(e->event, static_cast<cudaStream_t>(stream)), "cudaEventRecord");
+}
 double elapsed(Event* from, Event* to) {
   float ms = 0;
   check(cudaEventSynchronize(to->event), "cudaEventSynchronize");
   check(cudaEventElapsedTime(&ms, from->event, to->event), "cudaEventElapsedTime");
   return ms;
+}
+
+void capture_begin(gpu::Stream stream) {
+  check(cudaStreamBeginCapture(static_cast<cudaStream_t>(stream), cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
+}
+Graph* capture_end(gpu::Stream stream) {
+  cudaGraph_t captured = nullptr;
+  check(cudaStreamEndCapture(static_cast<cudaStream_t>(stream), &captured), "cudaStreamEndCapture");
+  cudaGraphExec_t graph = nullptr;
+  cudaError_t result = cudaGraphInstantiate(&graph, captured, 0);
+  cudaGraphDestroy(captured);
+  check(result, "cudaGraphInstantiate");
+  return new Graph{graph};
+}
+void launch(Graph* g, gpu::Stream stream) {
+  check(cudaGraphLaunch(g->graph, static_cast<cudaStream_t>(stream)), "cudaGraphLaunch");
+}
+void destroy_graph(Graph* g) {
+  cudaError_t result = cudaGraphExecDestroy(g->graph);
+  delete g;
+  check_release(result, "cudaGraphExecDestroy");
 }
 
 }  // namespace platform

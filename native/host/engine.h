@@ -8,8 +8,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <tuple>
 #include <type_traits>
+#include <vector>
 
 struct dim3 {
   unsigned x, y, z;
@@ -92,8 +94,16 @@ const char* kernel_name() {
   return __PRETTY_FUNCTION__;
 }
 
+// While a stream is captured: what its launches are kept in; else null.
+using Launches = std::vector<std::function<void()>>;
+extern thread_local Launches* capturing;
+
 template <auto Kernel, class... P>
 void launch_packed(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared, P... values) {
+  if (capturing) {
+    capturing->push_back([=] { launch_packed<Kernel, P...>(kernel, grid, block, shared, values...); });
+    return;
+  }
   Packed<P...> packed{kernel, std::tuple<P...>(values...)};
   Argument arguments[] = {{&values, sizeof(P)}...};
   Body body = [](const void* p) {

@@ -126,6 +126,8 @@ void check_shape(const char* kernel, dim3 grid, dim3 block, size_t shared) {
 
 }  // namespace
 
+thread_local Launches* capturing = nullptr;
+
 void launch(const char* kernel, dim3 grid, dim3 block, size_t shared, Body body, const void* packed,
             const Argument* arguments, int count) {
   std::lock_guard lock(one_launch);

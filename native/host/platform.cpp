@@ -2,7 +2,10 @@
 #include <chrono>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <thread>
+
+#include <unistd.h>
 
 #include "layer.h"
 #include "runtime/platform.h"
@@ -13,6 +16,9 @@ namespace platform {
 struct Event {
   std::chrono::steady_clock::time_point time;
 };
+struct Graph {
+  host::Launches launches;
+};
 
 const char* backend() { return "emulated"; }
 
@@ -21,6 +27,18 @@ std::string probe() {
     throw gpu::Error(STARLING_NO_DEVICE, "the host layer needs a CPU with AVX2, FMA and F16C");
   }
   return "the CUDA kernels on the CPU, " + std::to_string(std::max(1u, std::thread::hardware_concurrency())) + " threads";
+}
+
+int card_count() { return 1; }
+starling_card card(int) {
+  starling_card c{};
+  std::strcpy(c.name, "host layer");
+  int64_t page = sysconf(_SC_PAGESIZE);
+  c.memory_bytes = page * sysconf(_SC_PHYS_PAGES);
+  c.free_bytes = page * sysconf(_SC_AVPHYS_PAGES);
+  c.l2_bytes = std::max(0l, sysconf(_SC_LEVEL2_CACHE_SIZE));
+  c.multiprocessors = int(std::max(1u, std::thread::hardware_concurrency()));
+  return c;
 }
 
 void* allocate(int64_t bytes) {
@@ -43,6 +61,7 @@ void copy(void* dst, int64_t dst_stride, const void* src, int64_t src_stride, in
 gpu::Stream create_stream() { return nullptr; }
 void destroy_stream(gpu::Stream) {}
 void wait(gpu::Stream) {}
+void drain(gpu::Stream) {}
 
 Event* create_event() { return new Event; }
 void destroy_event(Event* e) { delete e; }
@@ -50,6 +69,21 @@ void record(Event* e, gpu::Stream) { e->time = std::chrono::steady_clock::now();
 double elapsed(Event* from, Event* to) {
   return std::chrono::duration<double, std::milli>(to->time - from->time).count();
 }
+
+void capture_begin(gpu::Stream) {
+  if (host::capturing) throw gpu::Error(STARLING_INVALID_ARGUMENT, "capture_begin: a capture has begun already");
+  host::capturing = new host::Launches;
+}
+Graph* capture_end(gpu::Stream) {
+  if (!host::capturing) throw gpu::Error(STARLING_INVALID_ARGUMENT, "capture_end: no capture has begun");
+  std::unique_ptr<host::Launches> launches(host::capturing);
+  host::capturing = nullptr;
+  return new Graph{std::move(*launches)};
+}
+void launch(Graph* g, gpu::Stream) {
+  for (const auto& one : g->launches) one();
+}
+void destroy_graph(Graph* g) { delete g; }
 
 }  // namespace platform
 

@@ -38,7 +38,7 @@ extern "C" {
 #define STARLING_API __attribute__((visibility("default")))
 
 /* Changes with every change of this file that a caller could notice. */
-#define STARLING_ABI_VERSION 1
+#define STARLING_ABI_VERSION 2
 
 enum starling_status {
   STARLING_OK = 0,
@@ -62,6 +62,7 @@ enum starling_positions { STARLING_CONTIGUOUS = 0, STARLING_KEEP = 1 };
 
 typedef struct starling_stream starling_stream;
 typedef struct starling_event starling_event;
+typedef struct starling_graph starling_graph;
 
 /* ---- the library ---- */
 
@@ -76,6 +77,24 @@ STARLING_API const char *starling_error(void);
 /* Checks that work can run here, by running a tiny kernel. `text` receives one line about the device, cut to `size` bytes
  * with the closing zero. STARLING_NO_DEVICE with the reason otherwise. */
 STARLING_API int starling_probe(char *text /* host [size] */, int32_t size);
+
+/* A card as the driver shows it, after it has applied CUDA_VISIBLE_DEVICES. On the host layer: this machine. */
+typedef struct {
+  char name[128];        /* of a MIG slice: with "MIG" and its profile */
+  char uuid[64];         /* "GPU-..."; "" on the host layer */
+  int64_t memory_bytes;
+  int64_t free_bytes;    /* -1 if it cannot be asked */
+  int64_t l2_bytes;
+  int32_t multiprocessors;
+  int32_t major, minor;  /* compute capability */
+  int32_t driver;        /* CUDA version the driver supports, 1000 * major + 10 * minor */
+  int32_t mig;           /* 1 if it is a slice of a card */
+  int32_t reserved;      /* 0 */
+} starling_card;
+
+/* How many cards there are; the work of a process runs on the first. */
+STARLING_API int starling_card_count(int32_t *out /* host */);
+STARLING_API int starling_card_describe(starling_card *out /* host */, int32_t index);
 
 /* ---- memory ---- */
 
@@ -111,6 +130,17 @@ STARLING_API int starling_event_record(starling_event *event, starling_stream *s
 
 /* Milliseconds of device time between two recorded points; waits for the later. */
 STARLING_API int starling_event_elapsed(double *milliseconds /* host */, starling_event *from, starling_event *to);
+
+/* ---- capture and replay ---- */
+
+/* From here to starling_capture_end, operators on this stream are recorded with their arguments instead of run. Scratch
+ * memory cannot grow meanwhile: run the same operators once before. */
+STARLING_API int starling_capture_begin(starling_stream *stream);
+STARLING_API int starling_capture_end(starling_graph **out /* host */, starling_stream *stream);
+
+/* Runs what was recorded, in order. */
+STARLING_API int starling_graph_launch(starling_graph *graph /* host */, starling_stream *stream);
+STARLING_API int starling_graph_destroy(starling_graph *graph /* host */);
 
 /* ---- rows ---- */
 
@@ -283,6 +313,24 @@ STARLING_API int starling_sample(int32_t *id /* [1] */, const float *logits /* f
 
 /* counters[i] += by */
 STARLING_API int starling_advance(int32_t *counters /* [n] */, int32_t n, int32_t by, starling_stream *stream);
+
+/* ---- ceilings: what a bench holds kernels against ---- */
+
+/* out = in: the plain copy. Multiples of 16 bytes. */
+STARLING_API int starling_ceiling_copy(void *out /* [16] */, const void *in /* [16] */, int64_t bytes,
+                                       starling_stream *stream);
+
+/* Reads everything; out[b] = sum of what block b read, as f32. Multiples of 16 bytes. */
+STARLING_API int starling_ceiling_read(float *out /* f32 [1024] */, const void *in /* [16] */, int64_t bytes,
+                                       starling_stream *stream);
+
+/* Products in registers, without memory: `blocks` blocks of 8 warps, `steps` times 16*64*16 multiply-adds a warp; that is
+ * blocks * steps * 262144 FLOPs. f32 by FMA, bf16 and f16 by mma.sync. out[b] = a sum over the block. */
+STARLING_API int starling_ceiling_products(float *out /* f32 [blocks] */, int32_t blocks, int32_t steps, int32_t dtype,
+                                           starling_stream *stream);
+
+/* `launches` empty launches. */
+STARLING_API int starling_ceiling_nothing(int32_t launches, starling_stream *stream);
 
 #if defined(__cplusplus)
 }

@@ -7,6 +7,9 @@
 struct starling_event {
   platform::Event* event;
 };
+struct starling_graph {
+  platform::Graph* graph;
+};
 
 namespace gpu {
 
@@ -46,6 +49,21 @@ int starling_probe(char* text, int32_t size) {
     size_t n = std::min(line.size(), size_t(size) - 1);
     std::memcpy(text, line.data(), n);
     text[n] = 0;
+  });
+}
+
+int starling_card_count(int32_t* out) {
+  return gpu::guarded([&] { *out = platform::card_count(); });
+}
+
+int starling_card_describe(starling_card* out, int32_t index) {
+  return gpu::guarded([&] {
+    int cards = platform::card_count();
+    if (index < 0 || index >= cards) {
+      throw gpu::Error(STARLING_INVALID_ARGUMENT,
+                       "card " + std::to_string(index) + " of " + std::to_string(cards) + ", counted from 0");
+    }
+    *out = platform::card(index);
   });
 }
 
@@ -92,7 +110,7 @@ int starling_stream_destroy(starling_stream* stream) {
   return gpu::guarded([&] {
     if (!stream) return;
     std::unique_ptr<starling_stream> owner(stream);
-    platform::wait(stream->handle);
+    platform::drain(stream->handle);
     platform::release(stream->scratch);
     platform::release(stream->tickets);
     if (stream->owned) platform::destroy_stream(stream->handle);
@@ -120,6 +138,25 @@ int starling_event_record(starling_event* event, starling_stream* stream) {
 
 int starling_event_elapsed(double* milliseconds, starling_event* from, starling_event* to) {
   return gpu::guarded([&] { *milliseconds = platform::elapsed(from->event, to->event); });
+}
+
+int starling_capture_begin(starling_stream* stream) {
+  return gpu::guarded([&] { platform::capture_begin(stream->handle); });
+}
+
+int starling_capture_end(starling_graph** out, starling_stream* stream) {
+  return gpu::guarded([&] { *out = new starling_graph{platform::capture_end(stream->handle)}; });
+}
+
+int starling_graph_launch(starling_graph* graph, starling_stream* stream) {
+  return gpu::guarded([&] { platform::launch(graph->graph, stream->handle); });
+}
+
+int starling_graph_destroy(starling_graph* graph) {
+  return gpu::guarded([&] {
+    if (graph) platform::destroy_graph(graph->graph);
+    delete graph;
+  });
 }
 
 }  // extern "C"

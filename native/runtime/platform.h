@@ -8,9 +8,12 @@
 namespace platform {
 
 struct Event;
+struct Graph;
 
 const char* backend();
 std::string probe();  // one line about the device; throws gpu::Error if work cannot run here
+int card_count();
+starling_card card(int index);
 
 void* allocate(int64_t bytes);  // zeroed, at a multiple of 256
 void release(void* memory);     // after all work
@@ -23,10 +26,16 @@ void copy(void* dst, int64_t dst_stride, const void* src, int64_t src_stride, in
 gpu::Stream create_stream();
 void destroy_stream(gpu::Stream stream);
 void wait(gpu::Stream stream);
+void drain(gpu::Stream stream);  // waits, before giving back: work that was stopped has been reported already
 
 Event* create_event();
 void destroy_event(Event* event);
 void record(Event* event, gpu::Stream stream);
 double elapsed(Event* from, Event* to);  // milliseconds
+
+void capture_begin(gpu::Stream stream);
+Graph* capture_end(gpu::Stream stream);
+void launch(Graph* graph, gpu::Stream stream);
+void destroy_graph(Graph* graph);
 
 }  // namespace platform
