@@ -1,0 +1,59 @@
+package starling.cuda;
+
+import static java.lang.foreign.ValueLayout.ADDRESS;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import org.openjdk.jmh.annotations.Benchmark;
+import org.openjdk.jmh.annotations.CompilerControl;
+import org.openjdk.jmh.annotations.Setup;
+import org.openjdk.jmh.annotations.TearDown;
+import starling.HostCost;
+
+/**
+ * What it costs to get from Java into the library and back, without anything done there. Nothing is
+ * allocated: {@code tools/host-cost FfmCall -prof gc} shows it.
+ */
+public class FfmCall extends HostCost {
+  private final Arena handles = Arena.ofShared(); // as NativeDevice has it
+  private Bindings library;
+  private MemorySegment stream;
+
+  @Setup
+  @SuppressWarnings("restricted") // the stream as NativeDevice hands it over
+  public void open() {
+    library = NativeLibrary.search("emulated").bindings();
+    MemorySegment out = handles.allocate(ADDRESS);
+    if (library.streamCreate(out, 0) != 0) {
+      throw new IllegalStateException(NativeLibrary.string(library.error()));
+    }
+    stream = out.get(ADDRESS, 0).reinterpret(1, handles, null);
+  }
+
+  @TearDown
+  public void close() {
+    library.streamDestroy(stream);
+    handles.close();
+  }
+
+  /** The baseline: a call that stays in Java. */
+  @Benchmark
+  @CompilerControl(CompilerControl.Mode.DONT_INLINE)
+  public int javaCall() {
+    return NativeLibrary.ABI_VERSION;
+  }
+
+  /** No arguments, returns a constant. */
+  @Benchmark
+  public int noArguments() {
+    return library.abiVersion();
+  }
+
+  /** 23 arguments, one of them a segment whose lifetime is checked; no rows, so no launch. */
+  @Benchmark
+  public int manyArguments() {
+    return library.rope(
+        0, 4096, 0, 4096, 0, 4096, 0, 12288, 0, 0, 0, 64, 0, 64, 0, 640, 32, 32, 128, 64, 640, 0,
+        stream);
+  }
+}
