@@ -104,7 +104,7 @@ starling_card card(int index) {
   cudaDeviceProp p;
   check(cudaGetDeviceProperties(&p, index), "cudaGetDeviceProperties");
   starling_card c{};
-  snprintf(c.name, sizeof c.name, "%s", p.name);
+  snprintf(c.name, sizeof c.name, "%.127s", p.name);
   c.mig = strstr(p.name, "MIG") != nullptr;
   const auto* u = reinterpret_cast<const unsigned char*>(p.uuid.bytes);
   snprintf(c.uuid, sizeof c.uuid, "%s-%02x%02x%02x%02x-%02x%02x-%02x%02x-%02x%02x-%02x%02x%02x%02x%02x%02x",

@@ -7,10 +7,12 @@ module starling {
   requires com.fasterxml.jackson.databind;
   requires java.desktop;
   requires static info.picocli;
+  requires static commons.math3;
   requires static jdk.incubator.vector;
   requires static me.tongfei.progressbar;
 
   exports starling;
+  exports starling.bench;
   exports starling.checkpoint;
   exports starling.cpu;
   exports starling.cuda;
@@ -21,6 +23,8 @@ module starling {
   exports starling.text;
 
   opens starling to
+      com.fasterxml.jackson.databind;
+  opens starling.bench to
       com.fasterxml.jackson.databind;
   opens starling.cli to
       com.fasterxml.jackson.databind,

@@ -1,15 +1,24 @@
 package starling;
 
+import java.net.URISyntaxException;
+import java.nio.file.Path;
 import java.util.List;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.function.Consumer;
 import starling.cpu.CpuDevice;
 import starling.cuda.NativeDevice;
+import starling.device.Card;
 import starling.device.Device;
 import starling.device.InputException;
+import starling.device.Meter;
 
 /** Opens devices by name. */
 public final class Devices {
   /** What {@code --device} takes. */
   public static final List<String> NAMES = List.of("auto", "cpu", "cuda", "emulated");
+
+  private static final AtomicBoolean SAID = new AtomicBoolean();
+  private static volatile Consumer<String> fallback = why -> {};
 
   private Devices() {}
 
@@ -35,8 +44,54 @@ public final class Devices {
     try {
       return NativeDevice.open("cuda");
     } catch (InputException e) {
+      if (!SAID.getAndSet(true)) {
+        fallback.accept(e.getMessage());
+      }
       return CpuDevice.open();
     }
+  }
+
+  /** Is told once, why {@code auto} became the cpu device. */
+  public static void onFallback(Consumer<String> listener) {
+    fallback = listener;
+  }
+
+  /** What a bench measures a device with; closed before the device. */
+  public static Meter meter(Device device) {
+    return switch (device) {
+      case CpuDevice cpu -> cpu.meter();
+      case NativeDevice kernels -> kernels.meter();
+      default -> throw new IllegalArgumentException("no meter for " + device.name());
+    };
+  }
+
+  /** The cpu device without the Vector API: slower, by other code, for checking the other one. */
+  public static Device reference() {
+    return CpuDevice.scalar();
+  }
+
+  /**
+   * A native device over a library of the caller's, in which {@code entry} takes the place of the
+   * function {@code symbol}.
+   */
+  public static Device openReplaced(String name, Path library, String symbol, String entry) {
+    return NativeDevice.openReplaced(name, library, symbol, entry);
+  }
+
+  /** The folder of the sources that this program runs from: where its build folder lies. */
+  public static Path checkout() {
+    try {
+      Path classes =
+          Path.of(Devices.class.getProtectionDomain().getCodeSource().getLocation().toURI());
+      return classes.getParent().getParent();
+    } catch (URISyntaxException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  /** The cards that the NVIDIA driver shows; {@code cuda} uses the first. */
+  public static List<Card> cards() {
+    return NativeDevice.cards("cuda");
   }
 
   /** Every native library that was looked for, one line each with what came of it. */

@@ -39,10 +39,12 @@ class ArchitectureTest {
             "starling.image",
             "starling.cpu",
             "starling.cuda"));
+    MAY_USE.put("starling.bench", List.of("starling", "starling.device"));
     MAY_USE.put(
         "starling.cli",
         List.of(
             "starling",
+            "starling.bench",
             "starling.device",
             "starling.prune",
             "starling.model",

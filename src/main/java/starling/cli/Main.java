@@ -9,6 +9,7 @@ import picocli.CommandLine;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ScopeType;
+import starling.Devices;
 import starling.device.InputException;
 
 /**
@@ -26,7 +27,9 @@ import starling.device.InputException;
       RunCommand.class,
       TokenizeCommand.class,
       InspectCommand.class,
-      DoctorCommand.class
+      DoctorCommand.class,
+      BenchCommand.class,
+      CompareCommand.class
     })
 public final class Main {
   @Option(names = "--debug", scope = ScopeType.INHERIT, description = "show stack traces")
@@ -58,6 +61,8 @@ public final class Main {
   /** Runs a command line; returns the exit status. */
   static int run(String... args) {
     var main = new Main();
+    Devices.onFallback(
+        why -> System.err.println("starling: device auto is the cpu, because " + oneLine(why)));
     return new CommandLine(main)
         .setOverwrittenOptionsAllowed(true)
         .setCaseInsensitiveEnumValuesAllowed(true)

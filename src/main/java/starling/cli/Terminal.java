@@ -16,6 +16,13 @@ final class Terminal {
     }
   }
 
+  /** Says what is being done, over the line before. */
+  static void say(String what) {
+    if (INTERACTIVE) {
+      System.err.print("\r\u001b[K" + what);
+    }
+  }
+
   /** Takes the status line away. */
   static void clear() {
     if (INTERACTIVE) {

@@ -70,6 +70,11 @@ public final class CpuDevice implements Device {
     return new CpuDevice(threads, Lanes.best());
   }
 
+  /** On all cores, without the Vector API. */
+  public static CpuDevice scalar() {
+    return new CpuDevice(Runtime.getRuntime().availableProcessors(), new ScalarLanes());
+  }
+
   @Override
   public String name() {
     return "cpu";
@@ -78,6 +83,11 @@ public final class CpuDevice implements Device {
   @Override
   public String description() {
     return workers.count() + " threads, " + lanes.description();
+  }
+
+  /** Ceilings on this device's threads; it goes with the device. */
+  public CpuMeter meter() {
+    return new CpuMeter(workers, lanes);
   }
 
   // ---- memory ----

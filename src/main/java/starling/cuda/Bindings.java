@@ -21,6 +21,8 @@ final class Bindings {
   private static final MethodHandle BACKEND = Symbols.function(ADDRESS);
   private static final MethodHandle ERROR = Symbols.function(ADDRESS);
   private static final MethodHandle PROBE = Symbols.function(JAVA_INT, ADDRESS, JAVA_INT);
+  private static final MethodHandle CARD_COUNT = Symbols.function(JAVA_INT, ADDRESS);
+  private static final MethodHandle CARD_DESCRIBE = Symbols.function(JAVA_INT, ADDRESS, JAVA_INT);
   private static final MethodHandle ALLOCATE = Symbols.function(JAVA_INT, ADDRESS, JAVA_LONG);
   private static final MethodHandle FREE = Symbols.function(JAVA_INT, JAVA_LONG);
   private static final MethodHandle UPLOAD =
@@ -37,6 +39,10 @@ final class Bindings {
   private static final MethodHandle EVENT_RECORD = Symbols.function(JAVA_INT, JAVA_LONG, ADDRESS);
   private static final MethodHandle EVENT_ELAPSED =
       Symbols.function(JAVA_INT, ADDRESS, JAVA_LONG, JAVA_LONG);
+  private static final MethodHandle CAPTURE_BEGIN = Symbols.function(JAVA_INT, ADDRESS);
+  private static final MethodHandle CAPTURE_END = Symbols.function(JAVA_INT, ADDRESS, ADDRESS);
+  private static final MethodHandle GRAPH_LAUNCH = Symbols.function(JAVA_INT, ADDRESS, ADDRESS);
+  private static final MethodHandle GRAPH_DESTROY = Symbols.function(JAVA_INT, ADDRESS);
   private static final MethodHandle PATCHIFY =
       Symbols.function(
           JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT,
@@ -222,11 +228,20 @@ final class Bindings {
           ADDRESS);
   private static final MethodHandle ADVANCE =
       Symbols.function(JAVA_INT, JAVA_LONG, JAVA_INT, JAVA_INT, ADDRESS);
+  private static final MethodHandle CEILING_COPY =
+      Symbols.function(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, ADDRESS);
+  private static final MethodHandle CEILING_READ =
+      Symbols.function(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, ADDRESS);
+  private static final MethodHandle CEILING_PRODUCTS =
+      Symbols.function(JAVA_INT, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT, ADDRESS);
+  private static final MethodHandle CEILING_NOTHING = Symbols.function(JAVA_INT, JAVA_INT, ADDRESS);
 
   private final MemorySegment abiVersion;
   private final MemorySegment backend;
   private final MemorySegment error;
   private final MemorySegment probe;
+  private final MemorySegment cardCount;
+  private final MemorySegment cardDescribe;
   private final MemorySegment allocate;
   private final MemorySegment free;
   private final MemorySegment upload;
@@ -238,6 +253,10 @@ final class Bindings {
   private final MemorySegment eventDestroy;
   private final MemorySegment eventRecord;
   private final MemorySegment eventElapsed;
+  private final MemorySegment captureBegin;
+  private final MemorySegment captureEnd;
+  private final MemorySegment graphLaunch;
+  private final MemorySegment graphDestroy;
   private final MemorySegment patchify;
   private final MemorySegment embed;
   private final MemorySegment layernorm;
@@ -257,6 +276,10 @@ final class Bindings {
   private final MemorySegment compactRows;
   private final MemorySegment sample;
   private final MemorySegment advance;
+  private final MemorySegment ceilingCopy;
+  private final MemorySegment ceilingRead;
+  private final MemorySegment ceilingProducts;
+  private final MemorySegment ceilingNothing;
 
   /**
    * Binds all of them; a missing one is an {@link java.util.NoSuchElementException} with its name.
@@ -266,6 +289,8 @@ final class Bindings {
     backend = Symbols.find(library, "starling_backend");
     error = Symbols.find(library, "starling_error");
     probe = Symbols.find(library, "starling_probe");
+    cardCount = Symbols.find(library, "starling_card_count");
+    cardDescribe = Symbols.find(library, "starling_card_describe");
     allocate = Symbols.find(library, "starling_allocate");
     free = Symbols.find(library, "starling_free");
     upload = Symbols.find(library, "starling_upload");
@@ -277,6 +302,10 @@ final class Bindings {
     eventDestroy = Symbols.find(library, "starling_event_destroy");
     eventRecord = Symbols.find(library, "starling_event_record");
     eventElapsed = Symbols.find(library, "starling_event_elapsed");
+    captureBegin = Symbols.find(library, "starling_capture_begin");
+    captureEnd = Symbols.find(library, "starling_capture_end");
+    graphLaunch = Symbols.find(library, "starling_graph_launch");
+    graphDestroy = Symbols.find(library, "starling_graph_destroy");
     patchify = Symbols.find(library, "starling_patchify");
     embed = Symbols.find(library, "starling_embed");
     layernorm = Symbols.find(library, "starling_layernorm");
@@ -296,6 +325,10 @@ final class Bindings {
     compactRows = Symbols.find(library, "starling_compact_rows");
     sample = Symbols.find(library, "starling_sample");
     advance = Symbols.find(library, "starling_advance");
+    ceilingCopy = Symbols.find(library, "starling_ceiling_copy");
+    ceilingRead = Symbols.find(library, "starling_ceiling_read");
+    ceilingProducts = Symbols.find(library, "starling_ceiling_products");
+    ceilingNothing = Symbols.find(library, "starling_ceiling_nothing");
   }
 
   int abiVersion() {
@@ -325,6 +358,22 @@ final class Bindings {
   int probe(MemorySegment text, int size) {
     try {
       return (int) PROBE.invokeExact(this.probe, text, size);
+    } catch (Throwable e) {
+      throw Symbols.thrown(e);
+    }
+  }
+
+  int cardCount(MemorySegment out) {
+    try {
+      return (int) CARD_COUNT.invokeExact(this.cardCount, out);
+    } catch (Throwable e) {
+      throw Symbols.thrown(e);
+    }
+  }
+
+  int cardDescribe(MemorySegment out, int index) {
+    try {
+      return (int) CARD_DESCRIBE.invokeExact(this.cardDescribe, out, index);
     } catch (Throwable e) {
       throw Symbols.thrown(e);
     }
@@ -431,6 +480,38 @@ final class Bindings {
   int eventElapsed(MemorySegment milliseconds, long from, long to) {
     try {
       return (int) EVENT_ELAPSED.invokeExact(this.eventElapsed, milliseconds, from, to);
+    } catch (Throwable e) {
+      throw Symbols.thrown(e);
+    }
+  }
+
+  int captureBegin(MemorySegment stream) {
+    try {
+      return (int) CAPTURE_BEGIN.invokeExact(this.captureBegin, stream);
+    } catch (Throwable e) {
+      throw Symbols.thrown(e);
+    }
+  }
+
+  int captureEnd(MemorySegment out, MemorySegment stream) {
+    try {
+      return (int) CAPTURE_END.invokeExact(this.captureEnd, out, stream);
+    } catch (Throwable e) {
+      throw Symbols.thrown(e);
+    }
+  }
+
+  int graphLaunch(MemorySegment graph, MemorySegment stream) {
+    try {
+      return (int) GRAPH_LAUNCH.invokeExact(this.graphLaunch, graph, stream);
+    } catch (Throwable e) {
+      throw Symbols.thrown(e);
+    }
+  }
+
+  int graphDestroy(MemorySegment graph) {
+    try {
+      return (int) GRAPH_DESTROY.invokeExact(this.graphDestroy, graph);
     } catch (Throwable e) {
       throw Symbols.thrown(e);
     }
@@ -1042,6 +1123,39 @@ final class Bindings {
   int advance(long counters, int n, int by, MemorySegment stream) {
     try {
       return (int) ADVANCE.invokeExact(this.advance, counters, n, by, stream);
+    } catch (Throwable e) {
+      throw Symbols.thrown(e);
+    }
+  }
+
+  int ceilingCopy(long out, long in, long bytes, MemorySegment stream) {
+    try {
+      return (int) CEILING_COPY.invokeExact(this.ceilingCopy, out, in, bytes, stream);
+    } catch (Throwable e) {
+      throw Symbols.thrown(e);
+    }
+  }
+
+  int ceilingRead(long out, long in, long bytes, MemorySegment stream) {
+    try {
+      return (int) CEILING_READ.invokeExact(this.ceilingRead, out, in, bytes, stream);
+    } catch (Throwable e) {
+      throw Symbols.thrown(e);
+    }
+  }
+
+  int ceilingProducts(long out, int blocks, int steps, int dtype, MemorySegment stream) {
+    try {
+      return (int)
+          CEILING_PRODUCTS.invokeExact(this.ceilingProducts, out, blocks, steps, dtype, stream);
+    } catch (Throwable e) {
+      throw Symbols.thrown(e);
+    }
+  }
+
+  int ceilingNothing(int launches, MemorySegment stream) {
+    try {
+      return (int) CEILING_NOTHING.invokeExact(this.ceilingNothing, launches, stream);
     } catch (Throwable e) {
       throw Symbols.thrown(e);
     }

@@ -2,15 +2,21 @@ package starling.cuda;
 
 import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_DOUBLE;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SymbolLookup;
+import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import java.util.function.ToLongFunction;
 import starling.device.Activation;
 import starling.device.Arguments;
 import starling.device.Block;
+import starling.device.Card;
 import starling.device.Cut;
 import starling.device.DType;
 import starling.device.Device;
@@ -46,6 +52,7 @@ public final class NativeDevice implements Device {
   private final String name;
   private final String description;
   private final Bindings library;
+  private final SymbolLookup symbols;
   private final Arena handles = Arena.ofShared();
   private final MemorySegment stream;
   private final CallLists lists = new CallLists(handles, MAX_CUTS, MAX_GATHERS, MAX_TENSORS);
@@ -79,10 +86,11 @@ public final class NativeDevice implements Device {
       };
 
   @SuppressWarnings("restricted") // the stream as a segment, so that calls see whether it is closed
-  private NativeDevice(String name, Bindings library, String description) {
+  private NativeDevice(String name, NativeLibrary found, String description) {
     this.name = name;
+    this.symbols = found.symbols();
     this.emulated = name.equals("emulated");
-    this.library = library;
+    this.library = found.bindings();
     this.description = description;
     var out = handles.allocate(ADDRESS);
     check(library.streamCreate(out, 0));
@@ -97,8 +105,18 @@ public final class NativeDevice implements Device {
    *     reasons
    */
   public static NativeDevice open(String name) {
-    Bindings library = NativeLibrary.search(name).bindings();
-    return new NativeDevice(name, library, probe(name, library));
+    NativeLibrary found = NativeLibrary.search(name);
+    return new NativeDevice(name, found, probe(name, found.bindings()));
+  }
+
+  /**
+   * Over {@code file}, in which {@code entry} takes the place of {@code symbol}.
+   *
+   * @throws InputException if the library cannot be used or has no such function
+   */
+  public static NativeDevice openReplaced(String name, Path file, String symbol, String entry) {
+    NativeLibrary found = NativeLibrary.of(name, file, symbol, entry);
+    return new NativeDevice(name, found, probe(name, found.bindings()));
   }
 
   /** Every library that was looked for, one line each with what came of it. */
@@ -106,6 +124,68 @@ public final class NativeDevice implements Device {
     return NativeLibrary.search(name).attempts().stream()
         .map(a -> a.place() + ": " + a.outcome())
         .toList();
+  }
+
+  /** The cards that the driver shows, the first of which is used; empty if it shows none. */
+  public static List<Card> cards(String name) {
+    Bindings library = NativeLibrary.search(name).bindings();
+    try (Arena arena = Arena.ofConfined()) {
+      MemorySegment count = arena.allocate(JAVA_INT);
+      if (library.cardCount(count) != 0) {
+        return List.of();
+      }
+      var cards = new ArrayList<Card>();
+      for (int i = 0; i < count.get(JAVA_INT, 0); i++) {
+        cards.add(card(library, arena, i));
+      }
+      return cards;
+    }
+  }
+
+  private static Card card(Bindings library, Arena arena, int index) {
+    MemorySegment c = arena.allocate(240, 8);
+    if (library.cardDescribe(c, index) != 0) {
+      throw new InputException(NativeLibrary.string(library.error()));
+    }
+    return new Card(
+        c.getString(0),
+        c.getString(128),
+        c.get(JAVA_LONG, 192),
+        c.get(JAVA_LONG, 200),
+        c.get(JAVA_LONG, 208),
+        c.get(JAVA_INT, 216),
+        c.get(JAVA_INT, 220) + "." + c.get(JAVA_INT, 224),
+        c.get(JAVA_INT, 232) != 0);
+  }
+
+  Card card(int index) {
+    try (Arena arena = Arena.ofConfined()) {
+      return card(library, arena, index);
+    }
+  }
+
+  /** Ceilings on this device's stream; the caller closes it before the device. */
+  public NativeMeter meter() {
+    checkOpen();
+    return new NativeMeter(this);
+  }
+
+  boolean emulated() {
+    return emulated;
+  }
+
+  SymbolLookup symbols() {
+    return symbols;
+  }
+
+  /** A call of the library that is not an operator. */
+  interface Call {
+    int on(Bindings library, MemorySegment stream);
+  }
+
+  synchronized void call(Call call) {
+    checkOpen();
+    check(call.on(library, stream));
   }
 
   private static String probe(String name, Bindings library) {

@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.io.InputStream;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SymbolLookup;
 import java.net.URISyntaxException;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -25,7 +26,7 @@ import starling.device.InputException;
  */
 final class NativeLibrary {
   /** What this Java code was written against. */
-  static final int ABI_VERSION = 1;
+  static final int ABI_VERSION = 2;
 
   private static final Map<String, String> FILES =
       Map.of("cuda", "libstarling_cuda.so", "emulated", "libstarling_host.so");
@@ -38,6 +39,8 @@ final class NativeLibrary {
   private final UnaryOperator<String> environment;
   private final List<Attempt> attempts = new ArrayList<>();
   private Bindings bindings;
+  private SymbolLookup symbols;
+  private Map<String, String> replaced = Map.of();
 
   private NativeLibrary(
       String backend, UnaryOperator<String> properties, UnaryOperator<String> environment) {
@@ -61,6 +64,14 @@ final class NativeLibrary {
     if (nativeAccess(library)) {
       library.searchAll();
     }
+    return library;
+  }
+
+  /** One library, in which {@code entry} takes the place of {@code symbol}. */
+  static NativeLibrary of(String backend, Path file, String symbol, String entry) {
+    var library = new NativeLibrary(backend, System::getProperty, System::getenv);
+    library.replaced = Map.of(symbol, entry);
+    library.use(file.toString(), file);
     return library;
   }
 
@@ -92,6 +103,11 @@ final class NativeLibrary {
       throw new InputException(text.toString());
     }
     return bindings;
+  }
+
+  /** For functions that only one backend has. */
+  SymbolLookup symbols() {
+    return symbols;
   }
 
   private void failed(String place, String why) {
@@ -194,7 +210,9 @@ final class NativeLibrary {
         throw new DynamicLibrary.Refused("not a file");
       }
       ElfHeader.check(file);
-      var found = new Bindings(DynamicLibrary.open(file));
+      SymbolLookup all = DynamicLibrary.open(file);
+      SymbolLookup lookup = symbol -> all.find(replaced.getOrDefault(symbol, symbol));
+      var found = new Bindings(lookup);
       int version = found.abiVersion();
       if (version != ABI_VERSION) {
         throw new DynamicLibrary.Refused(
@@ -205,6 +223,7 @@ final class NativeLibrary {
         throw new DynamicLibrary.Refused("it is the library of device " + name);
       }
       bindings = found;
+      symbols = lookup;
       attempts.add(new Attempt(place, "used"));
       return true;
     } catch (NoSuchElementException e) {

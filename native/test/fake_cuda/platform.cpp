@@ -1,0 +1,2 @@
+// The file that is tested, with the made-up cuda_runtime.h of this folder.
+#include "cuda/platform.cu"

@@ -1,0 +1,286 @@
+package starling.bench;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Consumer;
+import java.util.stream.Stream;
+import starling.Devices;
+import starling.bench.Operator.Sizes;
+import starling.device.DType;
+import starling.device.Device;
+import starling.device.InputException;
+import starling.device.Meter;
+
+/** {@code bench kernels} and {@code bench ceilings}. */
+public final class Bench {
+  private Bench() {}
+
+  /**
+   * What to measure.
+   *
+   * @param device cpu, emulated or cuda
+   * @param preset sizes of a model, for operators and axes that nothing else is said of
+   * @param operators names; empty for all
+   * @param axes values per axis; every combination is a row
+   * @param dtypes element types
+   * @param caches cold, warm
+   * @param source a user's own kernel, or null
+   * @param entry its function
+   * @param noise samples are taken until the median is known this well
+   * @param seconds or for this long, per row
+   */
+  public record Options(
+      String device,
+      String preset,
+      List<String> operators,
+      Map<String, List<Integer>> axes,
+      List<String> dtypes,
+      List<String> caches,
+      Path source,
+      String entry,
+      double noise,
+      double seconds) {}
+
+  /** Names of the operators, in the catalogue's order. */
+  public static List<String> operators() {
+    return Catalogue.OPERATORS.stream().map(Operator::name).toList();
+  }
+
+  /** Names of the presets. */
+  public static List<String> presets() {
+    return Stream.of(Preset.values()).map(p -> p.label).toList();
+  }
+
+  /** Every axis that some operator has. */
+  public static List<String> axes() {
+    var axes = new LinkedHashSet<String>();
+    Catalogue.OPERATORS.forEach(o -> axes.addAll(o.axes()));
+    return List.copyOf(axes);
+  }
+
+  private record Plan(Operator operator, Sizes sizes, DType dtype) {}
+
+  /**
+   * Measures; says before every row which one.
+   *
+   * @throws InputException for an operator, axis or type that does not exist, or a device that
+   *     cannot be opened
+   */
+  public static KernelReport kernels(Options options, Consumer<String> progress) {
+    List<Plan> plans = plans(options);
+    try (Device device = Devices.open(options.device);
+        Device reference = device.name().equals("cpu") ? Devices.reference() : Devices.open("cpu");
+        Meter meter = Devices.meter(device);
+        var bench = new KernelBench(device, reference, meter, options.noise, options.seconds)) {
+      Map<String, Object> environment = Environment.of(device, meter);
+      var rows = new ArrayList<Row>();
+      if (options.source != null) {
+        own(options, plans, reference, rows, progress);
+      }
+      var grown = new LinkedHashSet<String>();
+      for (Plan p : plans) {
+        progress.accept(p.operator.name() + " " + p.sizes.of() + " " + p.dtype.label());
+        List<Row> measured =
+            bench.rows(p.operator.name(), p.operator, p.sizes, p.dtype, options.caches);
+        boolean timed = measured.get(0).time() != null;
+        if (timed && grown.add(p.operator.name() + p.dtype)) {
+          String why = bench.growth(p.operator, p.sizes, p.dtype);
+          if (why != null) {
+            Row r = measured.get(0);
+            measured = List.of(Row.failed(r.op(), r.axes(), r.dtype(), r.cache(), why));
+          }
+        }
+        rows.addAll(measured);
+      }
+      boolean timed = rows.stream().anyMatch(r -> r.time() != null);
+      return new KernelReport(environment, timed ? bench.ceilings.report() : null, rows);
+    }
+  }
+
+  /** The user's kernel on a device of its own, on the same inputs. */
+  private static void own(
+      Options options,
+      List<Plan> plans,
+      Device reference,
+      List<Row> rows,
+      Consumer<String> progress) {
+    String op = plans.get(0).operator.name();
+    try {
+      Path folder = Files.createTempDirectory("starling-kernel");
+      try {
+        progress.accept("compiling " + options.source);
+        Path library =
+            UserKernel.compile(
+                options.device, Devices.checkout(), options.source, options.entry, folder);
+        try (Device device =
+                Devices.openReplaced(options.device, library, "starling_" + op, options.entry);
+            Meter meter = Devices.meter(device);
+            var bench = new KernelBench(device, reference, meter, options.noise, options.seconds)) {
+          for (Plan p : plans) {
+            progress.accept(op + ":" + options.entry + " " + p.sizes.of());
+            rows.addAll(
+                bench.rows(op + ":" + options.entry, p.operator, p.sizes, p.dtype, options.caches));
+          }
+        }
+      } finally {
+        delete(folder);
+      }
+    } catch (IOException e) {
+      throw new InputException("a folder to compile in cannot be made: " + e.getMessage(), e);
+    }
+  }
+
+  private static void delete(Path folder) throws IOException {
+    try (Stream<Path> files = Files.walk(folder)) {
+      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+        Files.delete(file);
+      }
+    }
+  }
+
+  // ---- what to measure ----
+
+  private static List<Plan> plans(Options options) {
+    Preset preset = preset(options.preset);
+    List<Operator> operators =
+        options.operators.isEmpty()
+            ? Catalogue.OPERATORS
+            : options.operators.stream().map(Bench::operator).toList();
+    if (options.source != null && options.operators.size() != 1) {
+      throw new InputException("--source needs one --op, whose place the kernel takes");
+    }
+    for (String axis : options.axes.keySet()) {
+      if (operators.stream().noneMatch(o -> o.axes().contains(axis))) {
+        throw new InputException(
+            "--"
+                + axis
+                + " is no axis of "
+                + String.join(", ", options.operators)
+                + (operators.size() == 1 ? ", which has " + operators.get(0).axes() : ""));
+      }
+    }
+    var plans = new ArrayList<Plan>();
+    for (Operator o : operators) {
+      for (Sizes sizes : combined(o, preset.sizes(o), options.axes)) {
+        List<String> types = o.typed() ? options.dtypes : List.of("f32");
+        types.forEach(t -> plans.add(new Plan(o, sizes, dtype(t))));
+      }
+    }
+    return plans;
+  }
+
+  /** With axes given, the first row of the preset fills what is not. */
+  private static List<Sizes> combined(
+      Operator o, List<Sizes> preset, Map<String, List<Integer>> axes) {
+    if (o.axes().stream().noneMatch(axes::containsKey)) {
+      return preset;
+    }
+    var rows = new ArrayList<Map<String, Integer>>();
+    rows.add(new LinkedHashMap<>(preset.get(0).of()));
+    for (String axis : o.axes()) {
+      if (!axes.containsKey(axis)) {
+        continue;
+      }
+      var longer = new ArrayList<Map<String, Integer>>();
+      for (Map<String, Integer> row : rows) {
+        for (int value : axes.get(axis)) {
+          var copy = new LinkedHashMap<>(row);
+          copy.put(axis, value);
+          longer.add(copy);
+        }
+      }
+      rows.clear();
+      rows.addAll(longer);
+    }
+    return rows.stream().map(Bench::consistent).map(Sizes::new).toList();
+  }
+
+  /** Sizes that hang together, or a sentence. */
+  private static Map<String, Integer> consistent(Map<String, Integer> s) {
+    s.forEach(
+        (axis, n) -> {
+          if (n < 1 && !axis.equals("causal")) {
+            throw new InputException("--" + axis + " is " + n + "; it must be at least 1");
+          }
+        });
+    atMost(s, "k", "n");
+    atMost(s, "k", "S");
+    atMost(s, "n", s.containsKey("S") ? "S" : "T");
+    atMost(s, "T", "S");
+    return s;
+  }
+
+  private static void atMost(Map<String, Integer> s, String small, String large) {
+    if (s.containsKey(small) && s.containsKey(large) && s.get(small) > s.get(large)) {
+      throw new InputException(
+          small + "=" + s.get(small) + " is more than " + large + "=" + s.get(large));
+    }
+  }
+
+  private static Operator operator(String name) {
+    return Catalogue.OPERATORS.stream()
+        .filter(o -> o.name().equals(name))
+        .findFirst()
+        .orElseThrow(
+            () ->
+                new InputException(
+                    "operator '" + name + "' is not one of " + String.join(", ", operators())));
+  }
+
+  private static Preset preset(String name) {
+    return Stream.of(Preset.values())
+        .filter(p -> p.label.equals(name))
+        .findFirst()
+        .orElseThrow(
+            () ->
+                new InputException(
+                    "preset '" + name + "' is not one of " + String.join(", ", presets())));
+  }
+
+  private static DType dtype(String name) {
+    return Stream.of(DType.F32, DType.BF16, DType.F16)
+        .filter(t -> t.label().equals(name))
+        .findFirst()
+        .orElseThrow(() -> new InputException("dtype '" + name + "' is not one of f32, bf16, f16"));
+  }
+
+  // ---- ceilings alone ----
+
+  /**
+   * What the hardware reaches.
+   *
+   * @param launchMicros an empty launch
+   * @param nodeMicros an empty node of a captured graph; null where nothing is captured
+   */
+  public record CeilingReport(
+      Map<String, Object> environment,
+      Ceilings.Report ceilings,
+      double launchMicros,
+      Double nodeMicros) {}
+
+  public static CeilingReport ceilings(String name, double seconds) {
+    try (Device device = Devices.open(name);
+        Device reference = Devices.open("cpu");
+        Meter meter = Devices.meter(device);
+        var bench = new KernelBench(device, reference, meter, 0.01, seconds)) {
+      for (DType t : List.of(DType.F32, DType.BF16, DType.F16)) {
+        bench.ceilings.products(t);
+      }
+      bench.ceilings.bandwidth(true, 0);
+      bench.ceilings.bandwidth(false, 0);
+      double node = bench.ceilings.nodeMicros();
+      return new CeilingReport(
+          Environment.of(device, meter),
+          bench.ceilings.report(),
+          bench.ceilings.launchMicros(),
+          Double.isNaN(node) ? null : node);
+    }
+  }
+}

@@ -1,0 +1,352 @@
+package starling.bench;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.IntStream;
+import starling.bench.Operator.Sizes;
+import starling.device.Activation;
+import starling.device.Cut;
+import starling.device.DType;
+import starling.device.Keys;
+import starling.device.Kv;
+import starling.device.Mask;
+import starling.device.Norm;
+import starling.device.PositionRule;
+import starling.device.Rope;
+import starling.device.Sampling;
+import starling.device.Span;
+import starling.device.Tensor;
+
+/**
+ * Every operator of {@code Device}, in its order. Axes: T rows, D channels, H and G query and key
+ * heads of d channels, S keys, n candidates, k kept, V vocabulary, L layers, w rows in a sum.
+ */
+final class Catalogue {
+  private static final float EPS = 1e-5f;
+
+  private Catalogue() {}
+
+  static final List<Operator> OPERATORS =
+      List.of(
+          new Operator(
+              "patchify",
+              List.of("image", "patch"),
+              true,
+              (in, s) -> {
+                int patch = s.get("patch");
+                int across = s.get("image") / patch;
+                Tensor out = in.out("out", in.dtype, across * across, 3 * patch * patch);
+                Tensor pixels = in.planes("pixels", 3, s.get("image"), s.get("image"));
+                return () -> in.device.patchify(out, pixels, patch);
+              },
+              (s, t) -> 3 * s.at("image") * s.at("image") * (4 + t.bytes()),
+              (s, t) -> 0),
+          new Operator(
+              "embed",
+              List.of("T", "D", "V"),
+              true,
+              (in, s) -> {
+                Tensor out = in.out("out", in.dtype, s.get("T"), s.get("D"));
+                Tensor ids = in.ints("ids", in.below(s.get("V"), s.get("T")));
+                Tensor table = in.floats("table", 1, s.get("V"), s.get("D"));
+                return () -> in.device.embed(out, ids, table);
+              },
+              (s, t) -> 4 * s.at("T") + 2 * s.at("T") * s.at("D") * t.bytes(),
+              (s, t) -> 0),
+          new Operator(
+              "layernorm",
+              List.of("T", "D"),
+              true,
+              (in, s) -> {
+                Tensor out = in.out("out", in.dtype, s.get("T"), s.get("D"));
+                Tensor x = in.floats("x", 1, s.get("T"), s.get("D"));
+                var norm =
+                    new Norm(
+                        in.floats("weight", 1, s.get("D")), in.floats("bias", 1, s.get("D")), EPS);
+                return () -> in.device.layernorm(out, x, norm);
+              },
+              (s, t) -> 2 * (s.at("T") + 1) * s.at("D") * t.bytes(),
+              (s, t) -> 0),
+          new Operator(
+              "rmsnorm",
+              List.of("T", "D"),
+              true,
+              (in, s) -> {
+                Tensor out = in.out("out", in.dtype, s.get("T"), s.get("D"));
+                Tensor x = in.floats("x", 1, s.get("T"), s.get("D"));
+                var norm = new Norm(in.floats("weight", 1, s.get("D")), null, EPS);
+                return () -> in.device.rmsnorm(out, x, norm);
+              },
+              (s, t) -> (2 * s.at("T") + 1) * s.at("D") * t.bytes(),
+              (s, t) -> 0),
+          new Operator(
+              "gemm",
+              List.of("T", "in", "out"),
+              true,
+              (in, s) -> {
+                Tensor y = in.out("y", in.dtype, s.get("T"), s.get("out"));
+                Tensor x = in.floats("x", 1, s.get("T"), s.get("in"));
+                var w = in.linear("w", 1 / Math.sqrt(s.get("in")), s.get("out"), s.get("in"));
+                return () -> in.device.gemm(y, x, w, null, Activation.NONE, null);
+              },
+              (s, t) ->
+                  t.bytes()
+                      * (s.at("T") * s.at("in")
+                          + s.at("out") * s.at("in")
+                          + s.at("T") * s.at("out")),
+              (s, t) -> 2 * s.at("T") * s.at("in") * s.at("out")),
+          new Operator(
+              "rope",
+              List.of("T", "H", "G", "d"),
+              true,
+              (in, s) -> {
+                int t = s.get("T");
+                int d = s.get("d");
+                Tensor q = in.out("q", in.dtype, t, s.get("H"), d);
+                Tensor k = in.out("k", in.dtype, t, s.get("G"), d);
+                Tensor v = in.out("v", in.dtype, t, s.get("G"), d);
+                var kv = new Kv(k, v, in.ints("length", 0));
+                Tensor qkv = in.floats("qkv", 1, t, (s.get("H") + 2 * s.get("G")) * d);
+                Tensor positions = in.ints("positions", IntStream.range(0, t).toArray());
+                var table =
+                    new Rope(
+                        in.floats("cos", DType.F32, 1, t, d / 2),
+                        in.floats("sin", DType.F32, 1, t, d / 2));
+                return () -> in.device.rope(q, kv, qkv, positions, table);
+              },
+              (s, t) ->
+                  s.at("T")
+                      * (2 * t.bytes() * (s.at("H") + 2 * s.at("G")) * s.at("d")
+                          + 4 * s.at("d")
+                          + 4),
+              (s, t) -> 0),
+          new Operator(
+              "attention",
+              List.of("T", "S", "H", "G", "d", "causal"),
+              true,
+              (in, s) -> {
+                Attention a = attention(in, s);
+                Tensor out = in.out("out", in.dtype, s.get("T"), s.get("H"), s.get("d"));
+                Tensor lse = in.out("lse", DType.F32, s.get("H"), s.get("T"));
+                return () -> in.device.attention(out, lse, a.q, a.kv, a.mask, a.scale);
+              },
+              (s, t) ->
+                  2 * t.bytes() * s.at("d") * (s.at("T") * s.at("H") + s.at("S") * s.at("G"))
+                      + 4 * s.at("H") * s.at("T"),
+              (s, t) -> 4 * pairs(s, 0) * s.at("H") * s.at("d")),
+          new Operator(
+              "attention_colsum",
+              List.of("T", "S", "H", "G", "d", "causal"),
+              true,
+              (in, s) -> {
+                Attention a = attention(in, s);
+                Tensor lse = lse(in, s, a);
+                Tensor sums = in.out("sums", DType.F32, s.get("H"), s.get("S"));
+                var rows = new Span(0, s.get("T"));
+                var keys = new Keys(0, s.get("S"), null);
+                return () ->
+                    in.device.attentionColsum(sums, a.q, a.kv, lse, a.mask, a.scale, rows, keys);
+              },
+              (s, t) ->
+                  t.bytes() * s.at("d") * (s.at("T") * s.at("H") + s.at("S") * s.at("G"))
+                      + 4 * s.at("H") * (s.at("T") + s.at("S")),
+              (s, t) -> 2 * pairs(s, 0) * s.at("H") * s.at("d")),
+          new Operator(
+              "token_select",
+              List.of("n", "k", "H"),
+              false,
+              (in, s) -> {
+                Tensor keep = in.out("keep", DType.I32, s.get("k"));
+                Tensor score = in.out("score", DType.F32, s.get("n"));
+                Tensor sums = in.floats("sums", DType.F32, 1, s.get("H"), s.get("n"));
+                Tensor fault = in.inOut("fault", 0);
+                return () -> in.device.tokenSelect(keep, score, sums, s.get("n"), fault);
+              },
+              (s, t) -> 4 * (s.at("H") * s.at("n") + s.at("n") + s.at("k")),
+              (s, t) -> 0),
+          new Operator(
+              "colsum_select",
+              List.of("T", "S", "H", "G", "d", "causal", "n", "k"),
+              true,
+              (in, s) -> {
+                Attention a = attention(in, s);
+                Tensor lse = lse(in, s, a);
+                Tensor keep = in.out("keep", DType.I32, s.get("k"));
+                Tensor score = in.out("score", DType.F32, s.get("n"));
+                Tensor fault = in.inOut("fault", 0);
+                var rows = new Span(Math.max(0, s.get("T") - s.get("n")), s.get("T"));
+                var keys = new Keys(0, s.get("n"), null);
+                return () ->
+                    in.device.colsumSelect(
+                        keep, score, a.q, a.kv, lse, a.mask, a.scale, rows, keys, fault);
+              },
+              (s, t) ->
+                  t.bytes()
+                          * s.at("d")
+                          * (Math.min(s.at("T"), s.at("n")) * s.at("H") + s.at("n") * s.at("G"))
+                      + 4 * (s.at("H") * Math.min(s.at("T"), s.at("n")) + s.at("n") + s.at("k")),
+              (s, t) -> 2 * pairs(s, Math.max(0, s.get("T") - s.get("n"))) * s.at("H") * s.at("d")),
+          new Operator(
+              "vispruner_dedup",
+              List.of("n", "D", "k"),
+              true,
+              (in, s) -> {
+                Tensor keep = in.out("keep", DType.I32, s.get("k"));
+                Tensor score = in.floats("score", DType.F32, 1, s.get("n"));
+                Tensor features = in.whole("features", s.get("n"), s.get("D"));
+                Tensor fault = in.inOut("fault", 0);
+                return () -> in.device.visprunerDedup(keep, score, features, s.get("k") / 2, fault);
+              },
+              (s, t) -> 4 * s.at("n") + t.bytes() * s.at("n") * s.at("D") + 4 * s.at("k"),
+              (s, t) -> 2 * s.at("n") * s.at("n") * s.at("D")),
+          new Operator(
+              "row_map",
+              List.of("T", "n", "k"),
+              false,
+              (in, s) -> {
+                int stay = s.get("T") - s.get("n") + s.get("k");
+                Tensor rows = in.out("rows", DType.I32, stay);
+                Tensor positions = in.out("positions", DType.I32, stay);
+                Tensor before = in.ints("before", IntStream.range(0, s.get("T")).toArray());
+                List<Cut> cuts = cuts(in, s);
+                return () ->
+                    in.device.rowMap(rows, positions, before, cuts, PositionRule.CONTIGUOUS);
+              },
+              (s, t) -> 4 * (s.at("T") + s.at("k") + 2 * (s.at("T") - s.at("n") + s.at("k"))),
+              (s, t) -> 0),
+          new Operator(
+              "gather_rows",
+              List.of("n", "k", "D"),
+              true,
+              (in, s) -> {
+                Tensor a = in.out("a", in.dtype, s.get("k"), s.get("D"));
+                Tensor b = in.out("b", in.dtype, s.get("k"), s.get("D"));
+                Tensor x = in.floats("x", 1, s.get("n"), s.get("D"));
+                Tensor y = in.floats("y", 1, s.get("n"), s.get("D"));
+                Tensor rows = in.ints("rows", Inputs.spread(s.get("k"), s.get("n")));
+                return () -> in.device.gatherRows(List.of(a, b), List.of(x, y), rows);
+              },
+              (s, t) -> 4 * s.at("k") * s.at("D") * t.bytes() + 4 * s.at("k"),
+              (s, t) -> 0),
+          new Operator(
+              "combine_rows",
+              List.of("n", "k", "w", "D"),
+              true,
+              (in, s) -> {
+                int w = s.get("w");
+                Tensor out = in.out("out", in.dtype, s.get("k"), s.get("D"));
+                Tensor x = in.floats("x", 1, s.get("n"), s.get("D"));
+                Tensor index = in.arena.alloc("index", DType.I32, s.get("k"), w);
+                int[] spread = Inputs.spread(s.get("k") * w, s.get("n"));
+                in.device.upload(index, java.lang.foreign.MemorySegment.ofArray(spread));
+                Tensor weight = in.floats("weight", DType.F32, 1, s.get("k"), w);
+                return () -> in.device.combineRows(out, x, index, weight);
+              },
+              (s, t) ->
+                  (Math.min(s.at("n"), s.at("k") * s.at("w")) + s.at("k")) * s.at("D") * t.bytes()
+                      + 8 * s.at("k") * s.at("w"),
+              (s, t) -> 2 * s.at("k") * s.at("w") * s.at("D")),
+          new Operator(
+              "compact_rows",
+              List.of("L", "S", "k", "G", "d"),
+              true,
+              (in, s) -> {
+                var caches = new ArrayList<Kv>();
+                for (int l = 0; l < s.get("L"); l++) {
+                  caches.add(
+                      new Kv(
+                          in.cache("k" + l, s.get("S"), s.get("G"), s.get("d")),
+                          in.cache("v" + l, s.get("S"), s.get("G"), s.get("d")),
+                          null));
+                }
+                Tensor rows = in.ints("rows", moved(s));
+                return () -> in.device.compactRows(caches, rows);
+              },
+              (s, t) ->
+                  4 * s.at("k") + 4 * s.at("L") * s.at("k") * s.at("G") * s.at("d") * t.bytes(),
+              (s, t) -> 0),
+          new Operator(
+              "hide_rows",
+              List.of("T", "n", "k"),
+              false,
+              (in, s) -> {
+                Tensor hidden = in.arena.alloc("hidden", DType.U8, s.get("T"));
+                Tensor positions = in.out("positions", DType.I32, s.get("T"));
+                Tensor before = in.ints("before", IntStream.range(0, s.get("T")).toArray());
+                List<Cut> cuts = cuts(in, s);
+                return () ->
+                    in.device.hideRows(hidden, positions, before, cuts, PositionRule.CONTIGUOUS);
+              },
+              (s, t) -> 10 * s.at("T") + 4 * s.at("k"),
+              (s, t) -> 0),
+          new Operator(
+              "sample",
+              List.of("V"),
+              false,
+              (in, s) -> {
+                Tensor id = in.out("id", DType.I32, 1);
+                Tensor logits = in.floats("logits", DType.F32, 1, 1, s.get("V"));
+                Tensor step = in.ints("step", 0);
+                Tensor fault = in.ints("fault", 0);
+                return () -> in.device.sample(id, logits, Sampling.GREEDY, step, fault);
+              },
+              (s, t) -> 4 * s.at("V") + 12,
+              (s, t) -> 0),
+          new Operator(
+              "advance",
+              List.of("n"),
+              false,
+              (in, s) -> {
+                Tensor counters = in.inOut("counters", IntStream.range(0, s.get("n")).toArray());
+                return () -> in.device.advance(counters, 1);
+              },
+              (s, t) -> 8 * s.at("n"),
+              (s, t) -> 0));
+
+  private record Attention(Tensor q, Kv kv, Mask mask, float scale) {}
+
+  /** T queries behind S − T cached rows; without a mask T = S. */
+  private static Attention attention(Inputs in, Sizes s) {
+    int d = s.get("d");
+    Tensor q = in.floats("q", 1, s.get("T"), s.get("H"), d);
+    Tensor k = in.floats("k", 1, s.get("S"), s.get("G"), d);
+    Tensor v = in.floats("v", 1, s.get("S"), s.get("G"), d);
+    var kv = new Kv(k, v, in.ints("length", s.get("S") - s.get("T")));
+    Mask mask = s.get("causal") == 1 ? Mask.CAUSAL : Mask.NONE;
+    return new Attention(q, kv, mask, (float) (1 / Math.sqrt(d)));
+  }
+
+  private static Tensor lse(Inputs in, Sizes s, Attention a) {
+    Tensor lse = in.arena.alloc("lse", DType.F32, s.get("H"), s.get("T"));
+    Tensor out = in.arena.alloc("out", in.dtype, s.get("T"), s.get("H"), s.get("d"));
+    in.device.attention(out, lse, a.q, a.kv, a.mask, a.scale);
+    return lse;
+  }
+
+  /**
+   * Query-key pairs of rows {@code from … T}, and of the first n keys where there are candidates.
+   */
+  private static long pairs(Sizes s, int from) {
+    long t = s.at("T");
+    long keys = s.of().containsKey("n") ? s.at("n") : s.at("S");
+    if (s.get("causal") == 0) {
+      return (t - from) * keys;
+    }
+    long sum = 0;
+    for (long i = from; i < t; i++) {
+      sum += Math.min(keys, s.at("S") - t + i + 1);
+    }
+    return sum;
+  }
+
+  /** One picture of n patches behind some text, of which k stay. */
+  private static List<Cut> cuts(Inputs in, Sizes s) {
+    int at = Math.min(5, s.get("T") - s.get("n"));
+    return List.of(new Cut(at, s.get("n"), in.ints("keep", Inputs.spread(s.get("k"), s.get("n")))));
+  }
+
+  /** Rows that all move: the last k. */
+  private static int[] moved(Sizes s) {
+    return IntStream.range(s.get("S") - s.get("k"), s.get("S")).toArray();
+  }
+}

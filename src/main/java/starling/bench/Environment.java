@@ -1,0 +1,63 @@
+package starling.bench;
+
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.time.Instant;
+import java.time.temporal.ChronoUnit;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.concurrent.TimeUnit;
+import starling.device.Card;
+import starling.device.Device;
+import starling.device.Meter;
+
+/** Where and when a measurement was taken. */
+final class Environment {
+  private Environment() {}
+
+  static Map<String, Object> of(Device device, Meter meter) {
+    Card card = meter.card();
+    var of = new LinkedHashMap<String, Object>();
+    of.put("date", Instant.now().truncatedTo(ChronoUnit.SECONDS).toString());
+    of.put("starling", "0.1.0");
+    of.put("commit", commit());
+    of.put("device", device.name());
+    of.put("description", device.description());
+    of.put("card", card.name());
+    of.put("uuid", card.uuid());
+    of.put("mig", card.mig());
+    of.put("l2_bytes", card.l2Bytes());
+    of.put("multiprocessors", card.multiprocessors());
+    of.put("architecture", card.architecture());
+    of.put("jdk", Runtime.version().toString());
+    of.put("os", System.getProperty("os.name") + " " + System.getProperty("os.version"));
+    of.put("processors", Runtime.getRuntime().availableProcessors());
+    of.put("load", load());
+    return of;
+  }
+
+  /** Other work on the machine: wall times mean little beside it. */
+  private static String load() {
+    try {
+      return Files.readString(Path.of("/proc/loadavg")).strip();
+    } catch (IOException e) {
+      return "unknown";
+    }
+  }
+
+  /** Of the checkout this runs from, if it is one. */
+  private static String commit() {
+    try {
+      Process git = new ProcessBuilder("git", "describe", "--always", "--dirty").start();
+      String text = new String(git.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();
+      return git.waitFor(5, TimeUnit.SECONDS) && git.exitValue() == 0 ? text : "unknown";
+    } catch (IOException e) {
+      return "unknown";
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      return "unknown";
+    }
+  }
+}

@@ -1,0 +1,119 @@
+package starling.bench;
+
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import starling.bench.Operator.Sizes;
+
+/**
+ * The sizes at which a model calls the operators: one picture and a prompt of 60 text rows, a tenth
+ * of the patches kept.
+ */
+enum Preset {
+  TINY("tiny", 96, 4, 96, 3, 384, 128, 4, 352, 8, 512, 576),
+  LLAVA_7B("llava-1.5-7b", 336, 14, 1024, 16, 4096, 4096, 32, 11008, 32, 32064, 576),
+  LLAVA_13B("llava-1.5-13b", 336, 14, 1024, 16, 4096, 5120, 40, 13824, 40, 32064, 576),
+  LLAVA_NEXT("llava-next", 336, 14, 1024, 16, 4096, 4096, 32, 11008, 32, 32064, 2880);
+
+  private static final int TEXT = 60;
+
+  final String label;
+  private final int image;
+  private final int patch;
+  private final int visionWidth;
+  private final int visionHeads;
+  private final int visionInner;
+  private final int width;
+  private final int heads;
+  private final int inner;
+  private final int layers;
+  private final int vocabulary;
+  private final int visual;
+
+  Preset(
+      String label,
+      int image,
+      int patch,
+      int visionWidth,
+      int visionHeads,
+      int visionInner,
+      int width,
+      int heads,
+      int inner,
+      int layers,
+      int vocabulary,
+      int visual) {
+    this.label = label;
+    this.image = image;
+    this.patch = patch;
+    this.visionWidth = visionWidth;
+    this.visionHeads = visionHeads;
+    this.visionInner = visionInner;
+    this.width = width;
+    this.heads = heads;
+    this.inner = inner;
+    this.layers = layers;
+    this.vocabulary = vocabulary;
+    this.visual = visual;
+  }
+
+  /** The rows of one operator. */
+  List<Sizes> sizes(Operator operator) {
+    int patches = (image / patch) * (image / patch);
+    int tower = patches + 1;
+    int prompt = visual + TEXT;
+    int kept = visual / 10;
+    int d = width / heads;
+    int visionD = visionWidth / visionHeads;
+    var rows = new ArrayList<Sizes>();
+    switch (operator.name()) {
+      case "patchify" -> rows.add(of(operator, image, patch));
+      case "embed" -> rows.add(of(operator, TEXT, width, vocabulary));
+      case "layernorm" -> rows.add(of(operator, tower, visionWidth));
+      case "rmsnorm" -> {
+        rows.add(of(operator, prompt, width));
+        rows.add(of(operator, 1, width));
+      }
+      case "gemm" -> {
+        rows.add(of(operator, tower, visionWidth, visionInner));
+        rows.add(of(operator, prompt, width, width));
+        rows.add(of(operator, prompt, width, inner));
+        rows.add(of(operator, kept + TEXT, width, inner));
+        rows.add(of(operator, 1, width, inner));
+      }
+      case "rope" -> rows.add(of(operator, prompt, heads, heads, d));
+      case "attention" -> {
+        rows.add(of(operator, tower, tower, visionHeads, visionHeads, visionD, 0));
+        rows.add(of(operator, prompt, prompt, heads, heads, d, 1));
+        rows.add(of(operator, 1, prompt, heads, heads, d, 1));
+      }
+      case "attention_colsum" -> {
+        rows.add(of(operator, tower, tower, visionHeads, visionHeads, visionD, 0));
+        rows.add(of(operator, TEXT, prompt, heads, heads, d, 1));
+      }
+      case "token_select" -> rows.add(of(operator, visual, kept, heads));
+      case "colsum_select" -> {
+        rows.add(of(operator, tower, tower, visionHeads, visionHeads, visionD, 0, patches, kept));
+        rows.add(of(operator, TEXT, prompt, heads, heads, d, 1, visual, kept));
+      }
+      case "vispruner_dedup" -> rows.add(of(operator, patches, visionWidth, patches / 10));
+      case "row_map", "hide_rows" -> rows.add(of(operator, prompt, visual, kept));
+      case "gather_rows" -> rows.add(of(operator, prompt, kept + TEXT, width));
+      case "combine_rows" -> rows.add(of(operator, visual, kept, 4, width));
+      case "compact_rows" -> rows.add(of(operator, layers / 2, prompt, kept + TEXT, heads, d));
+      case "sample" -> rows.add(of(operator, vocabulary));
+      case "advance" -> rows.add(of(operator, layers + 3));
+      default -> throw new IllegalStateException("no sizes for " + operator.name());
+    }
+    return rows;
+  }
+
+  private static Sizes of(Operator operator, int... values) {
+    Map<String, Integer> sizes = new LinkedHashMap<>();
+    for (int i = 0; i < values.length; i++) {
+      sizes.put(operator.axes().get(i), values[i]);
+    }
+    return new Sizes(sizes);
+  }
+}

@@ -1,0 +1,53 @@
+package starling.bench;
+
+import java.util.List;
+import java.util.Locale;
+import java.util.stream.Collectors;
+
+/** Rows of text under a head: aligned for people, as Markdown, as CSV. */
+public record Table(List<String> head, List<List<String>> rows) {
+  /** The first {@code left} columns are words, the others numbers. */
+  public String aligned(int left) {
+    var text = new StringBuilder();
+    for (List<String> row : all()) {
+      for (int c = 0; c < row.size(); c++) {
+        String format = c < left ? "%-" + width(c) + "s" : "%" + width(c) + "s";
+        text.append(c == 0 ? "" : "  ").append(String.format(Locale.ROOT, format, row.get(c)));
+      }
+      while (text.charAt(text.length() - 1) == ' ') {
+        text.setLength(text.length() - 1);
+      }
+      text.append('\n');
+    }
+    return text.toString();
+  }
+
+  private List<List<String>> all() {
+    var all = new java.util.ArrayList<List<String>>();
+    all.add(head);
+    all.addAll(rows);
+    return all;
+  }
+
+  private int width(int column) {
+    return all().stream().mapToInt(r -> r.get(column).length()).max().orElse(0);
+  }
+
+  String markdown() {
+    String line = "| " + String.join(" | ", head) + " |\n|" + " --- |".repeat(head.size()) + "\n";
+    return line
+        + rows.stream()
+            .map(r -> "| " + String.join(" | ", r).replace("\n", " ") + " |\n")
+            .collect(Collectors.joining());
+  }
+
+  String csv() {
+    return all().stream()
+        .map(r -> r.stream().map(Table::quoted).collect(Collectors.joining(",")) + "\n")
+        .collect(Collectors.joining());
+  }
+
+  private static String quoted(String cell) {
+    return cell.matches("[^\",\n]*") ? cell : '"' + cell.replace("\"", "\"\"") + '"';
+  }
+}

@@ -1,0 +1,202 @@
+package starling.cli;
+
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.concurrent.Callable;
+import java.util.stream.Stream;
+import picocli.CommandLine;
+import picocli.CommandLine.Command;
+import picocli.CommandLine.Model.CommandSpec;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.Spec;
+import picocli.CommandLine.Unmatched;
+import starling.bench.Bench;
+import starling.bench.KernelReport;
+
+/** Measurements. */
+@Command(
+    name = "bench",
+    description = "Measures kernels, and what the hardware could do.",
+    synopsisSubcommandLabel = "kernels|ceilings",
+    subcommands = {BenchCommand.Kernels.class, BenchCommand.CeilingsCommand.class})
+final class BenchCommand implements Callable<Integer> {
+  @Spec private CommandSpec spec;
+
+  @Override
+  public Integer call() {
+    throw new ParameterException(spec.commandLine(), "kernels or ceilings is missing");
+  }
+
+  /** Where it runs and what becomes of the result. */
+  static final class Common {
+    @Option(
+        names = "--device",
+        defaultValue = "cpu",
+        description = "cpu, emulated or cuda (${DEFAULT-VALUE})")
+    private String device;
+
+    @Option(
+        names = "--max-time",
+        paramLabel = "SECONDS",
+        defaultValue = "1",
+        description = "sample a row at most so long (${DEFAULT-VALUE})")
+    private double seconds;
+
+    @Option(names = "--json", description = "print JSON")
+    private boolean json;
+  }
+
+  @Command(
+      name = "kernels",
+      description =
+          "Measures operators: time against the measured ceilings on cpu and cuda, counted work on emulated."
+              + " Sizes are given by --AXIS N,N,… with the axes of the operator (--n 576,2880 --k 58,288).")
+  static final class Kernels implements Callable<Integer> {
+    @Spec private CommandSpec spec;
+    @CommandLine.Mixin private Common common;
+
+    @Option(names = "--op", split = ",", description = "operators (all)")
+    private List<String> operators = List.of();
+
+    @Option(
+        names = "--preset",
+        description =
+            "tiny, llava-1.5-7b, llava-1.5-13b or llava-next (tiny; on cuda llava-1.5-7b)")
+    private String preset;
+
+    @Option(names = "--dtype", split = ",", description = "f32, bf16, f16 (f32; on cuda bf16)")
+    private List<String> dtypes = List.of();
+
+    @Option(
+        names = "--cache",
+        split = ",",
+        defaultValue = "cold,warm",
+        description = "state of the cache (${DEFAULT-VALUE})")
+    private List<String> caches;
+
+    @Option(
+        names = "--source",
+        paramLabel = "FILE.cu",
+        description = "a kernel of your own for the one --op")
+    private Path source;
+
+    @Option(
+        names = "--entry",
+        description = "its function, with the operator's parameters in starling.h")
+    private String entry;
+
+    @Option(
+        names = "--noise",
+        defaultValue = "0.01",
+        description = "stop when the median is known this well (${DEFAULT-VALUE})")
+    private double noise;
+
+    @Option(
+        names = "--out",
+        paramLabel = "FILE",
+        description = "write FILE.json, .md or .csv, by its ending")
+    private List<Path> out = List.of();
+
+    @Unmatched private List<String> rest = new ArrayList<>();
+
+    @Override
+    public Integer call() {
+      Map<String, List<Integer>> axes = axes();
+      if ((source == null) != (entry == null)) {
+        throw new ParameterException(spec.commandLine(), "--source and --entry go together");
+      }
+      for (String cache : caches) {
+        if (!List.of("cold", "warm").contains(cache)) {
+          throw new ParameterException(
+              spec.commandLine(), "--cache '" + cache + "' is not cold or warm");
+        }
+      }
+      out.forEach(Output::checkWritable);
+      boolean cuda = common.device.equals("cuda");
+      var options =
+          new Bench.Options(
+              common.device,
+              preset != null ? preset : cuda ? "llava-1.5-7b" : "tiny",
+              operators,
+              axes,
+              !dtypes.isEmpty() ? dtypes : List.of(cuda ? "bf16" : "f32"),
+              caches,
+              source,
+              entry,
+              noise,
+              common.seconds);
+      KernelReport report = Bench.kernels(options, Terminal::say);
+      Terminal.clear();
+      out.forEach(file -> write(file, report));
+      System.out.print(common.json ? Output.json(report.json()) + "\n" : report.text());
+      report.failures().forEach(f -> System.err.println("starling: " + f));
+      return report.failed() ? 1 : 0;
+    }
+
+    private static void write(Path file, KernelReport report) {
+      String name = file.toString();
+      String text =
+          name.endsWith(".md")
+              ? report.markdown()
+              : name.endsWith(".csv") ? report.csv() : Output.json(report.json());
+      Output.write(file, text.getBytes(StandardCharsets.UTF_8));
+    }
+
+    /** {@code --n 576,2880}: options named by axes, which depend on the operator. */
+    private Map<String, List<Integer>> axes() {
+      var axes = new LinkedHashMap<String, List<Integer>>();
+      for (int i = 0; i < rest.size(); i++) {
+        String[] parts = rest.get(i).split("=", 2);
+        String axis = parts[0].replaceFirst("^--", "");
+        if (!parts[0].startsWith("--") || !Bench.axes().contains(axis)) {
+          throw new ParameterException(
+              spec.commandLine(),
+              "'" + rest.get(i) + "' is no option; axes are " + String.join(", ", Bench.axes()));
+        }
+        if (parts.length == 1 && i + 1 == rest.size()) {
+          throw new ParameterException(spec.commandLine(), "--" + axis + " has no value");
+        }
+        axes.put(axis, numbers(axis, parts.length == 2 ? parts[1] : rest.get(++i)));
+      }
+      return axes;
+    }
+
+    private List<Integer> numbers(String axis, String text) {
+      try {
+        return Stream.of(text.split(",", -1)).map(Integer::valueOf).toList();
+      } catch (NumberFormatException e) {
+        throw new ParameterException(
+            spec.commandLine(), "--" + axis + " '" + text + "' is not a list of whole numbers", e);
+      }
+    }
+  }
+
+  @Command(
+      name = "ceilings",
+      description = "Measures what the hardware can do: copy, read, products, an empty launch.")
+  static final class CeilingsCommand implements Callable<Integer> {
+    @CommandLine.Mixin private Common common;
+
+    @Override
+    public Integer call() {
+      Bench.CeilingReport report = Bench.ceilings(common.device, common.seconds);
+      if (common.json) {
+        System.out.println(Output.json(report));
+        return 0;
+      }
+      System.out.print(
+          new KernelReport(report.environment(), report.ceilings(), List.of()).heading());
+      System.out.printf(Locale.ROOT, "empty launch    %.3f us%n", report.launchMicros());
+      if (report.nodeMicros() != null) {
+        System.out.printf(Locale.ROOT, "graph node      %.3f us%n", report.nodeMicros());
+      }
+      return 0;
+    }
+  }
+}

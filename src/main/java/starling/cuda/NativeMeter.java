@@ -1,0 +1,162 @@
+package starling.cuda;
+
+import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SymbolLookup;
+import java.lang.invoke.MethodHandle;
+import java.util.HashMap;
+import java.util.Map;
+import java.util.NoSuchElementException;
+import starling.device.Card;
+import starling.device.Clock;
+import starling.device.DType;
+import starling.device.Meter;
+import starling.device.Tensor;
+import starling.device.TensorArena;
+import starling.device.Work;
+
+/** Ceilings of a GPU ({@code kernels/ceilings.cu}), and what the host layer counts. */
+public final class NativeMeter implements Meter {
+  private static final int STEPS = 1024;
+  private static final long FLOPS_OF_A_BLOCK_STEP = 262_144; // starling.h
+
+  private final NativeDevice device;
+  private final TensorArena arena;
+  private final Tensor sums;
+  private final Nvml nvml;
+  private final Map<Integer, Long> graphs = new HashMap<>();
+
+  NativeMeter(NativeDevice device) {
+    this.device = device;
+    this.arena = device.arena("meter");
+    this.sums = arena.alloc("sums", DType.F32, 4096);
+    this.nvml = device.emulated() ? null : Nvml.open(card().uuid());
+  }
+
+  @Override
+  public Card card() {
+    return device.card(0);
+  }
+
+  private static long bytes(Tensor t) {
+    return (long) t.rows() * t.rowStride() * t.dtype().bytes();
+  }
+
+  @Override
+  public void copy(Tensor out, Tensor in) {
+    device.call(
+        (library, stream) ->
+            library.ceilingCopy(device.address(out), device.address(in), bytes(in), stream));
+  }
+
+  @Override
+  public void read(Tensor in) {
+    device.call(
+        (library, stream) ->
+            library.ceilingRead(device.address(sums), device.address(in), bytes(in), stream));
+  }
+
+  @Override
+  public long products(DType dtype) {
+    int blocks = Math.min(sums.rows(), 4 * card().multiprocessors());
+    int steps = device.emulated() ? 2 : STEPS;
+    device.call(
+        (library, stream) ->
+            library.ceilingProducts(
+                device.address(sums), blocks, steps, Numbers.of(dtype), stream));
+    return blocks * steps * FLOPS_OF_A_BLOCK_STEP;
+  }
+
+  @Override
+  public void nothing(int launches) {
+    device.call((library, stream) -> library.ceilingNothing(launches, stream));
+  }
+
+  @Override
+  public boolean nothingReplayed(int launches) {
+    long graph = graphs.computeIfAbsent(launches, this::capture);
+    device.call((library, stream) -> library.graphLaunch(MemorySegment.ofAddress(graph), stream));
+    return true;
+  }
+
+  private long capture(int launches) {
+    try (Arena memory = Arena.ofConfined()) {
+      MemorySegment out = memory.allocate(ADDRESS);
+      device.call((library, stream) -> library.captureBegin(stream));
+      nothing(launches);
+      device.call((library, stream) -> library.captureEnd(out, stream));
+      return out.get(ADDRESS, 0).address();
+    }
+  }
+
+  /** The host layer's counters concern the whole process. */
+  @Override
+  public Work counted(Runnable task) {
+    HostCounters counters = device.emulated() ? HostCounters.of(device) : null;
+    if (counters == null) {
+      task.run();
+      return null;
+    }
+    counters.reset();
+    task.run();
+    return counters.read();
+  }
+
+  @Override
+  public Clock clock() {
+    return nvml == null ? null : nvml.clock();
+  }
+
+  @Override
+  public void close() {
+    graphs
+        .values()
+        .forEach(
+            g ->
+                device.call((library, stream) -> library.graphDestroy(MemorySegment.ofAddress(g))));
+    graphs.clear();
+    if (nvml != null) {
+      nvml.close();
+    }
+    arena.close();
+  }
+
+  /** {@code starling_host_counters}, which only the host layer's library has. */
+  private record HostCounters(MemorySegment readFunction, MemorySegment resetFunction) {
+    private static final MethodHandle READ = Symbols.procedure(ADDRESS);
+    private static final MethodHandle RESET = Symbols.procedure();
+
+    static HostCounters of(NativeDevice device) {
+      try {
+        SymbolLookup library = device.symbols();
+        return new HostCounters(
+            Symbols.find(library, "starling_host_counters"),
+            Symbols.find(library, "starling_host_reset_counters"));
+      } catch (NoSuchElementException e) {
+        return null;
+      }
+    }
+
+    void reset() {
+      try {
+        RESET.invokeExact(resetFunction);
+      } catch (Throwable e) {
+        throw Symbols.thrown(e);
+      }
+    }
+
+    Work read() {
+      try (Arena memory = Arena.ofConfined()) {
+        MemorySegment out = memory.allocate(JAVA_LONG, 8);
+        READ.invokeExact(readFunction, out);
+        long[] c = out.toArray(JAVA_LONG);
+        return new Work(c[0], c[1], c[2], c[3], c[4], c[5]);
+      } catch (Throwable e) {
+        throw Symbols.thrown(e);
+      }
+    }
+  }
+}

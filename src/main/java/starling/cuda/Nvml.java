@@ -1,0 +1,90 @@
+package starling.cuda;
+
+import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_INT;
+import static java.lang.foreign.ValueLayout.JAVA_LONG;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.SymbolLookup;
+import java.lang.invoke.MethodHandle;
+import java.util.NoSuchElementException;
+import starling.device.Clock;
+
+/**
+ * The driver's management library, asked for the clock and for what holds it down (nvml.h; reading
+ * only). Without it, or on a MIG slice, a report has no clocks.
+ */
+final class Nvml implements AutoCloseable {
+  private static final MethodHandle NO_ARGUMENTS = Symbols.function(JAVA_INT);
+  private static final MethodHandle BY_UUID = Symbols.function(JAVA_INT, ADDRESS, ADDRESS);
+  private static final MethodHandle CLOCK = Symbols.function(JAVA_INT, ADDRESS, JAVA_INT, ADDRESS);
+  private static final MethodHandle REASONS = Symbols.function(JAVA_INT, ADDRESS, ADDRESS);
+  private static final int SM = 1; // NVML_CLOCK_SM
+
+  /** Power cap, hardware slowdown, thermal and power-brake slowdowns; not idle or settings. */
+  private static final long HELD_DOWN = 0x4 | 0x8 | 0x20 | 0x40 | 0x80;
+
+  private final SymbolLookup library;
+  private final Arena memory = Arena.ofShared();
+  private final MemorySegment out = memory.allocate(16);
+  private final MemorySegment device;
+
+  private Nvml(SymbolLookup library, String uuid) throws Throwable {
+    this.library = library;
+    check((int) NO_ARGUMENTS.invokeExact(Symbols.find(library, "nvmlInit_v2")));
+    check(
+        (int)
+            BY_UUID.invokeExact(
+                Symbols.find(library, "nvmlDeviceGetHandleByUUID"),
+                memory.allocateFrom(uuid),
+                out));
+    device = out.get(ADDRESS, 0);
+  }
+
+  /** Null if the library or the card is not there. */
+  @SuppressWarnings("restricted")
+  static Nvml open(String uuid) {
+    try {
+      return new Nvml(SymbolLookup.libraryLookup("libnvidia-ml.so.1", Arena.global()), uuid);
+    } catch (IllegalArgumentException | IllegalStateException | NoSuchElementException e) {
+      return null;
+    } catch (Throwable e) {
+      throw Symbols.thrown(e);
+    }
+  }
+
+  private static void check(int result) {
+    if (result != 0) {
+      throw new IllegalStateException("NVML error " + result);
+    }
+  }
+
+  Clock clock() {
+    try {
+      check(
+          (int)
+              CLOCK.invokeExact(Symbols.find(library, "nvmlDeviceGetClockInfo"), device, SM, out));
+      int mhz = out.get(JAVA_INT, 0);
+      check(
+          (int)
+              REASONS.invokeExact(
+                  Symbols.find(library, "nvmlDeviceGetCurrentClocksThrottleReasons"), device, out));
+      return new Clock(mhz, (out.get(JAVA_LONG, 0) & HELD_DOWN) != 0);
+    } catch (IllegalStateException | NoSuchElementException e) {
+      return null;
+    } catch (Throwable e) {
+      throw Symbols.thrown(e);
+    }
+  }
+
+  @Override
+  public void close() {
+    try {
+      int ignored = (int) NO_ARGUMENTS.invokeExact(Symbols.find(library, "nvmlShutdown"));
+    } catch (Throwable e) {
+      throw Symbols.thrown(e);
+    }
+    memory.close();
+  }
+}
