@@ -1,6 +1,7 @@
 // The CUDA calls that native/cuda/platform.cu makes, on a machine without a GPU: memory is host memory, work is done when
 // a call returns, kernels run on the host layer. Faults are ordered by the environment variable FAKE_CUDA or by
-// fake_cuda(): "driver=12080 devices=0 memory=1000000 image=0 fault=3 mute=1 clock=0.001 uuid=1 mig=1".
+// fake_cuda(): "driver=12080 devices=0 memory=1000000 image=0 fault=3 mute=1 clock=0.001
+// constant=5 mig=1".
 #pragma once
 #include <cstddef>
 

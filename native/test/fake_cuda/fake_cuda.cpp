@@ -17,7 +17,8 @@ struct Orders {
   int driver = 13000, devices = 1, image = 1, mute = 0, mig = 0;
   long memory = 8l << 30;
   int fault = 0;     // the n-th launch from now faults; its wait reports it, and so does every call after
-  double clock = 1;  // event times are multiplied by this
+  double clock = 1;     // event times are multiplied by this
+  double constant = 0;  // or are always this, in milliseconds
 } orders;
 
 std::mutex mutex;
@@ -41,6 +42,7 @@ void order(const char* text) {
     else if (key == "memory") orders.memory = long(value);
     else if (key == "fault") orders.fault = int(value);
     else if (key == "clock") orders.clock = value;
+    else if (key == "constant") orders.constant = value;
     else fprintf(stderr, "fake_cuda: %s is not known\n", key.c_str()), abort();
   }
 }
@@ -140,7 +142,8 @@ cudaError_t cudaEventDestroy(cudaEvent_t e) { return delete e, state(); }
 cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t) { return e->time = std::chrono::steady_clock::now(), state(); }
 cudaError_t cudaEventSynchronize(cudaEvent_t) { return state(); }
 cudaError_t cudaEventElapsedTime(float* ms, cudaEvent_t from, cudaEvent_t to) {
-  *ms = float(std::chrono::duration<double, std::milli>(to->time - from->time).count() * orders.clock);
+  double passed = std::chrono::duration<double, std::milli>(to->time - from->time).count();
+  *ms = float(orders.constant ? orders.constant : passed * orders.clock);
   return state();
 }
 cudaError_t cudaStreamBeginCapture(cudaStream_t, int) { return host::capturing = new host::Launches, state(); }

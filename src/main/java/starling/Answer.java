@@ -33,6 +33,7 @@ import java.util.List;
 public record Answer(
     String model,
     String device,
+    String deviceDescription,
     String dtype,
     String prune,
     String pruneOptions,

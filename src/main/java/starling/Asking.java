@@ -123,6 +123,7 @@ final class Asking {
     return new Answer(
         model.dir().toString(),
         model.device().name(),
+        model.device().description(),
         model.llava().dtype().label(),
         question.prune,
         plan.options(),

@@ -51,8 +51,9 @@ public final class Devices {
     }
   }
 
-  /** Is told once, why {@code auto} became the cpu device. */
+  /** Is told why {@code auto} became the cpu device, the next time it does. */
   public static void onFallback(Consumer<String> listener) {
+    SAID.set(false);
     fallback = listener;
   }
 

@@ -245,7 +245,7 @@ final class Catalogue {
               (s, t) ->
                   (Math.min(s.at("n"), s.at("k") * s.at("w")) + s.at("k")) * s.at("D") * t.bytes()
                       + 8 * s.at("k") * s.at("w"),
-              (s, t) -> 2 * s.at("k") * s.at("w") * s.at("D")),
+              (s, t) -> 0),
           new Operator(
               "compact_rows",
               List.of("L", "S", "k", "G", "d"),

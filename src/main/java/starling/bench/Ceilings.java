@@ -3,6 +3,7 @@ package starling.bench;
 import java.util.EnumMap;
 import java.util.Map;
 import java.util.TreeMap;
+import java.util.function.Supplier;
 import starling.device.DType;
 import starling.device.Device;
 import starling.device.Meter;
@@ -23,6 +24,7 @@ final class Ceilings {
   private final Meter meter;
   private final Timer timer;
   private final long largest;
+  private boolean frozen;
   private final Map<Boolean, TreeMap<Long, Double>> bandwidth = new TreeMap<>();
   private final Map<DType, Double> products = new EnumMap<>(DType.class);
 
@@ -73,13 +75,27 @@ final class Ceilings {
    * Measures again what a row has exceeded, since on a shared machine the first may have been slow.
    */
   void again(boolean cold, DType dtype) {
+    if (frozen) {
+      return;
+    }
     TreeMap<Long, Double> before = bandwidth.get(cold);
     if (before != null) {
       ladder(cold).forEach((bytes, rate) -> before.merge(bytes, rate, Math::max));
     }
     Double then = products.remove(dtype);
-    double now = products(dtype);
-    products.put(dtype, then == null ? now : Math.max(then, now));
+    if (then != null) {
+      products.put(dtype, Math.max(then, products(dtype)));
+    }
+  }
+
+  /** Runs {@code task} against what has been measured so far. */
+  <T> T frozen(Supplier<T> task) {
+    frozen = true;
+    try {
+      return task.get();
+    } finally {
+      frozen = false;
+    }
   }
 
   /** Microseconds of an empty launch, one of many. */

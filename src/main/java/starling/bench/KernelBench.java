@@ -196,7 +196,10 @@ final class KernelBench implements AutoCloseable {
     if (larger.containsKey("S") && axis.equals("T")) {
       larger.put("S", sizes.get("S") + larger.get("T") - sizes.get("T"));
     }
-    if (axis.equals("n") && larger.get("n") > 4096) {
+    boolean grows =
+        operator.bytes().applyAsLong(new Sizes(larger), dtype)
+            > 4 * operator.bytes().applyAsLong(sizes, dtype);
+    if (!grows || axis.equals("n") && larger.get("n") > 4096) {
       return null;
     }
     double small = quick(operator, sizes, dtype);

@@ -100,6 +100,9 @@ final class Reference {
         }
       }
     }
+    if (both.isEmpty()) {
+      return false;
+    }
     double cut = Double.POSITIVE_INFINITY;
     for (double token : both) {
       cut = Math.min(cut, scores[(int) token]);

@@ -53,7 +53,9 @@ final class DemoReport {
     var methods = tallies.stream().map(DemoReport::method).toList();
     var data =
         new Data(
-            tallies.get(0).answers.get(0).device(),
+            tallies.get(0).answers.get(0).device()
+                + ": "
+                + tallies.get(0).answers.get(0).deviceDescription(),
             model.config().grid(),
             model.config().text().numHiddenLayers(),
             DemoTable.HEAD,

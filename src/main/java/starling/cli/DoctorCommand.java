@@ -7,6 +7,7 @@ import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import starling.Devices;
+import starling.device.Card;
 import starling.device.Device;
 import starling.device.InputException;
 
@@ -27,7 +28,17 @@ final class DoctorCommand implements Callable<Integer> {
       boolean vectorApi,
       List<Found> devices) {}
 
-  record Found(String name, boolean usable, String detail, List<String> libraries) {}
+  record Found(
+      String name, boolean usable, String detail, List<Card> cards, List<String> libraries) {}
+
+  /** Empty where the driver, or a library to ask it with, is not there. */
+  private static List<Card> cards(String name) {
+    try {
+      return name.equals("cuda") ? Devices.cards() : List.of();
+    } catch (InputException e) {
+      return List.of();
+    }
+  }
 
   @Override
   public Integer call() {
@@ -35,9 +46,9 @@ final class DoctorCommand implements Callable<Integer> {
     for (String name : Devices.NAMES.subList(1, Devices.NAMES.size())) {
       List<String> libraries = name.equals("cpu") ? List.of() : Devices.tried(name);
       try (Device device = Devices.open(name)) {
-        devices.add(new Found(name, true, device.description(), libraries));
+        devices.add(new Found(name, true, device.description(), cards(name), libraries));
       } catch (InputException e) {
-        devices.add(new Found(name, false, reason(name, e), libraries));
+        devices.add(new Found(name, false, reason(name, e), cards(name), libraries));
       }
     }
     boolean vector = ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent();
@@ -57,6 +68,22 @@ final class DoctorCommand implements Callable<Integer> {
   /** Without what the list of libraries says anyway. */
   private static String reason(String name, InputException e) {
     return e.getMessage().replaceFirst("^device " + name + ": ", "").replaceFirst(";.*", "");
+  }
+
+  private static String card(int index, Card c) {
+    return String.format(
+        Locale.ROOT,
+        "card %d%s: %s, %s, compute capability %s, %.1f GiB%s%s",
+        index,
+        index == 0 ? " (used)" : "",
+        c.name(),
+        c.uuid(),
+        c.architecture(),
+        c.memoryBytes() / (double) (1 << 30),
+        c.freeBytes() < 0
+            ? ""
+            : String.format(Locale.ROOT, " (%.1f free)", c.freeBytes() / (double) (1 << 30)),
+        c.mig() ? ", a MIG slice" : "");
   }
 
   private static String text(Report r) {
@@ -80,6 +107,9 @@ final class DoctorCommand implements Callable<Integer> {
     for (Found d : r.devices) {
       text.append(
           String.format(Locale.ROOT, "%-11s %s%s%n", d.name, d.usable ? "" : "no: ", d.detail));
+      for (int i = 0; i < d.cards.size(); i++) {
+        text.append(String.format(Locale.ROOT, "%-11s %s%n", "", card(i, d.cards.get(i))));
+      }
       for (String library : d.libraries) {
         text.append(String.format(Locale.ROOT, "%-11s %s%n", "", library));
       }

@@ -62,7 +62,11 @@ public final class Main {
   static int run(String... args) {
     var main = new Main();
     Devices.onFallback(
-        why -> System.err.println("starling: device auto is the cpu, because " + oneLine(why)));
+        why ->
+            System.err.println(
+                "starling: device auto is the cpu, because "
+                    + oneLine(why)
+                        .replaceFirst("(no library could be used);.*", "$1 (see doctor)")));
     return new CommandLine(main)
         .setOverwrittenOptionsAllowed(true)
         .setCaseInsensitiveEnumValuesAllowed(true)

@@ -26,6 +26,7 @@ import starling.device.Kv;
 import starling.device.Linear;
 import starling.device.Mask;
 import starling.device.Norm;
+import starling.device.OutOfMemoryException;
 import starling.device.PositionRule;
 import starling.device.Rope;
 import starling.device.Sampling;
@@ -206,7 +207,8 @@ public final class NativeDevice implements Device {
     String sentence = NativeLibrary.string(library.error());
     switch (status) {
       case 1 -> throw new IllegalArgumentException(sentence);
-      case 2, 3 -> throw new InputException("device " + name + ": " + sentence);
+      case 2 -> throw new InputException("device " + name + ": " + sentence);
+      case 3 -> throw new OutOfMemoryException("device " + name + ": " + sentence);
       default -> throw new IllegalStateException("device " + name + ": " + sentence);
     }
   }

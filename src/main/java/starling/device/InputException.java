@@ -5,7 +5,7 @@ package starling.device;
  * pruning spec. The message is one sentence for the person who gave it; it names the file or field
  * and the reason.
  */
-public final class InputException extends RuntimeException {
+public class InputException extends RuntimeException {
   private static final long serialVersionUID = 1;
 
   public InputException(String sentence) {

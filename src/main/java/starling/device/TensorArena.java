@@ -106,10 +106,27 @@ public final class TensorArena implements AutoCloseable {
       if (!open) {
         throw new IllegalStateException(tensor + ": arena '" + name + "' is closed");
       }
-      Block block = memory.allocate(size);
+      Block block = allocate(tensor, size, memory);
       stack.push(block);
       bytes += size;
       return block;
+    }
+
+    private Block allocate(String tensor, long size, Memory from) {
+      try {
+        return from.allocate(size);
+      } catch (OutOfMemoryException e) {
+        throw new OutOfMemoryException(
+            e.getMessage()
+                + ", for '"
+                + tensor
+                + "' of '"
+                + name
+                + "', which holds "
+                + bytes
+                + "; fewer visual tokens (--prune), a smaller --max-tokens or a 16-bit --dtype need"
+                + " less");
+      }
     }
 
     @Override

@@ -14,6 +14,9 @@ public final class Native {
   public static final Path HOST = Path.of("target/native/host/libstarling_host.so");
   public static final Path CUDA = Path.of("target/native/cuda/libstarling_cuda.so");
 
+  /** The code of {@code libstarling_cuda.so} over made-up CUDA calls, with faults to order. */
+  public static final Path FAKE = Path.of("target/native/test/libstarling_fake_cuda.so");
+
   private Native() {}
 
   public static void needs(Path library) {

@@ -1,0 +1,10 @@
+package starling.device;
+
+/** A device has no memory left: how much was asked for, for what, and what to lower. */
+public final class OutOfMemoryException extends InputException {
+  private static final long serialVersionUID = 1;
+
+  public OutOfMemoryException(String sentence) {
+    super(sentence);
+  }
+}
