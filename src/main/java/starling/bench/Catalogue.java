@@ -116,7 +116,7 @@ final class Catalogue {
               },
               (s, t) ->
                   s.at("T")
-                      * (2 * t.bytes() * (s.at("H") + 2 * s.at("G")) * s.at("d")
+                      * (2L * t.bytes() * (s.at("H") + 2 * s.at("G")) * s.at("d")
                           + 4 * s.at("d")
                           + 4),
               (s, t) -> 0),
@@ -131,7 +131,7 @@ final class Catalogue {
                 return () -> in.device.attention(out, lse, a.q, a.kv, a.mask, a.scale);
               },
               (s, t) ->
-                  2 * t.bytes() * s.at("d") * (s.at("T") * s.at("H") + s.at("S") * s.at("G"))
+                  2L * t.bytes() * s.at("d") * (s.at("T") * s.at("H") + s.at("S") * s.at("G"))
                       + 4 * s.at("H") * s.at("T"),
               (s, t) -> 4 * pairs(s, 0) * s.at("H") * s.at("d")),
           new Operator(

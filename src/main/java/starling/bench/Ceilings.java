@@ -2,6 +2,7 @@ package starling.bench;
 
 import java.util.EnumMap;
 import java.util.Map;
+import java.util.NavigableMap;
 import java.util.TreeMap;
 import java.util.function.Supplier;
 import starling.device.DType;
@@ -25,7 +26,7 @@ final class Ceilings {
   private final Timer timer;
   private final long largest;
   private boolean frozen;
-  private final Map<Boolean, TreeMap<Long, Double>> bandwidth = new TreeMap<>();
+  private final Map<Boolean, NavigableMap<Long, Double>> bandwidth = new TreeMap<>();
   private final Map<DType, Double> products = new EnumMap<>(DType.class);
 
   Ceilings(Device device, Meter meter, Timer timer, long cacheBytes) {
@@ -37,12 +38,12 @@ final class Ceilings {
 
   /** Bytes per second at {@code bytes} or more. */
   double bandwidth(boolean cold, long bytes) {
-    TreeMap<Long, Double> ladder = bandwidth.computeIfAbsent(cold, this::ladder);
+    NavigableMap<Long, Double> ladder = bandwidth.computeIfAbsent(cold, this::ladder);
     Long from = ladder.floorKey(Math.max(FIRST, Math.min(bytes, largest)));
     return ladder.tailMap(from).values().stream().mapToDouble(x -> x).max().orElseThrow();
   }
 
-  private TreeMap<Long, Double> ladder(boolean cold) {
+  private NavigableMap<Long, Double> ladder(boolean cold) {
     var rates = new TreeMap<Long, Double>();
     try (TensorArena own = device.arena("ladder")) {
       int n = Math.toIntExact(largest / 4);
@@ -78,7 +79,7 @@ final class Ceilings {
     if (frozen) {
       return;
     }
-    TreeMap<Long, Double> before = bandwidth.get(cold);
+    NavigableMap<Long, Double> before = bandwidth.get(cold);
     if (before != null) {
       ladder(cold).forEach((bytes, rate) -> before.merge(bytes, rate, Math::max));
     }

@@ -42,7 +42,7 @@ final class KernelBench implements AutoCloseable {
     this.timed = !device.name().equals("emulated");
     this.arena = device.arena("bench");
     long cache = timed ? Math.max(meter.card().l2Bytes(), 1 << 20) : 1 << 10;
-    this.timer = new Timer(device, Timer.flushing(device, arena, cache), noise, seconds);
+    this.timer = new Timer(device, meter, Timer.flushing(device, arena, cache), noise, seconds);
     this.ceilings = new Ceilings(device, meter, timer, cache);
   }
 
@@ -199,7 +199,7 @@ final class KernelBench implements AutoCloseable {
     boolean grows =
         operator.bytes().applyAsLong(new Sizes(larger), dtype)
             > 4 * operator.bytes().applyAsLong(sizes, dtype);
-    if (!grows || axis.equals("n") && larger.get("n") > 4096) {
+    if (!grows || (axis.equals("n") && larger.get("n") > 4096)) {
       return null;
     }
     double small = quick(operator, sizes, dtype);
@@ -224,7 +224,7 @@ final class KernelBench implements AutoCloseable {
   private double quick(Operator operator, Sizes sizes, DType dtype) {
     try (TensorArena own = device.arena("growth")) {
       Runnable call = operator.body().apply(new Inputs(device, own, dtype, SEED), sizes);
-      return new Timer(device, Timer.flushing(device, own, 1 << 20), 0.05, 0.2)
+      return new Timer(device, meter, Timer.flushing(device, own, 1 << 20), 0.05, 0.2)
           .samples(false, call)
           .min();
     }

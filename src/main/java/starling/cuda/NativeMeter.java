@@ -67,7 +67,7 @@ public final class NativeMeter implements Meter {
         (library, stream) ->
             library.ceilingProducts(
                 device.address(sums), blocks, steps, Numbers.of(dtype), stream));
-    return blocks * steps * FLOPS_OF_A_BLOCK_STEP;
+    return (long) blocks * steps * FLOPS_OF_A_BLOCK_STEP;
   }
 
   @Override

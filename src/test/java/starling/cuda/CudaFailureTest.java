@@ -27,7 +27,7 @@ import starling.device.TensorArena;
  */
 class CudaFailureTest {
   private static String refused(String orders) {
-    try (var gpu = new FakeCuda(orders)) {
+    try (var _ = new FakeCuda(orders)) {
       String sentence =
           assertThrows(InputException.class, () -> NativeDevice.open("cuda")).getMessage();
       assertEquals(1, sentence.lines().count());
@@ -60,7 +60,7 @@ class CudaFailureTest {
 
   @Test
   void outOfMemorySaysHowMuchForWhatAndWhatToLower() {
-    try (var gpu = new FakeCuda("memory=50000000")) {
+    try (var _ = new FakeCuda("memory=50000000")) {
       try (Device device = NativeDevice.open("cuda");
           TensorArena arena = device.arena("cache")) {
         arena.alloc("small", DType.F32, 1000, 1000);
@@ -144,7 +144,7 @@ class CudaFailureTest {
 
   @Test
   void twoModelsOnTwoStreamsAnswerAsOneDoes() throws Exception {
-    try (var gpu = new FakeCuda("")) {
+    try (var _ = new FakeCuda("")) {
       Callable<List<Integer>> answer =
           () -> {
             try (Model model = Model.open(Demo.MODEL, "cuda", "f32")) {

@@ -16,6 +16,7 @@ public final class FakeCuda implements AutoCloseable {
   private static final String PROPERTY = "starling.cuda.library";
   private final MethodHandle order;
 
+  @SuppressWarnings("restricted")
   public FakeCuda(String orders) {
     Native.needs(Native.FAKE);
     System.setProperty(PROPERTY, Native.FAKE.toAbsolutePath().toString());
