@@ -89,12 +89,12 @@ class ModelGoldenTest {
     "names436,cpu",
     "names452,cpu",
     "names5,cpu",
-    "names436,emulated",
-    "names452,emulated",
-    "names5,emulated"
+    "names436,native",
+    "names452,native",
+    "names5,native"
   })
-  void everyMethodAnswersAsTheReference(String name, String device) throws IOException {
-    need(device);
+  void everyMethodAnswersAsTheReference(String name, String on) throws IOException {
+    String device = device(on);
     Path folder = dir.resolve(name);
     JsonNode cases =
         new ObjectMapper().readTree(Files.readAllBytes(folder.resolve("golden.json"))).get("cases");
@@ -116,10 +116,13 @@ class ModelGoldenTest {
     }
   }
 
-  private static void need(String device) {
-    if (device.equals("emulated")) {
-      Native.needs(Native.HOST);
+  /** {@code native} is the device under test. */
+  private static String device(String name) {
+    if (name.equals("native")) {
+      Native.needsDevice();
+      return Native.DEVICE;
     }
+    return name;
   }
 
   private static void check(Model model, JsonNode golden, double logits, String what) {
@@ -169,9 +172,9 @@ class ModelGoldenTest {
 
   /** The bundled model at its 576 tokens; logits go through eight layers and reach 10. */
   @ParameterizedTest
-  @ValueSource(strings = {"cpu", "emulated"})
-  void theBundledModelAnswersAsTheReference(String device) throws IOException {
-    need(device);
+  @ValueSource(strings = {"cpu", "native"})
+  void theBundledModelAnswersAsTheReference(String on) throws IOException {
+    String device = device(on);
     JsonNode cases =
         new ObjectMapper()
             .readTree(Files.readAllBytes(DIR.resolve("bundled/golden.json")))
@@ -180,7 +183,7 @@ class ModelGoldenTest {
       for (JsonNode golden : cases) {
         String spec = golden.get("spec").textValue();
         // Near ties among 576 cosines fall the other way when sums are added in another order.
-        boolean nearTies = spec.startsWith("vispruner") && device.equals("emulated");
+        boolean nearTies = spec.startsWith("vispruner") && on.equals("native");
         if (!nearTies) {
           check(model, golden, 2e-4, "bundled on " + device + " " + spec);
         }

@@ -64,11 +64,11 @@ class AgreementTest {
 
   @BeforeAll
   static void open() {
-    Native.needs(Native.HOST);
+    Native.needsDevice();
     cpu32 = Model.open(Demo.MODEL, "cpu", "f32");
     cpu16 = Model.open(Demo.MODEL, "cpu", "bf16");
-    native32 = Model.open(Demo.MODEL, "emulated", "f32");
-    native16 = Model.open(Demo.MODEL, "emulated", "bf16");
+    native32 = Model.open(Demo.MODEL, Native.DEVICE, "f32");
+    native16 = Model.open(Demo.MODEL, Native.DEVICE, "bf16");
   }
 
   @AfterAll

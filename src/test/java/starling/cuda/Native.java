@@ -17,7 +17,17 @@ public final class Native {
   /** The code of {@code libstarling_cuda.so} over made-up CUDA calls, with faults to order. */
   public static final Path FAKE = Path.of("target/native/test/libstarling_fake_cuda.so");
 
+  /** The device under test: emulated, or cuda where tools/gpu-check says so. */
+  public static final String DEVICE = System.getProperty("starling.test.device", "emulated");
+
   private Native() {}
+
+  /** What {@link #DEVICE} needs; a cuda that does not open is a failure, not a skip. */
+  public static void needsDevice() {
+    if (DEVICE.equals("emulated")) {
+      needs(HOST);
+    }
+  }
 
   public static void needs(Path library) {
     String required = System.getenv().getOrDefault("STARLING_REQUIRE", "");

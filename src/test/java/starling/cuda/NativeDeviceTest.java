@@ -50,22 +50,22 @@ import starling.device.TensorArena;
  * Then memory, threads and lifetimes.
  */
 class NativeDeviceTest {
-  private NativeDevice emulated;
+  private NativeDevice nativeDevice;
   private CpuDevice cpu;
   private Random random;
 
   @BeforeEach
   void open() {
-    Native.needs(Native.HOST);
-    emulated = NativeDevice.open("emulated");
+    Native.needsDevice();
+    nativeDevice = NativeDevice.open(Native.DEVICE);
     cpu = CpuDevice.open(2);
     random = new Random(5);
   }
 
   @AfterEach
   void close() {
-    if (emulated != null) {
-      emulated.close();
+    if (nativeDevice != null) {
+      nativeDevice.close();
       cpu.close();
     }
   }
@@ -101,18 +101,18 @@ class NativeDeviceTest {
   private void agree(double bound, Operator operator) {
     long seed = random.nextLong();
     try (TensorArena a = cpu.arena("cpu");
-        TensorArena b = emulated.arena("emulated")) {
+        TensorArena b = nativeDevice.arena("native")) {
       List<Tensor> expected = operator.run(new Side(cpu, a, new Random(seed)));
-      List<Tensor> actual = operator.run(new Side(emulated, b, new Random(seed)));
+      List<Tensor> actual = operator.run(new Side(nativeDevice, b, new Random(seed)));
       for (int i = 0; i < expected.size(); i++) {
         Tensor e = expected.get(i);
         if (e.dtype() == DType.I32) {
-          assertArrayEquals(ints(cpu, e), ints(emulated, actual.get(i)), e.name());
+          assertArrayEquals(ints(cpu, e), ints(nativeDevice, actual.get(i)), e.name());
         } else if (e.dtype() == DType.U8) {
-          assertArrayEquals(bytes(cpu, e), bytes(emulated, actual.get(i)), e.name());
+          assertArrayEquals(bytes(cpu, e), bytes(nativeDevice, actual.get(i)), e.name());
         } else {
           float[] x = floats(cpu, e);
-          float[] y = floats(emulated, actual.get(i));
+          float[] y = floats(nativeDevice, actual.get(i));
           for (int j = 0; j < x.length; j++) {
             double limit = bound * (1 + Math.abs(x[j]));
             int at = j;
@@ -375,21 +375,21 @@ class NativeDeviceTest {
   /** CU-3: whatever the alignment in a file, the copy on the device starts at 256 bytes. */
   @Test
   void weightsAreCopiedToAlignedMemoryAndHeadsArePadded() {
-    try (TensorArena arena = emulated.arena("weights");
+    try (TensorArena arena = nativeDevice.arena("weights");
         Arena host = Arena.ofConfined()) {
       MemorySegment file = host.allocate(1 + 4 * 40 * 6, 64).asSlice(1);
       for (int i = 0; i < 240; i++) {
         file.set(java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED, 4L * i, i);
       }
       var stored = new Stored("w", DType.F32, List.of(40, 6), file);
-      Tensor table = emulated.table(arena, DType.F32, stored);
-      assertEquals(0, emulated.address(table) % 256);
-      assertEquals(239f, floats(emulated, table)[239]);
+      Tensor table = nativeDevice.table(arena, DType.F32, stored);
+      assertEquals(0, nativeDevice.address(table) % 256);
+      assertEquals(239f, floats(nativeDevice, table)[239]);
       var source = new Linear.Source(List.of(stored, stored), Collections.nCopies(2, null), 20, 0);
-      Linear padded = emulated.linear(arena, DType.F32, source);
-      assertEquals(0, emulated.address(padded.parts().get(0)) % 256);
+      Linear padded = nativeDevice.linear(arena, DType.F32, source);
+      assertEquals(0, nativeDevice.address(padded.parts().get(0)) % 256);
       assertEquals(128, padded.out());
-      float[] values = floats(emulated, padded.parts().get(0));
+      float[] values = floats(nativeDevice, padded.parts().get(0));
       for (int row = 0; row < 128; row++) {
         int head = row / 32;
         boolean real = row % 32 < 20;
@@ -403,9 +403,9 @@ class NativeDeviceTest {
               Collections.singletonList(null),
               0,
               20);
-      Linear in = emulated.linear(arena, DType.F32, columns);
+      Linear in = nativeDevice.linear(arena, DType.F32, columns);
       assertEquals(64, in.in());
-      float[] o = floats(emulated, in.parts().get(0));
+      float[] o = floats(nativeDevice, in.parts().get(0));
       assertEquals(0, o[20]);
       assertEquals(20f, o[32]);
     }
@@ -415,7 +415,7 @@ class NativeDeviceTest {
 
   @Test
   void deviceMemoryCannotBeTouchedFromJava() {
-    try (TensorArena arena = emulated.arena("a")) {
+    try (TensorArena arena = nativeDevice.arena("a")) {
       Tensor t = arena.alloc("secret", DType.F32, 4);
       assertTrue(
           assertThrows(IllegalStateException.class, t::memory)
@@ -427,26 +427,27 @@ class NativeDeviceTest {
   /** JV-6. */
   @Test
   void hostMemoryOfAnyKindIsTakenOrRefusedByName() throws Exception {
-    try (TensorArena arena = emulated.arena("a")) {
+    try (TensorArena arena = nativeDevice.arena("a")) {
       Tensor t = arena.alloc("t", DType.F32, 4);
-      emulated.upload(t, MemorySegment.ofArray(new float[4]));
-      emulated.upload(t, Arena.ofAuto().allocate(16));
-      emulated.upload(t, Arena.global().allocate(16));
+      nativeDevice.upload(t, MemorySegment.ofArray(new float[4]));
+      nativeDevice.upload(t, Arena.ofAuto().allocate(16));
+      nativeDevice.upload(t, Arena.global().allocate(16));
       try (Arena shared = Arena.ofShared();
           Arena confined = Arena.ofConfined()) {
-        emulated.upload(t, shared.allocate(16));
-        emulated.download(confined.allocate(16), t);
+        nativeDevice.upload(t, shared.allocate(16));
+        nativeDevice.download(confined.allocate(16), t);
       }
       Arena closed = Arena.ofConfined();
       MemorySegment gone = closed.allocate(16);
       closed.close();
       assertEquals(
           "src: its memory is already closed",
-          assertThrows(IllegalStateException.class, () -> emulated.upload(t, gone)).getMessage());
+          assertThrows(IllegalStateException.class, () -> nativeDevice.upload(t, gone))
+              .getMessage());
       assertTrue(
           assertThrows(
                   IllegalArgumentException.class,
-                  () -> emulated.upload(t, MemorySegment.ofArray(new float[3])))
+                  () -> nativeDevice.upload(t, MemorySegment.ofArray(new float[3])))
               .getMessage()
               .startsWith("src has 12 bytes"));
       var other = new AtomicReference<MemorySegment>();
@@ -467,7 +468,7 @@ class NativeDeviceTest {
       made.await();
       assertEquals(
           "src: its memory belongs to another thread",
-          assertThrows(WrongThreadException.class, () -> emulated.upload(t, other.get()))
+          assertThrows(WrongThreadException.class, () -> nativeDevice.upload(t, other.get()))
               .getMessage());
       done.countDown();
       owner.join();
@@ -477,7 +478,7 @@ class NativeDeviceTest {
   /** JV-6: a caller's own buffers as tensors. */
   @Test
   void aCallersBufferIsUsedInPlaceOrRefusedByName() throws Exception {
-    try (TensorArena arena = emulated.arena("a");
+    try (TensorArena arena = nativeDevice.arena("a");
         Arena memory = Arena.ofShared()) {
       MemorySegment mine = memory.allocate(4 * 8 * 4, 16);
       for (int i = 0; i < 32; i++) {
@@ -487,8 +488,17 @@ class NativeDeviceTest {
       MemorySegment result = memory.allocate(2 * 8 * 4, 16);
       Tensor out = arena.view("result", DType.F32, Block.of(result), 2, 8);
       Tensor rows = arena.alloc("rows", DType.I32, 2);
-      emulated.upload(rows, MemorySegment.ofArray(new int[] {3, 1}));
-      emulated.gatherRows(List.of(out), List.of(in), rows);
+      nativeDevice.upload(rows, MemorySegment.ofArray(new int[] {3, 1}));
+      if (Native.DEVICE.equals("cuda")) {
+        assertEquals(
+            "result is F32[2, 8] in host memory, which this device cannot use",
+            assertThrows(
+                    IllegalArgumentException.class,
+                    () -> nativeDevice.gatherRows(List.of(out), List.of(in), rows))
+                .getMessage());
+        return;
+      }
+      nativeDevice.gatherRows(List.of(out), List.of(in), rows);
       assertEquals(24f, result.getAtIndex(java.lang.foreign.ValueLayout.JAVA_FLOAT, 0));
       assertEquals(8f, result.getAtIndex(java.lang.foreign.ValueLayout.JAVA_FLOAT, 8));
 
@@ -498,7 +508,7 @@ class NativeDeviceTest {
           "heap is F32[4, 8] on the Java heap, which this device cannot use",
           assertThrows(
                   IllegalArgumentException.class,
-                  () -> emulated.gatherRows(List.of(out), List.of(heap), rows))
+                  () -> nativeDevice.gatherRows(List.of(out), List.of(heap), rows))
               .getMessage());
       try (TensorArena other = cpu.arena("other")) {
         Tensor foreign = other.alloc("foreign", DType.F32, 4, 8);
@@ -506,7 +516,7 @@ class NativeDeviceTest {
             "foreign is F32[4, 8] of another device",
             assertThrows(
                     IllegalArgumentException.class,
-                    () -> emulated.gatherRows(List.of(out), List.of(foreign), rows))
+                    () -> nativeDevice.gatherRows(List.of(out), List.of(foreign), rows))
                 .getMessage());
       }
       Arena closed = Arena.ofConfined();
@@ -516,7 +526,7 @@ class NativeDeviceTest {
           new Thread(
               () -> {
                 try {
-                  emulated.gatherRows(List.of(out), List.of(gone), rows);
+                  nativeDevice.gatherRows(List.of(out), List.of(gone), rows);
                 } catch (RuntimeException e) {
                   wrongThread.set(e);
                 }
@@ -526,13 +536,13 @@ class NativeDeviceTest {
       assertEquals(
           "in: the memory of tensor gone belongs to another thread",
           wrongThread.get().getMessage());
-      emulated.gatherRows(List.of(out), List.of(gone), rows);
+      nativeDevice.gatherRows(List.of(out), List.of(gone), rows);
       closed.close();
       assertEquals(
           "in: the memory of tensor gone is closed",
           assertThrows(
                   IllegalStateException.class,
-                  () -> emulated.gatherRows(List.of(out), List.of(gone), rows))
+                  () -> nativeDevice.gatherRows(List.of(out), List.of(gone), rows))
               .getMessage());
     }
   }
@@ -541,7 +551,7 @@ class NativeDeviceTest {
   @Test
   void closingWhileACallRunsWaits() throws Exception {
     for (int round = 0; round < 20; round++) {
-      NativeDevice device = NativeDevice.open("emulated");
+      NativeDevice device = NativeDevice.open(Native.DEVICE);
       TensorArena arena = device.arena("rows");
       Tensor x = arena.alloc("x", DType.F32, 200, 256);
       Tensor w = arena.alloc("w", DType.F32, 256);
@@ -610,12 +620,12 @@ class NativeDeviceTest {
   }
 
   private void forget() {
-    emulated.arena("forgotten").alloc("t", DType.F32, 16);
+    nativeDevice.arena("forgotten").alloc("t", DType.F32, 16);
   }
 
   @Test
   void whatTheLibraryRefusesBecomesAnExceptionWithItsSentence() {
-    try (TensorArena arena = emulated.arena("a")) {
+    try (TensorArena arena = nativeDevice.arena("a")) {
       Tensor big = arena.alloc("big", DType.BF16, 4, 64);
       Tensor shifted = big.columns(3, 35);
       Tensor out = arena.alloc("out", DType.BF16, 4, 32);
@@ -624,21 +634,21 @@ class NativeDeviceTest {
           "x: every row must start at a multiple of 16 bytes",
           assertThrows(
                   IllegalArgumentException.class,
-                  () -> emulated.rmsnorm(out, shifted, new Norm(w, null, 1e-5f)))
+                  () -> nativeDevice.rmsnorm(out, shifted, new Norm(w, null, 1e-5f)))
               .getMessage());
       Tensor ids = arena.alloc("ids", DType.I32, 4);
-      emulated.upload(ids, MemorySegment.ofArray(new int[] {0, 1, 77, 2}));
+      nativeDevice.upload(ids, MemorySegment.ofArray(new int[] {0, 1, 77, 2}));
       String message =
           assertThrows(
                   IllegalStateException.class,
-                  () -> emulated.embed(arena.alloc("rows", DType.BF16, 4, 64), ids, big))
+                  () -> nativeDevice.embed(arena.alloc("rows", DType.BF16, 4, 64), ids, big))
               .getMessage();
       assertTrue(message.contains("an id is 77; it must be at least 0 and below 4"), message);
       assertTrue(
           assertThrows(
                   IllegalArgumentException.class,
                   () ->
-                      emulated.rmsnorm(
+                      nativeDevice.rmsnorm(
                           out, arena.alloc("f", DType.F32, 4, 32), new Norm(w, null, 1)))
               .getMessage()
               .contains("but f is F32[4, 32]"));
@@ -651,14 +661,14 @@ class NativeDeviceTest {
   @Test
   void aLaunchAllocatesNothing() {
     var threads = (com.sun.management.ThreadMXBean) ManagementFactory.getThreadMXBean();
-    try (TensorArena arena = emulated.arena("a")) {
+    try (TensorArena arena = nativeDevice.arena("a")) {
       Tensor x = arena.alloc("x", DType.BF16, 1, 32);
       Tensor y = arena.alloc("y", DType.BF16, 1, 32);
       Tensor rows = arena.alloc("rows", DType.I32, 1);
       Tensor counter = arena.alloc("counter", DType.I32, 1);
       Norm vector = new Norm(arena.alloc("w", DType.BF16, 32), null, 1e-5f);
       Linear w =
-          emulated.linear(
+          nativeDevice.linear(
               arena,
               DType.BF16,
               Linear.Source.of(Stored.of("w", List.of(8, 32), new float[256]), null));
@@ -669,10 +679,10 @@ class NativeDeviceTest {
       for (int window = 0; window < 40 && least > 0; window++) {
         long before = threads.getCurrentThreadAllocatedBytes();
         for (int i = 0; i < 500; i++) {
-          emulated.rmsnorm(y, x, vector);
-          emulated.gemm(out, x, w, vector, Activation.NONE, null);
-          emulated.gatherRows(to, from, rows);
-          emulated.advance(counter, 1);
+          nativeDevice.rmsnorm(y, x, vector);
+          nativeDevice.gemm(out, x, w, vector, Activation.NONE, null);
+          nativeDevice.gatherRows(to, from, rows);
+          nativeDevice.advance(counter, 1);
         }
         least = Math.min(least, threads.getCurrentThreadAllocatedBytes() - before);
       }
@@ -682,16 +692,16 @@ class NativeDeviceTest {
 
   @Test
   void marksMeasureTime() {
-    long from = emulated.mark();
-    try (TensorArena arena = emulated.arena("a")) {
-      emulated.advance(arena.alloc("c", DType.I32, 1), 1);
+    long from = nativeDevice.mark();
+    try (TensorArena arena = nativeDevice.arena("a")) {
+      nativeDevice.advance(arena.alloc("c", DType.I32, 1), 1);
     }
-    long to = emulated.mark();
-    double millis = emulated.millis(from, to);
+    long to = nativeDevice.mark();
+    double millis = nativeDevice.millis(from, to);
     assertTrue(millis >= 0 && millis < 10_000);
     for (int i = 0; i < 5000; i++) {
-      emulated.mark();
+      nativeDevice.mark();
     }
-    assertThrows(IllegalArgumentException.class, () -> emulated.millis(from, to));
+    assertThrows(IllegalArgumentException.class, () -> nativeDevice.millis(from, to));
   }
 }
