@@ -86,3 +86,78 @@ TEST(events_measure_in_order) {
   ok(starling_event_destroy(from));
   ok(starling_event_destroy(to));
 }
+
+TEST(a_capture_runs_nothing_and_replays_in_order) {
+  Ints counter(1, 1);
+  Tensor table = gaussian(STARLING_BF16, 8, 64), row = filled(STARLING_BF16, 1, 64, NAN);
+  ok(starling_capture_begin(stream));
+  ok(starling_embed(row.data, row.stride, counter.data, table.data, table.stride, 1, 64, 8, STARLING_BF16, stream));
+  ok(starling_advance(counter.data, 1, 2, stream));
+  starling_graph* graph = nullptr;
+  ok(starling_capture_end(&graph, stream));
+  counter.receive();
+  equal("counter after the capture", 1, counter.values[0]);
+  for (int step = 0; step < 3; step++) {
+    ok(starling_graph_launch(graph, stream));
+    counter.receive();
+    row.receive();
+    equal("counter", 3 + 2 * step, counter.values[0]);
+    for (int i = 0; i < 64; i++) equal("row", table.at(1 + 2 * step, i), row.at(0, i));
+  }
+  ok(starling_graph_destroy(graph));
+  ok(starling_graph_destroy(nullptr));
+  // What was captured is gone from the stream: it runs again.
+  ok(starling_advance(counter.data, 1, -7, stream));
+  counter.receive();
+  equal("counter", 0, counter.values[0]);
+}
+
+TEST(a_capture_in_a_capture_and_an_end_without_one_are_refused) {
+  starling_graph* graph = nullptr;
+  equal("an end without a begin", false, starling_capture_end(&graph, stream) == STARLING_OK);
+  equal("a graph", true, graph == nullptr);
+  ok(starling_capture_begin(stream));
+  equal("a second begin", false, starling_capture_begin(stream) == STARLING_OK);
+  ok(starling_capture_end(&graph, stream));
+  ok(starling_graph_launch(graph, stream));  // of nothing
+  ok(starling_graph_destroy(graph));
+}
+
+TEST(ceilings_do_the_work_they_are_timed_for) {
+  Tensor from = whole(STARLING_F32, 1, 4096 + 12, 0), to = filled(STARLING_F32, 1, 4096 + 12, NAN);
+  ok(starling_ceiling_copy(to.data, from.data, 4 * from.width, stream));
+  to.receive();
+  for (int i = 0; i < from.width; i++) equal("copy", from.at(0, i), to.at(0, i));
+  double sum = 0, read = 0;
+  for (float v : from.values) sum += v;
+  Tensor parts = filled(STARLING_F32, 1, 1024, NAN);
+  ok(starling_ceiling_read(parts.as<float>(), from.data, 4 * from.width, stream));
+  parts.receive();
+  for (float v : parts.values) read += v;
+  equal("sum of what was read", sum, read);
+  for (int dtype : {STARLING_F32, STARLING_BF16, STARLING_F16}) {
+    Tensor out = filled(STARLING_F32, 1, 3, NAN);
+    ok(starling_ceiling_products(out.as<float>(), 3, 4, dtype, stream));
+    out.receive();
+    for (float v : out.values) equal("products up and down", 0.f, v);
+  }
+  ok(starling_ceiling_nothing(5, stream));
+  refused(starling_ceiling_copy(to.data, from.data, 20, stream), STARLING_INVALID_ARGUMENT, "multiples of 16");
+  refused(starling_ceiling_read(parts.as<float>(), from.as<char>() + 4, 16, stream), STARLING_INVALID_ARGUMENT,
+          "multiples of 16");
+  refused(starling_ceiling_products(parts.as<float>(), 1, 3, STARLING_BF16, stream), STARLING_INVALID_ARGUMENT, "pairs");
+}
+
+TEST(cards_are_described) {
+  int32_t cards = 0;
+  ok(starling_card_count(&cards));
+  if (cards < 1) fail("no card");
+  for (int i = 0; i < cards; i++) {
+    starling_card card;
+    ok(starling_card_describe(&card, i));
+    if (!card.name[0] || card.memory_bytes <= 0 || card.multiprocessors < 1) fail("card " + std::to_string(i) + " is empty");
+  }
+  starling_card none;
+  refused(starling_card_describe(&none, cards), STARLING_INVALID_ARGUMENT, "counted from 0");
+  refused(starling_card_describe(&none, -1), STARLING_INVALID_ARGUMENT, "counted from 0");
+}

@@ -232,6 +232,16 @@ TEST(launches_are_recorded_and_counted) {
   c = host::counters();
   equal("flops", uint64_t(2) * 128 * 64, c.flops);
   equal("bytes read", uint64_t(2) * 128 * 64 + 8 * 2 * 64, c.read);
+  host::reset_counters();
+  ok(starling_ceiling_products(y.as<float>(), 3, 4, STARLING_BF16, stream));
+  equal("flops", uint64_t(3) * 4 * 262144, host::counters().flops);
+  host::reset_counters();
+  ok(starling_ceiling_products(y.as<float>(), 3, 4, STARLING_F32, stream));
+  equal("flops", uint64_t(3) * 4 * 262144, host::counters().flops);
+  host::reset_counters();
+  ok(starling_ceiling_copy(y.data, x.data, 4096, stream));
+  equal("bytes read", uint64_t(4096), host::counters().read);
+  equal("bytes written", uint64_t(4096), host::counters().written);
   host::reset_counters();  // one row of two heads over 33 keys
   Case one{1, 32, 2, 2, 64, true, false};
   Inputs in(one, STARLING_BF16);
