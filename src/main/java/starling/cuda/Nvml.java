@@ -26,12 +26,14 @@ final class Nvml implements AutoCloseable {
   private static final long HELD_DOWN = 0x4 | 0x8 | 0x20 | 0x40 | 0x80;
 
   private final SymbolLookup library;
-  private final Arena memory = Arena.ofShared();
-  private final MemorySegment out = memory.allocate(16);
+  private final Arena memory;
+  private final MemorySegment out;
   private final MemorySegment device;
 
-  private Nvml(SymbolLookup library, String uuid) throws Throwable {
+  private Nvml(SymbolLookup library, Arena memory, String uuid) throws Throwable {
     this.library = library;
+    this.memory = memory;
+    this.out = memory.allocate(16);
     check((int) NO_ARGUMENTS.invokeExact(Symbols.find(library, "nvmlInit_v2")));
     check(
         (int)
@@ -46,10 +48,21 @@ final class Nvml implements AutoCloseable {
   @SuppressWarnings("restricted")
   static Nvml open(String uuid) {
     try {
-      return new Nvml(SymbolLookup.libraryLookup("libnvidia-ml.so.1", Arena.global()), uuid);
-    } catch (IllegalArgumentException | IllegalStateException | NoSuchElementException e) {
+      return of(SymbolLookup.libraryLookup("libnvidia-ml.so.1", Arena.global()), uuid);
+    } catch (IllegalArgumentException e) { // no such library
+      return null;
+    }
+  }
+
+  static Nvml of(SymbolLookup library, String uuid) {
+    Arena memory = Arena.ofShared();
+    try {
+      return new Nvml(library, memory, uuid);
+    } catch (IllegalStateException | NoSuchElementException e) {
+      memory.close();
       return null;
     } catch (Throwable e) {
+      memory.close();
       throw Symbols.thrown(e);
     }
   }
