@@ -12,6 +12,7 @@ import java.util.Map;
 import java.util.function.Consumer;
 import java.util.stream.Stream;
 import starling.Devices;
+import starling.bench.KernelBench.Case;
 import starling.bench.Operator.Sizes;
 import starling.device.DType;
 import starling.device.Device;
@@ -34,7 +35,7 @@ public final class Bench {
    * @param source a user's own kernel, or null
    * @param entry its function
    * @param noise samples are taken until the median is known this well
-   * @param seconds or for this long, per row
+   * @param seconds or for this long, per row, all its rounds together
    */
   public record Options(
       String device,
@@ -65,53 +66,66 @@ public final class Bench {
     return List.copyOf(axes);
   }
 
-  private record Plan(Operator operator, Sizes sizes, DType dtype) {}
-
   /**
-   * Measures; says before every row which one.
+   * Measures, in rounds; says before every row which one.
    *
    * @throws InputException for an operator, axis or type that does not exist, or a device that
    *     cannot be opened
    */
   public static KernelReport kernels(Options options, Consumer<String> progress) {
-    List<Plan> plans = plans(options);
+    List<Case> plans = plans(options);
     try (Device device = Devices.open(options.device);
         Device reference = device.name().equals("cpu") ? Devices.reference() : Devices.open("cpu");
         Meter meter = Devices.meter(device);
-        var bench = new KernelBench(device, reference, meter, options.noise, options.seconds)) {
+        var bench =
+            new KernelBench(
+                device,
+                reference,
+                meter,
+                () -> meter.products(DType.F32),
+                options.noise,
+                options.seconds)) {
       Map<String, Object> environment = Environment.of(device, meter);
       var rows = new ArrayList<Row>();
       if (options.source != null) {
         own(options, plans, reference, rows, progress);
       }
-      var grown = new LinkedHashSet<String>();
-      for (Plan p : plans) {
-        progress.accept(p.operator.name() + " " + p.sizes.of() + " " + p.dtype.label());
-        List<Row> measured =
-            bench.rows(p.operator.name(), p.operator, p.sizes, p.dtype, options.caches);
-        boolean timed = measured.get(0).time() != null;
-        if (timed && grown.add(p.operator.name() + p.dtype)) {
-          String why = bench.growth(p.operator, p.sizes, p.dtype);
-          if (why != null) {
-            Row r = measured.get(0);
-            measured = List.of(Row.failed(r.op(), r.axes(), r.dtype(), r.cache(), why));
-          }
-        }
-        rows.addAll(measured);
-      }
+      List<Row> ours = new ArrayList<>(bench.rows(plans, options.caches, progress));
+      refuseWhatDoesNotGrow(bench, plans, ours);
+      rows.addAll(ours);
       boolean timed = rows.stream().anyMatch(r -> r.time() != null);
-      return new KernelReport(environment, timed ? bench.ceilings.report() : null, rows);
+      return new KernelReport(
+          environment, timed ? bench.ceilings.report() : null, bench.controls(), rows);
+    }
+  }
+
+  /** Asks of every operator and type, at its first size, whether time grows with work. */
+  private static void refuseWhatDoesNotGrow(KernelBench bench, List<Case> cases, List<Row> rows) {
+    var asked = new LinkedHashSet<String>();
+    for (Case c : cases) {
+      boolean timed =
+          rows.stream().anyMatch(r -> r.time() != null && r.isOf(c.name(), c.sizes(), c.dtype()));
+      if (timed && asked.add(c.name() + c.dtype())) {
+        String why = bench.growth(c.operator(), c.sizes(), c.dtype());
+        if (why != null) {
+          rows.replaceAll(
+              r ->
+                  r.isOf(c.name(), c.sizes(), c.dtype())
+                      ? Row.failed(r.op(), r.axes(), r.dtype(), r.cache(), why)
+                      : r);
+        }
+      }
     }
   }
 
   /** The user's kernel on a device of its own, on the same inputs. */
   private static void own(
       Options options,
-      List<Plan> plans,
+      List<Case> plans,
       Device reference,
       List<Row> rows,
       Consumer<String> progress) {
-    String op = plans.get(0).operator.name();
+    String op = plans.get(0).name();
     try {
       Path folder = Files.createTempDirectory("starling-kernel");
       try {
@@ -122,12 +136,13 @@ public final class Bench {
         try (Device device =
                 Devices.openReplaced(options.device, library, "starling_" + op, options.entry);
             Meter meter = Devices.meter(device);
-            var bench = new KernelBench(device, reference, meter, options.noise, options.seconds)) {
-          for (Plan p : plans) {
-            progress.accept(op + ":" + options.entry + " " + p.sizes.of());
-            rows.addAll(
-                bench.rows(op + ":" + options.entry, p.operator, p.sizes, p.dtype, options.caches));
-          }
+            var bench =
+                new KernelBench(device, reference, meter, null, options.noise, options.seconds)) {
+          List<Case> cases =
+              plans.stream()
+                  .map(c -> new Case(op + ":" + options.entry, c.operator(), c.sizes(), c.dtype()))
+                  .toList();
+          rows.addAll(bench.rows(cases, options.caches, progress));
         }
       } finally {
         delete(folder);
@@ -147,7 +162,7 @@ public final class Bench {
 
   // ---- what to measure ----
 
-  private static List<Plan> plans(Options options) {
+  private static List<Case> plans(Options options) {
     Preset preset = preset(options.preset);
     List<Operator> operators =
         options.operators.isEmpty()
@@ -166,11 +181,11 @@ public final class Bench {
                 + (operators.size() == 1 ? ", which has " + operators.get(0).axes() : ""));
       }
     }
-    var plans = new ArrayList<Plan>();
+    var plans = new ArrayList<Case>();
     for (Operator o : operators) {
       for (Sizes sizes : combined(o, preset.sizes(o), options.axes)) {
         List<String> types = o.typed() ? options.dtypes : List.of("f32");
-        types.forEach(t -> plans.add(new Plan(o, sizes, dtype(t))));
+        types.forEach(t -> plans.add(new Case(o.name(), o, sizes, dtype(t))));
       }
     }
     return plans;
@@ -269,7 +284,7 @@ public final class Bench {
     try (Device device = Devices.open(name);
         Device reference = Devices.open("cpu");
         Meter meter = Devices.meter(device);
-        var bench = new KernelBench(device, reference, meter, 0.01, seconds)) {
+        var bench = new KernelBench(device, reference, meter, null, 0.01, seconds)) {
       for (DType t : List.of(DType.F32, DType.BF16, DType.F16)) {
         bench.ceilings.products(t);
       }

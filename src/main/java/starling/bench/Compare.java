@@ -59,8 +59,12 @@ public final class Compare {
   public record Line(
       String key, Verdict verdict, double before, double after, double low, double high) {}
 
-  /** All rows of both files. */
-  public record Result(List<Line> lines) {
+  /**
+   * All rows of both files.
+   *
+   * @param control how long the same work took in B over A, as an interval; 1 where unknown
+   */
+  public record Result(List<Line> lines, double[] control) {
     public boolean regression() {
       return lines.stream().anyMatch(l -> l.verdict.regression());
     }
@@ -87,7 +91,20 @@ public final class Compare {
       }
     }
 
-    public Table table() {
+    /** For people. */
+    public String text() {
+      String moved =
+          control[1] < 1 || control[0] > 1
+              ? String.format(
+                  Locale.ROOT,
+                  "The machine itself took %.3f .. %.3f times as long in B for the same work; what is no more than that is unsure.%n",
+                  control[0],
+                  control[1])
+              : "";
+      return table().aligned(2) + moved;
+    }
+
+    Table table() {
       var rows = new ArrayList<List<String>>();
       for (Line l : lines) {
         rows.add(
@@ -135,15 +152,16 @@ public final class Compare {
     Map<String, JsonNode> before = rows(a, left);
     Map<String, JsonNode> after = rows(b, right);
     sameKinds(a, before, b, after);
+    double[] control = control(left, right);
     var lines = new ArrayList<Line>();
-    before.forEach((key, row) -> lines.add(line(key, row, after.get(key))));
+    before.forEach((key, row) -> lines.add(line(key, row, after.get(key), control)));
     after.forEach(
         (key, row) -> {
           if (!before.containsKey(key)) {
             lines.add(new Line(key, Verdict.NEW, Double.NaN, median(row), Double.NaN, Double.NaN));
           }
         });
-    return new Result(lines);
+    return new Result(lines, control);
   }
 
   private static JsonNode read(Path file) {
@@ -201,24 +219,43 @@ public final class Compare {
     return values;
   }
 
-  private static double[] samples(JsonNode row) {
-    JsonNode list = row == null ? null : row.at("/starling/samples_us");
-    if (list == null || !list.isArray() || list.isEmpty()) {
+  private static double[] control(JsonNode a, JsonNode b) {
+    Samples before = rounds(a.at("/starling/control_us"), "control_us");
+    Samples after = rounds(b.at("/starling/control_us"), "control_us");
+    return before == null || after == null ? new double[] {1, 1} : interval(before, after);
+  }
+
+  /** By round; null where nothing was timed. */
+  private static Samples samples(JsonNode row) {
+    return row == null
+        ? null
+        : rounds(row.at("/starling/samples_us"), row.at("/starling/key").asText());
+  }
+
+  private static Samples rounds(JsonNode list, String name) {
+    if (!list.isArray() || list.isEmpty()) {
       return null;
     }
-    double[] samples = new double[list.size()];
-    Arrays.setAll(samples, i -> list.get(i).asDouble(Double.NaN));
-    return samples;
+    double[][] rounds = new double[list.size()][];
+    for (int r = 0; r < rounds.length; r++) {
+      JsonNode round = list.get(r);
+      rounds[r] = new double[round.size()];
+      Arrays.setAll(rounds[r], i -> round.get(i).asDouble(Double.NaN));
+      if (rounds[r].length == 0) {
+        throw new InputException(name + ": a round without samples");
+      }
+    }
+    return new Samples(rounds);
   }
 
   private static double median(JsonNode row) {
-    double[] samples = samples(row);
-    return samples == null ? Double.NaN : StatUtils.percentile(samples, 50);
+    Samples samples = samples(row);
+    return samples == null ? Double.NaN : samples.median();
   }
 
-  private static Line line(String key, JsonNode a, JsonNode b) {
-    double[] before = samples(a);
-    double[] after = samples(b);
+  private static Line line(String key, JsonNode a, JsonNode b, double[] control) {
+    Samples before = samples(a);
+    Samples after = samples(b);
     if (b == null) {
       return new Line(key, Verdict.MISSING, median(a), Double.NaN, Double.NaN, Double.NaN);
     }
@@ -232,31 +269,35 @@ public final class Compare {
     if (before == null) {
       return new Line(key, Verdict.NEW, Double.NaN, median(b), Double.NaN, Double.NaN);
     }
-    return timed(key, before, after);
+    return timed(key, before, after, control);
   }
 
-  static Line timed(String key, double[] before, double[] after) {
-    double a = StatUtils.percentile(before, 50);
-    double b = StatUtils.percentile(after, 50);
+  private static Line timed(String key, Samples before, Samples after, double[] control) {
+    double a = before.median();
+    double b = after.median();
     if (a == 0) { // a baseline that took no time
       Verdict verdict = b > 0 ? Verdict.SLOWER : Verdict.SAME;
       return new Line(key, verdict, a, b, Double.NaN, Double.NaN);
     }
-    double[] ratios = bootstrap(before, after);
-    double low = StatUtils.percentile(ratios, 0.5);
-    double high = StatUtils.percentile(ratios, 99.5);
-    double p = new MannWhitneyUTest().mannWhitneyUTest(before, after);
-    return new Line(key, verdict(p, low, high), a, b, low, high);
+    double[] ratio = interval(before, after);
+    double p = new MannWhitneyUTest().mannWhitneyUTest(before.micros(), after.micros());
+    return new Line(key, verdict(p, ratio[0], ratio[1], control), a, b, ratio[0], ratio[1]);
   }
 
-  private static Verdict verdict(double p, double low, double high) {
+  /** The 99 % interval of B/A. */
+  private static double[] interval(Samples before, Samples after) {
+    double[] ratios = bootstrap(before, after);
+    return new double[] {StatUtils.percentile(ratios, 0.5), StatUtils.percentile(ratios, 99.5)};
+  }
+
+  private static Verdict verdict(double p, double low, double high, double[] control) {
     if (low >= 1 / (1 + LEAST) && high <= 1 + LEAST) {
       return Verdict.SAME;
     }
-    if (p < SIGNIFICANT && low > 1 + LEAST) {
+    if (p < SIGNIFICANT && low > (1 + LEAST) * Math.max(1, control[1])) {
       return Verdict.SLOWER;
     }
-    if (p < SIGNIFICANT && high < 1 / (1 + LEAST)) {
+    if (p < SIGNIFICANT && high < Math.min(1, control[0]) / (1 + LEAST)) {
       return Verdict.FASTER;
     }
     // Too few samples or too much noise: a difference of the least size can be neither shown nor
@@ -266,22 +307,31 @@ public final class Compare {
         : Verdict.UNSURE;
   }
 
-  /** Ratios of medians of samples drawn again from the samples; the same ones every time. */
-  private static double[] bootstrap(double[] before, double[] after) {
+  /**
+   * Ratios of medians, of rounds drawn again from the rounds and samples drawn again in each; the
+   * same draws every time. A machine that was slower for a while shows as rounds that differ.
+   */
+  private static double[] bootstrap(Samples before, Samples after) {
     var random = new MersenneTwister(7);
     double[] ratios = new double[RESAMPLES];
-    double[] a = new double[before.length];
-    double[] b = new double[after.length];
     for (int r = 0; r < RESAMPLES; r++) {
-      for (int i = 0; i < a.length; i++) {
-        a[i] = before[random.nextInt(before.length)];
-      }
-      for (int i = 0; i < b.length; i++) {
-        b[i] = after[random.nextInt(after.length)];
-      }
-      ratios[r] = median(b) / median(a);
+      double a = median(drawn(before, random));
+      ratios[r] = median(drawn(after, random)) / a;
     }
     return ratios;
+  }
+
+  private static double[] drawn(Samples samples, MersenneTwister random) {
+    double[][] rounds = samples.rounds();
+    double[][] drawn = new double[rounds.length][];
+    for (int r = 0; r < drawn.length; r++) {
+      double[] from = rounds[random.nextInt(rounds.length)];
+      drawn[r] = new double[from.length];
+      for (int i = 0; i < from.length; i++) {
+        drawn[r][i] = from[random.nextInt(from.length)];
+      }
+    }
+    return new Samples(drawn).micros();
   }
 
   private static double median(double[] x) {

@@ -1,7 +1,10 @@
 package starling.bench;
 
 import java.util.ArrayList;
+import java.util.HashMap;
 import java.util.List;
+import java.util.Map;
+import java.util.function.Consumer;
 import starling.bench.Operator.Sizes;
 import starling.device.Clock;
 import starling.device.DType;
@@ -20,6 +23,12 @@ final class KernelBench implements AutoCloseable {
   /** A median this far above the ceiling is not noise. */
   private static final double IMPOSSIBLE = 1.05;
 
+  /** Of a row, with all other rows between them. */
+  private static final int ROUNDS = 5;
+
+  /** Samples of a round. */
+  private static final int LEAST = 4;
+
   private static final int GROWTH = 8;
   private static final long SEED = 20_251_125;
 
@@ -30,61 +39,164 @@ final class KernelBench implements AutoCloseable {
   private final Timer timer;
   final Ceilings ceilings;
   private final boolean timed;
+  private final Runnable control;
+  private final List<Samples> controls = new ArrayList<>();
   private double launchMicros = Double.NaN;
 
   /**
    * @param reference computes what is right
+   * @param control the same work in every run, timed once a round; null for none
    */
-  KernelBench(Device device, Device reference, Meter meter, double noise, double seconds) {
+  KernelBench(
+      Device device,
+      Device reference,
+      Meter meter,
+      Runnable control,
+      double noise,
+      double seconds) {
     this.device = device;
     this.reference = reference;
     this.meter = meter;
+    this.control = control;
     this.timed = !device.name().equals("emulated");
     this.arena = device.arena("bench");
     long cache = timed ? Math.max(meter.card().l2Bytes(), 1 << 20) : 1 << 10;
-    this.timer = new Timer(device, meter, Timer.flushing(device, arena, cache), noise, seconds);
-    this.ceilings = new Ceilings(device, meter, timer, cache);
+    Tensor flush = Timer.flushing(device, arena, cache);
+    this.timer = new Timer(device, meter, flush, LEAST, noise, seconds / ROUNDS);
+    this.ceilings =
+        new Ceilings(device, meter, new Timer(device, meter, flush, 10, noise, seconds), cache);
   }
 
-  /** One operator at one size: a row per cache state, or one with counted work. */
-  List<Row> rows(String name, Operator operator, Sizes sizes, DType dtype, List<String> caches) {
+  /**
+   * An operator at one size.
+   *
+   * @param name in reports: the operator's, or {@code op:entry} of a user's own kernel
+   */
+  record Case(String name, Operator operator, Sizes sizes, DType dtype) {
+    String title() {
+      return name + " " + sizes.of() + " " + dtype.label();
+    }
+  }
+
+  /** A case with its inputs on the device, and what was found so far. */
+  private static final class Run {
+    final Case of;
+    final Map<String, List<Samples>> rounds = new HashMap<>();
+    final Map<String, Double> hostMicros = new HashMap<>();
+    Inputs inputs;
+    Runnable call;
+    double error;
+    Clock before;
+    String failure;
+
+    Run(Case of) {
+      this.of = of;
+    }
+
+    /** Once it has failed nothing more is done. */
+    void attempt(Runnable step) {
+      if (failure != null) {
+        return;
+      }
+      try {
+        step.run();
+      } catch (Wrong | IllegalArgumentException | IllegalStateException | InputException e) {
+        failure = e.getMessage();
+      }
+    }
+  }
+
+  /** A row per case and cache state, or one per case with counted work. */
+  List<Row> rows(List<Case> cases, List<String> caches, Consumer<String> progress) {
     var rows = new ArrayList<Row>();
-    try (TensorArena own = device.arena(name)) {
-      var inputs = new Inputs(device, own, dtype, SEED);
-      Runnable call = operator.body().apply(inputs, sizes);
-      double error = check(operator, sizes, dtype, inputs, call);
-      if (!timed) {
-        Work work = meter.counted(call);
-        rows.add(row(name, operator, sizes, dtype, "counted", null, Double.NaN, error, work, null));
-        return rows;
+    for (List<Case> batch : batches(cases)) {
+      try (TensorArena own = device.arena("cases")) {
+        List<Run> runs = batch.stream().map(Run::new).toList();
+        for (Run run : runs) {
+          progress.accept(run.of.title());
+          run.attempt(() -> prepare(run, own));
+        }
+        if (device.name().equals("cpu")) { // the compiler is done with all of it before the first
+          runs.forEach(run -> caches.forEach(cache -> run.attempt(() -> time(run, cache))));
+          runs.forEach(run -> run.rounds.clear());
+        }
+        for (int round = 0; round < ROUNDS && timed; round++) {
+          if (control != null) {
+            controls.add(timer.samples(false, control));
+          }
+          for (Run run : runs) {
+            progress.accept(run.of.title() + ", round " + (round + 1) + " of " + ROUNDS);
+            caches.forEach(cache -> run.attempt(() -> time(run, cache)));
+          }
+        }
+        for (Run run : runs) {
+          (timed ? caches : List.of("counted")).forEach(cache -> rows.add(row(run, cache)));
+        }
       }
-      for (String cache : caches) {
-        rows.add(timedRow(name, operator, sizes, dtype, cache, inputs, call));
-      }
-    } catch (Wrong | IllegalArgumentException | IllegalStateException | InputException e) {
-      rows.add(
-          Row.failed(
-              name, sizes.of(), dtype.label(), timed ? caches.get(0) : "counted", e.getMessage()));
     }
     return rows;
   }
 
-  private Row timedRow(
-      String name,
-      Operator operator,
-      Sizes sizes,
-      DType dtype,
-      String cache,
-      Inputs inputs,
-      Runnable call) {
-    Clock before = meter.clock();
-    Samples time = timer.samples(cache.equals("cold"), call);
-    double host = device.name().equals("cuda") ? timer.hostMicros(call) : Double.NaN;
-    double error = check(operator, sizes, dtype, inputs, call);
-    Row row = row(name, operator, sizes, dtype, cache, time, host, error, null, before);
+  /** Times of the control, by round; null where nothing was timed. */
+  Samples controls() {
+    return controls.isEmpty() ? null : Samples.of(controls);
+  }
+
+  /** Cases whose tensors lie in a quarter of the device's memory together. */
+  private List<List<Case>> batches(List<Case> cases) {
+    var batches = new ArrayList<List<Case>>();
+    long room = 0;
+    for (Case c : cases) {
+      long bytes = c.operator.bytes().applyAsLong(c.sizes, c.dtype);
+      if (batches.isEmpty() || bytes > room) {
+        batches.add(new ArrayList<>());
+        room = meter.card().memoryBytes() / 4;
+      }
+      batches.getLast().add(c);
+      room -= bytes;
+    }
+    return batches;
+  }
+
+  private void prepare(Run run, TensorArena own) {
+    run.inputs = new Inputs(device, own, run.of.dtype, SEED);
+    run.call = run.of.operator.body().apply(run.inputs, run.of.sizes);
+    run.error = check(run);
+    run.before = meter.clock();
+  }
+
+  private void time(Run run, String cache) {
+    Samples round = timer.samples(cache.equals("cold"), run.call);
+    run.rounds.computeIfAbsent(cache, c -> new ArrayList<>()).add(round);
+    if (device.name().equals("cuda")) {
+      run.hostMicros.merge(cache, timer.hostMicros(run.call), Math::min);
+    }
+  }
+
+  /** Checks once more and puts the rounds together. */
+  private Row row(Run run, String cache) {
+    var row = new Row[1];
+    run.attempt(
+        () -> {
+          run.error = Math.max(run.error, check(run));
+          row[0] = timed ? possible(run, cache) : counted(run);
+        });
+    Case c = run.of;
+    return run.failure == null
+        ? row[0]
+        : Row.failed(c.name, c.sizes.of(), c.dtype.label(), cache, run.failure);
+  }
+
+  private Row counted(Run run) {
+    return row(run, "counted", null, meter.counted(run.call));
+  }
+
+  private Row possible(Run run, String cache) {
+    Samples time = Samples.of(run.rounds.get(cache));
+    Row row = row(run, cache, time, null);
     if (row.ceiling() > 100 * IMPOSSIBLE) {
-      ceilings.again(cache.equals("cold"), dtype);
-      row = row(name, operator, sizes, dtype, cache, time, host, error, null, before);
+      ceilings.again(cache.equals("cold"), run.of.dtype);
+      row = row(run, cache, time, null);
     }
     if (row.ceiling() > 100 * IMPOSSIBLE) {
       throw new Wrong(
@@ -99,42 +211,33 @@ final class KernelBench implements AutoCloseable {
     return row;
   }
 
-  private Row row(
-      String name,
-      Operator operator,
-      Sizes sizes,
-      DType dtype,
-      String cache,
-      Samples time,
-      double host,
-      double error,
-      Work work,
-      Clock before) {
-    long bytes = operator.bytes().applyAsLong(sizes, dtype);
-    long flops = operator.flops().applyAsLong(sizes, dtype);
+  private Row row(Run run, String cache, Samples time, Work work) {
+    Case c = run.of;
+    long bytes = c.operator.bytes().applyAsLong(c.sizes, c.dtype);
+    long flops = c.operator.flops().applyAsLong(c.sizes, c.dtype);
     double percent = Double.NaN;
     String bound = "";
     if (time != null) {
       double forBytes = bytes / ceilings.bandwidth(cache.equals("cold"), bytes);
-      double forFlops = flops == 0 ? 0 : flops / ceilings.products(dtype);
+      double forFlops = flops == 0 ? 0 : flops / ceilings.products(c.dtype);
       bound = forBytes >= forFlops ? "bytes" : "flops";
       percent = 100 * Math.max(forBytes, forFlops) / (time.median() / 1e6);
     }
     return new Row(
-        name,
-        sizes.of(),
-        dtype.label(),
+        c.name,
+        c.sizes.of(),
+        c.dtype.label(),
         cache,
         time,
-        host,
+        run.hostMicros.getOrDefault(cache, Double.NaN),
         bytes,
         flops,
         percent,
         bound,
-        error,
+        run.error,
         work,
-        before,
-        before == null ? null : meter.clock(),
+        run.before,
+        run.before == null ? null : meter.clock(),
         null);
   }
 
@@ -150,16 +253,17 @@ final class KernelBench implements AutoCloseable {
   }
 
   /** Runs once on poisoned outputs and compares with the reference; returns the largest error. */
-  private double check(Operator operator, Sizes sizes, DType dtype, Inputs inputs, Runnable call) {
+  private double check(Run run) {
+    Inputs inputs = run.inputs;
     inputs.poison();
-    call.run();
+    run.call.run();
     String trespass = inputs.trespass();
     if (trespass != null) {
       throw new Wrong(trespass);
     }
     try (TensorArena own = reference.arena("reference")) {
-      var expected = new Inputs(reference, own, dtype, SEED);
-      Runnable right = operator.body().apply(expected, sizes);
+      var expected = new Inputs(reference, own, run.of.dtype, SEED);
+      Runnable right = run.of.operator.body().apply(expected, run.of.sizes);
       expected.poison();
       right.run();
       double worst = 0;
@@ -224,7 +328,7 @@ final class KernelBench implements AutoCloseable {
   private double quick(Operator operator, Sizes sizes, DType dtype) {
     try (TensorArena own = device.arena("growth")) {
       Runnable call = operator.body().apply(new Inputs(device, own, dtype, SEED), sizes);
-      return new Timer(device, meter, Timer.flushing(device, own, 1 << 20), 0.05, 0.2)
+      return new Timer(device, meter, Timer.flushing(device, own, 1 << 20), 10, 0.05, 0.2)
           .samples(false, call)
           .min();
     }

@@ -12,9 +12,10 @@ import starling.device.Clock;
  *
  * @param environment where and when
  * @param ceilings what the hardware reached; null where nothing was timed
+ * @param control the same products in every run, once a round: how fast the machine itself was
  */
 public record KernelReport(
-    Map<String, Object> environment, Ceilings.Report ceilings, List<Row> rows) {
+    Map<String, Object> environment, Ceilings.Report ceilings, Samples control, List<Row> rows) {
 
   public boolean failed() {
     return rows.stream().anyMatch(r -> r.failure() != null);
@@ -25,6 +26,7 @@ public record KernelReport(
     return rows.stream()
         .filter(r -> r.failure() != null)
         .map(r -> (r.op() + " " + r.sizes() + " " + r.dtype() + ": " + r.failure()))
+        .distinct()
         .toList();
   }
 
@@ -242,6 +244,9 @@ public record KernelReport(
     if (ceilings != null) {
       own.put("ceilings", ceilings);
     }
+    if (control != null) {
+      own.put("control_us", control.rounds());
+    }
     return own;
   }
 
@@ -319,7 +324,7 @@ public record KernelReport(
     own.put("bytes", r.bytes());
     own.put("flops", r.flops());
     if (r.time() != null) {
-      own.put("samples_us", r.time().micros());
+      own.put("samples_us", r.time().rounds());
       own.put("median_us", r.time().median());
       own.put("percent_of_ceiling", r.ceiling());
       own.put("bound", r.bound());

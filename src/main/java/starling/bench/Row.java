@@ -54,6 +54,10 @@ record Row(
     return op + " " + sizes() + " " + dtype + " " + cache;
   }
 
+  boolean isOf(String name, Operator.Sizes sizes, starling.device.DType type) {
+    return op.equals(name) && axes.equals(sizes.of()) && dtype.equals(type.label());
+  }
+
   double gigabytesPerSecond() {
     return bytes / time.median() / 1e3;
   }

@@ -17,7 +17,6 @@ import starling.device.Tensor;
  * keeps the queue full, so that no launch waits for the host.
  */
 final class Timer {
-  private static final int MIN_SAMPLES = 10;
   private static final int MAX_SAMPLES = 2000;
   private static final int IN_FLIGHT = 16;
   private static final double WARM_MICROS = 200;
@@ -26,17 +25,20 @@ final class Timer {
   private final Device device;
   private final Meter meter;
   private final Tensor flush;
+  private final int least;
   private final double noise;
   private final double seconds;
 
   /**
+   * @param least samples at least
    * @param noise samples are taken until the median is known this well
    * @param seconds or this much time has passed
    */
-  Timer(Device device, Meter meter, Tensor flush, double noise, double seconds) {
+  Timer(Device device, Meter meter, Tensor flush, int least, double noise, double seconds) {
     this.device = device;
     this.meter = meter;
     this.flush = flush;
+    this.least = least;
     this.noise = noise;
     this.seconds = seconds;
   }
@@ -81,7 +83,7 @@ final class Timer {
       for (int i = 0; i < group; i++) {
         micros.add(device.millis(from[i], to[i]) * 1e3 / calls);
       }
-      boolean enough = micros.size() >= MIN_SAMPLES;
+      boolean enough = micros.size() >= least;
       if (enough
           && (System.nanoTime() > end
               || micros.size() >= MAX_SAMPLES

@@ -191,7 +191,7 @@ final class BenchCommand implements Callable<Integer> {
         return 0;
       }
       System.out.print(
-          new KernelReport(report.environment(), report.ceilings(), List.of()).heading());
+          new KernelReport(report.environment(), report.ceilings(), null, List.of()).heading());
       System.out.printf(Locale.ROOT, "empty launch    %.3f us%n", report.launchMicros());
       if (report.nodeMicros() != null) {
         System.out.printf(Locale.ROOT, "graph node      %.3f us%n", report.nodeMicros());

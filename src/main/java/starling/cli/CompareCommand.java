@@ -28,7 +28,7 @@ final class CompareCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     Compare.Result result = Compare.files(before, after, anyMachine);
-    System.out.print(json ? Output.json(result.json()) + "\n" : result.table().aligned(2));
+    System.out.print(json ? Output.json(result.json()) + "\n" : result.text());
     return result.regression() ? 1 : 0;
   }
 }

@@ -144,7 +144,7 @@ class BenchTest {
         Device device = Devices.open("cuda");
         Device reference = Devices.open("cpu");
         Meter meter = Devices.meter(device);
-        var bench = new KernelBench(device, reference, meter, 0.5, 0.01)) {
+        var bench = new KernelBench(device, reference, meter, null, 0.5, 0.01)) {
       Operator operator =
           Catalogue.OPERATORS.stream().filter(o -> o.name().equals(op)).findFirst().orElseThrow();
       try {
@@ -155,11 +155,13 @@ class BenchTest {
     }
   }
 
+  private static Row row(KernelBench bench, Operator operator, Sizes sizes, String cache) {
+    var one = new KernelBench.Case(operator.name(), operator, sizes, DType.F32);
+    return bench.rows(List.of(one), List.of(cache), text -> {}).get(0);
+  }
+
   private static String failure(KernelBench bench, Operator operator, Sizes sizes) {
-    return bench
-        .rows(operator.name(), operator, sizes, DType.F32, List.of("warm"))
-        .get(0)
-        .failure();
+    return row(bench, operator, sizes, "warm").failure();
   }
 
   @Test
@@ -211,7 +213,7 @@ class BenchTest {
     onFakeGpu(
         "rmsnorm",
         (gpu, bench, operator, sizes) -> {
-          Row row = bench.rows("rmsnorm", operator, sizes, DType.F32, List.of("cold")).get(0);
+          Row row = row(bench, operator, sizes, "cold");
           assertFalse(Double.isNaN(row.hostMicros()));
           assertEquals("cold", row.cache());
           return "";

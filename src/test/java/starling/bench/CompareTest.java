@@ -47,7 +47,16 @@ class CompareTest {
     return samples;
   }
 
-  private static Row row(int n, String cache, double... samples) {
+  /** Five rounds, each at a speed of its own. */
+  private double[][] rounds(double micros, double... speeds) {
+    double[][] rounds = new double[speeds.length][];
+    for (int r = 0; r < speeds.length; r++) {
+      rounds[r] = noisy(micros * speeds[r], 0.02);
+    }
+    return rounds;
+  }
+
+  private static Row row(int n, String cache, double[]... samples) {
     return new Row(
         "rmsnorm",
         Map.of("T", n),
@@ -68,12 +77,21 @@ class CompareTest {
 
   private Path file(String name, Map<String, Object> machine, List<Row> rows) throws IOException {
     Path file = dir.resolve(name);
-    new ObjectMapper().writeValue(file.toFile(), new KernelReport(machine, null, rows).json());
+    new ObjectMapper()
+        .writeValue(file.toFile(), new KernelReport(machine, null, null, rows).json());
     return file;
   }
 
   private Compare.Result compare(List<Row> a, List<Row> b) throws IOException {
     return Compare.files(file("a.json", MACHINE, a), file("b.json", MACHINE, b), false);
+  }
+
+  private Path file(String name, double control, double[]... samples) throws IOException {
+    Path file = dir.resolve(name);
+    var same = new Samples(rounds(control, 1, 1, 1));
+    var report = new KernelReport(MACHINE, null, same, List.of(row(1, "cold", samples)));
+    new ObjectMapper().writeValue(file.toFile(), report.json());
+    return file;
   }
 
   private Compare.Verdict verdict(double[] a, double[] b) throws IOException {
@@ -106,6 +124,39 @@ class CompareTest {
     assertFalse(
         compare(List.of(row(1, "cold", noisy(20, 0.02))), List.of(row(1, "cold", noisy(17, 0.02))))
             .regression());
+  }
+
+  /** A shared machine is slow for minutes: rounds differ by more than the samples of one do. */
+  @Test
+  void aMachineThatIsSlowForAWhileIsNoRegression() throws IOException {
+    double[][] steady = rounds(20, 1, 1, 1, 1, 1);
+    double[][] disturbed = rounds(20, 1, 1.4, 1, 1.4, 1.4);
+    assertEquals(
+        Compare.Verdict.SLOWER,
+        verdict(new Samples(steady).micros(), new Samples(disturbed).micros()),
+        "without rounds it would be");
+    assertEquals(
+        Compare.Verdict.UNSURE,
+        compare(List.of(row(1, "cold", steady)), List.of(row(1, "cold", disturbed)))
+            .lines()
+            .get(0)
+            .verdict());
+  }
+
+  /** Slow from the first to the last round: only the same work in both runs tells. */
+  @Test
+  void whatTheMachineItselfLostIsNoRegression() throws IOException {
+    double[][] before = rounds(20, 1, 1, 1, 1, 1);
+    double[][] after = rounds(20, 1.3, 1.3, 1.3, 1.3, 1.3);
+    Path a = file("a.json", 50, before);
+    Compare.Result steady = Compare.files(a, file("b.json", 50, after), false);
+    assertEquals(Compare.Verdict.SLOWER, steady.lines().get(0).verdict());
+    Compare.Result slowed = Compare.files(a, file("b.json", 65, after), false);
+    assertEquals(Compare.Verdict.UNSURE, slowed.lines().get(0).verdict());
+    assertTrue(slowed.text().contains("The machine itself took 1."), slowed.text());
+    double[][] worse = rounds(20, 1.6, 1.6, 1.6, 1.6, 1.6);
+    Compare.Result both = Compare.files(a, file("b.json", 65, worse), false);
+    assertEquals(Compare.Verdict.SLOWER, both.lines().get(0).verdict());
   }
 
   @Test

@@ -51,7 +51,7 @@ class TimerTest {
       Tensor flush = Timer.flushing(device, arena, CACHE);
       var timer =
           new Timer(
-              recorded(Device.class, device), recorded(Meter.class, meter), flush, 1e-9, 0.02);
+              recorded(Device.class, device), recorded(Meter.class, meter), flush, 10, 1e-9, 0.02);
       timer.samples(cold, () -> events.add("call"));
     }
     String all = String.join(" ", events);
