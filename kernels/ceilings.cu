@@ -4,15 +4,16 @@
 // Math      copy: out = in. read: out[b] = Σ of the numbers block b reads (so that no compiler can drop a load).
 //           products: c += a·b over and over in registers; a whole-number pattern that keeps c small and exact.
 // Shapes    copy, read: bytes in multiples of 16. products: out f32 [blocks].
-// Launch    copy: ⌈bytes/(16·4·256)⌉ blocks of 256 threads, four vectors a thread. read: 1024 blocks of 512 threads, four
-//           loads in flight a thread. products: 256 threads, eight independent accumulators a warp. nothing: one thread.
+// Launch    copy: ⌈bytes/(16·4·256)⌉ blocks of 256 threads, four vectors a thread. read: ⌈bytes/(16·4·512)⌉ blocks of 512
+//           threads, at most 1024, four loads in flight a thread. products: 256 threads, eight independent accumulators a warp. nothing: one thread.
 // Cost      copy: 2·bytes; read: bytes; products: blocks·steps·8 warps·32768 FLOPs.
 // Limits    products uses mma.sync for bf16 and f16: on Hopper that is about two thirds of what wgmma reaches.
 #include "gpu/launch.h"
 #include "gpu/prims.h"
 
 namespace {
-constexpr int COPY_THREADS = 256, READ_THREADS = 512, READ_BLOCKS = 1024, IN_FLIGHT = 4, PRODUCT_THREADS = 256, NT = 8;
+constexpr int COPY_THREADS = 256, READ_THREADS = 512, IN_FLIGHT = 4, PRODUCT_THREADS = 256, NT = 8;
+constexpr unsigned READ_BLOCKS = 1024;
 }
 
 KERNEL(COPY_THREADS)
@@ -125,8 +126,9 @@ extern "C" int starling_ceiling_copy(void* out, const void* in, int64_t bytes, s
 extern "C" int starling_ceiling_read(float* out, const void* in, int64_t bytes, starling_stream* stream) {
   return gpu::guarded([&] {
     gpu::require(bytes >= 0 && gpu::aligned(in, bytes, 16), "ceiling_read: address and size must be multiples of 16");
-    gpu::launch<ceiling_read_kernel>(dim3(READ_BLOCKS), dim3(READ_THREADS), 0, stream, out,
-                                     static_cast<const Vec16*>(in), bytes / 16);
+    unsigned blocks = std::min(gpu::ceil_div(bytes / 16, READ_THREADS * IN_FLIGHT), READ_BLOCKS);
+    gpu::launch<ceiling_read_kernel>(dim3(blocks), dim3(READ_THREADS), 0, stream, out, static_cast<const Vec16*>(in),
+                                     bytes / 16);
   });
 }
 

@@ -320,7 +320,8 @@ STARLING_API int starling_advance(int32_t *counters /* [n] */, int32_t n, int32_
 STARLING_API int starling_ceiling_copy(void *out /* [16] */, const void *in /* [16] */, int64_t bytes,
                                        starling_stream *stream);
 
-/* Reads everything; out[b] = sum of what block b read, as f32. Multiples of 16 bytes. */
+/* Reads everything; out[b] = sum of what block b read, as f32, for the ceil(bytes / 32768) blocks, at most 1024, there are.
+ * Multiples of 16 bytes. */
 STARLING_API int starling_ceiling_read(float *out /* f32 [1024] */, const void *in /* [16] */, int64_t bytes,
                                        starling_stream *stream);
 

@@ -98,7 +98,7 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* p, int) {
   strcpy(p->name, orders.mig ? "Fake GPU MIG 1g.10gb" : "Fake GPU");
   for (int i = 0; i < 16; i++) p->uuid.bytes[i] = char(17 * i);
   p->totalGlobalMem = size_t(orders.memory);
-  p->l2CacheSize = 4 << 20;
+  p->l2CacheSize = 1 << 20;
   p->multiProcessorCount = 2;
   p->major = 9;
   return cudaSuccess;

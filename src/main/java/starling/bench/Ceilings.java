@@ -33,7 +33,11 @@ final class Ceilings {
     this.device = device;
     this.meter = meter;
     this.timer = timer;
-    this.largest = Math.max(4 * cacheBytes, 256L << 20);
+    long bytes = FIRST;
+    while (4 * bytes <= 8 * cacheBytes) {
+      bytes *= 4;
+    }
+    this.largest = bytes;
   }
 
   /** Bytes per second at {@code bytes} or more. */
