@@ -123,6 +123,7 @@ public record KernelReport(
               r.op(),
               r.sizes(),
               r.dtype(),
+              kernels(r.work().kernels()),
               String.valueOf(r.work().launches()),
               String.valueOf(r.work().blocks()),
               String.valueOf(r.work().barriers()),
@@ -142,6 +143,7 @@ public record KernelReport(
             "op",
             "sizes",
             "dtype",
+            "kernels",
             "launches",
             "blocks",
             "barriers",
@@ -154,6 +156,15 @@ public record KernelReport(
             "ratio",
             "error"),
         body);
+  }
+
+  /** "gram, 3 x round". */
+  private static String kernels(List<String> names) {
+    var counts = new LinkedHashMap<String, Integer>();
+    names.forEach(name -> counts.merge(name, 1, Integer::sum));
+    return counts.entrySet().stream()
+        .map(e -> e.getValue() == 1 ? e.getKey() : e.getValue() + " x " + e.getKey())
+        .collect(java.util.stream.Collectors.joining(", "));
   }
 
   /** Three digits that matter. */
@@ -171,7 +182,7 @@ public record KernelReport(
         counted()
             ? "Work counted by the host layer, not time: MB that blocks asked for beside what must move once.\n"
             : "";
-    return heading() + counting + "\n" + table().aligned(3);
+    return heading() + counting + "\n" + table().aligned(counted() ? 4 : 3);
   }
 
   /** Where it ran, and the ceilings. */

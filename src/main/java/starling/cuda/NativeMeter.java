@@ -1,15 +1,17 @@
 package starling.cuda;
 
 import static java.lang.foreign.ValueLayout.ADDRESS;
+import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
+import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
+import java.util.List;
 import java.util.Map;
-import java.util.NoSuchElementException;
 import starling.device.Card;
 import starling.device.Clock;
 import starling.device.DType;
@@ -100,7 +102,7 @@ public final class NativeMeter implements Meter {
       task.run();
       return null;
     }
-    counters.reset();
+    counters.start();
     task.run();
     return counters.read();
   }
@@ -124,25 +126,21 @@ public final class NativeMeter implements Meter {
     arena.close();
   }
 
-  /** {@code starling_host_counters}, which only the host layer's library has. */
-  private record HostCounters(MemorySegment readFunction, MemorySegment resetFunction) {
+  /** Counters and records of {@code starling_host.h}, which only the host layer's library has. */
+  private record HostCounters(SymbolLookup library) {
+    private static final MethodHandle NO_ARGUMENTS = Symbols.procedure();
     private static final MethodHandle READ = Symbols.procedure(ADDRESS);
-    private static final MethodHandle RESET = Symbols.procedure();
+    private static final MethodHandle RECORDS = Symbols.function(JAVA_LONG, ADDRESS, JAVA_LONG);
 
     static HostCounters of(NativeDevice device) {
-      try {
-        SymbolLookup library = device.symbols();
-        return new HostCounters(
-            Symbols.find(library, "starling_host_counters"),
-            Symbols.find(library, "starling_host_reset_counters"));
-      } catch (NoSuchElementException e) {
-        return null;
-      }
+      SymbolLookup library = device.symbols();
+      return library.find("starling_host_counters").isPresent() ? new HostCounters(library) : null;
     }
 
-    void reset() {
+    void start() {
       try {
-        RESET.invokeExact(resetFunction);
+        NO_ARGUMENTS.invokeExact(Symbols.find(library, "starling_host_reset_counters"));
+        NO_ARGUMENTS.invokeExact(Symbols.find(library, "starling_host_record"));
       } catch (Throwable e) {
         throw Symbols.thrown(e);
       }
@@ -151,12 +149,24 @@ public final class NativeMeter implements Meter {
     Work read() {
       try (Arena memory = Arena.ofConfined()) {
         MemorySegment out = memory.allocate(JAVA_LONG, 8);
-        READ.invokeExact(readFunction, out);
+        READ.invokeExact(Symbols.find(library, "starling_host_counters"), out);
         long[] c = out.toArray(JAVA_LONG);
-        return new Work(c[0], c[1], c[2], c[3], c[4], c[5]);
+        return new Work(c[0], c[1], c[2], c[3], c[4], c[5], kernels(memory));
       } catch (Throwable e) {
         throw Symbols.thrown(e);
       }
+    }
+
+    /** A line of the record begins with "gather_rows_kernel<uint4>". */
+    private List<String> kernels(Arena memory) throws Throwable {
+      MemorySegment records = Symbols.find(library, "starling_host_records");
+      long size = (long) RECORDS.invokeExact(records, MemorySegment.NULL, 0L);
+      MemorySegment text = memory.allocate(size + 1);
+      long copied = (long) RECORDS.invokeExact(records, text, size);
+      return new String(text.asSlice(0, copied).toArray(JAVA_BYTE), StandardCharsets.UTF_8)
+          .lines()
+          .map(line -> line.replaceFirst("(_kernel)?[<\t].*", ""))
+          .toList();
     }
   }
 }

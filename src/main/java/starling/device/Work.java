@@ -1,5 +1,7 @@
 package starling.device;
 
+import java.util.List;
+
 /**
  * Work that the host layer counted while it executed kernels: what blocks asked for, so a value
  * that two blocks read counts twice.
@@ -10,6 +12,13 @@ package starling.device;
  * @param written bytes to global memory
  * @param flops of products and FMAs
  * @param barriers block-wide, once per block
+ * @param kernels names of the kernels behind an operator, in the order of their launches
  */
 public record Work(
-    long launches, long blocks, long read, long written, long flops, long barriers) {}
+    long launches,
+    long blocks,
+    long read,
+    long written,
+    long flops,
+    long barriers,
+    List<String> kernels) {}

@@ -75,11 +75,24 @@ class BenchTest {
       assertEquals(List.of(), report.failures());
       for (Row r : report.rows()) {
         assertTrue(r.work().launches() >= 1, r.key());
+        assertEquals(r.work().launches(), r.work().kernels().size(), r.key());
         assertTrue(r.work().written() > 0, r.key());
         assertTrue(r.work().flops() >= r.flops(), r.key());
         assertEquals(null, r.time());
       }
     }
+  }
+
+  @Test
+  void theKernelsBehindAnOperatorAreNamed() {
+    Native.needs(Native.HOST);
+    var axes = Map.of("T", List.of(1, 40), "out", List.of(64));
+    KernelReport report =
+        Bench.kernels(options("emulated", List.of("gemm"), axes, "bf16"), text -> {});
+    assertEquals(
+        List.of(List.of("gemv"), List.of("gemm")),
+        report.rows().stream().map(r -> r.work().kernels()).toList());
+    assertTrue(report.text().lines().anyMatch(l -> l.contains("  gemv ")), report.text());
   }
 
   @Test
@@ -291,6 +304,14 @@ class BenchTest {
     assertTrue(why.contains("rank.cu does not compile: ") && why.contains("nothing"), why);
     why = compileError(source.replace("int rank_select(", "int other_select("));
     assertTrue(why.contains("there is no function rank_select"), why);
+  }
+
+  @Test
+  void theExampleCompilesForCuda() throws IOException {
+    Native.needs(Native.CUDA);
+    Path file = Files.writeString(dir.resolve("rank.cu"), example());
+    Path library = UserKernel.compile("cuda", Path.of("."), file, "rank_select", dir);
+    assertTrue(Files.size(library) > 1_000_000);
   }
 
   private String compileError(String source) {
