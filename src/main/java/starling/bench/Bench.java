@@ -164,10 +164,8 @@ public final class Bench {
 
   private static List<Case> plans(Options options) {
     Preset preset = preset(options.preset);
-    List<Operator> operators =
-        options.operators.isEmpty()
-            ? Catalogue.OPERATORS
-            : options.operators.stream().map(Bench::operator).toList();
+    List<String> names = options.operators.isEmpty() ? operators() : options.operators;
+    List<Operator> operators = names.stream().map(name -> operator(name, options.device)).toList();
     if (options.source != null && options.operators.size() != 1) {
       throw new InputException("--source needs one --op, whose place the kernel takes");
     }
@@ -182,10 +180,16 @@ public final class Bench {
       }
     }
     var plans = new ArrayList<Case>();
-    for (Operator o : operators) {
-      for (Sizes sizes : combined(o, preset.sizes(o), options.axes)) {
+    for (int i = 0; i < names.size(); i++) {
+      Operator o = operators.get(i);
+      String name = names.get(i);
+      List<Sizes> rows = preset.sizes(o);
+      if (Catalogue.KERNELS.containsKey(name)) {
+        rows = rows.stream().filter(s -> s.get("T") == 1).toList();
+      }
+      for (Sizes sizes : combined(o, rows, options.axes)) {
         List<String> types = o.typed() ? options.dtypes : List.of("f32");
-        types.forEach(t -> plans.add(new Case(o.name(), o, sizes, dtype(t))));
+        types.forEach(t -> plans.add(new Case(name, o, sizes, dtype(t))));
       }
     }
     return plans;
@@ -239,9 +243,15 @@ public final class Bench {
     }
   }
 
-  private static Operator operator(String name) {
+  private static Operator operator(String name, String device) {
+    String kernelOf = Catalogue.KERNELS.get(name);
+    if (kernelOf != null && device.equals("cpu")) {
+      throw new InputException(
+          "%s is a kernel of %s, which emulated and cuda have; on cpu there is the operator"
+              .formatted(name, kernelOf));
+    }
     return Catalogue.OPERATORS.stream()
-        .filter(o -> o.name().equals(name))
+        .filter(o -> o.name().equals(kernelOf == null ? name : kernelOf))
         .findFirst()
         .orElseThrow(
             () ->

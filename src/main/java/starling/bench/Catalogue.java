@@ -2,6 +2,7 @@ package starling.bench;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import java.util.stream.IntStream;
 import starling.bench.Operator.Sizes;
 import starling.device.Activation;
@@ -23,6 +24,10 @@ import starling.device.Tensor;
  */
 final class Catalogue {
   private static final float EPS = 1e-5f;
+
+  /** Kernels that native devices choose for an operator's few rows, and the operator. */
+  static final Map<String, String> KERNELS =
+      Map.of("gemv", "gemm", "attention_decode", "attention");
 
   private Catalogue() {}
 

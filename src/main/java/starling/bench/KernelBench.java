@@ -188,7 +188,11 @@ final class KernelBench implements AutoCloseable {
   }
 
   private Row counted(Run run) {
-    return row(run, "counted", null, meter.counted(run.call));
+    Work work = meter.counted(run.call);
+    if (Catalogue.KERNELS.containsKey(run.of.name) && !work.kernels().contains(run.of.name)) {
+      throw new Wrong("at these sizes the device runs " + String.join(", ", work.kernels()));
+    }
+    return row(run, "counted", null, work);
   }
 
   private Row possible(Run run, String cache) {

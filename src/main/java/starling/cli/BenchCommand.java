@@ -61,7 +61,11 @@ final class BenchCommand implements Callable<Integer> {
     @Spec private CommandSpec spec;
     @CommandLine.Mixin private Common common;
 
-    @Option(names = "--op", split = ",", description = "operators (all)")
+    @Option(
+        names = "--op",
+        split = ",",
+        description =
+            "operators (all); on emulated and cuda also the kernels gemv, attention_decode")
     private List<String> operators = List.of();
 
     @Option(

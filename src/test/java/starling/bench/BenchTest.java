@@ -96,6 +96,19 @@ class BenchTest {
   }
 
   @Test
+  void aKernelCanBeAskedForByItsName() {
+    Native.needs(Native.HOST);
+    var names = List.of("gemv", "attention_decode");
+    KernelReport report = Bench.kernels(options("emulated", names, Map.of(), "bf16"), text -> {});
+    assertEquals(names, report.rows().stream().map(Row::op).toList());
+    assertEquals(List.of(), report.failures());
+    var rows = Map.of("T", List.of(40));
+    report = Bench.kernels(options("emulated", List.of("gemv"), rows, "bf16"), text -> {});
+    assertTrue(report.failures().get(0).endsWith("at these sizes the device runs gemm"));
+    refused("gemv is a kernel of gemm, which emulated and cuda have", List.of("gemv"), Map.of());
+  }
+
+  @Test
   void everyOperatorHasATimeOnTheCpu() {
     KernelReport report = Bench.kernels(options("cpu", List.of(), Map.of(), "f32"), text -> {});
     assertEquals(List.of(), report.failures());
