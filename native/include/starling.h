@@ -38,7 +38,7 @@ extern "C" {
 #define STARLING_API __attribute__((visibility("default")))
 
 /* Changes with every change of this file that a caller could notice. */
-#define STARLING_ABI_VERSION 2
+#define STARLING_ABI_VERSION 3
 
 enum starling_status {
   STARLING_OK = 0,
@@ -116,6 +116,9 @@ STARLING_API int starling_download(void *dst /* host */, int64_t dst_stride_byte
 
 /* A stream of its own, or with `cuda_stream` the caller's cudaStream_t, which is then not destroyed with it. */
 STARLING_API int starling_stream_create(starling_stream **out /* host */, void *cuda_stream);
+
+/* The cudaStream_t inside, for libraries that take one; NULL on the host layer. */
+STARLING_API int starling_stream_handle(void **out /* host */, starling_stream *stream);
 
 /* Waits for its work and frees its scratch memory. NULL is allowed. */
 STARLING_API int starling_stream_destroy(starling_stream *stream);

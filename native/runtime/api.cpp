@@ -106,6 +106,11 @@ int starling_stream_create(starling_stream** out, void* cuda_stream) {
   });
 }
 
+int starling_stream_handle(void** out, starling_stream* stream) {
+  *out = stream->handle;
+  return STARLING_OK;
+}
+
 int starling_stream_destroy(starling_stream* stream) {
   return gpu::guarded([&] {
     if (!stream) return;

@@ -29,10 +29,26 @@ public final class Devices {
    * @throws InputException if it cannot be opened, with the reason
    */
   public static Device open(String name) {
+    return open(name, "auto");
+  }
+
+  /**
+   * The same with a choice of who multiplies matrices.
+   *
+   * @param gemm {@code own}; {@code cublaslt}, which only cuda has; {@code auto} is cuBLASLt where
+   *     it is found
+   * @throws InputException also if cuBLASLt was asked for and cannot be used
+   */
+  public static Device open(String name, String gemm) {
     return switch (name) {
-      case "auto" -> best();
-      case "cpu" -> CpuDevice.open();
-      case "cuda", "emulated" -> NativeDevice.open(name);
+      case "auto" -> best(gemm);
+      case "cpu" -> {
+        if (gemm.equals("cublaslt")) {
+          throw new InputException("gemm cublaslt needs device cuda");
+        }
+        yield CpuDevice.open();
+      }
+      case "cuda", "emulated" -> NativeDevice.open(name, gemm);
       default ->
           throw new InputException(
               "device '" + name + "' is not one of " + String.join(", ", NAMES));
@@ -40,10 +56,13 @@ public final class Devices {
   }
 
   /** cuda if it opens, else cpu; never emulated. */
-  private static Device best() {
+  private static Device best(String gemm) {
     try {
-      return NativeDevice.open("cuda");
+      return NativeDevice.open("cuda", gemm);
     } catch (InputException e) {
+      if (gemm.equals("cublaslt")) {
+        throw e;
+      }
       if (!SAID.getAndSet(true)) {
         fallback.accept(e.getMessage());
       }
@@ -93,6 +112,11 @@ public final class Devices {
   /** The cards that the NVIDIA driver shows; {@code cuda} uses the first. */
   public static List<Card> cards() {
     return NativeDevice.cards("cuda");
+  }
+
+  /** Places where cuBLASLt was looked for, one line each with what came of it. */
+  public static List<String> triedCublasLt() {
+    return NativeDevice.triedCublasLt();
   }
 
   /** Every native library that was looked for, one line each with what came of it. */

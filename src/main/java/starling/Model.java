@@ -64,9 +64,19 @@ public final class Model implements AutoCloseable {
    *     weights are mapped as they are stored where the device can read them
    */
   public static Model open(Path dir, String device, String dtype) {
+    return open(dir, device, dtype, "auto");
+  }
+
+  /**
+   * The same with a choice of who multiplies matrices.
+   *
+   * @param gemm {@code own}; {@code cublaslt}, which only cuda has; {@code auto} is cuBLASLt where
+   *     it is found
+   */
+  public static Model open(Path dir, String device, String dtype, String gemm) {
     long start = System.nanoTime();
     LlavaConfig config = LlavaConfig.read(dir);
-    Device opened = Devices.open(device);
+    Device opened = Devices.open(device, gemm);
     Safetensors files = null;
     try {
       files = Safetensors.open(dir);

@@ -34,6 +34,7 @@ public final class Bench {
    * @param caches cold, warm
    * @param source a user's own kernel, or null
    * @param entry its function
+   * @param providers whose kernels: own, cublaslt (gemm alone, on cuda)
    * @param noise samples are taken until the median is known this well
    * @param seconds or for this long, per row, all its rounds together
    */
@@ -46,6 +47,7 @@ public final class Bench {
       List<String> caches,
       Path source,
       String entry,
+      List<String> providers,
       double noise,
       double seconds) {}
 
@@ -74,7 +76,7 @@ public final class Bench {
    */
   public static KernelReport kernels(Options options, Consumer<String> progress) {
     List<Case> plans = plans(options);
-    try (Device device = Devices.open(options.device);
+    try (Device device = Devices.open(options.device, "own");
         Device reference = device.name().equals("cpu") ? Devices.reference() : Devices.open("cpu");
         Meter meter = Devices.meter(device);
         var bench =
@@ -90,12 +92,41 @@ public final class Bench {
       if (options.source != null) {
         own(options, plans, reference, rows, progress);
       }
-      List<Row> ours = new ArrayList<>(bench.rows(plans, options.caches, progress));
-      refuseWhatDoesNotGrow(bench, plans, ours);
-      rows.addAll(ours);
+      var absent = new ArrayList<String>();
+      if (options.providers.contains("cublaslt")) {
+        cublasLt(options, plans, reference, rows, absent, progress);
+      }
+      if (options.providers.contains("own")) {
+        List<Row> ours = new ArrayList<>(bench.rows(plans, options.caches, progress));
+        refuseWhatDoesNotGrow(bench, plans, ours);
+        rows.addAll(ours);
+      }
       boolean timed = rows.stream().anyMatch(r -> r.time() != null);
       return new KernelReport(
-          environment, timed ? bench.ceilings.report() : null, bench.controls(), rows);
+          environment, timed ? bench.ceilings.report() : null, bench.controls(), absent, rows);
+    }
+  }
+
+  /** cuBLASLt's products on a device of their own, as {@code gemm:cublaslt}. */
+  private static void cublasLt(
+      Options options,
+      List<Case> plans,
+      Device reference,
+      List<Row> rows,
+      List<String> absent,
+      Consumer<String> progress) {
+    List<Case> cases =
+        plans.stream()
+            .filter(c -> c.name().equals("gemm"))
+            .map(c -> new Case("gemm:cublaslt", c.operator(), c.sizes(), c.dtype()))
+            .toList();
+    try (Device device = Devices.open(options.device, "cublaslt");
+        Meter meter = Devices.meter(device);
+        var bench =
+            new KernelBench(device, reference, meter, null, options.noise, options.seconds)) {
+      rows.addAll(bench.rows(cases, options.caches, progress));
+    } catch (InputException e) {
+      absent.add("cublaslt: not measured: " + e.getMessage());
     }
   }
 

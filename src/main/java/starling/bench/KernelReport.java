@@ -12,10 +12,15 @@ import starling.device.Clock;
  *
  * @param environment where and when
  * @param ceilings what the hardware reached; null where nothing was timed
+ * @param absent providers that were asked for and are not here, with the reason
  * @param control the same products in every run, once a round: how fast the machine itself was
  */
 public record KernelReport(
-    Map<String, Object> environment, Ceilings.Report ceilings, Samples control, List<Row> rows) {
+    Map<String, Object> environment,
+    Ceilings.Report ceilings,
+    Samples control,
+    List<String> absent,
+    List<Row> rows) {
 
   public boolean failed() {
     return rows.stream().anyMatch(r -> r.failure() != null);
@@ -182,7 +187,8 @@ public record KernelReport(
         counted()
             ? "Work counted by the host layer, not time: MB that blocks asked for beside what must move once.\n"
             : "";
-    return heading() + counting + "\n" + table().aligned(counted() ? 4 : 3);
+    String missing = absent.isEmpty() ? "" : String.join("\n", absent) + "\n";
+    return heading() + counting + "\n" + table().aligned(counted() ? 4 : 3) + missing;
   }
 
   /** Where it ran, and the ceilings. */
@@ -254,6 +260,9 @@ public record KernelReport(
     own.put("environment", environment);
     if (ceilings != null) {
       own.put("ceilings", ceilings);
+    }
+    if (!absent.isEmpty()) {
+      own.put("absent", absent);
     }
     if (control != null) {
       own.put("control_us", control.rounds());

@@ -96,6 +96,13 @@ final class BenchCommand implements Callable<Integer> {
     private String entry;
 
     @Option(
+        names = "--provider",
+        split = ",",
+        defaultValue = "own",
+        description = "whose kernels: own, and on cuda cublaslt for gemm (${DEFAULT-VALUE})")
+    private List<String> providers;
+
+    @Option(
         names = "--noise",
         defaultValue = "0.01",
         description = "stop when the median is known this well (${DEFAULT-VALUE})")
@@ -115,6 +122,12 @@ final class BenchCommand implements Callable<Integer> {
       if ((source == null) != (entry == null)) {
         throw new ParameterException(spec.commandLine(), "--source and --entry go together");
       }
+      for (String provider : providers) {
+        if (!List.of("own", "cublaslt").contains(provider)) {
+          throw new ParameterException(
+              spec.commandLine(), "--provider '" + provider + "' is not own or cublaslt");
+        }
+      }
       for (String cache : caches) {
         if (!List.of("cold", "warm").contains(cache)) {
           throw new ParameterException(
@@ -133,6 +146,7 @@ final class BenchCommand implements Callable<Integer> {
               caches,
               source,
               entry,
+              providers,
               noise,
               common.seconds);
       KernelReport report = Bench.kernels(options, Terminal::say);
@@ -195,7 +209,8 @@ final class BenchCommand implements Callable<Integer> {
         return 0;
       }
       System.out.print(
-          new KernelReport(report.environment(), report.ceilings(), null, List.of()).heading());
+          new KernelReport(report.environment(), report.ceilings(), null, List.of(), List.of())
+              .heading());
       System.out.printf(Locale.ROOT, "empty launch    %.3f us%n", report.launchMicros());
       if (report.nodeMicros() != null) {
         System.out.printf(Locale.ROOT, "graph node      %.3f us%n", report.nodeMicros());

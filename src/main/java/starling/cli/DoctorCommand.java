@@ -26,7 +26,11 @@ final class DoctorCommand implements Callable<Integer> {
       int processors,
       long maxHeapBytes,
       boolean vectorApi,
-      List<Found> devices) {}
+      List<Found> devices,
+      List<Optional> optional) {}
+
+  /** A library of NVIDIA's that is used where it is there. */
+  record Optional(String name, String purpose, List<String> tried) {}
 
   record Found(
       String name, boolean usable, String detail, List<Card> cards, List<String> libraries) {}
@@ -60,7 +64,8 @@ final class DoctorCommand implements Callable<Integer> {
             Runtime.getRuntime().availableProcessors(),
             Runtime.getRuntime().maxMemory(),
             vector,
-            devices);
+            devices,
+            List.of(new Optional("cuBLASLt", "gemm on cuda", Devices.triedCublasLt())));
     System.out.println(json ? Output.json(report) : text(report));
     return 0;
   }
@@ -112,6 +117,12 @@ final class DoctorCommand implements Callable<Integer> {
       }
       for (String library : d.libraries) {
         text.append(String.format(Locale.ROOT, "%-11s %s%n", "", library));
+      }
+    }
+    for (Optional o : r.optional) {
+      text.append(String.format(Locale.ROOT, "%-11s for %s%n", o.name, o.purpose));
+      for (String place : o.tried) {
+        text.append(String.format(Locale.ROOT, "%-11s %s%n", "", place));
       }
     }
     return text.toString().stripTrailing();

@@ -157,7 +157,7 @@ final class RunCommand implements Callable<Integer> {
       pictures.add(Picture.read(file));
       question.image(pictures.getLast());
     }
-    try (Model opened = Model.open(model, device, dtype)) {
+    try (Model opened = Model.open(model, device, dtype, gemm)) {
       warnAboutUnknownKeys(opened);
       Answer answer = opened.ask(question, json ? piece -> {} : this::print);
       Terminal.clear();
@@ -200,10 +200,8 @@ final class RunCommand implements Callable<Integer> {
     } catch (InputException e) {
       throw new ParameterException(command.commandLine(), e.getMessage(), e);
     }
-    if (gemm.equals("cublaslt") || attention.equals("cudnn")) {
-      throw new InputException(
-          (gemm.equals("cublaslt") ? "--gemm cublaslt" : "--attention cudnn")
-              + ": the cpu device has its own kernels only");
+    if (attention.equals("cudnn")) {
+      throw new InputException("--attention cudnn: this version has its own attention only");
     }
     return Question.of(prompt)
         .prune(prune)

@@ -32,6 +32,7 @@ final class Bindings {
       Symbols.function(
           JAVA_INT, ADDRESS, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, ADDRESS);
   private static final MethodHandle STREAM_CREATE = Symbols.function(JAVA_INT, ADDRESS, JAVA_LONG);
+  private static final MethodHandle STREAM_HANDLE = Symbols.function(JAVA_INT, ADDRESS, ADDRESS);
   private static final MethodHandle STREAM_DESTROY = Symbols.function(JAVA_INT, ADDRESS);
   private static final MethodHandle STREAM_WAIT = Symbols.function(JAVA_INT, ADDRESS);
   private static final MethodHandle EVENT_CREATE = Symbols.function(JAVA_INT, ADDRESS);
@@ -247,6 +248,7 @@ final class Bindings {
   private final MemorySegment upload;
   private final MemorySegment download;
   private final MemorySegment streamCreate;
+  private final MemorySegment streamHandle;
   private final MemorySegment streamDestroy;
   private final MemorySegment streamWait;
   private final MemorySegment eventCreate;
@@ -296,6 +298,7 @@ final class Bindings {
     upload = Symbols.find(library, "starling_upload");
     download = Symbols.find(library, "starling_download");
     streamCreate = Symbols.find(library, "starling_stream_create");
+    streamHandle = Symbols.find(library, "starling_stream_handle");
     streamDestroy = Symbols.find(library, "starling_stream_destroy");
     streamWait = Symbols.find(library, "starling_stream_wait");
     eventCreate = Symbols.find(library, "starling_event_create");
@@ -432,6 +435,14 @@ final class Bindings {
   int streamCreate(MemorySegment out, long cudaStream) {
     try {
       return (int) STREAM_CREATE.invokeExact(this.streamCreate, out, cudaStream);
+    } catch (Throwable e) {
+      throw Symbols.thrown(e);
+    }
+  }
+
+  int streamHandle(MemorySegment out, MemorySegment stream) {
+    try {
+      return (int) STREAM_HANDLE.invokeExact(this.streamHandle, out, stream);
     } catch (Throwable e) {
       throw Symbols.thrown(e);
     }

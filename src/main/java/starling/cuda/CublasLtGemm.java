@@ -112,8 +112,7 @@ final class CublasLtGemm implements AutoCloseable {
    *
    * @param c null, or a tensor of y's type and shape
    */
-  void multiply(
-      NativeDevice device, Tensor y, Tensor x, Tensor w, Tensor c, MemorySegment stream) {
+  void multiply(NativeDevice device, Tensor y, Tensor x, Tensor w, Tensor c, MemorySegment stream) {
     var shape =
         new Shape(
             x.rows(),
@@ -187,8 +186,7 @@ final class CublasLtGemm implements AutoCloseable {
       MemorySegment c,
       MemorySegment y) {
     var out = arena.allocate(ADDRESS);
-    check(
-        "cublasLtMatmulPreferenceCreate", CublasLt.cublasLtMatmulPreferenceCreate(out));
+    check("cublasLtMatmulPreferenceCreate", CublasLt.cublasLtMatmulPreferenceCreate(out));
     MemorySegment preference = out.get(ADDRESS, 0);
     try (Arena own = Arena.ofConfined()) {
       MemorySegment bytes = own.allocateFrom(JAVA_LONG, WORKSPACE);

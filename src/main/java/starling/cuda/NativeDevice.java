@@ -64,6 +64,7 @@ public final class NativeDevice implements Device {
   private final ToLongFunction<Tensor> addressOf = this::address;
   private long marks;
   private final long[] transfers = new long[4];
+  private LibraryGemm products; // null: our own
   private boolean closed;
 
   private final TensorArena.Memory memory =
@@ -106,8 +107,56 @@ public final class NativeDevice implements Device {
    *     reasons
    */
   public static NativeDevice open(String name) {
+    return open(name, "own");
+  }
+
+  /**
+   * The same with a choice of who multiplies.
+   *
+   * @param gemm {@code own}; {@code cublaslt}, on cuda; {@code auto} is cuBLASLt where it is found
+   * @throws InputException also if cuBLASLt was asked for by name and cannot be used
+   */
+  public static NativeDevice open(String name, String gemm) {
     NativeLibrary found = NativeLibrary.search(name);
-    return new NativeDevice(name, found, probe(name, found.bindings()));
+    var device = new NativeDevice(name, found, probe(name, found.bindings()));
+    try {
+      device.chooseGemm(gemm);
+    } catch (InputException e) {
+      device.close();
+      throw e;
+    }
+    return device;
+  }
+
+  private void chooseGemm(String gemm) {
+    if (gemm.equals("cublaslt") && emulated) {
+      throw new InputException("gemm cublaslt needs device cuda");
+    }
+    if (emulated || gemm.equals("own")) {
+      return;
+    }
+    try {
+      products = new LibraryGemm(this, streamHandle());
+    } catch (InputException e) {
+      if (!gemm.equals("auto")) {
+        throw e;
+      }
+    }
+  }
+
+  private MemorySegment streamHandle() {
+    try (Arena own = Arena.ofConfined()) {
+      MemorySegment out = own.allocate(ADDRESS);
+      check(library.streamHandle(out, stream));
+      return out.get(ADDRESS, 0);
+    }
+  }
+
+  /** Places where cuBLASLt was looked for, one line each with what came of it. */
+  public static List<String> triedCublasLt() {
+    return CublasLtGemm.library().attempts().stream()
+        .map(a -> a.place() + ": " + a.outcome())
+        .toList();
   }
 
   /**
@@ -226,7 +275,7 @@ public final class NativeDevice implements Device {
 
   @Override
   public String description() {
-    return description;
+    return products == null ? description : description + ", gemm by " + CublasLtGemm.version();
   }
 
   /**
@@ -445,9 +494,18 @@ public final class NativeDevice implements Device {
       Tensor y, Tensor x, Linear w, Norm before, Activation activation, Tensor residual) {
     checkOpen();
     Arguments.gemm(y, x, w, before, activation, residual);
-    Tensor weight = w.parts().get(0);
     type(y, "residual", residual);
     type(x, "before", before == null ? null : before.weight());
+    if (products == null || !products.takes(y, x, activation)) {
+      ownGemm(y, x, w, before, activation, residual);
+    } else {
+      products.gemm(y, x, w, before, activation, residual);
+    }
+  }
+
+  private void ownGemm(
+      Tensor y, Tensor x, Linear w, Norm before, Activation activation, Tensor residual) {
+    Tensor weight = w.parts().get(0);
     check(
         library.gemm(
             address(y),
@@ -469,6 +527,29 @@ public final class NativeDevice implements Device {
             Numbers.of(y.dtype()),
             type(x, "w", weight),
             stream));
+  }
+
+  /** {@code out = activation(x + bias) + residual}, all of one type. */
+  void activation(Tensor out, Tensor x, Tensor bias, Activation activation, Tensor residual) {
+    check(
+        library.activation(
+            address(out),
+            out.rowStride(),
+            address(x),
+            x.rowStride(),
+            address(bias),
+            address(residual),
+            stride(residual),
+            out.rows(),
+            out.width(),
+            Numbers.of(activation),
+            type(x, "out", out),
+            stream));
+  }
+
+  /** The algorithm that the library took for each shape so far; empty with our own gemm. */
+  public synchronized List<String> gemmAlgorithms() {
+    return products == null ? List.of() : products.chosen();
   }
 
   // ---- attention ----
@@ -778,6 +859,9 @@ public final class NativeDevice implements Device {
   public synchronized void close() {
     if (closed) {
       return;
+    }
+    if (products != null) {
+      products.close();
     }
     closed = true;
     for (long event : events) {

@@ -83,8 +83,8 @@ final class NvidiaLibrary {
       return;
     }
     if (!files.stream().anyMatch(this::loadFromLoaderPath)) {
-      search("CUDA toolkit", toolkits());
-      search("pip wheel", wheels());
+      searchFolders("CUDA toolkit", toolkits());
+      searchFolders("pip wheel", wheels());
     }
   }
 
@@ -105,7 +105,7 @@ final class NvidiaLibrary {
     return false;
   }
 
-  private void search(String kind, List<Path> folders) {
+  private void searchFolders(String kind, List<Path> folders) {
     if (loaded != null) {
       return;
     }

@@ -38,6 +38,7 @@ class BenchTest {
         List.of(device.equals("cpu") && operators.isEmpty() ? "cold" : "warm"),
         null,
         null,
+        List.of("own"),
         0.5,
         0.01);
   }
@@ -268,6 +269,7 @@ class BenchTest {
             List.of("warm"),
             file,
             "rank_select",
+            List.of("own"),
             0.1,
             0.1),
         text -> {});

@@ -78,7 +78,7 @@ class CompareTest {
   private Path file(String name, Map<String, Object> machine, List<Row> rows) throws IOException {
     Path file = dir.resolve(name);
     new ObjectMapper()
-        .writeValue(file.toFile(), new KernelReport(machine, null, null, rows).json());
+        .writeValue(file.toFile(), new KernelReport(machine, null, null, List.of(), rows).json());
     return file;
   }
 
@@ -89,7 +89,7 @@ class CompareTest {
   private Path file(String name, double control, double[]... samples) throws IOException {
     Path file = dir.resolve(name);
     var same = new Samples(rounds(control, 1, 1, 1));
-    var report = new KernelReport(MACHINE, null, same, List.of(row(1, "cold", samples)));
+    var report = new KernelReport(MACHINE, null, same, List.of(), List.of(row(1, "cold", samples)));
     new ObjectMapper().writeValue(file.toFile(), report.json());
     return file;
   }

@@ -286,7 +286,12 @@ class CommandLineTest {
       assertTrue(libraries.get(0).textValue().startsWith("class path: no starling/native/"));
       assertTrue(libraries.get(1).textValue().contains("/target/native/"), libraries.toString());
     }
-    assertTrue(run("doctor").out().contains("cuda        no: "));
+    JsonNode tried = report.at("/optional/0/tried");
+    assertEquals("cuBLASLt", report.at("/optional/0/name").textValue());
+    assertTrue(tried.size() >= 1, "every place is named");
+    String text = run("doctor").out();
+    assertTrue(text.contains("cuda        no: "));
+    assertTrue(text.contains("cuBLASLt    for gemm on cuda"), text);
   }
 
   @Test
@@ -314,6 +319,16 @@ class CommandLineTest {
     assertEquals(2, result.status());
     assertEquals(1, result.err().lines().count(), result.err());
     assertTrue(result.err().startsWith("starling run: "), result.err());
+  }
+
+  @Test
+  void whatTheDeviceDoesNotHaveIsNamed() {
+    assertRefused(
+        1, "gemm cublaslt needs device cuda", ask("--device", "cpu", "--gemm", "cublaslt"));
+    assertRefused(
+        1,
+        "--attention cudnn: this version has its own attention only",
+        ask("--attention", "cudnn"));
   }
 
   @Test
@@ -465,6 +480,10 @@ class CommandLineTest {
     assertRefused(2, "'--Z' is no option; axes are ", bench("--Z", "4"));
     assertRefused(2, "--T 'four' is not a list of whole numbers", bench("--T", "four"));
     assertRefused(2, "--T has no value", bench("--T"));
+    assertRefused(2, "--provider 'mkl' is not own or cublaslt", bench("--provider", "mkl"));
+    Result absent = bench("--op", "gemm", "--T", "1", "--provider", "own,cublaslt");
+    assertEquals(0, absent.status());
+    assertTrue(absent.out().contains("cublaslt: not measured: gemm cublaslt needs device cuda"));
     assertRefused(2, "--cache 'hot' is not cold or warm", bench("--cache", "hot"));
     assertRefused(2, "--source and --entry go together", bench("--source", "a.cu"));
     assertRefused(1, "'rmsnrm' is not one of", bench("--op", "rmsnrm"));
