@@ -153,7 +153,7 @@ API cublasStatus_t cublasLtMatmulAlgoGetHeuristic(cublasLtHandle_t, cublasLtMatm
   results->algo.data[0] = MAGIC;
   results->algo.data[1] = results->workspaceSize = p->workspace / 2;
   results->algo.data[2] = p->schemes & CUBLASLT_REDUCTION_SCHEME_INPLACE
-                              ? CUBLASLT_REDUCTION_SCHEME_INPLACE
+                              ? uint64_t(CUBLASLT_REDUCTION_SCHEME_INPLACE)
                               : p->schemes & CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
   *found = 1;
   return OK;

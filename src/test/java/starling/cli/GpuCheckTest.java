@@ -45,7 +45,9 @@ class GpuCheckTest {
   void aPartThatDoesNotExistIsNamed() throws Exception {
     Run run = check("--only", "prims,kernel");
     assertEquals(2, run.status);
-    assertTrue(run.output.contains("'kernel' is no part; there are found build prims"), run.output);
+    assertTrue(
+        run.output.contains("'kernel' is no part; there are found headers build prims"),
+        run.output);
   }
 
   @Test
