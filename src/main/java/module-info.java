@@ -7,6 +7,7 @@ module starling {
   requires com.fasterxml.jackson.databind;
   requires java.desktop;
   requires static info.picocli;
+  requires static jcuda;
   requires static commons.math3;
   requires static jdk.incubator.vector;
   requires static me.tongfei.progressbar;
@@ -18,6 +19,7 @@ module starling {
   exports starling.cuda;
   exports starling.device;
   exports starling.image;
+  exports starling.jcuda;
   exports starling.model;
   exports starling.prune;
   exports starling.text;

@@ -24,7 +24,9 @@ class ArchitectureTest {
     MAY_USE.put("starling.text", List.of("starling.device"));
     MAY_USE.put("starling.image", List.of("starling.device"));
     MAY_USE.put("starling.cpu", List.of("starling.device"));
-    MAY_USE.put("starling.cuda", List.of("starling.device"));
+    MAY_USE.put("starling.cuda.cublaslt", List.of());
+    MAY_USE.put("starling.cuda", List.of("starling.device", "starling.cuda.cublaslt"));
+    MAY_USE.put("starling.jcuda", List.of("starling.device", "starling.cuda"));
     MAY_USE.put("starling.prune", List.of("starling.device"));
     MAY_USE.put(
         "starling.model", List.of("starling.device", "starling.prune", "starling.checkpoint"));
@@ -90,6 +92,16 @@ class ArchitectureTest {
         .resideOutsideOfPackage("starling.cli")
         .should()
         .dependOnClassesThat(resideInAnyPackage("picocli..", "me.tongfei.."))
+        .check(CLASSES);
+  }
+
+  @Test
+  void jcudaIsUsedInItsPackageAlone() {
+    noClasses()
+        .that()
+        .resideOutsideOfPackage("starling.jcuda")
+        .should()
+        .dependOnClassesThat(resideInAnyPackage("jcuda.."))
         .check(CLASSES);
   }
 

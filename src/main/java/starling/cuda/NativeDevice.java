@@ -88,14 +88,14 @@ public final class NativeDevice implements Device {
       };
 
   @SuppressWarnings("restricted") // the stream as a segment, so that calls see whether it is closed
-  private NativeDevice(String name, NativeLibrary found, String description) {
+  private NativeDevice(String name, NativeLibrary found, String description, long cudaStream) {
     this.name = name;
     this.symbols = found.symbols();
     this.emulated = name.equals("emulated");
     this.library = found.bindings();
     this.description = description;
     var out = handles.allocate(ADDRESS);
-    check(library.streamCreate(out, 0));
+    check(library.streamCreate(out, cudaStream));
     // A call with a closed device finds the segment's arena closed.
     this.stream = out.get(ADDRESS, 0).reinterpret(1, handles, null);
   }
@@ -118,7 +118,7 @@ public final class NativeDevice implements Device {
    */
   public static NativeDevice open(String name, String gemm) {
     NativeLibrary found = NativeLibrary.search(name);
-    var device = new NativeDevice(name, found, probe(name, found.bindings()));
+    var device = new NativeDevice(name, found, probe(name, found.bindings()), 0);
     try {
       device.chooseGemm(gemm);
     } catch (InputException e) {
@@ -126,6 +126,29 @@ public final class NativeDevice implements Device {
       throw e;
     }
     return device;
+  }
+
+  /**
+   * The cuda device on a stream of the caller's, who keeps it until this device is closed: work of
+   * both runs in the order of the calls.
+   *
+   * @param cudaStream a {@code cudaStream_t} of the first card's primary context
+   */
+  public static NativeDevice openOnStream(long cudaStream) {
+    NativeLibrary found = NativeLibrary.search("cuda");
+    return new NativeDevice("cuda", found, probe("cuda", found.bindings()), cudaStream);
+  }
+
+  /** The {@code cudaStream_t} that all work of this device runs on. */
+  public long cudaStream() {
+    checkOpen();
+    return streamHandle().address();
+  }
+
+  /** Where a tensor of this device begins, in the device's memory. */
+  public long addressOf(Tensor t) {
+    checkOpen();
+    return address(t);
   }
 
   private void chooseGemm(String gemm) {
@@ -166,7 +189,7 @@ public final class NativeDevice implements Device {
    */
   public static NativeDevice openReplaced(String name, Path file, String symbol, String entry) {
     NativeLibrary found = NativeLibrary.of(name, file, symbol, entry);
-    return new NativeDevice(name, found, probe(name, found.bindings()));
+    return new NativeDevice(name, found, probe(name, found.bindings()), 0);
   }
 
   /** Every library that was looked for, one line each with what came of it. */

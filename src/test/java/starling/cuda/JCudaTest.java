@@ -1,0 +1,137 @@
+package starling.cuda;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.lang.foreign.MemorySegment;
+import java.net.URL;
+import java.net.URLClassLoader;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.List;
+import javax.tools.ToolProvider;
+import jcuda.Pointer;
+import jcuda.runtime.cudaStream_t;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import starling.device.DType;
+import starling.device.Tensor;
+import starling.device.TensorArena;
+import starling.jcuda.Interop;
+
+/** Pointers and streams to JCuda's objects and back, over made-up CUDA calls. */
+class JCudaTest {
+  private static Tensor counting(NativeDevice device, TensorArena arena, int rows, int width) {
+    Tensor t = arena.alloc("t", DType.F32, rows, width);
+    float[] values = new float[rows * width];
+    for (int i = 0; i < values.length; i++) {
+      values[i] = i;
+    }
+    device.upload(t, MemorySegment.ofArray(values));
+    return t;
+  }
+
+  @Test
+  void aPointerGoesThereAndBack() {
+    try (var _ = new FakeCuda("");
+        NativeDevice device = NativeDevice.open("cuda");
+        TensorArena arena = device.arena("a")) {
+      Tensor t = counting(device, arena, 4, 8);
+      Pointer theirs = Interop.pointer(device, t.rows(1, 4));
+      // A program's arithmetic: two rows further on.
+      Pointer further = theirs.withByteOffset(2L * t.rowStride() * 4);
+      Tensor view = arena.view("theirs", DType.F32, Interop.block(further), 1, 8);
+      assertEquals(device.addressOf(t.rows(3, 4)), device.addressOf(view));
+      float[] row = new float[8];
+      device.download(MemorySegment.ofArray(row), view);
+      assertArrayEquals(new float[] {24, 25, 26, 27, 28, 29, 30, 31}, row);
+    }
+  }
+
+  @Test
+  void whatIsNoDevicePointerIsRefused() {
+    for (Pointer p : List.of(new Pointer(), Pointer.to(new float[4]))) {
+      String why =
+          assertThrows(IllegalArgumentException.class, () -> Interop.block(p)).getMessage();
+      assertTrue(why.startsWith("memory is no device pointer"), why);
+    }
+  }
+
+  @Test
+  void aStreamIsSharedAndStaysItsOwners() {
+    try (var _ = new FakeCuda("");
+        NativeDevice owner = NativeDevice.open("cuda")) {
+      cudaStream_t stream = Interop.stream(owner);
+      assertTrue(owner.cudaStream() != 0);
+      try (NativeDevice guest = Interop.open(stream);
+          TensorArena arena = guest.arena("a")) {
+        assertEquals(owner.cudaStream(), guest.cudaStream());
+        Tensor counter = arena.alloc("counter", DType.I32, 1);
+        guest.advance(counter, 3);
+        int[] value = new int[1];
+        guest.download(MemorySegment.ofArray(value), counter);
+        assertEquals(3, value[0]);
+      }
+      try (TensorArena arena = owner.arena("b")) {
+        owner.advance(arena.alloc("counter", DType.I32, 1), 1);
+      }
+      assertEquals(
+          Interop.driverStream(owner), Interop.driverStream(owner), "the same address is equal");
+    }
+  }
+
+  /** The example of the README, as a program would compile it. */
+  @Test
+  void theExampleOfTheReadmeSelectsOnAStreamOfTheProgram(@TempDir Path dir) throws Exception {
+    String readme = Files.readString(Path.of("README.md"));
+    int from = readme.indexOf("int[] select(cudaStream_t");
+    String source =
+        """
+        import java.lang.foreign.*;
+        import java.util.*;
+        import jcuda.*;
+        import jcuda.runtime.*;
+        import starling.device.*;
+        import starling.jcuda.Interop;
+        public class Selecting {
+          public static\s"""
+            + readme.substring(from, readme.indexOf("```", from))
+            + "}";
+    Path file = Files.writeString(dir.resolve("Selecting.java"), source);
+    String path = System.getProperty("java.class.path");
+    int status =
+        ToolProvider.getSystemJavaCompiler()
+            .run(null, null, System.err, "-cp", path, "-d", dir.toString(), file.toString());
+    assertEquals(0, status);
+    try (var _ = new FakeCuda("");
+        NativeDevice program = NativeDevice.open("cuda");
+        TensorArena memory = program.arena("the program's");
+        var loader = new URLClassLoader(new URL[] {dir.toUri().toURL()})) {
+      Tensor rows = memory.alloc("rows", DType.F32, 577, 1024);
+      float[] values = new float[577 * 1024];
+      for (int i = 0; i < values.length; i++) {
+        values[i] = (float) Math.sin(0.37 * i * i);
+      }
+      program.upload(rows, MemorySegment.ofArray(values));
+      Tensor room = memory.alloc("room", DType.F32, 58, 1024);
+      int[] patches =
+          (int[])
+              loader
+                  .loadClass("Selecting")
+                  .getMethod("select", cudaStream_t.class, Pointer.class, Pointer.class)
+                  .invoke(
+                      null,
+                      Interop.stream(program),
+                      Interop.pointer(program, rows),
+                      Interop.pointer(program, room));
+      // As the other example prints, on the same numbers.
+      assertArrayEquals(
+          new int[] {7, 16, 32, 36, 39, 48, 59, 62}, java.util.Arrays.copyOf(patches, 8));
+      float[] first = new float[1024];
+      program.download(MemorySegment.ofArray(first), room.rows(0, 1));
+      assertArrayEquals(java.util.Arrays.copyOfRange(values, 8 * 1024, 9 * 1024), first);
+    }
+  }
+}
