@@ -17,14 +17,20 @@ import starling.device.TensorArena;
  * part of the product.
  */
 final class LibraryGemm implements AutoCloseable {
-  /** Rows of scratch memory, which grows when more are asked for. */
+  /** Rows that scratch memory grows by. */
+  private static final int STEP = 64;
+
+  /** What scratch memory is for. */
   private record Use(String role, DType dtype, int width) {}
+
+  /** Rows of it, in an arena of their own, so that a smaller one goes when a larger one comes. */
+  private record Scratch(TensorArena arena, Tensor rows) {}
 
   private final NativeDevice device;
   private final MemorySegment stream;
   private final TensorArena arena;
   private final CublasLtGemm library;
-  private final Map<Use, Tensor> scratch = new HashMap<>();
+  private final Map<Use, Scratch> scratch = new HashMap<>();
 
   /**
    * @param stream the device's own, as cuBLASLt takes it
@@ -44,7 +50,7 @@ final class LibraryGemm implements AutoCloseable {
   }
 
   /** Few rows are read by our own kernel; what comes after a product has the type of its input. */
-  boolean takes(Tensor y, Tensor x, Activation activation) {
+  boolean takes(Tensor y, Tensor x) {
     return x.rows() >= CublasLtGemm.LEAST_ROWS && y.dtype() == x.dtype();
   }
 
@@ -74,17 +80,23 @@ final class LibraryGemm implements AutoCloseable {
 
   private Tensor scratch(String role, DType dtype, int rows, int width) {
     var use = new Use(role, dtype, width);
-    Tensor have = scratch.get(use);
-    if (have == null || have.rows() < rows) {
-      have = arena.alloc(role, dtype, rows, width);
+    Scratch have = scratch.get(use);
+    if (have == null || have.rows.rows() < rows) {
+      if (have != null) {
+        scratch.remove(use);
+        have.arena.close();
+      }
+      TensorArena own = device.arena("cublaslt " + role);
+      have = new Scratch(own, own.alloc(role, dtype, Math.ceilDiv(rows, STEP) * STEP, width));
       scratch.put(use, have);
     }
-    return have.rows(0, rows);
+    return have.rows.rows(0, rows);
   }
 
   @Override
   public void close() {
     library.close();
+    scratch.values().forEach(s -> s.arena.close());
     arena.close();
   }
 }

@@ -519,7 +519,7 @@ public final class NativeDevice implements Device {
     Arguments.gemm(y, x, w, before, activation, residual);
     type(y, "residual", residual);
     type(x, "before", before == null ? null : before.weight());
-    if (products == null || !products.takes(y, x, activation)) {
+    if (products == null || !products.takes(y, x)) {
       ownGemm(y, x, w, before, activation, residual);
     } else {
       products.gemm(y, x, w, before, activation, residual);

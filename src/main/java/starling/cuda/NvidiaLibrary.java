@@ -89,7 +89,7 @@ final class NvidiaLibrary {
   }
 
   private boolean loadFromLoaderPath(String file) {
-    // The loader alone knows its path; a library that it finds is loaded by its bare name.
+    // What the loader would find, by the file, so that doctor can say which one it is.
     for (String folder : List.of("/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/local/lib")) {
       if (Files.exists(Path.of(folder, file))) {
         return load("loader path", Path.of(folder, file));

@@ -188,6 +188,20 @@ class CublasLtTest {
     }
   }
 
+  /** Scratch memory grows with the rows and does not pile up: 20 sizes fit where ten would not. */
+  @Test
+  void scratchMemoryOfASmallerShapeIsGivenBack() throws Throwable {
+    order("");
+    gpu.order("memory=48000000"); // 32 MiB are the workspace
+    try (NativeDevice device = NativeDevice.open("cuda", "cublaslt")) {
+      for (int rows = 500; rows <= 10_000; rows += 500) {
+        result(device, DType.F32, rows, Activation.SILU_MUL, Norms.RMS, false, false);
+      }
+    } finally {
+      gpu.order("");
+    }
+  }
+
   @Test
   void whatFailsGetsASentence() throws Throwable {
     order("create=1");
