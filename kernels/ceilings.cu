@@ -5,7 +5,8 @@
 //           products: c += a·b over and over in registers; a whole-number pattern that keeps c small and exact.
 // Shapes    copy, read: bytes in multiples of 16. products: out f32 [blocks].
 // Launch    copy: ⌈bytes/(16·4·256)⌉ blocks of 256 threads, four vectors a thread. read: ⌈bytes/(16·4·512)⌉ blocks of 512
-//           threads, at most 1024, four loads in flight a thread. products: 256 threads, eight independent accumulators a warp. nothing: one thread.
+//           threads, at most 1024, four loads in flight a thread. products: 256 threads, eight independent accumulators a
+//           warp. nothing: one thread.
 // Cost      copy: 2·bytes; read: bytes; products: blocks·steps·8 warps·32768 FLOPs.
 // Limits    products uses mma.sync for bf16 and f16: on Hopper that is about two thirds of what wgmma reaches.
 #include "gpu/launch.h"

@@ -13,7 +13,7 @@ namespace {
 
 constexpr uint64_t MAGIC = 0x5741544552ull;
 std::string orders;
-int products = 0;
+int products = 0, alive = 0;
 
 int ordered(const char* what) {  // its number, or 0
   size_t at = orders.find(std::string(what) + "=");
@@ -73,6 +73,7 @@ API void fake_cublaslt(const char* text) {
   products = 0;
 }
 API int fake_cublaslt_products() { return products; }
+API int fake_cublaslt_alive() { return alive; }  // what was created and not destroyed
 
 API size_t cublasLtGetVersion() { return 130100; }
 API const char* cublasLtGetStatusString(cublasStatus_t status) {
@@ -87,10 +88,12 @@ API cublasStatus_t cublasLtDestroy(cublasLtHandle_t) { return OK; }
 API cublasStatus_t cublasLtMatmulDescCreate(cublasLtMatmulDesc_t* desc, cublasComputeType_t compute, cudaDataType_t scale) {
   if (compute != CUBLAS_COMPUTE_32F || scale != CUDA_R_32F) return INVALID;
   *desc = new Desc;
+  alive++;
   return OK;
 }
 API cublasStatus_t cublasLtMatmulDescDestroy(cublasLtMatmulDesc_t desc) {
   delete static_cast<Desc*>(desc);
+  alive--;
   return OK;
 }
 API cublasStatus_t cublasLtMatmulDescSetAttribute(cublasLtMatmulDesc_t desc, cublasLtMatmulDescAttributes_t attribute,
@@ -103,18 +106,22 @@ API cublasStatus_t cublasLtMatrixLayoutCreate(cublasLtMatrixLayout_t* layout, cu
                                               uint64_t cols, int64_t ld) {
   if (ld < int64_t(rows)) return INVALID;
   *layout = new Layout{type, rows, cols, ld};
+  alive++;
   return OK;
 }
 API cublasStatus_t cublasLtMatrixLayoutDestroy(cublasLtMatrixLayout_t layout) {
   delete static_cast<Layout*>(layout);
+  alive--;
   return OK;
 }
 API cublasStatus_t cublasLtMatmulPreferenceCreate(cublasLtMatmulPreference_t* preference) {
   *preference = new Preference;
+  alive++;
   return OK;
 }
 API cublasStatus_t cublasLtMatmulPreferenceDestroy(cublasLtMatmulPreference_t preference) {
   delete static_cast<Preference*>(preference);
+  alive--;
   return OK;
 }
 API cublasStatus_t cublasLtMatmulPreferenceSetAttribute(cublasLtMatmulPreference_t preference,

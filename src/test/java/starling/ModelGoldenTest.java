@@ -98,7 +98,7 @@ class ModelGoldenTest {
     Path folder = dir.resolve(name);
     JsonNode cases =
         new ObjectMapper().readTree(Files.readAllBytes(folder.resolve("golden.json"))).get("cases");
-    try (Model model = Model.open(folder, device, "f32")) {
+    try (Model model = Model.open(folder, device, "f32", "own")) {
       for (JsonNode golden : cases) {
         check(
             model,
@@ -179,7 +179,7 @@ class ModelGoldenTest {
         new ObjectMapper()
             .readTree(Files.readAllBytes(DIR.resolve("bundled/golden.json")))
             .get("cases");
-    try (Model model = Model.open(Demo.MODEL, device, "f32")) {
+    try (Model model = Model.open(Demo.MODEL, device, "f32", "own")) {
       for (JsonNode golden : cases) {
         String spec = golden.get("spec").textValue();
         // Near ties among 576 cosines fall the other way when sums are added in another order.

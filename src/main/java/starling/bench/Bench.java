@@ -120,6 +120,9 @@ public final class Bench {
             .filter(c -> c.name().equals("gemm"))
             .map(c -> new Case("gemm:cublaslt", c.operator(), c.sizes(), c.dtype()))
             .toList();
+    if (cases.isEmpty()) {
+      return; // nothing of what was asked for is a product
+    }
     try (Device device = Devices.open(options.device, "cublaslt");
         Meter meter = Devices.meter(device);
         var bench =

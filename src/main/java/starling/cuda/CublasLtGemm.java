@@ -45,13 +45,8 @@ final class CublasLtGemm implements AutoCloseable {
       DType dtype,
       DType yType) {}
 
-  private record Plan(
-      MemorySegment matmul,
-      MemorySegment w,
-      MemorySegment x,
-      MemorySegment c,
-      MemorySegment y,
-      MemorySegment algorithm) {}
+  /** {@code layouts}: of w, x, c and y. */
+  private record Plan(MemorySegment matmul, List<MemorySegment> layouts, MemorySegment algorithm) {}
 
   private static NvidiaLibrary library;
 
@@ -95,10 +90,10 @@ final class CublasLtGemm implements AutoCloseable {
     return WORKSPACE;
   }
 
-  /** "cuBLASLt 13.1.0". */
+  /** "cuBLASLt 13.1.1". */
   static String version() {
     long v = CublasLt.cublasLtGetVersion();
-    // 12.x: 120304; from 13 on the same with two digits each.
+    // CUBLAS_VERSION of cublas_api.h: 130101 is 13.1.1
     return String.format(Locale.ROOT, "cuBLASLt %d.%d.%d", v / 10_000, v / 100 % 100, v % 100);
   }
 
@@ -132,14 +127,14 @@ final class CublasLtGemm implements AutoCloseable {
             plan.matmul,
             one,
             MemorySegment.ofAddress(device.address(w)),
-            plan.w,
+            plan.layouts.get(0),
             MemorySegment.ofAddress(device.address(x)),
-            plan.x,
+            plan.layouts.get(1),
             c == null ? zero : one,
             MemorySegment.ofAddress(device.address(c == null ? y : c)),
-            plan.c,
+            plan.layouts.get(2),
             MemorySegment.ofAddress(device.address(y)),
-            plan.y,
+            plan.layouts.get(3),
             plan.algorithm,
             MemorySegment.ofAddress(workspace),
             WORKSPACE,
@@ -156,18 +151,29 @@ final class CublasLtGemm implements AutoCloseable {
         CublasLt.cublasLtMatmulDescCreate(
             out, CublasLt.CUBLAS_COMPUTE_32F(), CublasLt.CUDA_R_32F()));
     MemorySegment matmul = out.get(ADDRESS, 0);
-    check(
-        "cublasLtMatmulDescSetAttribute",
-        CublasLt.cublasLtMatmulDescSetAttribute(
-            matmul,
-            CublasLt.CUBLASLT_MATMUL_DESC_TRANSA(),
-            arena.allocateFrom(JAVA_INT, CublasLt.CUBLAS_OP_T()),
-            JAVA_INT.byteSize()));
-    MemorySegment w = layout(s.dtype, s.in, s.out, s.wStride);
-    MemorySegment x = layout(s.dtype, s.in, s.rows, s.xStride);
-    MemorySegment c = layout(s.yType, s.out, s.rows, s.cStride);
-    MemorySegment y = layout(s.yType, s.out, s.rows, s.yStride);
-    return new Plan(matmul, w, x, c, y, algorithm(s, matmul, w, x, c, y));
+    var layouts = new ArrayList<MemorySegment>();
+    try {
+      check(
+          "cublasLtMatmulDescSetAttribute",
+          CublasLt.cublasLtMatmulDescSetAttribute(
+              matmul,
+              CublasLt.CUBLASLT_MATMUL_DESC_TRANSA(),
+              arena.allocateFrom(JAVA_INT, CublasLt.CUBLAS_OP_T()),
+              JAVA_INT.byteSize()));
+      layouts.add(layout(s.dtype, s.in, s.out, s.wStride));
+      layouts.add(layout(s.dtype, s.in, s.rows, s.xStride));
+      layouts.add(layout(s.yType, s.out, s.rows, s.cStride));
+      layouts.add(layout(s.yType, s.out, s.rows, s.yStride));
+      return new Plan(matmul, layouts, algorithm(s, matmul, layouts));
+    } catch (RuntimeException e) {
+      destroy(matmul, layouts);
+      throw e;
+    }
+  }
+
+  private static void destroy(MemorySegment matmul, List<MemorySegment> layouts) {
+    CublasLt.cublasLtMatmulDescDestroy(matmul);
+    layouts.forEach(CublasLt::cublasLtMatrixLayoutDestroy);
   }
 
   private MemorySegment layout(DType dtype, long rows, long columns, long stride) {
@@ -178,13 +184,7 @@ final class CublasLtGemm implements AutoCloseable {
     return out.get(ADDRESS, 0);
   }
 
-  private MemorySegment algorithm(
-      Shape s,
-      MemorySegment matmul,
-      MemorySegment w,
-      MemorySegment x,
-      MemorySegment c,
-      MemorySegment y) {
+  private MemorySegment algorithm(Shape s, MemorySegment matmul, List<MemorySegment> layouts) {
     var out = arena.allocate(ADDRESS);
     check("cublasLtMatmulPreferenceCreate", CublasLt.cublasLtMatmulPreferenceCreate(out));
     MemorySegment preference = out.get(ADDRESS, 0);
@@ -213,7 +213,16 @@ final class CublasLtGemm implements AutoCloseable {
       check(
           "cublasLtMatmulAlgoGetHeuristic",
           CublasLt.cublasLtMatmulAlgoGetHeuristic(
-              handle, matmul, w, x, c, y, preference, 1, result, found));
+              handle,
+              matmul,
+              layouts.get(0),
+              layouts.get(1),
+              layouts.get(2),
+              layouts.get(3),
+              preference,
+              1,
+              result,
+              found));
       if (found.get(JAVA_INT, 0) < 1 || cublasLtMatmulHeuristicResult_t.state(result) != 0) {
         throw new IllegalStateException("cuBLASLt has no algorithm for " + s);
       }
@@ -285,12 +294,7 @@ final class CublasLtGemm implements AutoCloseable {
 
   @Override
   public void close() {
-    for (Plan plan : plans.values()) {
-      CublasLt.cublasLtMatmulDescDestroy(plan.matmul);
-      for (MemorySegment layout : List.of(plan.w, plan.x, plan.c, plan.y)) {
-        CublasLt.cublasLtMatrixLayoutDestroy(layout);
-      }
-    }
+    plans.values().forEach(plan -> destroy(plan.matmul, plan.layouts));
     plans.clear();
     CublasLt.cublasLtDestroy(handle);
     arena.close();

@@ -140,13 +140,13 @@ public final class NativeDevice implements Device {
   }
 
   /** The {@code cudaStream_t} that all work of this device runs on. */
-  public long cudaStream() {
+  public synchronized long cudaStream() {
     checkOpen();
     return streamHandle().address();
   }
 
   /** Where a tensor of this device begins, in the device's memory. */
-  public long addressOf(Tensor t) {
+  public synchronized long addressOf(Tensor t) {
     checkOpen();
     return address(t);
   }

@@ -144,10 +144,7 @@ final class NvidiaLibrary {
   private List<Path> toolkits() {
     var folders = new ArrayList<Path>();
     for (String variable : List.of("CUDA_HOME", "CUDA_PATH")) {
-      String home = environment.apply(variable);
-      if (home != null && !home.isEmpty()) {
-        addIfThere(folders, Path.of(home, "lib64"));
-      }
+      below(variable, "lib64").forEach(folder -> addIfThere(folders, folder));
     }
     addIfThere(folders, Path.of("/usr/local/cuda/lib64"));
     for (Path home : matching(Path.of("/usr/local"), "cuda-*")) {
@@ -160,15 +157,9 @@ final class NvidiaLibrary {
   private List<Path> wheels() {
     var roots = new ArrayList<Path>();
     for (String variable : List.of("VIRTUAL_ENV", "CONDA_PREFIX")) {
-      String prefix = environment.apply(variable);
-      if (prefix != null && !prefix.isEmpty()) {
-        roots.add(Path.of(prefix, "lib"));
-      }
+      roots.addAll(below(variable, "lib"));
     }
-    String home = environment.apply("HOME");
-    if (home != null && !home.isEmpty()) {
-      roots.add(Path.of(home, ".local/lib"));
-    }
+    roots.addAll(below("HOME", ".local/lib"));
     roots.add(Path.of("/usr/local/lib"));
     roots.add(Path.of("/usr/lib"));
     var folders = new ArrayList<Path>();
@@ -182,6 +173,12 @@ final class NvidiaLibrary {
       }
     }
     return folders;
+  }
+
+  /** A folder in the one that a variable names, if it names one. */
+  private List<Path> below(String variable, String folder) {
+    String home = environment.apply(variable);
+    return home == null || home.isEmpty() ? List.of() : List.of(Path.of(home, folder));
   }
 
   private static void addIfThere(List<Path> folders, Path folder) {

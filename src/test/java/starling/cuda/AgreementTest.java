@@ -67,8 +67,8 @@ class AgreementTest {
     Native.needsDevice();
     cpu32 = Model.open(Demo.MODEL, "cpu", "f32");
     cpu16 = Model.open(Demo.MODEL, "cpu", "bf16");
-    native32 = Model.open(Demo.MODEL, Native.DEVICE, "f32");
-    native16 = Model.open(Demo.MODEL, Native.DEVICE, "bf16");
+    native32 = Model.open(Demo.MODEL, Native.DEVICE, "f32", "own");
+    native16 = Model.open(Demo.MODEL, Native.DEVICE, "bf16", "own");
   }
 
   @AfterAll

@@ -41,6 +41,7 @@ class CublasLtTest {
   private static FakeCuda gpu;
   private static MethodHandle order;
   private static MethodHandle products;
+  private static MethodHandle alive;
 
   @TempDir Path dir;
 
@@ -58,6 +59,10 @@ class CublasLtTest {
     products =
         linker.downcallHandle(
             stub.find("fake_cublaslt_products").orElseThrow(),
+            FunctionDescriptor.of(ValueLayout.JAVA_INT));
+    alive =
+        linker.downcallHandle(
+            stub.find("fake_cublaslt_alive").orElseThrow(),
             FunctionDescriptor.of(ValueLayout.JAVA_INT));
   }
 
@@ -217,11 +222,13 @@ class CublasLtTest {
       assertEquals(
           "cublasLtMatmulAlgoGetHeuristic: CUBLAS_STATUS_NOT_SUPPORTED (15)",
           failure(device).getMessage());
+      assertEquals(0, (int) alive.invokeExact(), "what a failed plan had made is gone");
       order("");
       result(device, DType.F32, 40, Activation.NONE, Norms.NONE, false, false);
       order("matmul=13");
       assertEquals("cublasLtMatmul: CUBLAS_STATUS_OF_THE_STUB (13)", failure(device).getMessage());
     }
+    assertEquals(0, (int) alive.invokeExact(), "closing leaves nothing");
     order("");
     assertEquals(
         "gemm cublaslt needs device cuda",
