@@ -38,7 +38,7 @@ extern "C" {
 #define STARLING_API __attribute__((visibility("default")))
 
 /* Changes with every change of this file that a caller could notice. */
-#define STARLING_ABI_VERSION 3
+#define STARLING_ABI_VERSION 4
 
 enum starling_status {
   STARLING_OK = 0,
@@ -222,6 +222,14 @@ STARLING_API int starling_attention_colsum(float *sums /* f32 [H, n] */, int64_t
                                            const int32_t *index /* [n] | NULL */, int32_t row_from, int32_t row_to,
                                            int32_t key_at, int32_t n, int32_t capacity, int32_t heads, int32_t kv_heads,
                                            int32_t head_size, int32_t causal, float scale, int32_t dtype,
+                                           starling_stream *stream);
+
+/* What another library's attention is told and what it gives: lengths = {T, length[0] + T}. */
+STARLING_API int starling_sequence_lengths(int32_t *lengths /* [2] */, const int32_t *length /* [1] | NULL: 0 */,
+                                           int32_t rows, starling_stream *stream);
+
+/* lse *= log2 e: natural logarithms of row sums become those that starling_attention_colsum reads. */
+STARLING_API int starling_lse_from_natural(float *lse /* f32 [H, T] */, int64_t lse_stride, int32_t heads, int32_t rows,
                                            starling_stream *stream);
 
 /* ---- selection and compaction ---- */

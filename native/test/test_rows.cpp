@@ -1,4 +1,4 @@
-// norms, patchify, embed, rope, combine_rows, advance.
+// norms, patchify, embed, rope, combine_rows, advance, and what stands around another library's attention.
 #include "check.h"
 
 using namespace check;
@@ -149,4 +149,27 @@ TEST(advance_adds) {
   ok(starling_advance(counters.data, 1, -2, stream));
   counters.receive();
   for (int i = 0; i < 300; i++) equal("counter", i + 5 - (i == 0 ? 2 : 0), int(counters.values[i]));
+}
+
+TEST(sequence_lengths_and_natural_logarithms) {
+  Ints length(1, 37), lengths(2, -1);
+  ok(starling_sequence_lengths(lengths.data, length.data, 5, stream));
+  lengths.receive();
+  equal("queries", 5, int(lengths.values[0]));
+  equal("keys", 42, int(lengths.values[1]));
+  ok(starling_sequence_lengths(lengths.data, nullptr, 5, stream));
+  lengths.receive();
+  equal("keys without a cache", 5, int(lengths.values[1]));
+
+  Tensor lse = gaussian(STARLING_F32, 3, 300);
+  std::vector<float> before;
+  for (int i = 0; i < 3 * 300; i++) before.push_back(lse.at(i / 300, i % 300));
+  ok(starling_lse_from_natural(lse.as<float>(), lse.stride, 3, 290, stream));
+  lse.receive();
+  for (int h = 0; h < 3; h++) {
+    for (int t = 0; t < 300; t++) {
+      double e = before[h * 300 + t] * (t < 290 ? 1.4426950408889634 : 1.0);
+      near("lse", e, lse.at(h, t), 2 * EPS * std::fabs(e));
+    }
+  }
 }

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <string>
 
+#include "test/stored_values.h"
+
 extern "C" {
 #include "bindings/cublaslt.h"
 }
@@ -34,30 +36,8 @@ struct Preference {
   uint32_t alignment[4] = {256, 256, 256, 256};
 };
 
-float read(const void* p, cudaDataType_t type, int64_t i) {
-  if (type == CUDA_R_32F) return static_cast<const float*>(p)[i];
-  uint16_t bits = static_cast<const uint16_t*>(p)[i];
-  if (type == CUDA_R_16BF) {
-    uint32_t wide = uint32_t(bits) << 16;
-    float f;
-    memcpy(&f, &wide, 4);
-    return f;
-  }
-  _Float16 h;
-  memcpy(&h, &bits, 2);
-  return float(h);
-}
-void write(void* p, cudaDataType_t type, int64_t i, float value) {
-  if (type == CUDA_R_32F) {
-    static_cast<float*>(p)[i] = value;
-  } else if (type == CUDA_R_16BF) {
-    uint32_t u;
-    memcpy(&u, &value, 4);
-    static_cast<uint16_t*>(p)[i] = uint16_t((u + 0x7fffu + (u >> 16 & 1)) >> 16);
-  } else {
-    _Float16 h = _Float16(value);
-    memcpy(static_cast<uint16_t*>(p) + i, &h, 2);
-  }
+Stored stored(cudaDataType_t type) {
+  return type == CUDA_R_32F ? Stored::F32 : type == CUDA_R_16F ? Stored::F16 : Stored::BF16;
 }
 
 }  // namespace
@@ -193,9 +173,9 @@ API cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t 
   for (uint64_t n = 0; n < ld.cols; n++) {
     for (uint64_t m = 0; m < ld.rows; m++) {
       float sum = 0;
-      for (uint64_t k = 0; k < la.rows; k++) sum += read(A, la.type, m * la.ld + k) * read(B, lb.type, n * lb.ld + k);
-      float old = keep != 0 ? keep * read(C, lc.type, n * lc.ld + m) : 0;
-      write(D, ld.type, n * ld.ld + m, scale * sum + old);
+      for (uint64_t k = 0; k < la.rows; k++) sum += read(A, stored(la.type), m * la.ld + k) * read(B, stored(lb.type), n * lb.ld + k);
+      float old = keep != 0 ? keep * read(C, stored(lc.type), n * lc.ld + m) : 0;
+      write(D, stored(ld.type), n * ld.ld + m, scale * sum + old);
     }
   }
   products++;

@@ -11,6 +11,7 @@ import starling.device.Card;
 import starling.device.Device;
 import starling.device.InputException;
 import starling.device.Meter;
+import starling.device.Providers;
 
 /** Opens devices by name. */
 public final class Devices {
@@ -29,26 +30,22 @@ public final class Devices {
    * @throws InputException if it cannot be opened, with the reason
    */
   public static Device open(String name) {
-    return open(name, "auto");
+    return open(name, Providers.AUTO);
   }
 
   /**
-   * The same with a choice of who multiplies matrices.
+   * The same with a choice of whose kernels multiply and attend.
    *
-   * @param gemm {@code own}; {@code cublaslt}, which only cuda has; {@code auto} is cuBLASLt where
-   *     it is found
-   * @throws InputException also if cuBLASLt was asked for and cannot be used
+   * @throws InputException also if a library was asked for by name and cannot be used
    */
-  public static Device open(String name, String gemm) {
+  public static Device open(String name, Providers providers) {
     return switch (name) {
-      case "auto" -> best(gemm);
+      case "auto" -> best(providers);
       case "cpu" -> {
-        if (gemm.equals("cublaslt")) {
-          throw new InputException("gemm cublaslt needs device cuda");
-        }
+        providers.needsCuda();
         yield CpuDevice.open();
       }
-      case "cuda", "emulated" -> NativeDevice.open(name, gemm);
+      case "cuda", "emulated" -> NativeDevice.open(name, providers);
       default ->
           throw new InputException(
               "device '" + name + "' is not one of " + String.join(", ", NAMES));
@@ -56,11 +53,11 @@ public final class Devices {
   }
 
   /** cuda if it opens, else cpu; never emulated. */
-  private static Device best(String gemm) {
+  private static Device best(Providers providers) {
     try {
-      return NativeDevice.open("cuda", gemm);
+      return NativeDevice.open("cuda", providers);
     } catch (InputException e) {
-      if (gemm.equals("cublaslt")) {
+      if (providers.named()) {
         throw e;
       }
       if (!SAID.getAndSet(true)) {
@@ -117,6 +114,11 @@ public final class Devices {
   /** Places where cuBLASLt was looked for, one line each with what came of it. */
   public static List<String> triedCublasLt() {
     return NativeDevice.triedCublasLt();
+  }
+
+  /** The same for cuDNN. */
+  public static List<String> triedCudnn() {
+    return NativeDevice.triedCudnn();
   }
 
   /** Every native library that was looked for, one line each with what came of it. */

@@ -11,6 +11,7 @@ import starling.checkpoint.Safetensors;
 import starling.device.DType;
 import starling.device.Device;
 import starling.device.InputException;
+import starling.device.Providers;
 import starling.image.ImageMode;
 import starling.image.Picture;
 import starling.image.Preprocess;
@@ -64,23 +65,22 @@ public final class Model implements AutoCloseable {
    *     weights are mapped as they are stored where the device can read them
    */
   public static Model open(Path dir, String device, String dtype) {
-    return open(dir, device, dtype, "auto");
+    return open(dir, device, dtype, Providers.AUTO);
   }
 
-  /**
-   * The same with a choice of who multiplies matrices.
-   *
-   * @param gemm {@code own}; {@code cublaslt}, which only cuda has; {@code auto} is cuBLASLt where
-   *     it is found
-   */
-  public static Model open(Path dir, String device, String dtype, String gemm) {
+  /** The same with a choice of whose kernels multiply and attend. */
+  public static Model open(Path dir, String device, String dtype, Providers providers) {
     long start = System.nanoTime();
     LlavaConfig config = LlavaConfig.read(dir);
-    Device opened = Devices.open(device, gemm);
+    Device opened = Devices.open(device, providers);
     Safetensors files = null;
     try {
+      DType type = dtype(dtype, opened, config);
+      if (type == DType.F32 && providers.attention().equals("cudnn")) {
+        throw new InputException("attention cudnn needs dtype bf16 or f16");
+      }
       files = Safetensors.open(dir);
-      return new Model(dir, opened, dtype(dtype, opened, config), config, files, start);
+      return new Model(dir, opened, type, config, files, start);
     } catch (RuntimeException e) {
       if (files != null) {
         files.close();

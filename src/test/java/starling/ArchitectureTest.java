@@ -25,7 +25,10 @@ class ArchitectureTest {
     MAY_USE.put("starling.image", List.of("starling.device"));
     MAY_USE.put("starling.cpu", List.of("starling.device"));
     MAY_USE.put("starling.cuda.cublaslt", List.of());
-    MAY_USE.put("starling.cuda", List.of("starling.device", "starling.cuda.cublaslt"));
+    MAY_USE.put("starling.cuda.cudnn", List.of());
+    MAY_USE.put(
+        "starling.cuda",
+        List.of("starling.device", "starling.cuda.cublaslt", "starling.cuda.cudnn"));
     MAY_USE.put("starling.jcuda", List.of("starling.device", "starling.cuda"));
     MAY_USE.put("starling.prune", List.of("starling.device"));
     MAY_USE.put(

@@ -17,6 +17,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import starling.cuda.Native;
+import starling.device.Providers;
 import starling.image.ImageMode;
 
 /**
@@ -98,7 +99,7 @@ class ModelGoldenTest {
     Path folder = dir.resolve(name);
     JsonNode cases =
         new ObjectMapper().readTree(Files.readAllBytes(folder.resolve("golden.json"))).get("cases");
-    try (Model model = Model.open(folder, device, "f32", "own")) {
+    try (Model model = Model.open(folder, device, "f32", Providers.OWN)) {
       for (JsonNode golden : cases) {
         check(
             model,
@@ -179,7 +180,7 @@ class ModelGoldenTest {
         new ObjectMapper()
             .readTree(Files.readAllBytes(DIR.resolve("bundled/golden.json")))
             .get("cases");
-    try (Model model = Model.open(Demo.MODEL, device, "f32", "own")) {
+    try (Model model = Model.open(Demo.MODEL, device, "f32", Providers.OWN)) {
       for (JsonNode golden : cases) {
         String spec = golden.get("spec").textValue();
         // Near ties among 576 cosines fall the other way when sums are added in another order.

@@ -18,6 +18,7 @@ import starling.device.DType;
 import starling.device.Device;
 import starling.device.InputException;
 import starling.device.Meter;
+import starling.device.Providers;
 
 /** {@code bench kernels} and {@code bench ceilings}. */
 public final class Bench {
@@ -76,7 +77,7 @@ public final class Bench {
    */
   public static KernelReport kernels(Options options, Consumer<String> progress) {
     List<Case> plans = plans(options);
-    try (Device device = Devices.open(options.device, "own");
+    try (Device device = Devices.open(options.device, Providers.OWN);
         Device reference = device.name().equals("cpu") ? Devices.reference() : Devices.open("cpu");
         Meter meter = Devices.meter(device);
         var bench =
@@ -123,7 +124,7 @@ public final class Bench {
     if (cases.isEmpty()) {
       return; // nothing of what was asked for is a product
     }
-    try (Device device = Devices.open(options.device, "cublaslt");
+    try (Device device = Devices.open(options.device, Providers.gemm("cublaslt"));
         Meter meter = Devices.meter(device);
         var bench =
             new KernelBench(device, reference, meter, null, options.noise, options.seconds)) {

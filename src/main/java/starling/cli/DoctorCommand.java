@@ -65,7 +65,9 @@ final class DoctorCommand implements Callable<Integer> {
             Runtime.getRuntime().maxMemory(),
             vector,
             devices,
-            List.of(new Optional("cuBLASLt", "gemm on cuda", Devices.triedCublasLt())));
+            List.of(
+                new Optional("cuBLASLt", "gemm on cuda", Devices.triedCublasLt()),
+                new Optional("cuDNN", "attention on cuda", Devices.triedCudnn())));
     System.out.println(json ? Output.json(report) : text(report));
     return 0;
   }

@@ -17,6 +17,7 @@ import starling.Devices;
 import starling.Model;
 import starling.Question;
 import starling.device.InputException;
+import starling.device.Providers;
 import starling.device.Sampling;
 import starling.image.ImageMode;
 import starling.image.Overlay;
@@ -157,7 +158,7 @@ final class RunCommand implements Callable<Integer> {
       pictures.add(Picture.read(file));
       question.image(pictures.getLast());
     }
-    try (Model opened = Model.open(model, device, dtype, gemm)) {
+    try (Model opened = Model.open(model, device, dtype, new Providers(gemm, attention))) {
       warnAboutUnknownKeys(opened);
       Answer answer = opened.ask(question, json ? piece -> {} : this::print);
       Terminal.clear();
@@ -199,9 +200,6 @@ final class RunCommand implements Callable<Integer> {
       Methods.parse(prune);
     } catch (InputException e) {
       throw new ParameterException(command.commandLine(), e.getMessage(), e);
-    }
-    if (attention.equals("cudnn")) {
-      throw new InputException("--attention cudnn: this version has its own attention only");
     }
     return Question.of(prompt)
         .prune(prune)

@@ -160,6 +160,10 @@ final class Bindings {
           JAVA_FLOAT,
           JAVA_INT,
           ADDRESS);
+  private static final MethodHandle SEQUENCE_LENGTHS =
+      Symbols.function(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_INT, ADDRESS);
+  private static final MethodHandle LSE_FROM_NATURAL =
+      Symbols.function(JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, ADDRESS);
   private static final MethodHandle TOKEN_SELECT =
       Symbols.function(
           JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT,
@@ -268,6 +272,8 @@ final class Bindings {
   private final MemorySegment rope;
   private final MemorySegment attention;
   private final MemorySegment attentionColsum;
+  private final MemorySegment sequenceLengths;
+  private final MemorySegment lseFromNatural;
   private final MemorySegment tokenSelect;
   private final MemorySegment colsumSelect;
   private final MemorySegment visprunerDedup;
@@ -318,6 +324,8 @@ final class Bindings {
     rope = Symbols.find(library, "starling_rope");
     attention = Symbols.find(library, "starling_attention");
     attentionColsum = Symbols.find(library, "starling_attention_colsum");
+    sequenceLengths = Symbols.find(library, "starling_sequence_lengths");
+    lseFromNatural = Symbols.find(library, "starling_lse_from_natural");
     tokenSelect = Symbols.find(library, "starling_token_select");
     colsumSelect = Symbols.find(library, "starling_colsum_select");
     visprunerDedup = Symbols.find(library, "starling_vispruner_dedup");
@@ -858,6 +866,24 @@ final class Bindings {
               scale,
               dtype,
               stream);
+    } catch (Throwable e) {
+      throw Symbols.thrown(e);
+    }
+  }
+
+  int sequenceLengths(long lengths, long length, int rows, MemorySegment stream) {
+    try {
+      return (int)
+          SEQUENCE_LENGTHS.invokeExact(this.sequenceLengths, lengths, length, rows, stream);
+    } catch (Throwable e) {
+      throw Symbols.thrown(e);
+    }
+  }
+
+  int lseFromNatural(long lse, long lseStride, int heads, int rows, MemorySegment stream) {
+    try {
+      return (int)
+          LSE_FROM_NATURAL.invokeExact(this.lseFromNatural, lse, lseStride, heads, rows, stream);
     } catch (Throwable e) {
       throw Symbols.thrown(e);
     }

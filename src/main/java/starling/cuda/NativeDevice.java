@@ -28,6 +28,7 @@ import starling.device.Mask;
 import starling.device.Norm;
 import starling.device.OutOfMemoryException;
 import starling.device.PositionRule;
+import starling.device.Providers;
 import starling.device.Rope;
 import starling.device.Sampling;
 import starling.device.Span;
@@ -65,6 +66,7 @@ public final class NativeDevice implements Device {
   private long marks;
   private final long[] transfers = new long[4];
   private LibraryGemm products; // null: our own
+  private LibraryAttention attentions; // null: our own
   private boolean closed;
 
   private final TensorArena.Memory memory =
@@ -107,20 +109,19 @@ public final class NativeDevice implements Device {
    *     reasons
    */
   public static NativeDevice open(String name) {
-    return open(name, "own");
+    return open(name, Providers.OWN);
   }
 
   /**
-   * The same with a choice of who multiplies.
+   * The same with a choice of whose kernels multiply and attend.
    *
-   * @param gemm {@code own}; {@code cublaslt}, on cuda; {@code auto} is cuBLASLt where it is found
-   * @throws InputException also if cuBLASLt was asked for by name and cannot be used
+   * @throws InputException also if a library was asked for by name and cannot be used
    */
-  public static NativeDevice open(String name, String gemm) {
+  public static NativeDevice open(String name, Providers providers) {
     NativeLibrary found = NativeLibrary.search(name);
     var device = new NativeDevice(name, found, probe(name, found.bindings()), 0);
     try {
-      device.chooseGemm(gemm);
+      device.choose(providers);
     } catch (InputException e) {
       device.close();
       throw e;
@@ -151,19 +152,22 @@ public final class NativeDevice implements Device {
     return address(t);
   }
 
-  private void chooseGemm(String gemm) {
-    if (gemm.equals("cublaslt") && emulated) {
-      throw new InputException("gemm cublaslt needs device cuda");
-    }
-    if (emulated || gemm.equals("own")) {
+  private void choose(Providers providers) {
+    if (emulated) {
+      providers.needsCuda();
       return;
     }
-    try {
-      products = new LibraryGemm(this, streamHandle());
-    } catch (InputException e) {
-      if (!gemm.equals("auto")) {
-        throw e;
+    if (!providers.gemm().equals("own")) {
+      try {
+        products = new LibraryGemm(this, streamHandle());
+      } catch (InputException e) {
+        if (!providers.gemm().equals("auto")) {
+          throw e;
+        }
       }
+    }
+    if (providers.attention().equals("cudnn")) {
+      attentions = new LibraryAttention(this, streamHandle());
     }
   }
 
@@ -177,9 +181,12 @@ public final class NativeDevice implements Device {
 
   /** Places where cuBLASLt was looked for, one line each with what came of it. */
   public static List<String> triedCublasLt() {
-    return CublasLtGemm.library().attempts().stream()
-        .map(a -> a.place() + ": " + a.outcome())
-        .toList();
+    return CublasLtGemm.library().lines();
+  }
+
+  /** The same for cuDNN. */
+  public static List<String> triedCudnn() {
+    return CudnnAttention.library().lines();
   }
 
   /**
@@ -298,7 +305,9 @@ public final class NativeDevice implements Device {
 
   @Override
   public String description() {
-    return products == null ? description : description + ", gemm by " + CublasLtGemm.version();
+    return description
+        + (products == null ? "" : ", gemm by " + CublasLtGemm.version())
+        + (attentions == null ? "" : ", attention by " + CudnnAttention.version());
   }
 
   /**
@@ -617,6 +626,14 @@ public final class NativeDevice implements Device {
     Arguments.attention(out, lse, q, kv, mask);
     type(q, "k", kv.k());
     type(q, "v", kv.v());
+    if (attentions == null || !attentions.takes(q, kv, mask)) {
+      ownAttention(out, lse, q, kv, mask, scale);
+    } else {
+      attentions.attention(out, lse, q, kv, mask, scale);
+    }
+  }
+
+  void ownAttention(Tensor out, Tensor lse, Tensor q, Kv kv, Mask mask, float scale) {
     check(
         library.attention(
             address(out),
@@ -640,6 +657,33 @@ public final class NativeDevice implements Device {
             scale,
             type(q, "out", out),
             stream));
+  }
+
+  /** {@code lengths = {rows, length[0] + rows}}. */
+  void sequenceLengths(Tensor lengths, Tensor length, int rows) {
+    check(library.sequenceLengths(address(lengths), address(length), rows, stream));
+  }
+
+  /** Natural logarithms become those of base 2, in place. */
+  void lseFromNatural(Tensor lse) {
+    check(library.lseFromNatural(address(lse), lse.rowStride(), lse.rows(), lse.width(), stream));
+  }
+
+  /** Downloaded, as floats, row by row. */
+  float[] floats(Tensor t) {
+    int n = t.rows() * t.width();
+    if (t.dtype() == DType.F32) {
+      float[] values = new float[n];
+      download(MemorySegment.ofArray(values), t);
+      return values;
+    }
+    short[] bits = new short[n];
+    download(MemorySegment.ofArray(bits), t);
+    float[] values = new float[n];
+    for (int i = 0; i < n; i++) {
+      values[i] = t.dtype().value(bits[i]);
+    }
+    return values;
   }
 
   @Override
@@ -885,6 +929,9 @@ public final class NativeDevice implements Device {
     }
     if (products != null) {
       products.close();
+    }
+    if (attentions != null) {
+      attentions.close();
     }
     closed = true;
     for (long event : events) {

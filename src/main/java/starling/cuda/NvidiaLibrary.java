@@ -64,6 +64,11 @@ final class NvidiaLibrary {
     return List.copyOf(attempts);
   }
 
+  /** The same, a line each. */
+  List<String> lines() {
+    return attempts.stream().map(a -> a.place() + ": " + a.outcome()).toList();
+  }
+
   /** Where it was found, or null. */
   String loaded() {
     return loaded;

@@ -289,9 +289,12 @@ class CommandLineTest {
     JsonNode tried = report.at("/optional/0/tried");
     assertEquals("cuBLASLt", report.at("/optional/0/name").textValue());
     assertTrue(tried.size() >= 1, "every place is named");
+    assertEquals("cuDNN", report.at("/optional/1/name").textValue());
+    assertTrue(report.at("/optional/1/tried").size() >= 1, "every place is named");
     String text = run("doctor").out();
     assertTrue(text.contains("cuda        no: "));
     assertTrue(text.contains("cuBLASLt    for gemm on cuda"), text);
+    assertTrue(text.contains("cuDNN       for attention on cuda"), text);
   }
 
   @Test
@@ -326,9 +329,7 @@ class CommandLineTest {
     assertRefused(
         1, "gemm cublaslt needs device cuda", ask("--device", "cpu", "--gemm", "cublaslt"));
     assertRefused(
-        1,
-        "--attention cudnn: this version has its own attention only",
-        ask("--attention", "cudnn"));
+        1, "attention cudnn needs device cuda", ask("--device", "cpu", "--attention", "cudnn"));
   }
 
   @Test

@@ -22,6 +22,7 @@ import starling.Answer;
 import starling.Demo;
 import starling.Model;
 import starling.Question;
+import starling.device.Providers;
 import starling.device.Sampling;
 import starling.model.Mode;
 
@@ -67,8 +68,8 @@ class AgreementTest {
     Native.needsDevice();
     cpu32 = Model.open(Demo.MODEL, "cpu", "f32");
     cpu16 = Model.open(Demo.MODEL, "cpu", "bf16");
-    native32 = Model.open(Demo.MODEL, Native.DEVICE, "f32", "own");
-    native16 = Model.open(Demo.MODEL, Native.DEVICE, "bf16", "own");
+    native32 = Model.open(Demo.MODEL, Native.DEVICE, "f32", Providers.OWN);
+    native16 = Model.open(Demo.MODEL, Native.DEVICE, "bf16", Providers.OWN);
   }
 
   @AfterAll

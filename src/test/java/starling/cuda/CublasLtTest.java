@@ -5,13 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
-import java.lang.foreign.Arena;
-import java.lang.foreign.FunctionDescriptor;
-import java.lang.foreign.Linker;
-import java.lang.foreign.MemorySegment;
-import java.lang.foreign.SymbolLookup;
-import java.lang.foreign.ValueLayout;
-import java.lang.invoke.MethodHandle;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
@@ -26,6 +19,7 @@ import starling.device.DType;
 import starling.device.InputException;
 import starling.device.Linear;
 import starling.device.Norm;
+import starling.device.Providers;
 import starling.device.Stored;
 import starling.device.Tensor;
 import starling.device.TensorArena;
@@ -35,50 +29,25 @@ import starling.device.TensorArena;
  * native/test/fake_cublaslt}) and refuses what the real one refuses.
  */
 class CublasLtTest {
-  private static final Path STUB = Path.of("target/native/test/libfake_cublaslt.so");
-  private static final String PROPERTY = "starling.cublaslt.library";
   private static final List<String> FILES = List.of("libcublasLt.so.13", "libcublasLt.so.12");
   private static FakeCuda gpu;
-  private static MethodHandle order;
-  private static MethodHandle products;
-  private static MethodHandle alive;
+  private static PlayedLibrary cublaslt;
 
   @TempDir Path dir;
 
   @BeforeAll
   static void open() {
-    Native.needs(STUB);
     gpu = new FakeCuda("");
-    System.setProperty(PROPERTY, STUB.toAbsolutePath().toString());
-    SymbolLookup stub = SymbolLookup.libraryLookup(STUB.toAbsolutePath(), Arena.global());
-    Linker linker = Linker.nativeLinker();
-    order =
-        linker.downcallHandle(
-            stub.find("fake_cublaslt").orElseThrow(),
-            FunctionDescriptor.ofVoid(ValueLayout.ADDRESS));
-    products =
-        linker.downcallHandle(
-            stub.find("fake_cublaslt_products").orElseThrow(),
-            FunctionDescriptor.of(ValueLayout.JAVA_INT));
-    alive =
-        linker.downcallHandle(
-            stub.find("fake_cublaslt_alive").orElseThrow(),
-            FunctionDescriptor.of(ValueLayout.JAVA_INT));
+    cublaslt = new PlayedLibrary("cublaslt");
   }
 
-  /** A library stays loaded: for the tests that come later it does not start. */
   @AfterAll
-  static void close() throws Throwable {
-    if (gpu != null) {
-      order("create=1");
-      System.clearProperty(PROPERTY);
-      gpu.close();
+  static void close() {
+    if (cublaslt != null) {
+      cublaslt.close();
     }
-  }
-
-  private static void order(String text) throws Throwable {
-    try (Arena arena = Arena.ofConfined()) {
-      order.invokeExact(arena.allocateFrom(text));
+    if (gpu != null) {
+      gpu.close();
     }
   }
 
@@ -115,7 +84,7 @@ class CublasLtTest {
               ? floats(device, arena, dtype, random, rows, out)
               : arena.alloc("y", dtype, rows, out);
       device.gemm(y, x, w, norm, activation, residual ? y : null);
-      return values(device, y);
+      return device.floats(y);
     }
   }
 
@@ -138,27 +107,12 @@ class CublasLtTest {
     return device.table(arena, dtype, stored(random, 1, shape));
   }
 
-  private static float[] values(NativeDevice device, Tensor t) {
-    int n = t.rows() * t.width();
-    float[] values = new float[n];
-    if (t.dtype() == DType.F32) {
-      device.download(MemorySegment.ofArray(values), t);
-      return values;
-    }
-    short[] bits = new short[n];
-    device.download(MemorySegment.ofArray(bits), t);
-    for (int i = 0; i < n; i++) {
-      values[i] = t.dtype().value(bits[i]);
-    }
-    return values;
-  }
-
   @Test
-  void bothAgree() throws Throwable {
-    order("");
+  void bothAgree() {
+    cublaslt.order("");
     int expected = 0;
-    try (NativeDevice own = NativeDevice.open("cuda", "own");
-        NativeDevice library = NativeDevice.open("cuda", "cublaslt")) {
+    try (NativeDevice own = NativeDevice.open("cuda", Providers.OWN);
+        NativeDevice library = NativeDevice.open("cuda", Providers.gemm("cublaslt"))) {
       for (DType dtype : List.of(DType.F32, DType.BF16, DType.F16)) {
         // The product is rounded once more before bias, activation and residual.
         double bound = dtype == DType.F32 ? 2e-5 : dtype == DType.BF16 ? 0x1p-5 : 0x1p-8;
@@ -178,10 +132,10 @@ class CublasLtTest {
           }
         }
       }
-      assertEquals(expected, (int) products.invokeExact());
+      assertEquals(expected, cublaslt.count("products"));
       // Few rows are our own kernel's.
       result(library, DType.BF16, 16, Activation.NONE, Norms.NONE, false, false);
-      assertEquals(expected, (int) products.invokeExact());
+      assertEquals(expected, cublaslt.count("products"));
       // One algorithm a shape, and none that adds in no fixed order (1).
       List<String> chosen = library.gemmAlgorithms();
       assertTrue(
@@ -195,10 +149,10 @@ class CublasLtTest {
 
   /** Scratch memory grows with the rows and does not pile up: 20 sizes fit where ten would not. */
   @Test
-  void scratchMemoryOfASmallerShapeIsGivenBack() throws Throwable {
-    order("");
+  void scratchMemoryOfASmallerShapeIsGivenBack() {
+    cublaslt.order("");
     gpu.order("memory=48000000"); // 32 MiB are the workspace
-    try (NativeDevice device = NativeDevice.open("cuda", "cublaslt")) {
+    try (NativeDevice device = NativeDevice.open("cuda", Providers.gemm("cublaslt"))) {
       for (int rows = 500; rows <= 10_000; rows += 500) {
         result(device, DType.F32, rows, Activation.SILU_MUL, Norms.RMS, false, false);
       }
@@ -208,31 +162,34 @@ class CublasLtTest {
   }
 
   @Test
-  void whatFailsGetsASentence() throws Throwable {
-    order("create=1");
+  void whatFailsGetsASentence() {
+    cublaslt.order("create=1");
     assertEquals(
         "gemm cublaslt: cublasLtCreate: CUBLAS_STATUS_OF_THE_STUB (1)",
-        assertThrows(InputException.class, () -> NativeDevice.open("cuda", "cublaslt"))
+        assertThrows(
+                InputException.class, () -> NativeDevice.open("cuda", Providers.gemm("cublaslt")))
             .getMessage());
-    try (NativeDevice auto = NativeDevice.open("cuda", "auto")) {
+    try (NativeDevice auto = NativeDevice.open("cuda", Providers.gemm("auto"))) {
       assertTrue(!auto.description().contains("cuBLASLt"), "auto is our own then");
     }
-    order("heuristic=none");
-    try (NativeDevice device = NativeDevice.open("cuda", "cublaslt")) {
+    cublaslt.order("heuristic=none");
+    try (NativeDevice device = NativeDevice.open("cuda", Providers.gemm("cublaslt"))) {
       assertEquals(
           "cublasLtMatmulAlgoGetHeuristic: CUBLAS_STATUS_NOT_SUPPORTED (15)",
           failure(device).getMessage());
-      assertEquals(0, (int) alive.invokeExact(), "what a failed plan had made is gone");
-      order("");
+      assertEquals(0, cublaslt.count("alive"), "what a failed plan had made is gone");
+      cublaslt.order("");
       result(device, DType.F32, 40, Activation.NONE, Norms.NONE, false, false);
-      order("matmul=13");
+      cublaslt.order("matmul=13");
       assertEquals("cublasLtMatmul: CUBLAS_STATUS_OF_THE_STUB (13)", failure(device).getMessage());
     }
-    assertEquals(0, (int) alive.invokeExact(), "closing leaves nothing");
-    order("");
+    assertEquals(0, cublaslt.count("alive"), "closing leaves nothing");
+    cublaslt.order("");
     assertEquals(
         "gemm cublaslt needs device cuda",
-        assertThrows(InputException.class, () -> NativeDevice.open("emulated", "cublaslt"))
+        assertThrows(
+                InputException.class,
+                () -> NativeDevice.open("emulated", Providers.gemm("cublaslt")))
             .getMessage());
   }
 

@@ -1,7 +1,6 @@
 package starling.cuda;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
@@ -14,15 +13,23 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
+import java.util.Set;
+import java.util.TreeSet;
+import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
 import starling.cuda.cublaslt.CublasLt;
 import starling.cuda.cublaslt.cublasLtMatmulHeuristicResult_t;
+import starling.cuda.cudnn.Cudnn;
 
 /**
  * The constants of our subset headers against those that JavaCPP's presets took from NVIDIA's
  * headers on their own: class files, of which only the constants are read.
  */
 class NvidiaConstantsTest {
+  private static final Pattern CONSTANT = Pattern.compile("\\b(CU[A-Z0-9_]+) = \\d+");
+
   private static Map<String, Object> constants(String... classes) throws IOException {
     var constants = new HashMap<String, Object>();
     for (String name : classes) {
@@ -44,24 +51,51 @@ class NvidiaConstantsTest {
 
   @Test
   void cublasLtIsWhatTheIndependentSourceSays() throws Exception {
-    Map<String, Object> theirs = constants("cublas", "cudart");
-    int compared = 0;
-    for (Method method : CublasLt.class.getDeclaredMethods()) {
+    Set<String> unknown = compare(CublasLt.class, "cublaslt.h", constants("cublas", "cudart"));
+    assertEquals(Set.of(), unknown);
+  }
+
+  /**
+   * The presets are of cuDNN 9.19: what came later is held against NVIDIA's own header alone, where
+   * one is found ({@code check_cudnn.c}, gpu-check).
+   */
+  @Test
+  void cudnnIsWhatTheIndependentSourceSays() throws Exception {
+    Set<String> unknown = compare(Cudnn.class, "cudnn.h", constants("cudnn"));
+    assertEquals(10, unknown.size(), unknown.toString());
+    assertTrue(
+        unknown.stream().allMatch(n -> n.matches(".*(DIAGONAL_BAND_MASK|SDPA_FWD_SUBGRAPH).*")),
+        unknown.toString());
+  }
+
+  /**
+   * Compares the constants of generated bindings.
+   *
+   * @return those that the source does not have
+   */
+  private static Set<String> compare(Class<?> ours, String header, Map<String, Object> theirs)
+      throws Exception {
+    var names = new TreeSet<String>();
+    var unknown = new TreeSet<String>();
+    for (Method method : ours.getDeclaredMethods()) {
       String name = method.getName();
       if (Modifier.isPublic(method.getModifiers()) && name.matches("CU[A-Z0-9_]+")) {
-        assertNotNull(theirs.get(name), name + " is not in the independent source");
-        assertEquals(theirs.get(name), method.invoke(null), name);
-        compared++;
+        names.add(name);
+        if (theirs.containsKey(name)) {
+          assertEquals(theirs.get(name), method.invoke(null), name);
+        } else {
+          unknown.add(name);
+        }
       }
     }
-    long inHeader =
-        Files.readString(Path.of("native/bindings/cublaslt.h"))
-            .lines()
-            .flatMap(
-                l -> java.util.regex.Pattern.compile("\\bCU[A-Z0-9_]+ = \\d+").matcher(l).results())
-            .count();
-    assertEquals(inHeader, compared);
-    assertTrue(compared > 20);
+    var inHeader = new TreeSet<String>();
+    CONSTANT
+        .matcher(Files.readString(Path.of("native/bindings", header)))
+        .results()
+        .forEach(m -> inHeader.add(m.group(1)));
+    assertEquals(inHeader, names);
+    assertTrue(names.size() > 20);
+    return unknown;
   }
 
   @Test
@@ -69,21 +103,13 @@ class NvidiaConstantsTest {
     assertEquals(96, cublasLtMatmulHeuristicResult_t.layout().byteSize());
   }
 
-  /** {@code check.c} compiles against our headers; gpu-check compiles it against NVIDIA's. */
-  @Test
-  void theStaticAssertionsHoldForOurHeaders() throws Exception {
+  /** They compile against our headers; gpu-check compiles them against NVIDIA's. */
+  @ParameterizedTest
+  @ValueSource(strings = {"check_cublaslt.c", "check_cudnn.c"})
+  void theStaticAssertionsHoldForOurHeaders(String file) throws Exception {
     Native.needs(Native.HOST); // where it was built there is a compiler
-    var compiler =
-        new ProcessBuilder(
-                "gcc",
-                "-Wall",
-                "-Werror",
-                "-Wno-unused",
-                "-fsyntax-only",
-                "-Inative",
-                "native/bindings/check.c")
-            .inheritIO()
-            .start();
+    var command = "gcc -Wall -Werror -Wno-unused -fsyntax-only -Inative native/bindings/" + file;
+    var compiler = new ProcessBuilder(command.split(" ")).inheritIO().start();
     assertEquals(0, compiler.waitFor());
   }
 }

@@ -1,6 +1,6 @@
-/* Holds our subset headers against NVIDIA's own: compiled, not run.
- *   cc -fsyntax-only -Inative native/bindings/check.c                              ours alone
- *   cc -fsyntax-only -Inative -DREAL -I$CUDA/include native/bindings/check.c       NVIDIA's */
+/* Holds our subset of cublasLt.h against NVIDIA's own: compiled, not run.
+ *   cc -fsyntax-only -Inative native/bindings/check_cublaslt.c                              ours alone
+ *   cc -fsyntax-only -Inative -DREAL -I$CUDA/include native/bindings/check_cublaslt.c       NVIDIA's */
 #ifdef REAL
 #include <cublasLt.h>
 #else

@@ -1,0 +1,39 @@
+// sequence_lengths, lse_from_natural: what stands around another library's attention (cuDNN), which wants the lengths of
+// queries and keys in device memory and gives natural logarithms where attention_colsum reads those of base 2.
+//
+// Math      lengths = {T, length[0] + T}; lse[h, t] *= log2 e.
+// Shapes    lengths i32 [2], length i32 [1]; lse f32 [H, T].
+// Launch    one thread; grid (⌈T/256⌉, H), 256 threads.
+// Cost      8 bytes per statistic: 16 heads of 577 rows are 74 KB. Bound by launch latency.
+// Limits    H ≤ 65535.
+#include "gpu/launch.h"
+#include "gpu/prims.h"
+
+KERNEL(1)
+sequence_lengths_kernel(int32_t* lengths, const int32_t* length, int rows) {
+  store(lengths, rows);
+  store(lengths + 1, rows + (length ? load(length) : 0));
+}
+
+KERNEL(256)
+lse_from_natural_kernel(float* lse, int64_t stride, int rows) {
+  int row = int(blockIdx.x) * 256 + int(threadIdx.x);
+  if (row < rows) {
+    float* at = lse + int64_t(blockIdx.y) * stride + row;
+    store(at, load(at) * 1.44269504088896341f);
+  }
+}
+
+extern "C" int starling_sequence_lengths(int32_t* lengths, const int32_t* length, int32_t rows, starling_stream* stream) {
+  return gpu::guarded([&] {
+    gpu::launch<sequence_lengths_kernel>(dim3(1), dim3(1), 0, stream, lengths, length, rows);
+  });
+}
+
+extern "C" int starling_lse_from_natural(float* lse, int64_t lse_stride, int32_t heads, int32_t rows,
+                                         starling_stream* stream) {
+  return gpu::guarded([&] {
+    dim3 grid(gpu::ceil_div(rows, 256), heads);
+    gpu::launch<lse_from_natural_kernel>(grid, dim3(256), 0, stream, lse, lse_stride, rows);
+  });
+}
