@@ -7,6 +7,7 @@ module starling {
   requires com.fasterxml.jackson.databind;
   requires java.desktop;
   requires static info.picocli;
+  requires static jcublas;
   requires static jcuda;
   requires static commons.math3;
   requires static jdk.incubator.vector;

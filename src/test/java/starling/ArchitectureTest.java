@@ -44,7 +44,9 @@ class ArchitectureTest {
             "starling.image",
             "starling.cpu",
             "starling.cuda"));
-    MAY_USE.put("starling.bench", List.of("starling", "starling.device"));
+    MAY_USE.put(
+        "starling.bench",
+        List.of("starling", "starling.device", "starling.cuda", "starling.jcuda"));
     MAY_USE.put(
         "starling.cli",
         List.of(

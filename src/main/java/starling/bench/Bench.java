@@ -8,17 +8,24 @@ import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
+import java.util.TreeMap;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
+import java.util.function.LongSupplier;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import starling.Devices;
 import starling.bench.KernelBench.Case;
 import starling.bench.Operator.Sizes;
+import starling.cuda.NativeDevice;
 import starling.device.DType;
 import starling.device.Device;
 import starling.device.InputException;
 import starling.device.Meter;
 import starling.device.Providers;
+import starling.jcuda.Jcublas;
 
 /** {@code bench kernels} and {@code bench ceilings}. */
 public final class Bench {
@@ -35,7 +42,7 @@ public final class Bench {
    * @param caches cold, warm
    * @param source a user's own kernel, or null
    * @param entry its function
-   * @param providers whose kernels: own, cublaslt (gemm alone, on cuda)
+   * @param providers whose kernels: own, and those of {@link #providers()}
    * @param noise samples are taken until the median is known this well
    * @param seconds or for this long, per row, all its rounds together
    */
@@ -51,6 +58,15 @@ public final class Bench {
       List<String> providers,
       double noise,
       double seconds) {}
+
+  /** NVIDIA's libraries and the operator that each has in place of ours, on cuda. */
+  private static final Map<String, String> PROVIDERS =
+      new TreeMap<>(Map.of("cublaslt", "gemm", "cudnn", "attention", "jcublas", "gemm"));
+
+  /** Names of the libraries that are measured beside our kernels. */
+  public static List<String> providers() {
+    return List.copyOf(PROVIDERS.keySet());
+  }
 
   /** Names of the operators, in the catalogue's order. */
   public static List<String> operators() {
@@ -94,8 +110,10 @@ public final class Bench {
         own(options, plans, reference, rows, progress);
       }
       var absent = new ArrayList<String>();
-      if (options.providers.contains("cublaslt")) {
-        cublasLt(options, plans, reference, rows, absent, progress);
+      for (String provider : PROVIDERS.keySet()) {
+        if (options.providers.contains(provider)) {
+          library(provider, options, plans, reference, rows, absent, progress);
+        }
       }
       if (options.providers.contains("own")) {
         List<Row> ours = new ArrayList<>(bench.rows(plans, options.caches, progress));
@@ -108,30 +126,77 @@ public final class Bench {
     }
   }
 
-  /** cuBLASLt's products on a device of their own, as {@code gemm:cublaslt}. */
-  private static void cublasLt(
+  /** What a library has in place of an operator of ours, as {@code op:provider}. */
+  private static void library(
+      String provider,
       Options options,
       List<Case> plans,
       Device reference,
       List<Row> rows,
       List<String> absent,
       Consumer<String> progress) {
-    List<Case> cases =
-        plans.stream()
-            .filter(c -> c.name().equals("gemm"))
-            .map(c -> new Case("gemm:cublaslt", c.operator(), c.sizes(), c.dtype()))
-            .toList();
+    String op = PROVIDERS.get(provider);
+    List<Case> cases = plans.stream().filter(c -> c.name().equals(op)).toList();
     if (cases.isEmpty()) {
-      return; // nothing of what was asked for is a product
+      return; // nothing of what was asked for is this operator
     }
-    try (Device device = Devices.open(options.device, Providers.gemm("cublaslt"));
+    try (Device device = Devices.open(options.device, providers(provider));
         Meter meter = Devices.meter(device);
-        var bench =
-            new KernelBench(device, reference, meter, null, options.noise, options.seconds)) {
-      rows.addAll(bench.rows(cases, options.caches, progress));
+        Jcublas jcublas = provider.equals("jcublas") ? jcublas(device) : null) {
+      var counted = new AtomicLong();
+      LongSupplier calls =
+          jcublas == null ? ((NativeDevice) device)::libraryCalls : counted::incrementAndGet;
+      List<Case> theirs =
+          cases.stream()
+              .map(
+                  c ->
+                      new Case(
+                          op + ":" + provider,
+                          jcublas == null ? c.operator() : Catalogue.gemmBy(jcublas, c.operator()),
+                          c.sizes(),
+                          c.dtype()))
+              .toList();
+      try (var bench =
+          new KernelBench(device, reference, meter, null, calls, options.noise, options.seconds)) {
+        List<Row> measured = bench.rows(theirs, options.caches, progress);
+        measured.stream()
+            .filter(Bench::leftToUs)
+            .map(
+                r ->
+                    "%s: %s %s %s is %s".formatted(provider, op, r.sizes(), r.dtype(), r.failure()))
+            .distinct()
+            .forEach(absent::add);
+        measured.stream().filter(r -> !leftToUs(r)).forEach(rows::add);
+      }
+      if (jcublas != null) {
+        absent.add("jcublas: " + jcublas.description());
+      }
     } catch (InputException e) {
-      absent.add("cublaslt: not measured: " + e.getMessage());
+      absent.add(provider + ": not measured: " + e.getMessage());
     }
+  }
+
+  private static boolean leftToUs(Row row) {
+    return KernelBench.LEFT_TO_US.equals(row.failure());
+  }
+
+  private static Providers providers(String provider) {
+    return switch (provider) {
+      case "cublaslt" -> Providers.gemm(provider);
+      case "cudnn" -> Providers.attention(provider);
+      default -> Providers.OWN;
+    };
+  }
+
+  private static Jcublas jcublas(Device device) {
+    if (device instanceof NativeDevice gpu && device.name().equals("cuda")) {
+      try {
+        return new Jcublas(gpu);
+      } catch (LinkageError e) {
+        throw new InputException("JCublas is not on the class path", e);
+      }
+    }
+    throw new InputException("JCublas needs device cuda");
   }
 
   /** Asks of every operator and type, at its first size, whether time grows with work. */
@@ -318,12 +383,44 @@ public final class Bench {
    *
    * @param launchMicros an empty launch
    * @param nodeMicros an empty node of a captured graph; null where nothing is captured
+   * @param launches one kernel launched in several ways, on cuda
    */
   public record CeilingReport(
       Map<String, Object> environment,
       Ceilings.Report ceilings,
       double launchMicros,
-      Double nodeMicros) {}
+      Double nodeMicros,
+      List<Launch> launches) {
+    /** The ways to launch, aligned; empty without any. */
+    public String launchTable() {
+      if (launches.isEmpty()) {
+        return "";
+      }
+      var rows = new ArrayList<List<String>>();
+      for (Launch l : launches) {
+        rows.add(List.of(l.by, micros(l.hostMicros), micros(l.doneMicros)));
+      }
+      String table = new Table(List.of("one kernel by", "host us", "done us"), rows).aligned(1);
+      return launches.stream()
+          .filter(l -> l.absent != null)
+          .map(l -> l.by + ": not measured: " + l.absent + "\n")
+          .collect(Collectors.joining("", table, ""));
+    }
+
+    private static String micros(Double value) {
+      return value == null ? "-" : String.format(Locale.ROOT, "%.3f", value);
+    }
+  }
+
+  /**
+   * One way to launch the same empty kernel, one block on one stream.
+   *
+   * @param by foreign function calls, JCuda's JNI or a captured graph
+   * @param hostMicros until the driver has taken one of many; median of batches
+   * @param doneMicros until one of many is done
+   * @param absent why there are no figures, or null
+   */
+  public record Launch(String by, Double hostMicros, Double doneMicros, String absent) {}
 
   public static CeilingReport ceilings(String name, double seconds) {
     try (Device device = Devices.open(name);
@@ -340,7 +437,8 @@ public final class Bench {
           Environment.of(device, meter),
           bench.ceilings.report(),
           bench.ceilings.launchMicros(),
-          Double.isNaN(node) ? null : node);
+          Double.isNaN(node) ? null : node,
+          name.equals("cuda") ? Launches.of((NativeDevice) device) : List.of());
     }
   }
 }

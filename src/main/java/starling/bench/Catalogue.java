@@ -10,6 +10,7 @@ import starling.device.Cut;
 import starling.device.DType;
 import starling.device.Keys;
 import starling.device.Kv;
+import starling.device.Linear;
 import starling.device.Mask;
 import starling.device.Norm;
 import starling.device.PositionRule;
@@ -17,6 +18,7 @@ import starling.device.Rope;
 import starling.device.Sampling;
 import starling.device.Span;
 import starling.device.Tensor;
+import starling.jcuda.Jcublas;
 
 /**
  * Every operator of {@code Device}, in its order. Axes: T rows, D channels, H and G query and key
@@ -89,10 +91,8 @@ final class Catalogue {
               List.of("T", "in", "out"),
               true,
               (in, s) -> {
-                Tensor y = in.out("y", in.dtype, s.get("T"), s.get("out"));
-                Tensor x = in.floats("x", 1, s.get("T"), s.get("in"));
-                var w = in.linear("w", 1 / Math.sqrt(s.get("in")), s.get("out"), s.get("in"));
-                return () -> in.device.gemm(y, x, w, null, Activation.NONE, null);
+                Gemm g = gemm(in, s);
+                return () -> in.device.gemm(g.y, g.x, g.w, null, Activation.NONE, null);
               },
               (s, t) ->
                   t.bytes()
@@ -307,6 +307,34 @@ final class Catalogue {
               },
               (s, t) -> 8 * s.at("n"),
               (s, t) -> 0));
+
+  private record Gemm(Tensor y, Tensor x, Linear w) {}
+
+  private static Gemm gemm(Inputs in, Sizes s) {
+    return new Gemm(
+        in.out("y", in.dtype, s.get("T"), s.get("out")),
+        in.floats("x", 1, s.get("T"), s.get("in")),
+        in.linear("w", 1 / Math.sqrt(s.get("in")), s.get("out"), s.get("in")));
+  }
+
+  /**
+   * JCublas in gemm's place on the device under test; what is right is still our own operator's.
+   */
+  static Operator gemmBy(Jcublas jcublas, Operator gemm) {
+    return new Operator(
+        gemm.name(),
+        gemm.axes(),
+        gemm.typed(),
+        (in, s) -> {
+          if (!in.device.name().equals("cuda")) {
+            return gemm.body().apply(in, s);
+          }
+          Gemm g = gemm(in, s);
+          return () -> jcublas.multiply(g.y, g.x, g.w.parts().get(0));
+        },
+        gemm.bytes(),
+        gemm.flops());
+  }
 
   private record Attention(Tensor q, Kv kv, Mask mask, float scale) {}
 

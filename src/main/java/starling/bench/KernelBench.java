@@ -4,7 +4,9 @@ import java.util.ArrayList;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
+import java.util.function.LongSupplier;
 import starling.bench.Operator.Sizes;
 import starling.device.Clock;
 import starling.device.DType;
@@ -29,6 +31,9 @@ final class KernelBench implements AutoCloseable {
   /** Samples of a round. */
   private static final int LEAST = 4;
 
+  /** Why a row of a library is none. */
+  static final String LEFT_TO_US = "left to our own kernel";
+
   private static final int GROWTH = 8;
   private static final long SEED = 20_251_125;
 
@@ -40,6 +45,7 @@ final class KernelBench implements AutoCloseable {
   final Ceilings ceilings;
   private final boolean timed;
   private final Runnable control;
+  private final LongSupplier libraryCalls;
   private final List<Samples> controls = new ArrayList<>();
   private double launchMicros = Double.NaN;
 
@@ -54,6 +60,22 @@ final class KernelBench implements AutoCloseable {
       Runnable control,
       double noise,
       double seconds) {
+    this(device, reference, meter, control, new AtomicLong()::incrementAndGet, noise, seconds);
+  }
+
+  /**
+   * @param libraryCalls how many operators a library did so far: one that it left to our own
+   *     kernels is no row of the library's
+   */
+  KernelBench(
+      Device device,
+      Device reference,
+      Meter meter,
+      Runnable control,
+      LongSupplier libraryCalls,
+      double noise,
+      double seconds) {
+    this.libraryCalls = libraryCalls;
     this.device = device;
     this.reference = reference;
     this.meter = meter;
@@ -70,7 +92,8 @@ final class KernelBench implements AutoCloseable {
   /**
    * An operator at one size.
    *
-   * @param name in reports: the operator's, or {@code op:entry} of a user's own kernel
+   * @param name in reports: the operator's, {@code op:entry} of a user's own kernel, or {@code
+   *     op:provider}
    */
   record Case(String name, Operator operator, Sizes sizes, DType dtype) {
     String title() {
@@ -164,7 +187,11 @@ final class KernelBench implements AutoCloseable {
   private void prepare(Run run, TensorArena own) {
     run.inputs = new Inputs(device, own, run.of.dtype, SEED);
     run.call = run.of.operator.body().apply(run.inputs, run.of.sizes);
+    long before = libraryCalls.getAsLong();
     run.error = check(run);
+    if (libraryCalls.getAsLong() == before) {
+      throw new Wrong(LEFT_TO_US);
+    }
     run.before = meter.clock();
   }
 

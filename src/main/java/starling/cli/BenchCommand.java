@@ -99,7 +99,9 @@ final class BenchCommand implements Callable<Integer> {
         names = "--provider",
         split = ",",
         defaultValue = "own",
-        description = "whose kernels: own, and on cuda cublaslt for gemm (${DEFAULT-VALUE})")
+        description =
+            "whose kernels: own, and on cuda cublaslt and jcublas for gemm, cudnn for attention"
+                + " (${DEFAULT-VALUE})")
     private List<String> providers;
 
     @Option(
@@ -123,9 +125,11 @@ final class BenchCommand implements Callable<Integer> {
         throw new ParameterException(spec.commandLine(), "--source and --entry go together");
       }
       for (String provider : providers) {
-        if (!List.of("own", "cublaslt").contains(provider)) {
+        if (!provider.equals("own") && !Bench.providers().contains(provider)) {
           throw new ParameterException(
-              spec.commandLine(), "--provider '" + provider + "' is not own or cublaslt");
+              spec.commandLine(),
+              "--provider '%s' is not one of own, %s"
+                  .formatted(provider, String.join(", ", Bench.providers())));
         }
       }
       for (String cache : caches) {
@@ -215,6 +219,7 @@ final class BenchCommand implements Callable<Integer> {
       if (report.nodeMicros() != null) {
         System.out.printf(Locale.ROOT, "graph node      %.3f us%n", report.nodeMicros());
       }
+      System.out.print(report.launchTable());
       return 0;
     }
   }

@@ -67,6 +67,7 @@ public final class NativeDevice implements Device {
   private final long[] transfers = new long[4];
   private LibraryGemm products; // null: our own
   private LibraryAttention attentions; // null: our own
+  private long libraryCalls;
   private boolean closed;
 
   private final TensorArena.Memory memory =
@@ -531,6 +532,7 @@ public final class NativeDevice implements Device {
     if (products == null || !products.takes(y, x)) {
       ownGemm(y, x, w, before, activation, residual);
     } else {
+      libraryCalls++;
       products.gemm(y, x, w, before, activation, residual);
     }
   }
@@ -577,6 +579,11 @@ public final class NativeDevice implements Device {
             Numbers.of(activation),
             type(x, "out", out),
             stream));
+  }
+
+  /** How many operators went to NVIDIA's libraries; the rest are our own kernels'. */
+  public synchronized long libraryCalls() {
+    return libraryCalls;
   }
 
   /** The algorithm that the library took for each shape so far; empty with our own gemm. */
@@ -629,6 +636,7 @@ public final class NativeDevice implements Device {
     if (attentions == null || !attentions.takes(q, kv, mask)) {
       ownAttention(out, lse, q, kv, mask, scale);
     } else {
+      libraryCalls++;
       attentions.attention(out, lse, q, kv, mask, scale);
     }
   }

@@ -9,6 +9,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
 import java.nio.charset.StandardCharsets;
+import java.util.EnumMap;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -22,7 +23,7 @@ import starling.device.Work;
 
 /** Ceilings of a GPU ({@code kernels/ceilings.cu}), and what the host layer counts. */
 public final class NativeMeter implements Meter {
-  private static final int STEPS = 1024;
+  private static final int MOST_STEPS = 1024;
   private static final long FLOPS_OF_A_BLOCK_STEP = 262_144; // starling.h
 
   private final NativeDevice device;
@@ -30,6 +31,7 @@ public final class NativeMeter implements Meter {
   private final Tensor sums;
   private final Nvml nvml;
   private final Map<Integer, Long> graphs = new HashMap<>();
+  private final Map<DType, Integer> steps = new EnumMap<>(DType.class);
 
   NativeMeter(NativeDevice device) {
     this.device = device;
@@ -63,13 +65,29 @@ public final class NativeMeter implements Meter {
 
   @Override
   public long products(DType dtype) {
+    return products(dtype, steps.computeIfAbsent(dtype, this::enough));
+  }
+
+  private long products(DType dtype, int steps) {
     int blocks = Math.min(sums.rows(), 4 * card().multiprocessors());
-    int steps = device.emulated() ? 2 : STEPS;
     device.call(
         (library, stream) ->
             library.ceilingProducts(
                 device.address(sums), blocks, steps, Numbers.of(dtype), stream));
     return (long) blocks * steps * FLOPS_OF_A_BLOCK_STEP;
+  }
+
+  /** Steps that take a multiple of a launch's own time, so that a rate is the products'. */
+  private int enough(DType dtype) {
+    int steps = 2;
+    double millis = 0;
+    while (steps < MOST_STEPS && millis < 0.3) {
+      steps *= 2;
+      long from = device.mark();
+      products(dtype, steps);
+      millis = device.millis(from, device.mark());
+    }
+    return steps;
   }
 
   @Override

@@ -17,7 +17,7 @@ import java.util.function.UnaryOperator;
  *
  * <p>What is loaded stays until the program ends: generated bindings look symbols up once.
  */
-final class NvidiaLibrary {
+public final class NvidiaLibrary {
   /** One place that was tried. */
   record Attempt(String place, String outcome) {}
 
@@ -42,10 +42,10 @@ final class NvidiaLibrary {
   /**
    * Searches and loads.
    *
-   * @param name {@code cublaslt}, {@code cudnn}
+   * @param name {@code cublaslt}, {@code cudnn}, {@code cublas}, {@code driver}
    * @param files file names to look for, the best first
    */
-  static NvidiaLibrary search(String name, List<String> files) {
+  public static NvidiaLibrary search(String name, List<String> files) {
     return search(name, files, System::getProperty, System::getenv);
   }
 
@@ -65,12 +65,12 @@ final class NvidiaLibrary {
   }
 
   /** The same, a line each. */
-  List<String> lines() {
+  public List<String> lines() {
     return attempts.stream().map(a -> a.place() + ": " + a.outcome()).toList();
   }
 
   /** Where it was found, or null. */
-  String loaded() {
+  public String loaded() {
     return loaded;
   }
 

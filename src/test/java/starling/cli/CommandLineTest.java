@@ -481,7 +481,10 @@ class CommandLineTest {
     assertRefused(2, "'--Z' is no option; axes are ", bench("--Z", "4"));
     assertRefused(2, "--T 'four' is not a list of whole numbers", bench("--T", "four"));
     assertRefused(2, "--T has no value", bench("--T"));
-    assertRefused(2, "--provider 'mkl' is not own or cublaslt", bench("--provider", "mkl"));
+    assertRefused(
+        2,
+        "--provider 'mkl' is not one of own, cublaslt, cudnn, jcublas",
+        bench("--provider", "mkl"));
     Result absent = bench("--op", "gemm", "--T", "1", "--provider", "own,cublaslt");
     assertEquals(0, absent.status());
     assertTrue(absent.out().contains("cublaslt: not measured: gemm cublaslt needs device cuda"));

@@ -11,13 +11,13 @@ import java.nio.file.Path;
  * One of NVIDIA's libraries as {@code native/test/fake_NAME} plays it. While it is open it is the
  * one that is found; a library stays loaded, so for the tests that come later it does not start.
  */
-final class PlayedLibrary implements AutoCloseable {
+public final class PlayedLibrary implements AutoCloseable {
   private final String name;
   private final String property;
   private final SymbolLookup symbols;
 
   @SuppressWarnings("restricted")
-  PlayedLibrary(String name) {
+  public PlayedLibrary(String name) {
     this.name = name;
     this.property = "starling." + name + ".library";
     Path file = Path.of("target/native/test/libfake_" + name + ".so").toAbsolutePath();
@@ -29,7 +29,7 @@ final class PlayedLibrary implements AutoCloseable {
 
   /** What goes wrong from now on; the rest is well, and the calls are counted anew. */
   @SuppressWarnings("restricted")
-  void order(String orders) {
+  public void order(String orders) {
     try (Arena arena = Arena.ofConfined()) {
       Linker.nativeLinker()
           .downcallHandle(
@@ -43,7 +43,7 @@ final class PlayedLibrary implements AutoCloseable {
 
   /** One of its counters: {@code alive} is what was created and not destroyed. */
   @SuppressWarnings("restricted")
-  int count(String what) {
+  public int count(String what) {
     try {
       return (int)
           Linker.nativeLinker()

@@ -1,0 +1,133 @@
+package starling.bench;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotNull;
+import static org.junit.jupiter.api.Assertions.assertNull;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.nio.file.Path;
+import java.util.List;
+import java.util.Map;
+import org.junit.jupiter.api.Test;
+import starling.cuda.FakeCuda;
+import starling.cuda.Native;
+import starling.cuda.NativeDevice;
+import starling.cuda.PlayedLibrary;
+
+/** NVIDIA's libraries beside our kernels in the benches, over libraries that play them. */
+class ProvidersTest {
+  private static final Path FORWARDER = Path.of("target/native/test/libforward_cublas.so");
+
+  private static KernelReport report(
+      List<String> operators, Map<String, List<Integer>> axes, String dtype, String... providers) {
+    return Bench.kernels(
+        new Bench.Options(
+            "cuda",
+            "tiny",
+            operators,
+            axes,
+            List.of(dtype),
+            List.of("warm"),
+            null,
+            null,
+            List.of(providers),
+            0.5,
+            0.01),
+        text -> {});
+  }
+
+  private static List<String> names(KernelReport report) {
+    return report.rows().stream()
+        .map(r -> r.op() + (r.failure() == null ? "" : " " + r.failure()))
+        .toList();
+  }
+
+  @Test
+  void everyLibraryHasItsRowsAndWhatItLeavesToUsIsNone() {
+    Native.needs(FORWARDER);
+    System.setProperty("starling.cublas.forwarding", FORWARDER.toAbsolutePath().toString());
+    try (var gpu = new FakeCuda("");
+        var lt = new PlayedLibrary("cublaslt");
+        var cudnn = new PlayedLibrary("cudnn");
+        var cublas = new PlayedLibrary("cublas")) {
+      gpu.order("");
+      lt.order("");
+      var rows = Map.of("T", List.of(1, 40), "in", List.of(32), "out", List.of(32));
+      KernelReport products =
+          report(List.of("gemm"), rows, "bf16", "own", "cublaslt", "cudnn", "jcublas");
+      assertEquals(
+          List.of(
+              "gemm:cublaslt", "gemm:jcublas", "gemm:jcublas", "gemm", "gemm"),
+          names(products));
+      assertEquals(
+          List.of(
+              "cublaslt: gemm T=1 in=32 out=32 bf16 is left to our own kernel",
+              "jcublas: JCublas over cuBLAS 13.1.0 (libcublas.so.12 forwards to 13)"),
+          products.absent());
+
+      var heads =
+          Map.of(
+              "T", List.of(33), "S", List.of(33), "H", List.of(2), "G", List.of(2), "d",
+              List.of(32), "causal", List.of(0, 1));
+      KernelReport attention = report(List.of("attention"), heads, "bf16", "cudnn");
+      assertEquals(List.of("attention:cudnn", "attention:cudnn"), names(attention));
+      assertEquals(List.of(), attention.absent());
+      KernelReport wide = report(List.of("attention"), heads, "f32", "cudnn");
+      assertEquals(List.of(), wide.rows());
+      assertEquals(2, wide.absent().size(), wide.absent().toString());
+
+      // A library that reports success and computes something else gets no time.
+      cublas.order("wrong=1");
+      KernelReport wrong = report(List.of("gemm"), rows, "bf16", "jcublas");
+      assertTrue(wrong.failed());
+      assertTrue(wrong.rows().stream().allMatch(r -> r.time() == null), names(wrong).toString());
+      cudnn.order("zeros=1");
+      KernelReport zeros = report(List.of("attention"), heads, "bf16", "cudnn");
+      assertTrue(zeros.failed());
+      assertTrue(
+          zeros.failures().stream().allMatch(f -> f.contains("cuDNN's attention is not ours")),
+          zeros.failures().toString());
+    } finally {
+      System.clearProperty("starling.cublas.forwarding");
+    }
+  }
+
+  @Test
+  void whatIsAbsentHasAReason() {
+    try (var _ = new FakeCuda("");
+        var cudnn = new PlayedLibrary("cudnn")) {
+      cudnn.order("version=90500");
+      KernelReport report = report(List.of("attention"), Map.of(), "bf16", "cudnn");
+      assertEquals(
+          List.of(
+              "cudnn: not measured: attention cudnn: 9.13.1 or later is needed, and this is cuDNN"
+                  + " 9.5.0"),
+          report.absent());
+    }
+  }
+
+  @Test
+  void oneKernelIsLaunchedInThreeWays() {
+    try (var _ = new FakeCuda("");
+        var driver = new PlayedLibrary("driver");
+        NativeDevice device = NativeDevice.open("cuda")) {
+      List<Bench.Launch> launches = Launches.of(device);
+      assertEquals(
+          List.of("FFM", "JCuda's JNI", "captured graph"),
+          launches.stream().map(Bench.Launch::by).toList());
+      for (Bench.Launch launch : launches) {
+        assertNull(launch.absent());
+        assertTrue(launch.hostMicros() > 0 || launch.by().equals("captured graph"), launch.by());
+        assertTrue(launch.doneMicros() >= launch.hostMicros(), launch.by());
+      }
+      String table = new Bench.CeilingReport(Map.of(), null, 1, null, launches).launchTable();
+      assertTrue(table.matches("(?s)one kernel by +host us +done us\nFFM .*"), table);
+      // Two warm halves of 21 batches of 1000, and what the graph captures.
+      assertEquals(2 * 42_000 + 1000, driver.count("launched"));
+      driver.order("launch=700");
+      Bench.Launch refused = Launches.of(device).get(0);
+      assertNull(refused.hostMicros());
+      assertNotNull(refused.absent());
+    }
+  }
+}
