@@ -8,6 +8,8 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import org.junit.jupiter.api.AfterAll;
+import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import starling.cuda.FakeCuda;
 import starling.cuda.Native;
@@ -17,6 +19,20 @@ import starling.cuda.PlayedLibrary;
 /** NVIDIA's libraries beside our kernels in the benches, over libraries that play them. */
 class ProvidersTest {
   private static final Path FORWARDER = Path.of("target/native/test/libforward_cublas.so");
+
+  private static FakeCuda gpu;
+
+  @BeforeAll
+  static void open() {
+    gpu = new FakeCuda("");
+  }
+
+  @AfterAll
+  static void close() {
+    if (gpu != null) {
+      gpu.close();
+    }
+  }
 
   private static KernelReport report(
       List<String> operators, Map<String, List<Integer>> axes, String dtype, String... providers) {
@@ -46,18 +62,15 @@ class ProvidersTest {
   void everyLibraryHasItsRowsAndWhatItLeavesToUsIsNone() {
     Native.needs(FORWARDER);
     System.setProperty("starling.cublas.forwarding", FORWARDER.toAbsolutePath().toString());
-    try (var gpu = new FakeCuda("");
-        var lt = new PlayedLibrary("cublaslt");
+    try (var lt = new PlayedLibrary("cublaslt");
         var cudnn = new PlayedLibrary("cudnn");
         var cublas = new PlayedLibrary("cublas")) {
-      gpu.order("");
-      lt.order("");
+      lt.order(""); // and the others
       var rows = Map.of("T", List.of(1, 40), "in", List.of(32), "out", List.of(32));
       KernelReport products =
           report(List.of("gemm"), rows, "bf16", "own", "cublaslt", "cudnn", "jcublas");
       assertEquals(
-          List.of(
-              "gemm:cublaslt", "gemm:jcublas", "gemm:jcublas", "gemm", "gemm"),
+          List.of("gemm:cublaslt", "gemm:jcublas", "gemm:jcublas", "gemm", "gemm"),
           names(products));
       assertEquals(
           List.of(
@@ -67,8 +80,18 @@ class ProvidersTest {
 
       var heads =
           Map.of(
-              "T", List.of(33), "S", List.of(33), "H", List.of(2), "G", List.of(2), "d",
-              List.of(32), "causal", List.of(0, 1));
+              "T",
+              List.of(33),
+              "S",
+              List.of(33),
+              "H",
+              List.of(2),
+              "G",
+              List.of(2),
+              "d",
+              List.of(32),
+              "causal",
+              List.of(0, 1));
       KernelReport attention = report(List.of("attention"), heads, "bf16", "cudnn");
       assertEquals(List.of("attention:cudnn", "attention:cudnn"), names(attention));
       assertEquals(List.of(), attention.absent());
@@ -94,8 +117,7 @@ class ProvidersTest {
 
   @Test
   void whatIsAbsentHasAReason() {
-    try (var _ = new FakeCuda("");
-        var cudnn = new PlayedLibrary("cudnn")) {
+    try (var cudnn = new PlayedLibrary("cudnn")) {
       cudnn.order("version=90500");
       KernelReport report = report(List.of("attention"), Map.of(), "bf16", "cudnn");
       assertEquals(
@@ -108,8 +130,7 @@ class ProvidersTest {
 
   @Test
   void oneKernelIsLaunchedInThreeWays() {
-    try (var _ = new FakeCuda("");
-        var driver = new PlayedLibrary("driver");
+    try (var driver = new PlayedLibrary("driver");
         NativeDevice device = NativeDevice.open("cuda")) {
       List<Bench.Launch> launches = Launches.of(device);
       assertEquals(
