@@ -1,5 +1,5 @@
-// The CUDA driver (libcuda.so.1) as far as an empty kernel's launch uses it: fake_driver("load=209"), "launch=700", or "" for
-// none. It is also what a call costs when nothing is behind it.
+// The CUDA driver (libcuda.so.1) as far as an empty kernel's launch uses it: fake_driver("load=209"), "launch=700",
+// "context=201", or "" for none. It is also what a call costs when nothing is behind it.
 #include <cstdlib>
 #include <cstring>
 
@@ -7,14 +7,14 @@ namespace {
 
 char orders[100];
 int launched = 0, alive = 0;
-char module_of_all, function_of_all;
+char module_of_all, function_of_all, context_of_all;
 
 int ordered(const char* what) {  // its number, or 0
   const char* at = strstr(orders, what);
   return at ? atoi(at + strlen(what) + 1) : 0;
 }
 
-constexpr int INVALID = 1, INVALID_HANDLE = 400, NOT_FOUND = 500;
+constexpr int INVALID = 1, INVALID_DEVICE = 101, INVALID_HANDLE = 400, NOT_FOUND = 500;
 
 }  // namespace
 
@@ -31,6 +31,11 @@ API int fake_driver_alive() { return alive; }  // modules
 
 API int cuInit(unsigned) { return 0; }
 API int cuDriverGetVersion(int* version) { return *version = 13000, 0; }
+API int cuDeviceGet(int* device, int ordinal) { return *device = ordinal, ordinal == 0 ? 0 : INVALID_DEVICE; }
+API int cuDevicePrimaryCtxRetain(void** context, int device) {
+  if (int status = ordered("context")) return status;
+  return *context = &context_of_all, device == 0 ? 0 : INVALID_DEVICE;
+}
 API int cuModuleLoadData(void** module, const void* image) {
   if (int status = ordered("load")) return status;
   if (!strstr(static_cast<const char*>(image), ".visible .entry noop()")) return INVALID;

@@ -4,7 +4,11 @@ import java.lang.invoke.MethodHandles;
 import java.lang.invoke.VarHandle;
 import jcuda.NativePointerObject;
 import jcuda.Pointer;
+import jcuda.driver.CUcontext;
+import jcuda.driver.CUdevice;
+import jcuda.driver.CUresult;
 import jcuda.driver.CUstream;
+import jcuda.driver.JCudaDriver;
 import jcuda.runtime.cudaStream_t;
 import starling.cuda.NativeDevice;
 import starling.device.Block;
@@ -12,8 +16,7 @@ import starling.device.Tensor;
 
 /**
  * Device pointers and streams between this library and programs that use JCuda. Nothing is copied
- * and nothing changes its owner. Both sides work in the primary context of the first card: a
- * program of the driver API takes it with {@code cuDevicePrimaryCtxRetain}.
+ * and nothing changes its owner. Both sides work in the primary context of the first card.
  */
 public final class Interop {
   private static final VarHandle ADDRESS = address();
@@ -66,6 +69,28 @@ public final class Interop {
   }
 
   // ---- ours for them ----
+
+  /**
+   * The context that both sides work in, the first card's primary one. It is retained: the program
+   * gives it back with {@code cuDevicePrimaryCtxRelease}.
+   *
+   * @throws IllegalStateException if the driver refuses, with its status
+   */
+  public static CUcontext context() {
+    var card = new CUdevice();
+    var context = new CUcontext();
+    int status = JCudaDriver.cuInit(0);
+    if (status == CUresult.CUDA_SUCCESS) {
+      status = JCudaDriver.cuDeviceGet(card, 0);
+    }
+    if (status == CUresult.CUDA_SUCCESS) {
+      status = JCudaDriver.cuDevicePrimaryCtxRetain(context, card);
+    }
+    if (status != CUresult.CUDA_SUCCESS) {
+      throw new IllegalStateException("no primary context: " + CUresult.stringFor(status));
+    }
+    return context;
+  }
 
   /** Where a tensor begins. Rows are {@code rowStride} elements apart. */
   public static Pointer pointer(NativeDevice device, Tensor tensor) {

@@ -1,8 +1,6 @@
 package starling.bench;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
-import static org.junit.jupiter.api.Assertions.assertNotNull;
-import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.nio.file.Path;
@@ -13,7 +11,6 @@ import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import starling.cuda.FakeCuda;
 import starling.cuda.Native;
-import starling.cuda.NativeDevice;
 import starling.cuda.PlayedLibrary;
 
 /** NVIDIA's libraries beside our kernels in the benches, over libraries that play them. */
@@ -125,30 +122,6 @@ class ProvidersTest {
               "cudnn: not measured: attention cudnn: 9.13.1 or later is needed, and this is cuDNN"
                   + " 9.5.0"),
           report.absent());
-    }
-  }
-
-  @Test
-  void oneKernelIsLaunchedInThreeWays() {
-    try (var driver = new PlayedLibrary("driver");
-        NativeDevice device = NativeDevice.open("cuda")) {
-      List<Bench.Launch> launches = Launches.of(device);
-      assertEquals(
-          List.of("FFM", "JCuda's JNI", "captured graph"),
-          launches.stream().map(Bench.Launch::by).toList());
-      for (Bench.Launch launch : launches) {
-        assertNull(launch.absent());
-        assertTrue(launch.hostMicros() > 0 || launch.by().equals("captured graph"), launch.by());
-        assertTrue(launch.doneMicros() >= launch.hostMicros(), launch.by());
-      }
-      String table = new Bench.CeilingReport(Map.of(), null, 1, null, launches).launchTable();
-      assertTrue(table.matches("(?s)one kernel by +host us +done us\nFFM .*"), table);
-      // Two warm halves of 21 batches of 1000, and what the graph captures.
-      assertEquals(2 * 42_000 + 1000, driver.count("launched"));
-      driver.order("launch=700");
-      Bench.Launch refused = Launches.of(device).get(0);
-      assertNull(refused.hostMicros());
-      assertNotNull(refused.absent());
     }
   }
 }

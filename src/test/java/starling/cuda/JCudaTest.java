@@ -6,12 +6,9 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.lang.foreign.MemorySegment;
-import java.net.URL;
-import java.net.URLClassLoader;
-import java.nio.file.Files;
+import java.lang.reflect.Method;
 import java.nio.file.Path;
 import java.util.List;
-import javax.tools.ToolProvider;
 import jcuda.Pointer;
 import jcuda.runtime.cudaStream_t;
 import org.junit.jupiter.api.Test;
@@ -85,30 +82,10 @@ class JCudaTest {
   /** The example of the README, as a program would compile it. */
   @Test
   void theExampleOfTheReadmeSelectsOnAStreamOfTheProgram(@TempDir Path dir) throws Exception {
-    String readme = Files.readString(Path.of("README.md"));
-    int from = readme.indexOf("int[] select(cudaStream_t");
-    String source =
-        """
-        import java.lang.foreign.*;
-        import java.util.*;
-        import jcuda.*;
-        import jcuda.runtime.*;
-        import starling.device.*;
-        import starling.jcuda.Interop;
-        public class Selecting {
-          public static\s"""
-            + readme.substring(from, readme.indexOf("```", from))
-            + "}";
-    Path file = Files.writeString(dir.resolve("Selecting.java"), source);
-    String path = System.getProperty("java.class.path");
-    int status =
-        ToolProvider.getSystemJavaCompiler()
-            .run(null, null, System.err, "-cp", path, "-d", dir.toString(), file.toString());
-    assertEquals(0, status);
+    Method select = Examples.compiled("int[] select(cudaStream_t", dir);
     try (var _ = new FakeCuda("");
         NativeDevice program = NativeDevice.open("cuda");
-        TensorArena memory = program.arena("the program's");
-        var loader = new URLClassLoader(new URL[] {dir.toUri().toURL()})) {
+        TensorArena memory = program.arena("the program's")) {
       Tensor rows = memory.alloc("rows", DType.F32, 577, 1024);
       float[] values = new float[577 * 1024];
       for (int i = 0; i < values.length; i++) {
@@ -118,14 +95,11 @@ class JCudaTest {
       Tensor room = memory.alloc("room", DType.F32, 58, 1024);
       int[] patches =
           (int[])
-              loader
-                  .loadClass("Selecting")
-                  .getMethod("select", cudaStream_t.class, Pointer.class, Pointer.class)
-                  .invoke(
-                      null,
-                      Interop.stream(program),
-                      Interop.pointer(program, rows),
-                      Interop.pointer(program, room));
+              select.invoke(
+                  null,
+                  Interop.stream(program),
+                  Interop.pointer(program, rows),
+                  Interop.pointer(program, room));
       // As the other example prints, on the same numbers.
       assertArrayEquals(
           new int[] {7, 16, 32, 36, 39, 48, 59, 62}, java.util.Arrays.copyOf(patches, 8));

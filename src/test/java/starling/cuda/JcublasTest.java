@@ -1,16 +1,21 @@
 package starling.cuda;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.lang.reflect.Method;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Random;
+import jcuda.jcublas.JCublas2;
+import jcuda.jcublas.cublasHandle;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import starling.device.Activation;
@@ -21,25 +26,21 @@ import starling.device.Stored;
 import starling.device.Tensor;
 import starling.device.TensorArena;
 import starling.jcuda.Jcublas;
-import starling.jcuda.JniLaunch;
 
 /**
- * JCublas' products and JCuda's launches through their own JNI libraries, over libraries that play
- * cuBLAS 13 and the CUDA driver ({@code native/test/fake_cublas}, {@code fake_driver}); between
- * JCublas and cuBLAS stands the forwarding {@code libcublas.so.12}.
+ * JCublas' products through its own JNI library, over one that plays cuBLAS 13 ({@code
+ * native/test/fake_cublas}); between the two stands the forwarding {@code libcublas.so.12}.
  */
-class JCudaLibrariesTest {
+class JcublasTest {
   private static final String FORWARDING = "starling.cublas.forwarding";
   private static final Path FORWARDER = Path.of("target/native/test/libforward_cublas.so");
   private static FakeCuda gpu;
   private static PlayedLibrary cublas;
-  private static PlayedLibrary driver;
 
   @BeforeAll
   static void open() {
     gpu = new FakeCuda("");
     cublas = new PlayedLibrary("cublas");
-    driver = new PlayedLibrary("driver");
     Native.needs(FORWARDER);
     try (NativeDevice device = NativeDevice.open("cuda")) {
       String why =
@@ -52,10 +53,8 @@ class JCudaLibrariesTest {
   @AfterAll
   static void close() {
     System.clearProperty(FORWARDING);
-    for (PlayedLibrary library : new PlayedLibrary[] {cublas, driver}) {
-      if (library != null) {
-        library.close();
-      }
+    if (cublas != null) {
+      cublas.close();
     }
     if (gpu != null) {
       gpu.close();
@@ -65,7 +64,6 @@ class JCudaLibrariesTest {
   @BeforeEach
   void nothingGoesWrong() {
     cublas.order("");
-    driver.order("");
   }
 
   private static Stored gaussian(int rows, int width) {
@@ -107,6 +105,27 @@ class JCudaLibrariesTest {
     assertEquals(0, cublas.count("alive"));
   }
 
+  /** The example of the README. */
+  @Test
+  void theExampleOfTheReadmeMultipliesOurTensors(@TempDir Path dir) throws Exception {
+    Method multiply =
+        Examples.compiled("int multiply(NativeDevice device, cublasHandle handle", dir);
+    try (NativeDevice device = NativeDevice.open("cuda");
+        TensorArena arena = device.arena("test")) {
+      new Jcublas(device).close(); // which finds and loads cuBLAS
+      var handle = new cublasHandle();
+      assertEquals(0, JCublas2.cublasCreate(handle));
+      Tensor x = device.table(arena, DType.F32, gaussian(21, 44));
+      Linear w = device.linear(arena, DType.F32, Linear.Source.of(gaussian(24, 44), null));
+      Tensor own = arena.alloc("own", DType.F32, 21, 24);
+      Tensor theirs = arena.alloc("theirs", DType.F32, 21, 24);
+      device.gemm(own, x, w, null, Activation.NONE, null);
+      assertEquals(0, multiply.invoke(null, device, handle, theirs, x, w.parts().get(0)));
+      assertArrayEquals(device.floats(own), device.floats(theirs), 1e-4f);
+      JCublas2.cublasDestroy(handle);
+    }
+  }
+
   @Test
   void aLibraryThatDoesNotStartGetsASentence() {
     cublas.order("create=1");
@@ -114,39 +133,6 @@ class JCudaLibrariesTest {
       assertEquals(
           "JCublas: cublasCreate: CUBLAS_STATUS_NOT_INITIALIZED",
           assertThrows(InputException.class, () -> new Jcublas(device).close()).getMessage());
-    }
-  }
-
-  /** The driver counts what arrives, and refuses another grid, function or stream. */
-  @Test
-  void theSameKernelIsLaunchedByEitherWay() {
-    try (NativeDevice device = NativeDevice.open("cuda")) {
-      try (var kernel = new EmptyKernel(device);
-          var jni = new JniLaunch(device)) {
-        kernel.launch();
-        assertEquals(1, driver.count("launched"));
-        jni.launch();
-        assertEquals(2, driver.count("launched"));
-        kernel.replay(3); // these CUDA calls do not capture the driver's: it sees them once
-        assertEquals(5, driver.count("launched"));
-        kernel.await();
-        driver.order("launch=700");
-        assertEquals(
-            "the CUDA driver's cuLaunchKernel gave 700",
-            assertThrows(InputException.class, kernel::launch).getMessage());
-        assertEquals(
-            "JCuda: cuLaunchKernel: CUDA_ERROR_ILLEGAL_ADDRESS",
-            assertThrows(InputException.class, jni::launch).getMessage());
-        driver.order("");
-      }
-      assertEquals(0, driver.count("alive"), "modules are unloaded");
-      driver.order("load=209");
-      assertEquals(
-          "the CUDA driver's cuModuleLoadData gave 209",
-          assertThrows(InputException.class, () -> new EmptyKernel(device).close()).getMessage());
-      assertEquals(
-          "JCuda: cuModuleLoadData: CUDA_ERROR_NO_BINARY_FOR_GPU",
-          assertThrows(InputException.class, () -> new JniLaunch(device).close()).getMessage());
     }
   }
 }
