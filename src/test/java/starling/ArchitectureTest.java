@@ -52,6 +52,7 @@ class ArchitectureTest {
         List.of(
             "starling",
             "starling.bench",
+            "starling.jcuda",
             "starling.device",
             "starling.prune",
             "starling.model",

@@ -10,6 +10,7 @@ import starling.Devices;
 import starling.device.Card;
 import starling.device.Device;
 import starling.device.InputException;
+import starling.jcuda.Jcublas;
 
 /** What this machine offers, and why something is not used. */
 @Command(
@@ -67,9 +68,18 @@ final class DoctorCommand implements Callable<Integer> {
             devices,
             List.of(
                 new Optional("cuBLASLt", "gemm on cuda", Devices.triedCublasLt()),
-                new Optional("cuDNN", "attention on cuda", Devices.triedCudnn())));
+                new Optional("cuDNN", "attention on cuda", Devices.triedCudnn()),
+                new Optional("cuBLAS", "JCublas in bench", cublas())));
     System.out.println(json ? Output.json(report) : text(report));
     return 0;
+  }
+
+  private static List<String> cublas() {
+    try {
+      return Jcublas.tried();
+    } catch (LinkageError e) {
+      return List.of("class path: no JCublas");
+    }
   }
 
   /** Without what the list of libraries says anyway. */

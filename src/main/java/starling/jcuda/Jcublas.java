@@ -49,12 +49,21 @@ public final class Jcublas implements AutoCloseable {
     }
   }
 
-  /** JCublas' own library finds cuBLAS by its name among those that are loaded. */
-  private static synchronized void load() {
+  /** Places where cuBLAS was looked for, one line each with what came of it. */
+  public static synchronized List<String> tried() {
+    return search().lines();
+  }
+
+  private static NvidiaLibrary search() {
     if (library == null || library.loaded() == null) {
       library = NvidiaLibrary.search("cublas", List.of(FILE, "libcublas.so.13"));
     }
-    if (library.loaded() == null) {
+    return library;
+  }
+
+  /** JCublas' own library finds cuBLAS by its name among those that are loaded. */
+  private static synchronized void load() {
+    if (search().loaded() == null) {
       throw new InputException("JCublas: no cuBLAS: " + String.join("; ", library.lines()));
     }
     if (!library.loaded().endsWith(FILE) && !forwarded) {

@@ -291,6 +291,7 @@ class CommandLineTest {
     assertTrue(tried.size() >= 1, "every place is named");
     assertEquals("cuDNN", report.at("/optional/1/name").textValue());
     assertTrue(report.at("/optional/1/tried").size() >= 1, "every place is named");
+    assertEquals("cuBLAS", report.at("/optional/2/name").textValue());
     String text = run("doctor").out();
     assertTrue(text.contains("cuda        no: "));
     assertTrue(text.contains("cuBLASLt    for gemm on cuda"), text);
