@@ -22,6 +22,7 @@ import starling.checkpoint.LlavaWeights;
 import starling.checkpoint.Safetensors;
 import starling.device.InputException;
 import starling.device.Sampling;
+import starling.device.Sentence;
 import starling.model.Flops;
 import starling.model.Mode;
 import starling.model.Plan;
@@ -176,7 +177,7 @@ final class InspectCommand implements Callable<Integer> {
     var out = new StringBuilder();
     var v = r.config.vision();
     var t = r.config.text();
-    line(out, "model", r.model);
+    line(out, "model", "%s", r.model);
     line(
         out,
         "vision",
@@ -203,7 +204,7 @@ final class InspectCommand implements Callable<Integer> {
         t.vocabSize(),
         t.maxPositionEmbeddings());
     if (r.weights.note != null) {
-      line(out, "weights", r.weights.note);
+      line(out, "weights", "%s", r.weights.note);
     } else {
       line(
           out,
@@ -253,7 +254,7 @@ final class InspectCommand implements Callable<Integer> {
 
   private static void line(StringBuilder out, String label, String format, Object... values) {
     out.append(String.format(Locale.ROOT, "%-10s ", label))
-        .append(String.format(Locale.ROOT, format, values))
+        .append(Sentence.of(String.format(Locale.ROOT, format, values)))
         .append('\n');
   }
 }

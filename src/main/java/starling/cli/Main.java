@@ -11,6 +11,7 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ScopeType;
 import starling.Devices;
 import starling.device.InputException;
+import starling.device.Sentence;
 
 /**
  * The command line: {@code starling COMMAND}. Exit 0 success, 1 the request failed, 2 bad usage.
@@ -98,6 +99,6 @@ public final class Main {
   }
 
   private static String oneLine(String message) {
-    return message.strip().replaceAll("\\s*\\R\\s*", " ");
+    return Sentence.of(message.strip().replaceAll("\\s*\\R\\s*", " "));
   }
 }

@@ -19,6 +19,7 @@ import starling.Question;
 import starling.device.InputException;
 import starling.device.Providers;
 import starling.device.Sampling;
+import starling.device.Sentence;
 import starling.image.ImageMode;
 import starling.image.Overlay;
 import starling.image.Picture;
@@ -236,7 +237,7 @@ final class RunCommand implements Callable<Integer> {
           "starling: warning: "
               + model.resolve("config.json")
               + " has keys that are not known and were ignored: "
-              + String.join(", ", opened.config().unknownKeys()));
+              + Sentence.of(String.join(", ", opened.config().unknownKeys())));
     }
   }
 

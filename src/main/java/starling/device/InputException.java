@@ -3,16 +3,16 @@ package starling.device;
 /**
  * Something that was given to the runtime cannot be used: a file, a field of it, a prompt, a
  * pruning spec. The message is one sentence for the person who gave it; it names the file or field
- * and the reason.
+ * and the reason. What it repeats of a file is made fit for a terminal ({@link Sentence}).
  */
 public class InputException extends RuntimeException {
   private static final long serialVersionUID = 1;
 
   public InputException(String sentence) {
-    super(sentence);
+    super(Sentence.of(sentence));
   }
 
   public InputException(String sentence, Throwable cause) {
-    super(sentence, cause);
+    super(Sentence.of(sentence), cause);
   }
 }

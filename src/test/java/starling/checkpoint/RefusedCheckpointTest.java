@@ -1,6 +1,8 @@
 package starling.checkpoint;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 import static starling.checkpoint.SafetensorsFile.tensor;
 
 import java.io.IOException;
@@ -11,6 +13,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import starling.checkpoint.SafetensorsTest.Refusal;
+import starling.device.InputException;
 
 /** Files and keys that are easily accepted by mistake. */
 class RefusedCheckpointTest {
@@ -98,6 +101,19 @@ class RefusedCheckpointTest {
   void thePreprocessorsFieldIsRefused(String field, String name) throws IOException {
     Files.writeString(dir.resolve("preprocessor_config.json"), "{" + field + "}");
     Refusal.of(() -> PreprocessorConfig.read(dir), name);
+  }
+
+  /** Found by fuzzing: what a file says went to the terminal as it was. */
+  @Test
+  void whatAFileSaysIsMadeFitForATerminal() throws IOException {
+    Files.writeString(dir.resolve("preprocessor_config.json"), "{\"a\\r\\n\\u001b[2J\\u202e\": 1}");
+    String sentence =
+        assertThrows(InputException.class, () -> PreprocessorConfig.read(dir)).getMessage();
+    assertTrue(sentence.contains(": a\\u000d\\u000a\\u001b[2J\\u202e is not known"), sentence);
+    Files.writeString(
+        dir.resolve("preprocessor_config.json"), "{\"" + "k".repeat(100_000) + "\": 1}");
+    sentence = assertThrows(InputException.class, () -> PreprocessorConfig.read(dir)).getMessage();
+    assertTrue(sentence.length() <= 1000 && sentence.endsWith(" …"), sentence);
   }
 
   private void file(String header, String part) throws IOException {
