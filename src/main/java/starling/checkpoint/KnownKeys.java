@@ -17,7 +17,8 @@ enum KnownKeys {
   TOP(
       "model_type image_token_index image_token_id vision_feature_layer vision_feature_select_strategy"
           + " projector_hidden_act multimodal_projector_bias tie_word_embeddings torch_dtype dtype text_config"
-          + " vision_config eos_token_id bos_token_id"),
+          + " vision_config eos_token_id bos_token_id vocab_size"), // of the first llava-hf files;
+  // text_config has it
   /** {@code text_config}, a Llama decoder. */
   TEXT(
       "model_type hidden_size intermediate_size num_hidden_layers num_attention_heads num_key_value_heads head_dim"

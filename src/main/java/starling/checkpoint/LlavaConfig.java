@@ -92,6 +92,16 @@ public record LlavaConfig(
   public static LlavaConfig read(Path dir) {
     Fields top = Fields.read(dir.resolve("config.json"), "the configuration");
     top.oneOf("model_type", "llava", List.of("llava"));
+    for (String part : List.of("text_config", "vision_config")) {
+      if (!top.has(part)) {
+        throw top.wrong(
+            part,
+            top.has("mm_vision_tower")
+                ? "is missing: this is the original LLaVA layout; use the llava-hf checkpoint of this"
+                    + " model"
+                : "is missing");
+      }
+    }
     Fields text = top.object("text_config");
     var unknown = new ArrayList<>(KnownKeys.TOP.check(top));
     unknown.addAll(KnownKeys.TEXT.check(text));
@@ -116,18 +126,15 @@ public record LlavaConfig(
 
   private static VisionConfig vision(Fields top) {
     Fields v = top.object("vision_config");
-    // LLaVA without a vision_config means CLIP ViT-L/14-336; a vision_config has CLIP's own
-    // defaults.
-    boolean absent = v.node().isMissingNode();
     v.oneOf("model_type", "clip_vision_model", List.of("clip_vision_model"));
     var config =
         new VisionConfig(
-            v.integer("hidden_size", absent ? 1024 : 768, 1),
-            v.integer("intermediate_size", absent ? 4096 : 3072, 1),
-            layers(v, absent ? 24 : 12),
-            v.integer("num_attention_heads", absent ? 16 : 12, 1),
-            v.integer("image_size", absent ? 336 : 224, 1),
-            v.integer("patch_size", absent ? 14 : 32, 1),
+            v.integer("hidden_size", 768, 1),
+            v.integer("intermediate_size", 3072, 1),
+            layers(v, 12),
+            v.integer("num_attention_heads", 12, 1),
+            v.integer("image_size", 224, 1),
+            v.integer("patch_size", 32, 1),
             v.oneOf("hidden_act", "quick_gelu", List.of("quick_gelu", "gelu")),
             (float) v.positive("layer_norm_eps", 1e-5));
     if (config.hiddenSize() % config.numAttentionHeads() != 0) {
@@ -228,9 +235,6 @@ public record LlavaConfig(
   private static int featureLayer(Fields top, VisionConfig vision) {
     int layers = vision.numHiddenLayers();
     var value = top.has("vision_feature_layer") ? top.node().get("vision_feature_layer") : null;
-    if (value != null && value.isArray() && value.size() == 1) {
-      value = value.get(0);
-    }
     if (value != null && !value.isInt()) {
       throw top.wrong("vision_feature_layer", "is " + value + "; one layer is supported");
     }

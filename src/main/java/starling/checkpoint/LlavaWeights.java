@@ -86,24 +86,36 @@ public record LlavaWeights(Vision vision, Projector projector, Decoder decoder) 
     return new LlavaWeights(reader.vision(), reader.projector(), reader.decoder());
   }
 
-  /** Prefixes of the three parts and the name of the head. */
-  private record Naming(String vision, String projector, String decoder, String head) {
+  /**
+   * Prefixes of the tower and the decoder, of the projector's two products, and the name of the
+   * head: three generations of transformers, and the original LLaVA's with its tower inside.
+   */
+  private record Naming(String vision, String first, String second, String decoder, String head) {
     private static final List<Naming> KNOWN =
         List.of(
             new Naming(
                 "vision_tower.vision_model.",
-                "multi_modal_projector.",
+                "multi_modal_projector.linear_1.",
+                "multi_modal_projector.linear_2.",
                 "language_model.model.",
                 "language_model.lm_head.weight"),
             new Naming(
                 "model.vision_tower.vision_model.",
-                "model.multi_modal_projector.",
+                "model.multi_modal_projector.linear_1.",
+                "model.multi_modal_projector.linear_2.",
                 "model.language_model.",
                 "lm_head.weight"),
             new Naming(
                 "model.vision_tower.",
-                "model.multi_modal_projector.",
+                "model.multi_modal_projector.linear_1.",
+                "model.multi_modal_projector.linear_2.",
                 "model.language_model.",
+                "lm_head.weight"),
+            new Naming(
+                "model.vision_tower.vision_tower.vision_model.",
+                "model.mm_projector.0.",
+                "model.mm_projector.2.",
+                "model.",
                 "lm_head.weight"));
 
     static Naming of(Safetensors files) {
@@ -113,13 +125,15 @@ public record LlavaWeights(Vision vision, Projector projector, Decoder decoder) 
           return naming;
         }
       }
-      // Nothing fits: the first naming's first missing tensor is refused by name, unless the other
-      // layout is at hand.
+      // Nothing fits: the first naming's first missing tensor is refused by name, unless the
+      // original layout is at hand, whose tower is usually another download.
       if (files.has("model.mm_projector.0.weight")) {
         throw new InputException(
             files.dir()
-                + ": tensor model.mm_projector.0.weight belongs to the original LLaVA layout; use the"
-                + " llava-hf checkpoint of this model");
+                + ": tensor "
+                + KNOWN.getLast().vision
+                + "embeddings.class_embedding is missing; original LLaVA checkpoints leave the"
+                + " tower out, so use the llava-hf checkpoint of this model");
       }
       return KNOWN.get(0);
     }
@@ -183,10 +197,10 @@ public record LlavaWeights(Vision vision, Projector projector, Decoder decoder) 
       boolean bias = config.projectorBias();
       String fields = "vision_config hidden_size, text_config hidden_size";
       return new Projector(
-          matrix(names.projector + "linear_1.weight", d, in, fields),
-          bias ? vector(names.projector + "linear_1.bias", d, fields) : null,
-          matrix(names.projector + "linear_2.weight", d, d, fields),
-          bias ? vector(names.projector + "linear_2.bias", d, fields) : null);
+          matrix(names.first + "weight", d, in, fields),
+          bias ? vector(names.first + "bias", d, fields) : null,
+          matrix(names.second + "weight", d, d, fields),
+          bias ? vector(names.second + "bias", d, fields) : null);
     }
 
     Decoder decoder() {

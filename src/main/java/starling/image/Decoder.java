@@ -48,11 +48,11 @@ final class Decoder {
   }
 
   /** Samples as stored: no colour conversion. */
-  static Raster jpeg(byte[] bytes, int length, String name) {
+  static Raster jpeg(byte[] bytes, String name) {
     return read(
         "com.sun.imageio.plugins.jpeg.JPEGImageReaderSpi",
         bytes,
-        length,
+        bytes.length,
         name,
         reader -> reader.readRaster(0, null));
   }

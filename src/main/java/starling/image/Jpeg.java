@@ -1,6 +1,7 @@
 package starling.image;
 
 import java.awt.image.Raster;
+import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
 import starling.device.InputException;
 
@@ -17,6 +18,7 @@ final class Jpeg {
   private boolean rgbIds;
   private int orientation = 1;
   private boolean frame;
+  private final ByteArrayOutputStream bare = new ByteArrayOutputStream();
 
   Jpeg(byte[] bytes, String name) {
     this.bytes = bytes;
@@ -24,8 +26,8 @@ final class Jpeg {
   }
 
   Picture read() {
-    int end = walk();
-    return picture(Decoder.jpeg(bytes, end, name)).turned(orientation);
+    walk();
+    return picture(Decoder.jpeg(bare.toByteArray(), name)).turned(orientation);
   }
 
   private int u8(int at) {
@@ -41,10 +43,12 @@ final class Jpeg {
 
   /**
    * Walks the markers to the end of the picture; what follows (other pictures, junk) does not
-   * matter.
+   * matter. The decoder gets the picture without what programs have added to it: it would refuse
+   * one whose profile is broken, which nobody reads.
    */
-  private int walk() {
+  private void walk() {
     int at = 2;
+    bare.write(bytes, 0, at);
     while (true) {
       if (u8(at) != 0xff) {
         throw new InputException(name + ": the picture is broken (no marker at byte " + at + ")");
@@ -58,7 +62,8 @@ final class Jpeg {
         if (!frame) {
           throw new InputException(name + ": the picture is broken (no image in it)");
         }
-        return at;
+        keep(marker, at, 0);
+        return;
       }
       if (marker == 0x01 || (marker >= 0xd0 && marker <= 0xd7)) {
         continue; // markers without content
@@ -70,11 +75,18 @@ final class Jpeg {
       }
       u8(at + length - 1);
       segment(marker, at + 2, length - 2);
-      at += length;
-      if (marker == 0xda) {
-        at = behindScan(at);
+      int end = marker == 0xda ? behindScan(at + length) : at + length;
+      if (marker < 0xe0 || marker > 0xef && marker != 0xfe) {
+        keep(marker, at, end - at);
       }
+      at = end;
     }
+  }
+
+  private void keep(int marker, int at, int length) {
+    bare.write(0xff);
+    bare.write(marker);
+    bare.write(bytes, at, length);
   }
 
   /** Entropy-coded data end at the next marker that is neither a stuffed byte nor a restart. */

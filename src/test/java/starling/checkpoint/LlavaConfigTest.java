@@ -20,26 +20,65 @@ class LlavaConfigTest {
   @TempDir Path dir;
 
   @Test
-  void absentPartsHaveTheDefaultsOfTransformers() throws IOException {
-    LlavaConfig config = read("", null, null);
+  void absentFieldsHaveTheDefaultsOfTransformers() throws IOException {
+    LlavaConfig config = read("", "", "");
     assertEquals(
-        new VisionConfig(1024, 4096, 24, 16, 336, 14, "quick_gelu", 1e-5f), config.vision());
+        new VisionConfig(768, 3072, 12, 12, 224, 32, "quick_gelu", 1e-5f), config.vision());
     assertEquals(
         new TextConfig(4096, 11008, 32, 32, 32, 128, 1e-6f, 10000, 2048, 32000, false, false),
         config.text());
     assertEquals(32000, config.imageTokenIndex());
-    assertEquals(23, config.visionBlocks());
-    assertEquals(576, config.patches());
+    assertEquals(11, config.visionBlocks());
+    assertEquals(49, config.patches());
     assertTrue(config.projectorBias());
     assertFalse(config.keepsCls());
     assertEquals(List.of(), config.eosTokenIds());
   }
 
   @Test
-  void aVisionConfigThatIsThereHasClipsOwnDefaults() throws IOException {
+  void anAbsentPartIsRefusedByName() {
+    Refusal.of(() -> read("", null, ""), "config.json: text_config is missing");
+    Refusal.of(() -> read("", "", null), "config.json: vision_config is missing");
+    Refusal.of(
+        () -> read(",\"mm_vision_tower\":\"openai/clip-vit-large-patch14-336\"", null, null),
+        "text_config is missing: this is the original LLaVA layout; use the llava-hf checkpoint");
+  }
+
+  /** The hub's own files: transformers' defaults fill what the first leaves out. */
+  @Test
+  void theRealConfigurationsAreRead() throws IOException {
+    String vision =
+        "\"hidden_size\":1024,\"image_size\":336,\"intermediate_size\":4096,\"model_type\":\"clip_vision_model\","
+            + "\"num_attention_heads\":16,\"num_hidden_layers\":24,\"patch_size\":14,\"projection_dim\":768,\"vocab_size\":32000";
+    String common =
+        ",\"architectures\":[\"LlamaForCausalLM\"],\"max_position_embeddings\":4096,\"model_type\":\"llama\","
+            + "\"rms_norm_eps\":1e-05,\"torch_dtype\":\"float16\",\"vocab_size\":32064";
+    String top =
+        ",\"architectures\":[\"LlavaForConditionalGeneration\"],\"ignore_index\":-100,\"image_token_index\":32000,"
+            + "\"pad_token_id\":32001,\"projector_hidden_act\":\"gelu\",\"tie_word_embeddings\":false,"
+            + "\"torch_dtype\":\"float16\",\"transformers_version\":\"4.36.0.dev0\",\"vision_feature_layer\":-2,"
+            + "\"vision_feature_select_strategy\":\"default\",\"vocab_size\":32064";
+    LlavaConfig seven = read(top, "\"_name_or_path\":\"lmsys/vicuna-7b-v1.5\"" + common, vision);
     assertEquals(
-        new VisionConfig(768, 3072, 12, 12, 224, 32, "quick_gelu", 1e-5f),
-        read("", "", "").vision());
+        new VisionConfig(1024, 4096, 24, 16, 336, 14, "quick_gelu", 1e-5f), seven.vision());
+    assertEquals(
+        new TextConfig(4096, 11008, 32, 32, 32, 128, 1e-5f, 10000, 4096, 32064, false, false),
+        seven.text());
+    assertEquals(23, seven.visionBlocks());
+    assertEquals(576, seven.patches());
+    assertEquals("float16", seven.dtype());
+    assertEquals(List.of(), seven.unknownKeys());
+    LlavaConfig thirteen =
+        read(
+            top,
+            "\"_name_or_path\":\"lmsys/vicuna-13b-v1.5\",\"hidden_size\":5120,\"intermediate_size\":13824,"
+                + "\"num_attention_heads\":40,\"num_hidden_layers\":40,\"num_key_value_heads\":40"
+                + common,
+            vision);
+    assertEquals(
+        new TextConfig(5120, 13824, 40, 40, 40, 128, 1e-5f, 10000, 4096, 32064, false, false),
+        thirteen.text());
+    assertEquals(List.of(), thirteen.unknownKeys());
   }
 
   @ParameterizedTest
@@ -49,7 +88,6 @@ class LlavaConfigTest {
       value = {
         ",\"image_token_index\":7 | ,\"image_token_id\":7",
         ",\"torch_dtype\":\"bfloat16\" | ,\"dtype\":\"bfloat16\"",
-        ",\"vision_feature_layer\":-3 | ,\"vision_feature_layer\":[-3]",
       })
   void everySpellingReadsTheSame(String old, String recent) throws IOException {
     assertEquals(read(old, "", ""), read(recent, "", ""));
@@ -68,7 +106,9 @@ class LlavaConfigTest {
   @ParameterizedTest
   @CsvSource({"-2,23", "-1,24", "0,0", "24,24", "-25,0", "5,5"})
   void layersCountHiddenStates(int layer, int blocks) throws IOException {
-    assertEquals(blocks, read(",\"vision_feature_layer\":" + layer, null, null).visionBlocks());
+    assertEquals(
+        blocks,
+        read(",\"vision_feature_layer\":" + layer, "", "\"num_hidden_layers\":24").visionBlocks());
   }
 
   @Test
@@ -144,7 +184,7 @@ class LlavaConfigTest {
         ",\"quantization_config\":{\"quant_method\":\"awq\"} | quantization_config | awq",
       })
   void refusesWhatTheModelCannotDo(String field, String name, String value) {
-    Refusal.of(() -> read(field, null, null), "config.json", name, value);
+    Refusal.of(() -> read(field, "", ""), "config.json", name, value);
   }
 
   @Test

@@ -89,4 +89,91 @@ class LauncherTest {
         result.err());
     assertEquals(1, result.err().lines().count());
   }
+
+  /** Folders with spaces, other scripts, and what a format string would take for its own. */
+  @Test
+  void pathsMayHaveAnyCharacters() throws Exception {
+    String name = "m\u00f6 d\u00e8l \u6a21\u578b 100%d 'x' $HOME";
+    Path model = Files.createDirectories(dir.resolve(name));
+    try (var files = Files.list(Path.of("src/main/resources/starling/demo/model"))) {
+      for (Path file : files.toList()) {
+        Files.copy(file, model.resolve(file.getFileName().toString()));
+      }
+    }
+    Path picture = model.resolve("a \u56fe.png");
+    Files.copy(Path.of("src/test/resources/starling/image/rgb.png"), picture);
+    Path overlay = model.resolve("o v.png");
+    Result inspected = run(Map.of(), "tools/starling", "inspect", model.toString());
+    assertEquals(0, inspected.status(), inspected.err());
+    assertTrue(inspected.out().contains(name), inspected.out());
+    Result answered =
+        run(
+            Map.of(),
+            "tools/starling",
+            "run",
+            "--model",
+            model.toString(),
+            "--image",
+            picture.toString(),
+            "--prompt",
+            "What is it?",
+            "--max-tokens",
+            "2",
+            "--overlay",
+            overlay.toString());
+    assertEquals(0, answered.status(), answered.err());
+    assertTrue(Files.size(overlay) > 0);
+  }
+
+  /** No home, one that nobody may write to, and one that is no folder. */
+  @Test
+  void aHomeIsNotNeeded() throws Exception {
+    String java = System.getProperty("java.home");
+    for (String home : List.of("-uHOME", "HOME=/proc", "HOME=/dev/null")) {
+      Result result = run(Map.of(), "env", home, "JAVA_HOME=" + java, "tools/starling", "doctor");
+      assertEquals(0, result.status(), home + ": " + result.err());
+      assertEquals("", result.err());
+    }
+  }
+
+  /** JV-4: of two first starts one builds and the other waits. */
+  @Test
+  void twoFirstStartsBuildOnce() throws Exception {
+    Path tree = dir.resolve("tree");
+    Files.createDirectories(tree.resolve("src/main"));
+    Files.createDirectories(tree.resolve("tools"));
+    Files.copy(Path.of("tools/starling"), tree.resolve("tools/starling"));
+    Files.writeString(tree.resolve("pom.xml"), "");
+    Path bin = Files.createDirectories(dir.resolve("bin"));
+    Path maven =
+        Files.writeString(
+            bin.resolve("mvn"),
+            """
+            #!/bin/sh
+            echo built >>"%s/count"
+            sleep 1
+            mkdir -p target
+            ln -s "%s/target/classes" "%s/target/lib" target/
+            """
+                .formatted(dir, Path.of("").toAbsolutePath(), Path.of("").toAbsolutePath()));
+    assertTrue(maven.toFile().setExecutable(true));
+    String both =
+        "one() { bash '%1$s/tools/starling' --version >'%1$s/out'$1 2>&1; }; one 1 & one 2; a=$?; wait $!; exit $((a + $?))"
+            .formatted(tree);
+    Result result =
+        run(
+            Map.of(
+                "PATH",
+                bin + ":" + System.getenv("PATH"),
+                "JAVA_HOME",
+                System.getProperty("java.home")),
+            "bash",
+            "-c",
+            both);
+    assertEquals(0, result.status(), result.err());
+    for (int start = 1; start <= 2; start++) {
+      assertEquals("starling 0.1.0\n", Files.readString(tree.resolve("out" + start)));
+    }
+    assertEquals("built\n", Files.readString(dir.resolve("count")));
+  }
 }

@@ -1,0 +1,290 @@
+package starling.image;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.ByteArrayOutputStream;
+import java.io.DataOutputStream;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
+import java.util.Random;
+import java.util.zip.CRC32;
+import java.util.zip.Deflater;
+import java.util.zip.DeflaterOutputStream;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+
+/** Pictures as phones, cameras and scrapers write them: orientation, colour markers, sizes. */
+class PictureCasesTest {
+  private static final int[] YCBCR = {1, 2, 3};
+
+  /** Stored values of 14×12 blocks, no symmetry. */
+  private static int[][][] blocks(int components) {
+    var random = new Random(7);
+    int[][][] blocks = new int[12][14][components];
+    for (int[][] row : blocks) {
+      for (int[] block : row) {
+        for (int c = 0; c < components; c++) {
+          block[c] = 60 + random.nextInt(140);
+        }
+      }
+    }
+    return blocks;
+  }
+
+  private static Picture read(byte[] bytes) {
+    return Picture.read(bytes, "picture");
+  }
+
+  /** An EXIF block that says how the picture lies. */
+  private static byte[] exif(int orientation, boolean bigEndian) {
+    ByteBuffer tiff =
+        ByteBuffer.allocate(26).order(bigEndian ? ByteOrder.BIG_ENDIAN : ByteOrder.LITTLE_ENDIAN);
+    tiff.put((bigEndian ? "MM" : "II").getBytes(StandardCharsets.US_ASCII));
+    tiff.putShort((short) 42).putInt(8).putShort((short) 1);
+    tiff.putShort((short) 0x0112).putShort((short) 3).putInt(1).putShort((short) orientation);
+    return tiff.array();
+  }
+
+  private static byte[] app1(byte[] tiff, int length) {
+    byte[] body = Arrays.copyOf("Exif\0\0".getBytes(StandardCharsets.US_ASCII), 6 + length);
+    System.arraycopy(tiff, 0, body, 6, length);
+    return FlatJpeg.app(0xE1, body);
+  }
+
+  /** Where pixel (x, y) of the turned picture comes from. */
+  private static int source(Picture p, int orientation, int x, int y) {
+    int w = p.width() - 1;
+    int h = p.height() - 1;
+    int sx =
+        switch (orientation) {
+          case 2, 3 -> w - x;
+          case 5, 6 -> y;
+          case 7, 8 -> w - y;
+          default -> x;
+        };
+    int sy =
+        switch (orientation) {
+          case 3, 4 -> h - y;
+          case 5, 8 -> x;
+          case 6, 7 -> h - x;
+          default -> y;
+        };
+    return 3 * (sy * p.width() + sx);
+  }
+
+  /** IMG-1: all eight, in both byte orders; 0 and 9 mean as stored. */
+  @ParameterizedTest
+  @CsvSource({"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"})
+  void aPictureIsTurnedAsItsExifSays(int orientation) {
+    int[][][] blocks = blocks(3);
+    Picture plain = read(FlatJpeg.of(blocks, YCBCR, FlatJpeg.JFIF));
+    for (boolean bigEndian : new boolean[] {false, true}) {
+      byte[] tiff = exif(orientation, bigEndian);
+      Picture turned = read(FlatJpeg.of(blocks, YCBCR, FlatJpeg.JFIF, app1(tiff, tiff.length)));
+      boolean upright = orientation < 5 || orientation > 8;
+      assertEquals(upright ? plain.width() : plain.height(), turned.width());
+      for (int y = 0; y < turned.height(); y++) {
+        for (int x = 0; x < turned.width(); x++) {
+          int from = source(plain, orientation, x, y);
+          int to = 3 * (y * turned.width() + x);
+          assertTrue(
+              Arrays.equals(plain.rgb(), from, from + 3, turned.rgb(), to, to + 3),
+              () -> "orientation " + orientation);
+        }
+      }
+    }
+  }
+
+  /** IMG-1: a block that is cut off anywhere is no error; before its value it says nothing. */
+  @Test
+  void aCutExifBlockIsAsStored() {
+    int[][][] blocks = blocks(3);
+    Picture plain = read(FlatJpeg.of(blocks, YCBCR, FlatJpeg.JFIF));
+    byte[] tiff = exif(6, false);
+    for (int length = 0; length < 20; length++) {
+      Picture read = read(FlatJpeg.of(blocks, YCBCR, FlatJpeg.JFIF, app1(tiff, length)));
+      assertEquals(plain.width(), read.width(), "cut at " + length);
+      assertArrayEquals(plain.rgb(), read.rgb());
+    }
+  }
+
+  private static int clamp(double value) {
+    return (int) Math.max(0, Math.min(255, Math.round(value)));
+  }
+
+  private static int[] rgb(int[] ycc) {
+    return new int[] {
+      clamp(ycc[0] + 1.402 * (ycc[2] - 128)),
+      clamp(ycc[0] - 0.344136 * (ycc[1] - 128) - 0.714136 * (ycc[2] - 128)),
+      clamp(ycc[0] + 1.772 * (ycc[1] - 128))
+    };
+  }
+
+  private interface Colour {
+    int[] of(int[] stored);
+  }
+
+  private static void assertColours(byte[] jpeg, int[][][] blocks, Colour colour, String what) {
+    Picture p = read(jpeg);
+    for (int y = 0; y < p.height(); y++) {
+      for (int x = 0; x < p.width(); x++) {
+        int[] expected = colour.of(blocks[y / 8][x / 8]);
+        for (int c = 0; c < 3; c++) {
+          int got = p.rgb()[3 * (y * p.width() + x) + c] & 0xFF;
+          assertEquals(expected[c], got, 1, what + " at " + x + "," + y);
+        }
+      }
+    }
+  }
+
+  /** IMG-2: four components are inverted, whatever the marker; with transform 2 they are YCCK. */
+  @Test
+  void fourComponentsGiveTheColoursThatPillowGives() {
+    int[][][] blocks = blocks(4);
+    int[] ids = {1, 2, 3, 4};
+    Colour cmyk =
+        v ->
+            new int[] {
+              clamp(v[0] * v[3] / 255.0), clamp(v[1] * v[3] / 255.0), clamp(v[2] * v[3] / 255.0)
+            };
+    Colour ycck =
+        v -> {
+          int[] rgb = rgb(v);
+          return cmyk.of(new int[] {255 - rgb[0], 255 - rgb[1], 255 - rgb[2], v[3]});
+        };
+    assertColours(FlatJpeg.of(blocks, ids, FlatJpeg.adobe(0)), blocks, cmyk, "CMYK");
+    assertColours(FlatJpeg.of(blocks, ids), blocks, cmyk, "CMYK without a marker");
+    assertColours(FlatJpeg.of(blocks, ids, FlatJpeg.adobe(2)), blocks, ycck, "YCCK");
+  }
+
+  /** What decides whether three components are YCbCr or RGB: JFIF, then Adobe, then their ids. */
+  @Test
+  void threeComponentsAreWhatTheMarkersSay() {
+    int[][][] blocks = blocks(3);
+    int[] rgbIds = {'R', 'G', 'B'};
+    Colour ycc = PictureCasesTest::rgb;
+    Colour rgb = v -> v;
+    assertColours(FlatJpeg.of(blocks, YCBCR, FlatJpeg.JFIF), blocks, ycc, "JFIF");
+    assertColours(FlatJpeg.of(blocks, YCBCR, FlatJpeg.adobe(1)), blocks, ycc, "Adobe 1");
+    assertColours(FlatJpeg.of(blocks, YCBCR, FlatJpeg.adobe(0)), blocks, rgb, "Adobe 0");
+    assertColours(FlatJpeg.of(blocks, rgbIds), blocks, rgb, "ids R G B");
+    assertColours(FlatJpeg.of(blocks, YCBCR), blocks, ycc, "no marker");
+    assertColours(
+        FlatJpeg.of(blocks, YCBCR, FlatJpeg.JFIF, FlatJpeg.adobe(0)), blocks, ycc, "JFIF first");
+  }
+
+  /** Pillow applies no profile: an ICC block, whole or not, changes no pixel. */
+  @Test
+  void aProfileChangesNoColour() throws IOException {
+    int[][][] blocks = blocks(3);
+    Picture plain = read(FlatJpeg.of(blocks, YCBCR, FlatJpeg.JFIF));
+    byte[] profile =
+        java.awt.color.ICC_Profile.getInstance(java.awt.color.ColorSpace.CS_LINEAR_RGB).getData();
+    byte[] head = "ICC_PROFILE\0\1\1".getBytes(StandardCharsets.ISO_8859_1);
+    for (int length : new int[] {profile.length, 40, 0}) {
+      byte[] body = Arrays.copyOf(head, head.length + length);
+      System.arraycopy(profile, 0, body, head.length, length);
+      byte[] jpeg = FlatJpeg.of(blocks, YCBCR, FlatJpeg.JFIF, FlatJpeg.app(0xE2, body));
+      assertArrayEquals(plain.rgb(), read(jpeg).rgb(), "JPEG with a profile of " + length);
+    }
+    byte[] rows = new byte[4 * (1 + 3 * 5)];
+    new Random(1).nextBytes(rows);
+    for (int row = 0; row < 4; row++) {
+      rows[row * 16] = 0;
+    }
+    Picture png = read(png(5, 4, rows));
+    byte[] iccp = concat("p\0\0".getBytes(StandardCharsets.US_ASCII), deflated(profile));
+    byte[] gama = ByteBuffer.allocate(4).putInt(100_000).array();
+    byte[] chrm =
+        ByteBuffer.allocate(32).putInt(31270).putInt(32900).putInt(15000).putInt(6000).array();
+    assertArrayEquals(png.rgb(), read(png(5, 4, rows, chunk("iCCP", iccp))).rgb());
+    assertArrayEquals(
+        png.rgb(), read(png(5, 4, rows, chunk("iCCP", Arrays.copyOf(iccp, 30)))).rgb(), "cut");
+    assertArrayEquals(png.rgb(), read(png(5, 4, rows, chunk("tEXt", new byte[0]))).rgb(), "text");
+    assertArrayEquals(
+        png.rgb(), read(png(5, 4, rows, chunk("gAMA", gama), chunk("cHRM", chrm))).rgb());
+    assertArrayEquals(png.rgb(), read(png(5, 4, rows, chunk("sRGB", new byte[] {2}))).rgb());
+  }
+
+  /** IMG-6: a photo of 108 megapixels is read; the file is small, the picture is not. */
+  @Test
+  void aLargePhotoIsRead() throws IOException {
+    int width = 12_000;
+    int height = 9_000;
+    byte[] row = new byte[1 + 3 * width];
+    for (int x = 0; x < width; x++) {
+      row[1 + 3 * x] = (byte) (x % 251);
+      row[2 + 3 * x] = 40;
+      row[3 + 3 * x] = (byte) 200;
+    }
+    var data = new ByteArrayOutputStream();
+    try (var deflate = new DeflaterOutputStream(data, new Deflater(1))) {
+      for (int y = 0; y < height; y++) {
+        deflate.write(row);
+      }
+    }
+    Picture photo = read(whole(width, height, data.toByteArray()));
+    assertEquals(width, photo.width());
+    assertEquals(height, photo.height());
+    int last = 3 * (width * height - 1);
+    assertEquals((width - 1) % 251, photo.rgb()[last] & 0xFF);
+    assertEquals(200, photo.rgb()[last + 2] & 0xFF);
+  }
+
+  /** A picture behind a link, as a cache of downloads keeps it. */
+  @Test
+  void aLinkIsFollowed(@org.junit.jupiter.api.io.TempDir Path dir) throws IOException {
+    Path blob = Files.write(dir.resolve("0f3a"), FlatJpeg.of(blocks(3), YCBCR, FlatJpeg.JFIF));
+    Path link = Files.createSymbolicLink(dir.resolve("photo.jpg"), blob);
+    assertArrayEquals(Picture.read(blob).rgb(), Picture.read(link).rgb());
+  }
+
+  // ---- PNG ----
+
+  private static byte[] png(int width, int height, byte[] rows, byte[]... chunks)
+      throws IOException {
+    return whole(width, height, deflated(rows), chunks);
+  }
+
+  private static byte[] whole(int width, int height, byte[] data, byte[]... chunks) {
+    byte[] header =
+        ByteBuffer.allocate(13).putInt(width).putInt(height).put((byte) 8).put((byte) 2).array();
+    byte[] all = {(byte) 0x89, 'P', 'N', 'G', '\r', '\n', 26, '\n'};
+    all = concat(all, chunk("IHDR", header));
+    for (byte[] chunk : chunks) {
+      all = concat(all, chunk);
+    }
+    return concat(concat(all, chunk("IDAT", data)), chunk("IEND", new byte[0]));
+  }
+
+  private static byte[] chunk(String type, byte[] body) {
+    byte[] named = concat(type.getBytes(StandardCharsets.US_ASCII), body);
+    var crc = new CRC32();
+    crc.update(named);
+    return concat(
+        concat(ByteBuffer.allocate(4).putInt(body.length).array(), named),
+        ByteBuffer.allocate(4).putInt((int) crc.getValue()).array());
+  }
+
+  private static byte[] deflated(byte[] bytes) throws IOException {
+    var out = new ByteArrayOutputStream();
+    try (var deflate = new DataOutputStream(new DeflaterOutputStream(out))) {
+      deflate.write(bytes);
+    }
+    return out.toByteArray();
+  }
+
+  private static byte[] concat(byte[] a, byte[] b) {
+    byte[] both = Arrays.copyOf(a, a.length + b.length);
+    System.arraycopy(b, 0, both, a.length, b.length);
+    return both;
+  }
+}
