@@ -173,11 +173,7 @@ public final class Safetensors implements AutoCloseable {
       addEntries(file, header, data, size);
     } catch (IOException e) {
       throw new InputException(
-          file
-              + (Files.exists(file)
-                  ? ": the weights cannot be read"
-                  : ": there is no such weight file"),
-          e);
+          file + (Files.exists(file) ? ": the weights cannot be read" : ": " + absent(file)), e);
     }
   }
 
@@ -214,6 +210,18 @@ public final class Safetensors implements AutoCloseable {
     if (end != size) {
       throw new InputException(file + ": has " + (size - end) + " bytes that belong to no tensor");
     }
+  }
+
+  /** PyTorch's own files hold programs, which are not run. */
+  private static String absent(Path file) {
+    for (String name : List.of("pytorch_model.bin", "pytorch_model.bin.index.json")) {
+      if (Files.exists(file.resolveSibling(name))) {
+        return "is missing, and "
+            + name
+            + " beside it is not read; use the llava-hf checkpoint of this model, in safetensors";
+      }
+    }
+    return "there is no such weight file";
   }
 
   /** Unmaps the files; harmless when repeated. */

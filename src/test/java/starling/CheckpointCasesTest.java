@@ -1,0 +1,328 @@
+package starling;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.stream.Collectors;
+import org.junit.jupiter.api.BeforeEach;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.ValueSource;
+import starling.checkpoint.SafetensorsFile;
+import starling.checkpoint.SafetensorsFile.Raw;
+import starling.device.InputException;
+import starling.image.Picture;
+
+/** Checkpoints, prompts and pictures as people have them, through the whole model. */
+class CheckpointCasesTest {
+  private static final String STAR = "star:R=0.3,K=2,P=0.6";
+  private static final Answer BASE = new CheckpointCopy(Demo.MODEL).answer(STAR);
+
+  @TempDir Path dir;
+  private CheckpointCopy copy;
+
+  @BeforeEach
+  void copy() throws IOException {
+    copy = CheckpointCopy.in(dir.resolve("model"));
+  }
+
+  private static List<List<Integer>> kept(Answer answer) {
+    return answer.stages().stream().map(Answer.Stage::kept).toList();
+  }
+
+  private static void assertSame(Answer expected, Answer answer) {
+    assertEquals(expected.promptTokens(), answer.promptTokens());
+    assertEquals(kept(expected), kept(answer));
+    assertEquals(expected.outputTokens(), answer.outputTokens());
+    for (int i = 0; i < expected.firstLogits().size(); i++) {
+      assertEquals(expected.firstLogits().get(i), answer.firstLogits().get(i), 1e-5f);
+    }
+  }
+
+  private void assertRefused(String... parts) {
+    String sentence = assertThrows(InputException.class, () -> copy.answer(STAR)).getMessage();
+    assertEquals(1, sentence.lines().count(), sentence);
+    for (String part : parts) {
+      assertTrue(sentence.contains(part), sentence);
+    }
+  }
+
+  // ---- checkpoints ----
+
+  @Test
+  void aFolderOfLinksIsACheckpoint() {
+    assertSame(BASE, copy.answer(STAR));
+  }
+
+  /** CK-1: the tower's last norm is never used, whatever the layer. */
+  @Test
+  void theTowersLastNormDoesNotMatter() throws IOException {
+    copy.json("config.json", c -> c.put("vision_feature_layer", -1));
+    Answer without = copy.answer(STAR);
+    copy.weights(
+        tensors -> {
+          tensors.put("vision_tower.vision_model.post_layernorm.weight", Raw.f32(9, 96));
+          tensors.put("vision_tower.vision_model.post_layernorm.bias", Raw.f32(9, 96));
+        });
+    assertSame(without, copy.answer(STAR));
+    assertNotEquals(BASE.firstLogits(), without.firstLogits(), "another layer is another answer");
+  }
+
+  /** CK-2: what changes the mathematics is applied, or refused with its name and value. */
+  @Test
+  void anotherActivationOfTheTowerIsApplied() throws IOException {
+    copy.json("config.json", c -> c.withObject("/vision_config").put("hidden_act", "gelu"));
+    assertNotEquals(BASE.firstLogits(), copy.answer(STAR).firstLogits());
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "'',projector_hidden_act,silu",
+    "/text_config,hidden_act,relu",
+    "/text_config,model_type,mistral",
+    "/vision_config,model_type,siglip_vision_model",
+    "'',vision_feature_select_strategy,cls_patch",
+    "'',model_type,llava_next",
+  })
+  void whatChangesTheMathematicsIsRefused(String at, String key, String value) throws IOException {
+    copy.json("config.json", c -> (at.isEmpty() ? c : c.withObject(at)).put(key, value));
+    assertRefused("config.json", key, "'" + value + "'");
+  }
+
+  @Test
+  void aWindowAndAQuantisationAreRefused() throws IOException {
+    copy.json("config.json", c -> c.withObject("/text_config").put("sliding_window", 16));
+    assertRefused("text_config.sliding_window is 16");
+    copy.json(
+        "config.json",
+        c -> {
+          c.withObject("/text_config").remove("sliding_window");
+          c.withObject("/quantization_config").put("quant_method", "bitsandbytes");
+        });
+    assertRefused("quantization_config (bitsandbytes)");
+  }
+
+  /** CK-3: with {@code full} CLS goes along, always kept, no candidate, no index. */
+  @ParameterizedTest
+  @CsvSource({"none,577,577", "star:R=0.3;K=2;P=0.6,404,231", "fastervlm:keep=5,6,6"})
+  void fullFeedsTheClassRowToo(String spec, int afterStage1, int afterStage2) throws IOException {
+    copy.json("config.json", c -> c.put("vision_feature_select_strategy", "full"));
+    Answer answer = copy.answer(spec.replace(';', ','));
+    assertEquals(new Answer.VisualTokens(577, afterStage1, afterStage2), answer.visualTokens());
+    for (List<Integer> kept : kept(answer)) {
+      assertTrue(kept.stream().allMatch(i -> i >= 0 && i < 576));
+    }
+  }
+
+  /** CK-6: the default is greedy, whatever a file asks for. */
+  @Test
+  void samplingFieldsOfTheCheckpointChangeNothing() throws IOException {
+    copy.json(
+        "generation_config.json",
+        g -> g.put("do_sample", true).put("temperature", 0.9).put("top_p", 0.6));
+    assertSame(BASE, copy.answer(STAR));
+  }
+
+  /** CK-7: tensors that nobody needs, of every type, scalars and empty ones among them. */
+  @Test
+  void tensorsNobodyNeedsDoNotMatter() throws IOException {
+    copy.weights(
+        tensors -> {
+          var all = new LinkedHashMap<>(tensors);
+          tensors.clear();
+          tensors.put("rotary.inv_freq", new Raw("F64", List.of(2), new byte[16]));
+          tensors.put("flags", new Raw("BOOL", List.of(3), new byte[3]));
+          tensors.put("ids", new Raw("I64", List.of(1), new byte[8]));
+          tensors.put("q8", new Raw("I8", List.of(2, 2), new byte[4]));
+          tensors.put("f8", new Raw("F8_E4M3", List.of(4), new byte[4]));
+          tensors.put("scalar", new Raw("F32", List.of(), new byte[4]));
+          tensors.put("empty", new Raw("F32", List.of(0, 7), new byte[0]));
+          tensors.put("odd", new Raw("U8", List.of(1), new byte[1]));
+          tensors.putAll(all);
+        });
+    assertSame(BASE, copy.answer(STAR));
+  }
+
+  /** CK-11: with an index, only what it names is read. */
+  @Test
+  void aStrayFileBesideTheShardsIsNotRead() throws IOException {
+    Map<String, Raw> tensors = copy.tensors();
+    var zeros = new LinkedHashMap<String, Raw>();
+    tensors.forEach(
+        (name, t) -> zeros.put(name, new Raw(t.dtype(), t.shape(), new byte[t.bytes().length])));
+    copy.without("model.safetensors");
+    SafetensorsFile.write(copy.dir().resolve("model-1-of-1.safetensors"), tensors);
+    SafetensorsFile.write(copy.dir().resolve("model.safetensors"), zeros);
+    SafetensorsFile.write(copy.dir().resolve("consolidated.safetensors"), zeros);
+    String map =
+        tensors.keySet().stream()
+            .map(name -> "\"" + name + "\":\"model-1-of-1.safetensors\"")
+            .collect(Collectors.joining(","));
+    Files.writeString(
+        copy.dir().resolve("model.safetensors.index.json"), "{\"weight_map\":{" + map + "}}");
+    assertSame(BASE, copy.answer(STAR));
+  }
+
+  /** haotian-liu's names, with the tower inside and a tokenizer.json beside. */
+  @Test
+  void theOriginalNamesAreRead() throws IOException {
+    copy.weights(
+        tensors -> {
+          var all = new LinkedHashMap<>(tensors);
+          tensors.clear();
+          all.forEach(
+              (name, t) ->
+                  tensors.put(
+                      name.replaceFirst("^vision_tower\\.", "model.vision_tower.vision_tower.")
+                          .replaceFirst("^multi_modal_projector\\.linear_1", "model.mm_projector.0")
+                          .replaceFirst("^multi_modal_projector\\.linear_2", "model.mm_projector.2")
+                          .replaceFirst("^language_model\\.", ""),
+                      t));
+        });
+    assertSame(BASE, copy.answer(STAR));
+  }
+
+  @Test
+  void whatIsNotReadIsNamedWithWhatToUse() throws IOException {
+    copy.without("model.safetensors").file("pytorch_model.bin", new byte[10]);
+    assertRefused("model.safetensors", "pytorch_model.bin", "llava-hf checkpoint");
+    copy.without("pytorch_model.bin").file("pytorch_model.bin.index.json", new byte[10]);
+    assertRefused("model.safetensors", "pytorch_model.bin", "llava-hf checkpoint");
+  }
+
+  @Test
+  void aTokenizerModelAloneIsNamedWithWhatToUse() throws IOException {
+    copy.without("tokenizer.json").file("tokenizer.model", new byte[10]);
+    assertRefused("tokenizer.json", "tokenizer.model", "llava-hf checkpoint");
+  }
+
+  /** A download that stopped: at any length it is a sentence that names the file. */
+  @Test
+  void aHalfDownloadedFileIsRefused() throws IOException {
+    byte[] whole = Files.readAllBytes(Demo.MODEL.resolve("model.safetensors"));
+    int header = (int) ByteBuffer.wrap(whole).order(ByteOrder.LITTLE_ENDIAN).getLong();
+    for (int length :
+        List.of(0, 1, 7, 8, 9, 8 + header / 2, 8 + header, whole.length / 2, whole.length - 1)) {
+      copy.file("model.safetensors", java.util.Arrays.copyOf(whole, length));
+      assertRefused("model.safetensors: ");
+    }
+    copy.file("model.safetensors", java.util.Arrays.copyOf(whole, whole.length + 1));
+    assertRefused("model.safetensors: ");
+  }
+
+  // ---- pictures ----
+
+  /** IMG-5: one pixel of height or width. */
+  @ParameterizedTest
+  @ValueSource(strings = {"1x1", "1x40", "40x1", "3x2", "2x3"})
+  void tinyAndThinPicturesAreAnswered(String size) {
+    String[] sides = size.split("x");
+    int width = Integer.parseInt(sides[0]);
+    int height = Integer.parseInt(sides[1]);
+    var question =
+        Question.of("What is it?").image(new Picture(width, height, new byte[3 * width * height]));
+    Answer answer = copy.answer(question, STAR);
+    assertEquals(new Answer.VisualTokens(576, 403, 230), answer.visualTokens());
+  }
+
+  /**
+   * IMG-8: a field is applied, or refused by name; a grid that does not fit the tower is refused.
+   */
+  @Test
+  void preprocessingFieldsAreNotIgnored() throws IOException {
+    var wide = Question.of("What is it?").image(wide());
+    Answer base = copy.answer(wide, STAR);
+    for (String change :
+        List.of("resample=2", "do_normalize=false", "rescale_factor=0.0078", "size=96x96")) {
+      copy.json(
+          "preprocessor_config.json",
+          p -> {
+            String[] field = change.split("=");
+            switch (field[0]) {
+              case "resample" -> p.put(field[0], 2);
+              case "do_normalize" -> p.put(field[0], false);
+              case "rescale_factor" -> p.put(field[0], 0.0078);
+              default -> p.putObject("size").put("height", 96).put("width", 96);
+            }
+          });
+      assertNotEquals(base.firstLogits(), copy.answer(wide, STAR).firstLogits(), change);
+      Files.delete(copy.dir().resolve("preprocessor_config.json"));
+      Files.copy(
+          Demo.MODEL.resolve("preprocessor_config.json"),
+          copy.dir().resolve("preprocessor_config.json"));
+    }
+    copy.json("preprocessor_config.json", p -> p.put("do_resize", false));
+    assertNotEquals(base.firstLogits(), copy.answer(wide, STAR).firstLogits());
+    copy.json(
+        "preprocessor_config.json", p -> p.put("do_resize", true).put("do_center_crop", false));
+    String sentence =
+        assertThrows(InputException.class, () -> copy.answer(wide, STAR)).getMessage();
+    assertTrue(
+        sentence.contains("preprocessor_config.json (size, crop_size) makes 160x96 pixels"),
+        sentence);
+  }
+
+  /** 200×120, every pixel another. */
+  private static Picture wide() {
+    byte[] rgb = new byte[3 * 200 * 120];
+    for (int i = 0; i < rgb.length; i++) {
+      rgb[i] = (byte) (i * 7 + i / 600 * 13);
+    }
+    return new Picture(200, 120, rgb);
+  }
+
+  // ---- prompts ----
+
+  /**
+   * PR-2: the picture first, last, behind a long text; what stage 1 keeps does not depend on it.
+   */
+  @Test
+  void whereThePictureStandsIsLookedUp() {
+    Picture picture = Demo.read("scene-00.png");
+    var prompts =
+        List.of(
+            "<image> Is it red?",
+            "Is it <image> red?",
+            "Is it red? <image> ASSISTANT:",
+            "the car is in the image ".repeat(12) + "<image>\nIs it red?");
+    var first = new ArrayList<List<Integer>>();
+    for (String prompt : prompts) {
+      Answer answer = copy.answer(Question.of(prompt).image(picture), STAR);
+      assertEquals(new Answer.VisualTokens(576, 403, 230), answer.visualTokens(), prompt);
+      first.add(kept(answer).get(0));
+    }
+    assertEquals(1, first.stream().distinct().count());
+  }
+
+  /** PR-1: placeholders that a processor has repeated; the sentence has both numbers. */
+  @Test
+  void repeatedPlaceholdersAreRefusedWithBothNumbers() {
+    var question =
+        Question.of("<image>".repeat(576) + " Is it red?").image(Demo.picture("scene-00.png"));
+    String sentence =
+        assertThrows(InputException.class, () -> copy.answer(question, STAR)).getMessage();
+    assertTrue(sentence.contains("576") && sentence.contains("1"), sentence);
+  }
+
+  /** PN-4: more than there is, with the number there is. */
+  @Test
+  void moreThanThereIsIsRefusedWithTheNumberThereIs() {
+    for (String spec : List.of("fastervlm:keep=577", "random:keep=1000", "fastv:K=2,keep=577")) {
+      String sentence = assertThrows(InputException.class, () -> copy.answer(spec)).getMessage();
+      assertTrue(sentence.contains("576"), sentence);
+    }
+  }
+}

@@ -1,0 +1,98 @@
+package starling;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.IOException;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
+import java.util.function.Consumer;
+import java.util.stream.Stream;
+import starling.checkpoint.SafetensorsFile;
+import starling.checkpoint.SafetensorsFile.Raw;
+
+/**
+ * The bundled checkpoint as a cache of downloads keeps it, a folder of links, in which single files
+ * are then changed.
+ */
+record CheckpointCopy(Path dir) {
+  private static final ObjectMapper JSON = new ObjectMapper();
+
+  static CheckpointCopy in(Path dir) throws IOException {
+    Files.createDirectories(dir);
+    try (Stream<Path> files = Files.list(Demo.MODEL)) {
+      for (Path file : files.toList()) {
+        Files.createSymbolicLink(dir.resolve(file.getFileName()), file.toAbsolutePath());
+      }
+    }
+    return new CheckpointCopy(dir);
+  }
+
+  /** A file takes the place of its link. */
+  CheckpointCopy file(String name, byte[] bytes) throws IOException {
+    Files.deleteIfExists(dir.resolve(name));
+    Files.write(dir.resolve(name), bytes);
+    return this;
+  }
+
+  CheckpointCopy without(String name) throws IOException {
+    Files.delete(dir.resolve(name));
+    return this;
+  }
+
+  CheckpointCopy json(String name, Consumer<ObjectNode> change) throws IOException {
+    var object = (ObjectNode) JSON.readTree(Files.readAllBytes(dir.resolve(name)));
+    change.accept(object);
+    return file(name, JSON.writeValueAsBytes(object));
+  }
+
+  CheckpointCopy weights(Consumer<Map<String, Raw>> change) throws IOException {
+    Map<String, Raw> tensors = tensors();
+    change.accept(tensors);
+    Path file = dir.resolve("model.safetensors");
+    Files.delete(file);
+    SafetensorsFile.write(file, tensors);
+    return this;
+  }
+
+  /** All tensors, in the order of the header. */
+  Map<String, Raw> tensors() throws IOException {
+    byte[] all = Files.readAllBytes(dir.resolve("model.safetensors"));
+    int header = (int) ByteBuffer.wrap(all).order(ByteOrder.LITTLE_ENDIAN).getLong();
+    JsonNode fields = JSON.readTree(new String(all, 8, header, StandardCharsets.UTF_8));
+    var tensors = new LinkedHashMap<String, Raw>();
+    for (var field : fields.properties()) {
+      JsonNode t = field.getValue();
+      if (!field.getKey().equals("__metadata__")) {
+        List<Integer> shape = new ArrayList<>();
+        t.get("shape").forEach(d -> shape.add(d.intValue()));
+        int begin = 8 + header + t.at("/data_offsets/0").intValue();
+        int end = 8 + header + t.at("/data_offsets/1").intValue();
+        tensors.put(
+            field.getKey(),
+            new Raw(t.get("dtype").textValue(), shape, Arrays.copyOfRange(all, begin, end)));
+      }
+    }
+    return tensors;
+  }
+
+  /** The answer to one question about one picture. */
+  Answer answer(String spec) {
+    return answer(
+        Question.of("How many red objects are there?").image(Demo.picture("scene-00.png")), spec);
+  }
+
+  Answer answer(Question question, String spec) {
+    try (Model model = Model.open(dir, "cpu", "f32")) {
+      return model.ask(question.prune(spec).maxTokens(4).logits(true));
+    }
+  }
+}

@@ -1,0 +1,172 @@
+package starling;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.io.RandomAccessFile;
+import java.nio.ByteBuffer;
+import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.stream.Collectors;
+import java.util.stream.LongStream;
+import org.junit.jupiter.api.Test;
+import starling.checkpoint.SafetensorsFile;
+
+/**
+ * A checkpoint in the shapes of LLaVA-1.5-7B, 14 GB of zeros that take no room on the disk: it
+ * loads, takes a step, and what the process has of its own stays small, since weights are mapped.
+ * About a minute: the machine has to make 14 GB of zero pages.
+ */
+class SevenBillionTest {
+  private static final long LIMIT = 2_000_000_000L;
+
+  private final List<String> header = new ArrayList<>();
+  private long end;
+
+  private void tensor(String name, long... shape) {
+    long bytes = 2 * LongStream.of(shape).reduce(1, (a, b) -> a * b);
+    String dims =
+        LongStream.of(shape).mapToObj(String::valueOf).collect(Collectors.joining(",", "[", "]"));
+    header.add(SafetensorsFile.tensor(name, "F16", dims, end, end + bytes));
+    end += bytes;
+  }
+
+  private void linear(String name, long out, long in) {
+    tensor(name + ".weight", out, in);
+    tensor(name + ".bias", out);
+  }
+
+  private void norm(String name) {
+    tensor(name + ".weight", 1024);
+    tensor(name + ".bias", 1024);
+  }
+
+  private void vision() {
+    String v = "vision_tower.vision_model.";
+    tensor(v + "embeddings.class_embedding", 1024);
+    tensor(v + "embeddings.patch_embedding.weight", 1024, 3, 14, 14);
+    tensor(v + "embeddings.position_embedding.weight", 577, 1024);
+    norm(v + "pre_layrnorm");
+    norm(v + "post_layernorm");
+    for (int i = 0; i < 24; i++) {
+      String b = v + "encoder.layers." + i + ".";
+      for (String part : List.of("q_proj", "k_proj", "v_proj", "out_proj")) {
+        linear(b + "self_attn." + part, 1024, 1024);
+      }
+      norm(b + "layer_norm1");
+      norm(b + "layer_norm2");
+      linear(b + "mlp.fc1", 4096, 1024);
+      linear(b + "mlp.fc2", 1024, 4096);
+    }
+    linear("multi_modal_projector.linear_1", 4096, 1024);
+    linear("multi_modal_projector.linear_2", 4096, 4096);
+  }
+
+  private void decoder() {
+    String l = "language_model.model.";
+    tensor(l + "embed_tokens.weight", 32064, 4096);
+    for (int i = 0; i < 32; i++) {
+      String b = l + "layers." + i + ".";
+      for (String part : List.of("q_proj", "k_proj", "v_proj", "o_proj")) {
+        tensor(b + "self_attn." + part + ".weight", 4096, 4096);
+      }
+      tensor(b + "input_layernorm.weight", 4096);
+      tensor(b + "post_attention_layernorm.weight", 4096);
+      tensor(b + "mlp.gate_proj.weight", 11008, 4096);
+      tensor(b + "mlp.up_proj.weight", 11008, 4096);
+      tensor(b + "mlp.down_proj.weight", 4096, 11008);
+    }
+    tensor(l + "norm.weight", 4096);
+    tensor("language_model.lm_head.weight", 32064, 4096);
+  }
+
+  /** In the build folder: where temporary files live in memory, holes would become pages. */
+  private Path checkpoint() throws IOException {
+    Path dir = Files.createDirectories(Path.of("target/seven-billion"));
+    for (String file : List.of("tokenizer.json", "tokenizer_config.json")) {
+      Files.write(dir.resolve(file), Files.readAllBytes(Demo.MODEL.resolve(file)));
+    }
+    Files.writeString(
+        dir.resolve("preprocessor_config.json"),
+        "{\"size\":{\"shortest_edge\":336},\"crop_size\":{\"height\":336,\"width\":336}}");
+    Files.writeString(
+        dir.resolve("config.json"),
+        """
+        {"model_type": "llava", "image_token_index": 32000, "torch_dtype": "float16",
+         "text_config": {"model_type": "llama", "max_position_embeddings": 4096, "rms_norm_eps": 1e-05,
+           "vocab_size": 32064},
+         "vision_config": {"model_type": "clip_vision_model", "hidden_size": 1024, "image_size": 336,
+           "intermediate_size": 4096, "num_attention_heads": 16, "num_hidden_layers": 24, "patch_size": 14}}
+        """);
+    vision();
+    decoder();
+    byte[] text = ("{" + String.join(",", header) + "}").getBytes(StandardCharsets.UTF_8);
+    try (var file = new RandomAccessFile(dir.resolve("model.safetensors").toFile(), "rw")) {
+      file.setLength(0);
+      file.write(
+          ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN).putLong(text.length).array());
+      file.write(text);
+      file.setLength(8 + text.length + end);
+    }
+    return dir;
+  }
+
+  /** Anonymous memory of a process, in bytes; 0 once it has ended. */
+  private static long anonymous(long pid) {
+    try (var lines = Files.lines(Path.of("/proc/" + pid + "/status"))) {
+      return lines
+          .filter(line -> line.startsWith("RssAnon:"))
+          .mapToLong(line -> 1024 * Long.parseLong(line.replaceAll("\\D", "")))
+          .findFirst()
+          .orElse(0);
+    } catch (IOException | java.io.UncheckedIOException e) {
+      return 0;
+    }
+  }
+
+  @Test
+  void fourteenGigabytesOfZerosTakeAStepInLittleMemory() throws Exception {
+    Path dir = checkpoint();
+    try {
+      Process process =
+          new ProcessBuilder(
+                  Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                  "--add-modules",
+                  "jdk.incubator.vector",
+                  "-Xmx1g",
+                  "-cp",
+                  System.getProperty("java.class.path"),
+                  "starling.cli.Main",
+                  "run",
+                  "--device",
+                  "cpu",
+                  "--model",
+                  dir.toString(),
+                  "--prompt",
+                  "x",
+                  "--max-tokens",
+                  "1",
+                  "--json")
+              .redirectError(
+                  ProcessBuilder.Redirect.to(Path.of("target/seven-billion.err").toFile()))
+              .start();
+      long most = 0;
+      while (process.isAlive()) {
+        most = Math.max(most, anonymous(process.pid()));
+        Thread.sleep(50);
+      }
+      String answer = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+      assertEquals(0, process.exitValue(), Files.readString(Path.of("target/seven-billion.err")));
+      // Of equal logits the first is taken.
+      assertTrue(answer.contains("\"output_tokens\":[0]"), answer);
+      assertTrue(most > 100_000_000 && most < LIMIT, "anonymous memory: " + most);
+    } finally {
+      Files.delete(dir.resolve("model.safetensors"));
+    }
+  }
+}
