@@ -49,7 +49,11 @@ class ReadmeTest {
 
   /** What an embedder has on the class path: this project's classes, Jackson, the example. */
   private static String classPath() {
-    var parts = new ArrayList<>(List.of(dir.toString()));
+    return dir + java.io.File.pathSeparator + libraries();
+  }
+
+  private static String libraries() {
+    var parts = new ArrayList<String>();
     for (String part :
         System.getProperty("java.class.path").split(java.io.File.pathSeparator, -1)) {
       if (part.endsWith("target/classes") || part.contains("jackson")) {
@@ -65,7 +69,10 @@ class ReadmeTest {
         new ArrayList<>(
             List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString()));
     command.addAll(options);
-    command.addAll(List.of("--illegal-native-access=deny", "-cp", classPath()));
+    command.add("--illegal-native-access=deny");
+    if (!options.contains("--module-path")) {
+      command.addAll(List.of("-cp", classPath()));
+    }
     command.addAll(List.of(program));
     Path stdout = dir.resolve("out");
     Path stderr = dir.resolve("err");
@@ -82,6 +89,16 @@ class ReadmeTest {
   @Test
   void theExampleRunsWithoutAnyFlagAndWithoutAWarning() throws Exception {
     assertPrints(outputs.get(0), "", List.of(), "Example");
+  }
+
+  /** JV-1: as a module too. */
+  @Test
+  void theExampleRunsOnTheModulePath() throws Exception {
+    assertPrints(
+        outputs.get(0),
+        "",
+        List.of("--module-path", libraries(), "--add-modules", "starling", "-cp", dir.toString()),
+        "Example");
   }
 
   @Test
