@@ -229,7 +229,7 @@ class CheckpointCasesTest {
   @ParameterizedTest
   @ValueSource(strings = {"1x1", "1x40", "40x1", "3x2", "2x3"})
   void tinyAndThinPicturesAreAnswered(String size) {
-    String[] sides = size.split("x");
+    String[] sides = size.split("x", -1);
     int width = Integer.parseInt(sides[0]);
     int height = Integer.parseInt(sides[1]);
     var question =
@@ -250,7 +250,7 @@ class CheckpointCasesTest {
       copy.json(
           "preprocessor_config.json",
           p -> {
-            String[] field = change.split("=");
+            String[] field = change.split("=", -1);
             switch (field[0]) {
               case "resample" -> p.put(field[0], 2);
               case "do_normalize" -> p.put(field[0], false);

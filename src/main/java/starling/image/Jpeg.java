@@ -76,7 +76,7 @@ final class Jpeg {
       u8(at + length - 1);
       segment(marker, at + 2, length - 2);
       int end = marker == 0xda ? behindScan(at + length) : at + length;
-      if (marker < 0xe0 || marker > 0xef && marker != 0xfe) {
+      if (marker < 0xe0 || (marker > 0xef && marker != 0xfe)) {
         keep(marker, at, end - at);
       }
       at = end;

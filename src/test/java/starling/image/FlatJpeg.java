@@ -104,7 +104,7 @@ final class FlatJpeg {
 
   private void bits(int value, int length) {
     for (int i = length - 1; i >= 0; i--) {
-      bits = bits << 1 | (value >> i & 1);
+      bits = (bits << 1) | ((value >> i) & 1);
       if (++count % 8 == 0) {
         int b = (int) bits & 0xFF;
         write(b);
@@ -116,7 +116,7 @@ final class FlatJpeg {
   }
 
   private void segment(int marker, byte[] body) {
-    write(0xFF, marker, body.length + 2 >> 8, body.length + 2);
+    write(0xFF, marker, (body.length + 2) >> 8, body.length + 2);
     out.writeBytes(body);
   }
 
