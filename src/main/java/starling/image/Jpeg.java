@@ -11,12 +11,14 @@ import starling.device.InputException;
  * profile the file carries.
  */
 final class Jpeg {
+  private static final String XMP = "http://ns.adobe.com/xap/1.0/\0";
+
   private final byte[] bytes;
   private final String name;
   private boolean jfif;
   private int adobeTransform = -1;
   private boolean rgbIds;
-  private int orientation = 1;
+  private final Exif exif = new Exif();
   private boolean frame;
   private final ByteArrayOutputStream bare = new ByteArrayOutputStream();
 
@@ -27,7 +29,7 @@ final class Jpeg {
 
   Picture read() {
     walk();
-    return picture(Decoder.jpeg(bare.toByteArray(), name)).turned(orientation);
+    return picture(Decoder.jpeg(bare.toByteArray(), name)).turned(exif.orientation());
   }
 
   private int u8(int at) {
@@ -116,7 +118,9 @@ final class Jpeg {
     } else if (marker == 0xe0 && starts(at, length, "JFIF\0")) {
       jfif = true;
     } else if (marker == 0xe1 && starts(at, length, "Exif\0\0")) {
-      orientation = Exif.orientation(bytes, at + 6, length - 6);
+      exif.block(bytes, at + 6, length - 6);
+    } else if (marker == 0xe1 && starts(at, length, XMP)) {
+      exif.xmp(bytes, at + XMP.length(), length - XMP.length());
     } else if (marker == 0xee && starts(at, length, "Adobe") && length >= 12) {
       adobeTransform = u8(at + 11);
     }

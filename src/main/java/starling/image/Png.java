@@ -19,6 +19,9 @@ final class Png {
   private static final int IDAT = 0x49444154;
   private static final int IEND = 0x49454e44;
   private static final int EXIF = 0x65584966;
+  private static final int TEXT = 0x74455874;
+  private static final int ZTXT = 0x7a545874;
+  private static final int ITXT = 0x69545874;
 
   private final byte[] bytes;
   private final ByteBuffer in;
@@ -30,7 +33,7 @@ final class Png {
   private int depth;
   private int colorType;
   private boolean interlaced;
-  private int orientation = 1;
+  private final Exif exif = new Exif();
 
   Png(byte[] bytes, String name) {
     this.bytes = bytes;
@@ -45,7 +48,7 @@ final class Png {
     } finally {
       inflater.end();
     }
-    return picture(Decoder.png(bytes, end, name)).turned(orientation);
+    return picture(Decoder.png(bytes, end, name)).turned(exif.orientation());
   }
 
   /** Walks the chunks; returns the end of the picture, behind which anything may follow. */
@@ -71,7 +74,10 @@ final class Png {
       switch (type) {
         case IHDR -> header(at + 8, length);
         case IDAT -> inflate(at + 8, length);
-        case EXIF -> orientation = Exif.orientation(bytes, at + 8, length);
+        case EXIF -> exif.block(bytes, at + 8, length);
+        case TEXT -> exif.text("tEXt", bytes, at + 8, length);
+        case ZTXT -> exif.text("zTXt", bytes, at + 8, length);
+        case ITXT -> exif.text("iTXt", bytes, at + 8, length);
         default -> {}
       }
       at += 12 + length;

@@ -37,12 +37,12 @@ class LlavaWeightsTest {
     Map<String, Raw> third = renamed(tensors(false), "model.vision_tower.");
     assertEquals(first, describe(read("", "", second)));
     assertEquals(first, describe(read("", "", third)));
-    assertEquals(first, describe(read("", "", original(tensors(false)))));
+    assertEquals(first, describe(read("", "", SafetensorsFile.originalNames(tensors(false)))));
   }
 
   @Test
   void anOriginalCheckpointWithoutItsTowerIsSentToTheRightOne() {
-    Map<String, Raw> towerless = original(tensors(false));
+    Map<String, Raw> towerless = SafetensorsFile.originalNames(tensors(false));
     towerless.keySet().removeIf(name -> name.startsWith("model.vision_tower."));
     Refusal.of(
         () -> read("", "", towerless),
@@ -139,20 +139,6 @@ class LlavaWeightsTest {
       }
       default -> text.append(value).append(' ');
     }
-  }
-
-  /** haotian-liu's names, with the tower inside. */
-  private static Map<String, Raw> original(Map<String, Raw> tensors) {
-    Map<String, Raw> renamed = new LinkedHashMap<>();
-    tensors.forEach(
-        (name, t) ->
-            renamed.put(
-                name.replaceFirst("^vision_tower\\.", "model.vision_tower.vision_tower.")
-                    .replaceFirst("^multi_modal_projector\\.linear_1", "model.mm_projector.0")
-                    .replaceFirst("^multi_modal_projector\\.linear_2", "model.mm_projector.2")
-                    .replaceFirst("^language_model\\.", ""),
-                t));
-    return renamed;
   }
 
   private static Map<String, Raw> renamed(Map<String, Raw> tensors, String tower) {

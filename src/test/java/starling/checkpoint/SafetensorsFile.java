@@ -7,6 +7,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 
@@ -43,6 +44,20 @@ public final class SafetensorsFile {
           fields.add(tensor(name, t.dtype, t.shape.toString(), begin, data.position()));
         });
     writeHeader(file, "{" + String.join(",", fields) + "}", data.array());
+  }
+
+  /** Under haotian-liu's names, with the tower inside. */
+  public static Map<String, Raw> originalNames(Map<String, Raw> tensors) {
+    var renamed = new LinkedHashMap<String, Raw>();
+    tensors.forEach(
+        (name, t) ->
+            renamed.put(
+                name.replaceFirst("^vision_tower\\.", "model.vision_tower.vision_tower.")
+                    .replaceFirst("^multi_modal_projector\\.linear_1", "model.mm_projector.0")
+                    .replaceFirst("^multi_modal_projector\\.linear_2", "model.mm_projector.2")
+                    .replaceFirst("^language_model\\.", ""),
+                t));
+    return renamed;
   }
 
   /** The header's field for one tensor. */

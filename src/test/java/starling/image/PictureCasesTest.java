@@ -116,6 +116,61 @@ class PictureCasesTest {
     }
   }
 
+  private static String xmp(String attribute) {
+    return "<x:xmpmeta><rdf:Description " + attribute + "/></x:xmpmeta>";
+  }
+
+  /** IMG-1: XMP counts where no EXIF block says anything, in both its forms. */
+  @Test
+  void xmpTurnsAPictureThatExifSaysNothingOf() throws IOException {
+    int[][][] blocks = blocks(3);
+    Picture plain = read(FlatJpeg.of(blocks, YCBCR, FlatJpeg.JFIF));
+    String head = "http://ns.adobe.com/xap/1.0/\0";
+    byte[] attribute = FlatJpeg.app(0xE1, head + xmp("tiff:Orientation=\"6\""));
+    byte[] element = FlatJpeg.app(0xE1, head + xmp("") + "<tiff:Orientation>6</tiff:Orientation>");
+    byte[] three = exif(3, false);
+    byte[] nothing = exif(6, false);
+    nothing[10] = 1; // another tag
+    assertEquals(plain.height(), read(FlatJpeg.of(blocks, YCBCR, attribute)).width());
+    assertEquals(plain.height(), read(FlatJpeg.of(blocks, YCBCR, element)).width());
+    assertEquals(
+        plain.height(),
+        read(FlatJpeg.of(blocks, YCBCR, app1(nothing, nothing.length), attribute)).width());
+    assertEquals(
+        plain.width(),
+        read(FlatJpeg.of(blocks, YCBCR, app1(three, three.length), attribute)).width(),
+        "EXIF first");
+    byte[] rows = new byte[4 * (1 + 3 * 5)];
+    byte[] text = xmp("tiff:Orientation=\"8\"").getBytes(StandardCharsets.US_ASCII);
+    byte[] key = "XML:com.adobe.xmp\0".getBytes(StandardCharsets.US_ASCII);
+    byte[] open = concat(concat(key, new byte[4]), text);
+    byte[] packed = concat(concat(key, new byte[] {1, 0, 0, 0}), deflated(text));
+    assertEquals(4, read(png(5, 4, rows, chunk("iTXt", open))).width());
+    assertEquals(4, read(png(5, 4, rows, chunk("iTXt", packed))).width());
+    for (int cut = 0; cut < packed.length; cut++) {
+      read(png(5, 4, rows, chunk("iTXt", Arrays.copyOf(packed, cut))));
+    }
+  }
+
+  /** IMG-1: the way in which ImageMagick keeps EXIF in a PNG. */
+  @Test
+  void hexadecimalExifTurnsAPng() throws IOException {
+    byte[] block = concat("Exif\0\0".getBytes(StandardCharsets.US_ASCII), exif(5, true));
+    String digits = java.util.HexFormat.of().formatHex(block);
+    String profile =
+        "\nexif\n      32\n" + digits.substring(0, 40) + "\n" + digits.substring(40) + "\n";
+    byte[] text = profile.getBytes(StandardCharsets.US_ASCII);
+    byte[] key = "Raw profile type exif\0".getBytes(StandardCharsets.US_ASCII);
+    byte[] rows = new byte[4 * (1 + 3 * 5)];
+    assertEquals(4, read(png(5, 4, rows, chunk("tEXt", concat(key, text)))).width());
+    byte[] packed = concat(concat(key, new byte[1]), deflated(text));
+    assertEquals(4, read(png(5, 4, rows, chunk("zTXt", packed))).width());
+    byte[] broken = concat(key, "\nexif\n 3\nxyz".getBytes(StandardCharsets.US_ASCII));
+    assertEquals(5, read(png(5, 4, rows, chunk("tEXt", broken))).width());
+    byte[] upright = chunk("eXIf", exif(1, false));
+    assertEquals(5, read(png(5, 4, rows, upright, chunk("tEXt", concat(key, text)))).width());
+  }
+
   private static int clamp(double value) {
     return (int) Math.max(0, Math.min(255, Math.round(value)));
   }
