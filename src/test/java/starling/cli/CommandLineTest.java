@@ -183,10 +183,12 @@ class CommandLineTest {
     Files.writeString(
         dir.resolve("config.json"),
         "{\"model_type\":\"llava\",\"text_config\":{\"model_type\":\"llama\",\"vocab_size\":32064,"
-            + "\"max_position_embeddings\":4096}}");
+            + "\"max_position_embeddings\":4096},\"vision_config\":{\"hidden_size\":1024,"
+            + "\"image_size\":336,\"intermediate_size\":4096,\"num_attention_heads\":16,"
+            + "\"num_hidden_layers\":24,\"patch_size\":14}}");
     JsonNode seven =
         run("inspect", dir.toString(), "--prune", "star:R=0.1,P=0.95", "--json").json();
-    // LLaVA-1.5-7B by transformers' defaults; K = 14 of 32 layers.
+    // LLaVA-1.5-7B, its decoder by transformers' defaults; K = 14 of 32 layers.
     assertEquals(23, seven.get("vision_blocks").intValue());
     assertEquals(518, seven.at("/visual_tokens/after_stage1").intValue());
     assertEquals(29, seven.at("/visual_tokens/after_stage2").intValue());
