@@ -3,17 +3,12 @@
 #include <cstdlib>
 #include <string>
 
+#include "test/orders.h"
 #include "test/stored_values.h"
 
 namespace {
 
-std::string orders;
 int products = 0, alive = 0;
-
-int ordered(const char* what) {  // its number, or 0
-  size_t at = orders.find(std::string(what) + "=");
-  return at == std::string::npos ? 0 : atoi(orders.c_str() + at + strlen(what) + 1);
-}
 
 Stored stored(int type) { return type == 0 ? Stored::F32 : type == 2 ? Stored::F16 : Stored::BF16; }
 

@@ -5,6 +5,7 @@
 #include <cstring>
 #include <string>
 
+#include "test/orders.h"
 #include "test/stored_values.h"
 
 extern "C" {
@@ -14,13 +15,7 @@ extern "C" {
 namespace {
 
 constexpr uint64_t MAGIC = 0x5741544552ull;
-std::string orders;
 int products = 0, alive = 0;
-
-int ordered(const char* what) {  // its number, or 0
-  size_t at = orders.find(std::string(what) + "=");
-  return at == std::string::npos ? 0 : atoi(orders.c_str() + at + strlen(what) + 1);
-}
 
 struct Desc {
   int transposed_a = CUBLAS_OP_N;

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "test/orders.h"
 #include "test/stored_values.h"
 
 extern "C" {
@@ -21,13 +22,8 @@ constexpr auto BAD = cudnnStatus_t(2000);          // CUDNN_STATUS_BAD_PARAM
 constexpr auto NOT_SUPPORTED = cudnnStatus_t(3000);
 constexpr int ENGINES = 3, WORKSPACE = 256;
 
-std::string orders, message;
+std::string message;
 int executed = 0, alive = 0;
-
-int ordered(const char* what, int otherwise) {
-  size_t at = orders.find(std::string(what) + "=");
-  return at == std::string::npos ? otherwise : atoi(orders.c_str() + at + strlen(what) + 1);
-}
 
 cudnnStatus_t refused(cudnnStatus_t status, const char* why) {
   message = why;
