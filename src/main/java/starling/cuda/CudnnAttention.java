@@ -151,11 +151,18 @@ final class CudnnAttention implements AutoCloseable {
         plans.remove(plans.keySet().iterator().next()).close();
       }
     }
-    execute(shape, plan, call);
+    try {
+      execute(shape, plan, call);
+    } catch (IllegalStateException e) {
+      if (first) {
+        forget(shape); // its first result is still to come
+      }
+      throw e;
+    }
     return first;
   }
 
-  /** A result was found to be wrong: the next call with the shape is its first again. */
+  /** There was no result, or a wrong one: the next call with the shape is its first again. */
   void forget(Shape shape) {
     plans.remove(shape).close();
   }

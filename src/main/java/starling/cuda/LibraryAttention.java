@@ -81,7 +81,7 @@ final class LibraryAttention implements AutoCloseable {
     if (first) {
       try {
         compare(out, lse, q, kv, mask, scale);
-      } catch (IllegalStateException e) {
+      } catch (RuntimeException e) {
         library.forget(shape);
         throw e;
       }
