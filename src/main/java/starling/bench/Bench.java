@@ -109,10 +109,10 @@ public final class Bench {
       if (options.source != null) {
         own(options, plans, reference, rows, progress);
       }
-      var absent = new ArrayList<String>();
+      var notes = new ArrayList<String>();
       for (String provider : PROVIDERS.keySet()) {
         if (options.providers.contains(provider)) {
-          library(provider, options, plans, reference, rows, absent, progress);
+          library(provider, options, plans, reference, rows, notes, progress);
         }
       }
       if (options.providers.contains("own")) {
@@ -122,7 +122,7 @@ public final class Bench {
       }
       boolean timed = rows.stream().anyMatch(r -> r.time() != null);
       return new KernelReport(
-          environment, timed ? bench.ceilings.report() : null, bench.controls(), absent, rows);
+          environment, timed ? bench.ceilings.report() : null, bench.controls(), notes, rows);
     }
   }
 
@@ -133,7 +133,7 @@ public final class Bench {
       List<Case> plans,
       Device reference,
       List<Row> rows,
-      List<String> absent,
+      List<String> notes,
       Consumer<String> progress) {
     String op = PROVIDERS.get(provider);
     List<Case> cases = plans.stream().filter(c -> c.name().equals(op)).toList();
@@ -165,14 +165,14 @@ public final class Bench {
                 r ->
                     "%s: %s %s %s is %s".formatted(provider, op, r.sizes(), r.dtype(), r.failure()))
             .distinct()
-            .forEach(absent::add);
+            .forEach(notes::add);
         measured.stream().filter(r -> !leftToUs(r)).forEach(rows::add);
       }
       if (jcublas != null) {
-        absent.add("jcublas: " + jcublas.description());
+        notes.add("jcublas: " + jcublas.description());
       }
     } catch (InputException e) {
-      absent.add(provider + ": not measured: " + e.getMessage());
+      notes.add(provider + ": not measured: " + e.getMessage());
     }
   }
 
@@ -190,11 +190,7 @@ public final class Bench {
 
   private static Jcublas jcublas(Device device) {
     if (device instanceof NativeDevice gpu && device.name().equals("cuda")) {
-      try {
-        return new Jcublas(gpu);
-      } catch (LinkageError e) {
-        throw new InputException("JCublas is not on the class path", e);
-      }
+      return new Jcublas(gpu);
     }
     throw new InputException("JCublas needs device cuda");
   }

@@ -12,14 +12,15 @@ import starling.device.Clock;
  *
  * @param environment where and when
  * @param ceilings what the hardware reached; null where nothing was timed
- * @param absent providers that were asked for and are not here, with the reason
+ * @param notes on providers that were asked for: which it was, why one is absent, what it leaves to
+ *     our own kernels
  * @param control the same products in every run, once a round: how fast the machine itself was
  */
 public record KernelReport(
     Map<String, Object> environment,
     Ceilings.Report ceilings,
     Samples control,
-    List<String> absent,
+    List<String> notes,
     List<Row> rows) {
 
   public boolean failed() {
@@ -187,8 +188,8 @@ public record KernelReport(
         counted()
             ? "Work counted by the host layer, not time: MB that blocks asked for beside what must move once.\n"
             : "";
-    String missing = absent.isEmpty() ? "" : String.join("\n", absent) + "\n";
-    return heading() + counting + "\n" + table().aligned(counted() ? 4 : 3) + missing;
+    String said = notes.isEmpty() ? "" : String.join("\n", notes) + "\n";
+    return heading() + counting + "\n" + table().aligned(counted() ? 4 : 3) + said;
   }
 
   /** Where it ran, and the ceilings. */
@@ -261,8 +262,8 @@ public record KernelReport(
     if (ceilings != null) {
       own.put("ceilings", ceilings);
     }
-    if (!absent.isEmpty()) {
-      own.put("absent", absent);
+    if (!notes.isEmpty()) {
+      own.put("notes", notes);
     }
     if (control != null) {
       own.put("control_us", control.rounds());

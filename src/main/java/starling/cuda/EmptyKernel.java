@@ -7,9 +7,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import starling.device.InputException;
 
 /**
@@ -47,7 +45,7 @@ public final class EmptyKernel implements AutoCloseable {
   private final MemorySegment module;
   private final MemorySegment function;
   private final MemorySegment stream;
-  private final Map<Integer, Long> graphs = new HashMap<>();
+  private final CapturedLaunches captured;
 
   /**
    * @throws InputException if there is no driver, or it refuses the kernel
@@ -57,6 +55,14 @@ public final class EmptyKernel implements AutoCloseable {
       throw new InputException("no CUDA driver: " + String.join("; ", driver().lines()));
     }
     this.device = device;
+    this.captured =
+        new CapturedLaunches(
+            device,
+            count -> {
+              for (int i = 0; i < count; i++) {
+                launch();
+              }
+            });
     this.stream = MemorySegment.ofAddress(device.cudaStream());
     SymbolLookup symbols = SymbolLookup.loaderLookup();
     this.launch = Symbols.find(symbols, "cuLaunchKernel");
@@ -122,20 +128,7 @@ public final class EmptyKernel implements AutoCloseable {
 
   /** Launches a captured graph of {@code launches} of them, one after another. */
   public void replay(int launches) {
-    long graph = graphs.computeIfAbsent(launches, this::capture);
-    device.call((library, own) -> library.graphLaunch(MemorySegment.ofAddress(graph), own));
-  }
-
-  private long capture(int launches) {
-    try (Arena memory = Arena.ofConfined()) {
-      MemorySegment out = memory.allocate(ADDRESS);
-      device.call((library, own) -> library.captureBegin(own));
-      for (int i = 0; i < launches; i++) {
-        launch();
-      }
-      device.call((library, own) -> library.captureEnd(out, own));
-      return out.get(ADDRESS, 0).address();
-    }
+    captured.replay(launches);
   }
 
   /** Waits until all of them are done. */
@@ -146,11 +139,7 @@ public final class EmptyKernel implements AutoCloseable {
   @Override
   public void close() {
     await();
-    graphs
-        .values()
-        .forEach(
-            g -> device.call((library, own) -> library.graphDestroy(MemorySegment.ofAddress(g))));
-    graphs.clear();
+    captured.close();
     try {
       check("cuModuleUnload", (int) UNLOAD.invokeExact(unload, module));
     } catch (Throwable e) {

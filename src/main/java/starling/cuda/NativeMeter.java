@@ -10,7 +10,6 @@ import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
 import java.nio.charset.StandardCharsets;
 import java.util.EnumMap;
-import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
 import starling.device.Card;
@@ -30,12 +29,13 @@ public final class NativeMeter implements Meter {
   private final TensorArena arena;
   private final Tensor sums;
   private final Nvml nvml;
-  private final Map<Integer, Long> graphs = new HashMap<>();
+  private final CapturedLaunches nothings;
   private final Map<DType, Integer> steps = new EnumMap<>(DType.class);
 
   NativeMeter(NativeDevice device) {
     this.device = device;
     this.arena = device.arena("meter");
+    this.nothings = new CapturedLaunches(device, this::nothing);
     this.sums = arena.alloc("sums", DType.F32, 4096);
     this.nvml = device.emulated() ? null : Nvml.open(card().uuid());
   }
@@ -97,19 +97,8 @@ public final class NativeMeter implements Meter {
 
   @Override
   public boolean nothingReplayed(int launches) {
-    long graph = graphs.computeIfAbsent(launches, this::capture);
-    device.call((library, stream) -> library.graphLaunch(MemorySegment.ofAddress(graph), stream));
+    nothings.replay(launches);
     return true;
-  }
-
-  private long capture(int launches) {
-    try (Arena memory = Arena.ofConfined()) {
-      MemorySegment out = memory.allocate(ADDRESS);
-      device.call((library, stream) -> library.captureBegin(stream));
-      nothing(launches);
-      device.call((library, stream) -> library.captureEnd(out, stream));
-      return out.get(ADDRESS, 0).address();
-    }
   }
 
   /** The host layer's counters concern the whole process. */
@@ -132,12 +121,7 @@ public final class NativeMeter implements Meter {
 
   @Override
   public void close() {
-    graphs
-        .values()
-        .forEach(
-            g ->
-                device.call((library, stream) -> library.graphDestroy(MemorySegment.ofAddress(g))));
-    graphs.clear();
+    nothings.close();
     if (nvml != null) {
       nvml.close();
     }

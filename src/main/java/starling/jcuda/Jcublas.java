@@ -30,9 +30,9 @@ public final class Jcublas implements AutoCloseable {
   private static boolean forwarded;
 
   private final NativeDevice device;
-  private final cublasHandle handle = new cublasHandle();
-  private final Pointer one = Pointer.to(new float[] {1});
-  private final Pointer zero = Pointer.to(new float[] {0});
+  private final cublasHandle handle;
+  private final Pointer one;
+  private final Pointer zero;
 
   /**
    * @throws InputException if JCublas, its native library or cuBLAS is not there or cannot start,
@@ -42,6 +42,9 @@ public final class Jcublas implements AutoCloseable {
     this.device = device;
     load();
     try {
+      this.handle = new cublasHandle();
+      this.one = Pointer.to(new float[] {1});
+      this.zero = Pointer.to(new float[] {0});
       check("cublasCreate", JCublas2.cublasCreate(handle));
       check("cublasSetStream", JCublas2.cublasSetStream(handle, Interop.stream(device)));
     } catch (LinkageError e) {

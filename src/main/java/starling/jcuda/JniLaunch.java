@@ -14,8 +14,8 @@ import starling.device.InputException;
  * offers it.
  */
 public final class JniLaunch implements AutoCloseable {
-  private final CUmodule module = new CUmodule();
-  private final CUfunction function = new CUfunction();
+  private final CUmodule module;
+  private final CUfunction function;
   private final CUstream stream;
 
   /**
@@ -24,6 +24,8 @@ public final class JniLaunch implements AutoCloseable {
    */
   public JniLaunch(NativeDevice device) {
     try {
+      this.module = new CUmodule();
+      this.function = new CUfunction();
       this.stream = Interop.driverStream(device);
       check("cuModuleLoadData", JCudaDriver.cuModuleLoadData(module, EmptyKernel.PTX));
       check(

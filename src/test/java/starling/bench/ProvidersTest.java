@@ -3,9 +3,13 @@ package starling.bench;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -73,7 +77,7 @@ class ProvidersTest {
           List.of(
               "cublaslt: gemm T=1 in=32 out=32 bf16 is left to our own kernel",
               "jcublas: JCublas over cuBLAS 13.1.0 (libcublas.so.12 forwards to 13)"),
-          products.absent());
+          products.notes());
 
       var heads =
           Map.of(
@@ -91,10 +95,10 @@ class ProvidersTest {
               List.of(0, 1));
       KernelReport attention = report(List.of("attention"), heads, "bf16", "cudnn");
       assertEquals(List.of("attention:cudnn", "attention:cudnn"), names(attention));
-      assertEquals(List.of(), attention.absent());
+      assertEquals(List.of(), attention.notes());
       KernelReport wide = report(List.of("attention"), heads, "f32", "cudnn");
       assertEquals(List.of(), wide.rows());
-      assertEquals(2, wide.absent().size(), wide.absent().toString());
+      assertEquals(2, wide.notes().size(), wide.notes().toString());
 
       // A library that reports success and computes something else gets no time.
       cublas.order("wrong=1");
@@ -121,7 +125,46 @@ class ProvidersTest {
           List.of(
               "cudnn: not measured: attention cudnn: 9.13.1 or later is needed, and this is cuDNN"
                   + " 9.5.0"),
-          report.absent());
+          report.notes());
+    }
+  }
+
+  /** A program without JCuda's jars: a reason, not a class-loading error. */
+  @Test
+  void classesThatAreAbsentAreAReason() throws Exception {
+    Path stubs = Path.of("target/native/test").toAbsolutePath();
+    String classes =
+        Stream.of(System.getProperty("java.class.path").split(":", -1))
+            .filter(part -> !part.matches(".*/j(cuda|cublas)(-natives)?-[^/]*"))
+            .collect(Collectors.joining(":"));
+    String common = "bench %s --device cuda --max-time 0.01";
+    for (String[] run :
+        List.of(
+            new String[] {
+              common.formatted("kernels") + " --op gemm --T 20 --in 32 --out 32 --provider jcublas",
+              "jcublas: not measured: JCublas: no class jcuda/jcublas/cublasHandle"
+            },
+            new String[] {
+              common.formatted("ceilings"),
+              "JCuda's JNI: not measured: JCuda: no class jcuda/driver/CUmodule"
+            })) {
+      var command =
+          new ArrayList<>(
+              List.of(
+                  Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                  "--enable-native-access=ALL-UNNAMED",
+                  "-Dstarling.cuda.library=" + stubs.resolve("libstarling_fake_cuda.so"),
+                  "-Dstarling.cublas.library=" + stubs.resolve("libfake_cublas.so"),
+                  "-Dstarling.cublas.forwarding=" + stubs.resolve("libforward_cublas.so"),
+                  "-Dstarling.driver.library=" + stubs.resolve("libfake_driver.so"),
+                  "-cp",
+                  classes,
+                  "starling.cli.Main"));
+      command.addAll(List.of(run[0].split(" ", -1)));
+      Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
+      String out = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+      assertEquals(0, process.waitFor(), out);
+      assertTrue(out.contains(run[1]), out);
     }
   }
 }

@@ -65,10 +65,10 @@ class CublasLtTest {
       int out = 24;
       int wide = activation == Activation.SILU_MUL ? 2 * out : out;
       Tensor x = floats(device, arena, dtype, random, rows, in);
-      Stored weight = stored(random, 0.2f, wide, in);
+      Stored weight = Gaussian.of(random, 0.2f, wide, in);
       Linear w =
           device.linear(
-              arena, dtype, Linear.Source.of(weight, bias ? stored(random, 1, wide) : null));
+              arena, dtype, Linear.Source.of(weight, bias ? Gaussian.of(random, 1, wide) : null));
       Norm norm =
           switch (norms) {
             case NONE -> null;
@@ -94,17 +94,9 @@ class CublasLtTest {
     LAYER
   }
 
-  private static Stored stored(Random random, float scale, Integer... shape) {
-    float[] values = new float[List.of(shape).stream().reduce(1, (a, b) -> a * b)];
-    for (int i = 0; i < values.length; i++) {
-      values[i] = scale * (float) random.nextGaussian();
-    }
-    return Stored.of("w", List.of(shape), values);
-  }
-
   private static Tensor floats(
       NativeDevice device, TensorArena arena, DType dtype, Random random, Integer... shape) {
-    return device.table(arena, dtype, stored(random, 1, shape));
+    return device.table(arena, dtype, Gaussian.of(random, 1, shape));
   }
 
   @Test

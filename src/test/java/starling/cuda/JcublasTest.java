@@ -7,7 +7,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.lang.reflect.Method;
 import java.nio.file.Path;
-import java.util.List;
 import java.util.Random;
 import jcuda.jcublas.JCublas2;
 import jcuda.jcublas.cublasHandle;
@@ -22,7 +21,6 @@ import starling.device.Activation;
 import starling.device.DType;
 import starling.device.InputException;
 import starling.device.Linear;
-import starling.device.Stored;
 import starling.device.Tensor;
 import starling.device.TensorArena;
 import starling.jcuda.Jcublas;
@@ -66,23 +64,16 @@ class JcublasTest {
     cublas.order("");
   }
 
-  private static Stored gaussian(int rows, int width) {
-    var random = new Random(9);
-    float[] values = new float[rows * width];
-    for (int i = 0; i < values.length; i++) {
-      values[i] = (float) random.nextGaussian();
-    }
-    return Stored.of("t", List.of(rows, width), values);
-  }
-
   @ParameterizedTest
   @EnumSource(names = {"F32", "BF16", "F16"})
   void aProductIsWhatOurOwnIs(DType dtype) {
     try (NativeDevice device = NativeDevice.open("cuda");
         TensorArena arena = device.arena("test");
         var jcublas = new Jcublas(device)) {
-      Tensor x = device.table(arena, dtype, gaussian(21, 44));
-      Linear w = device.linear(arena, dtype, Linear.Source.of(gaussian(24, 44), null));
+      Tensor x = device.table(arena, dtype, Gaussian.of(new Random(9), 1, 21, 44));
+      Linear w =
+          device.linear(
+              arena, dtype, Linear.Source.of(Gaussian.of(new Random(9), 1, 24, 44), null));
       Tensor own = arena.alloc("own", dtype, 21, 24);
       Tensor theirs = arena.alloc("theirs", dtype, 21, 24);
       device.gemm(own, x, w, null, Activation.NONE, null);
@@ -90,6 +81,7 @@ class JcublasTest {
       assertEquals(1, cublas.count("products"));
       float[] a = device.floats(own);
       float[] b = device.floats(theirs);
+      // A rounding of the stored type, and f32 sums in another order.
       double bound = dtype == DType.F32 ? 1e-5 : dtype == DType.BF16 ? 0x1p-7 : 0x1p-10;
       for (int i = 0; i < a.length; i++) {
         assertEquals(a[i], b[i], bound * (1 + Math.abs(a[i])));
@@ -115,8 +107,10 @@ class JcublasTest {
       new Jcublas(device).close(); // which finds and loads cuBLAS
       var handle = new cublasHandle();
       assertEquals(0, JCublas2.cublasCreate(handle));
-      Tensor x = device.table(arena, DType.F32, gaussian(21, 44));
-      Linear w = device.linear(arena, DType.F32, Linear.Source.of(gaussian(24, 44), null));
+      Tensor x = device.table(arena, DType.F32, Gaussian.of(new Random(9), 1, 21, 44));
+      Linear w =
+          device.linear(
+              arena, DType.F32, Linear.Source.of(Gaussian.of(new Random(9), 1, 24, 44), null));
       Tensor own = arena.alloc("own", DType.F32, 21, 24);
       Tensor theirs = arena.alloc("theirs", DType.F32, 21, 24);
       device.gemm(own, x, w, null, Activation.NONE, null);

@@ -3,7 +3,6 @@ package starling.cuda;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -16,7 +15,6 @@ import starling.device.Kv;
 import starling.device.Linear;
 import starling.device.Mask;
 import starling.device.Providers;
-import starling.device.Stored;
 import starling.device.Tensor;
 import starling.device.TensorArena;
 import starling.jcuda.Jcublas;
@@ -47,15 +45,7 @@ class LibrariesTest {
 
   private static Tensor gaussian(
       NativeDevice device, TensorArena arena, Random random, int rows, int width) {
-    return device.table(arena, DType.BF16, stored(random, rows, width));
-  }
-
-  private static Stored stored(Random random, int rows, int width) {
-    float[] values = new float[rows * width];
-    for (int i = 0; i < values.length; i++) {
-      values[i] = (float) random.nextGaussian();
-    }
-    return Stored.of("t", List.of(rows, width), values);
+    return device.table(arena, DType.BF16, Gaussian.of(random, 1, rows, width));
   }
 
   /** bf16 results of f32 sums in different orders: a rounding apart, of the largest. */
@@ -73,7 +63,8 @@ class LibrariesTest {
     try (TensorArena arena = device.arena("test")) {
       var random = new Random(3);
       Tensor x = gaussian(device, arena, random, rows, in);
-      Linear w = device.linear(arena, DType.BF16, Linear.Source.of(stored(random, out, in), null));
+      Linear w =
+          device.linear(arena, DType.BF16, Linear.Source.of(Gaussian.of(random, 1, out, in), null));
       Tensor y = arena.alloc("y", DType.BF16, rows, out);
       device.gemm(y, x, w, null, Activation.NONE, null);
       return device.floats(y);
@@ -98,7 +89,8 @@ class LibrariesTest {
         TensorArena arena = device.arena("test")) {
       var random = new Random(3);
       Tensor x = gaussian(device, arena, random, rows, in);
-      Linear w = device.linear(arena, DType.BF16, Linear.Source.of(stored(random, out, in), null));
+      Linear w =
+          device.linear(arena, DType.BF16, Linear.Source.of(Gaussian.of(random, 1, out, in), null));
       Tensor y = arena.alloc("y", DType.BF16, rows, out);
       jcublas.multiply(y, x, w.parts().get(0));
       assertSame(product(device, rows, in, out), device.floats(y), jcublas.description());
