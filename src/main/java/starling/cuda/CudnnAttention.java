@@ -77,9 +77,13 @@ final class CudnnAttention implements AutoCloseable {
   private record Plan(
       CudnnDescriptor plan, List<CudnnDescriptor> parts, TensorArena memory, long workspace) {
     void close() {
+      closeDescriptors();
+      memory.close();
+    }
+
+    void closeDescriptors() {
       plan.close();
       parts.forEach(CudnnDescriptor::close);
-      memory.close();
     }
   }
 
@@ -148,7 +152,7 @@ final class CudnnAttention implements AutoCloseable {
       plan = plan(shape);
       plans.put(shape, plan);
       if (plans.size() > MOST) {
-        plans.remove(plans.keySet().iterator().next()).close();
+        forget(plans.keySet().iterator().next());
       }
     }
     try {
@@ -162,9 +166,15 @@ final class CudnnAttention implements AutoCloseable {
     return first;
   }
 
-  /** There was no result, or a wrong one: the next call with the shape is its first again. */
+  /** The next call with the shape is its first again: there was no result, or a wrong one. */
   void forget(Shape shape) {
+    await();
     plans.remove(shape).close();
+  }
+
+  /** A plan is not taken from under a kernel that still runs. */
+  private void await() {
+    device.call((library, stream) -> library.streamWait(stream));
   }
 
   private void execute(Shape shape, Plan plan, Call call) {
@@ -428,8 +438,13 @@ final class CudnnAttention implements AutoCloseable {
 
   @Override
   public void close() {
-    plans.values().forEach(Plan::close);
+    try {
+      await();
+    } finally { // on a card that has failed too: of the library nothing is left
+      plans.values().forEach(Plan::closeDescriptors);
+      Cudnn.cudnnDestroy(handle);
+    }
+    plans.values().forEach(plan -> plan.memory.close());
     plans.clear();
-    Cudnn.cudnnDestroy(handle);
   }
 }

@@ -935,13 +935,16 @@ public final class NativeDevice implements Device {
     if (closed) {
       return;
     }
-    if (products != null) {
-      products.close();
+    try {
+      if (products != null) {
+        products.close();
+      }
+      if (attentions != null) {
+        attentions.close();
+      }
+    } finally {
+      closed = true; // also of a card that has failed: closing once more is harmless
     }
-    if (attentions != null) {
-      attentions.close();
-    }
-    closed = true;
     for (long event : events) {
       if (event != 0) {
         check(library.eventDestroy(event));

@@ -12,6 +12,7 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import starling.Answer;
 import starling.Demo;
 import starling.Model;
@@ -214,6 +215,27 @@ class CudnnTest {
       }
       cudnn.order("");
       result(device, c);
+    }
+  }
+
+  /** A card that fails under a library: a sentence, and closing once more is harmless. */
+  @Test
+  void closingAfterAFaultIsHarmlessTheSecondTime() {
+    NativeDevice device = NativeDevice.open("cuda", CUDNN);
+    try {
+      result(device, new Case(21, -1, false));
+      gpu.order("fault=1");
+      String why = "the GPU stopped a kernel (an illegal memory access was encountered)";
+      for (Executable step :
+          List.<Executable>of(() -> result(device, new Case(22, 4, false)), device::close)) {
+        String sentence = assertThrows(RuntimeException.class, step).getMessage();
+        assertTrue(sentence.contains(why), sentence);
+      }
+      device.close();
+      assertThrows(IllegalStateException.class, device::cudaStream);
+      assertEquals(0, cudnn.count("alive"), "of the library nothing is left");
+    } finally {
+      gpu.order("");
     }
   }
 
