@@ -1,0 +1,21 @@
+package starling.device;
+
+/**
+ * What an untrusted file may cost, in one place. Everything here is checked before the work it
+ * bounds is begun; the documentation's table of limits is held against this class by a test.
+ */
+public final class Limits {
+  // Checkpoints.
+
+  /** Of a JSON file that is read whole: configurations, the tokenizer, indices, traces. */
+  public static final long JSON_BYTES = 64L << 20;
+
+  // Text.
+
+  // Images.
+
+  /** Of an image file. */
+  public static final long IMAGE_BYTES = 256L << 20;
+
+  private Limits() {}
+}
