@@ -24,8 +24,8 @@ import java.util.List;
  * @param text the answer without special tokens, stripped
  * @param finishReason {@code stop} or {@code length}
  * @param kvReservedBytes bytes allocated for keys and values
- * @param decodeBytesPerToken bytes that drawing one token reads: the decoder's weights as stored,
- *     and the cache
+ * @param decodeBytesPerToken bytes that drawing one token reads: the decoder's matrices as stored,
+ *     output head included, and the cache
  * @param warnings sentences about what looks wrong, for example flat scores
  */
 @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)

@@ -23,6 +23,7 @@ import starling.checkpoint.Safetensors;
 import starling.cpu.CpuDevice;
 import starling.device.DType;
 import starling.device.InputException;
+import starling.device.Philox;
 import starling.device.Sampling;
 import starling.model.Llava;
 import starling.model.Mode;
@@ -172,12 +173,86 @@ class ModelTest {
     assertTrue(java.util.Arrays.equals(logits.get(0), logits.get(2)));
   }
 
+  /**
+   * Token i is drawn with the Philox number of step i: the first as well as the second. The draw is
+   * made once more here, from the logits, by walking along the probabilities.
+   */
+  @Test
+  void everyTokenIsDrawnWithTheNumberOfItsOwnStep() {
+    var sampling = new Sampling(3, 0, 1, 77);
+    var steps = new java.util.HashSet<Integer>();
+    int[] step = {0};
+    onDevice(
+        CpuDevice.open(1),
+        sampling,
+        (token, logits) -> {
+          assertEquals(walk(logits, sampling, step[0]), token, "token " + step[0]);
+          if (step[0] > 0 && walk(logits, sampling, step[0] - 1) != token) {
+            steps.add(step[0]);
+          }
+          step[0]++;
+        });
+    assertTrue(steps.size() >= 8, "elsewhere the step before would draw the same: " + steps);
+  }
+
+  private static int walk(float[] logits, Sampling sampling, int step) {
+    Integer[] order =
+        java.util.stream.IntStream.range(0, logits.length).boxed().toArray(Integer[]::new);
+    java.util.Arrays.sort(order, (a, b) -> Float.compare(logits[b], logits[a]));
+    int[] words = new int[4];
+    Philox.block(sampling.seed(), step, 0, words);
+    double uniform =
+        (Integer.toUnsignedLong(words[1]) + Integer.toUnsignedLong(words[0]) * 0x1p-32) * 0x1p-32;
+    double total = 0;
+    for (float logit : logits) {
+      total += Math.exp((logit - logits[order[0]]) / sampling.temperature());
+    }
+    double seen = 0;
+    for (int id : order) {
+      seen += Math.exp((logits[id] - logits[order[0]]) / sampling.temperature()) / total;
+      if (seen > uniform) {
+        return id;
+      }
+    }
+    throw new AssertionError("the probabilities do not add up to " + uniform);
+  }
+
   private interface Use {
     void on(starling.model.Session session);
   }
 
+  private interface Tokens {
+    void drawn(int token, float[] logits);
+  }
+
+  /** Tells {@code tokens} of the first sixteen tokens and the logits they were drawn from. */
+  private static void onDevice(CpuDevice opened, Sampling sampling, Tokens tokens) {
+    prefilled(
+        opened,
+        sampling,
+        session -> {
+          for (int i = 0; i < 16; i++) {
+            int token = session.next();
+            tokens.drawn(token, session.logits());
+          }
+        });
+  }
+
   /** Runs a short prompt without a picture, then {@code use}; returns the first logits. */
   private static float[] onDevice(CpuDevice opened, Use use) {
+    float[][] first = new float[1][];
+    prefilled(
+        opened,
+        Sampling.GREEDY,
+        session -> {
+          session.next();
+          first[0] = session.logits();
+          use.on(session);
+        });
+    return first[0];
+  }
+
+  private static void prefilled(CpuDevice opened, Sampling sampling, Use use) {
     LlavaConfig config = LlavaConfig.read(Demo.MODEL);
     int[] ids = {1, 266, 446, 297, 398, 288, 262, 322, 447, 275, 446};
     var request =
@@ -186,17 +261,14 @@ class ModelTest {
             List.of(),
             Methods.parse("none"),
             Mode.COMPACT,
-            Sampling.GREEDY,
+            sampling,
             600,
             (p, d, o) -> {});
     try (var device = opened;
         var files = Safetensors.open(Demo.MODEL);
         var llava = new Llava(device, config, LlavaWeights.read(config, files), DType.F32);
         var session = llava.prefill(request)) {
-      session.next();
-      float[] logits = session.logits();
       use.on(session);
-      return logits;
     }
   }
 
@@ -244,6 +316,30 @@ class ModelTest {
           });
     }
     System.out.println(least[0] / 100.0);
+  }
+
+  /** 1024 positions: the token drawn last is not fed back, so the answer has one more than fit. */
+  @Test
+  void anAnswerEndsWhereTheContextDoes(@TempDir Path dir) throws IOException {
+    var endless =
+        CheckpointCopy.in(dir)
+            .json("config.json", c -> c.put("eos_token_id", 499))
+            .json("generation_config.json", c -> c.put("eos_token_id", 499));
+    try (Model model = Model.open(endless.dir())) {
+      Answer whole = model.ask(question("Describe the image.").maxTokens(100_000));
+      int prompt = whole.promptTokens().size() - 1 + 576;
+      assertEquals(1024 - prompt + 1, whole.outputTokens().size());
+      assertEquals("length", whole.finishReason());
+      Answer pruned =
+          model.ask(
+              question("Describe the image.")
+                  .maxTokens(100_000)
+                  .prune("star:R=0.5,K=4,P=0.9,positions=compact"));
+      assertEquals(1024 - (prompt - 288) + 1, pruned.outputTokens().size());
+      Answer one = model.ask(question("Describe the image.").maxTokens(1));
+      assertEquals(List.of(whole.outputTokens().get(0)), one.outputTokens());
+      assertEquals("length", one.finishReason());
+    }
   }
 
   @Test

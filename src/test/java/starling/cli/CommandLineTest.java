@@ -198,6 +198,11 @@ class CommandLineTest {
     // 16 KiB in 32 layers.
     assertEquals(242.9, seven.get("visual_tokens_per_layer").doubleValue(), 0.05);
     assertEquals(524288L * 616, seven.at("/kv_bytes/dense").longValue());
+    assertEquals(16384L * (14 * 558 + 18 * 69), seven.at("/kv_bytes/pruned").longValue());
+    // F3 by hand, in TFLOPs: 616 rows in 32 layers, 23 blocks of the tower, the projector.
+    assertEquals(8.567, seven.at("/flops/dense").doubleValue() / 1e12, 0.0005);
+    assertEquals(4.124, seven.at("/flops/pruned").doubleValue() / 1e12, 0.0005);
+    assertEquals(0.5186, seven.at("/flops/reduction").doubleValue(), 0.0001);
     assertTrue(run("inspect", dir.toString()).out().contains("no weight files in this folder"));
   }
 

@@ -105,4 +105,69 @@ class PreprocessTest {
     assertEquals((float) (77 * (1 / 255.0)), pixels[2 * 64 + 2 * 8 + 2]);
     assertEquals(0, pixels[2 * 64 + 6 * 8 + 6]);
   }
+
+  /**
+   * Five levels of room are 1.5 pixels on either side: transformers pads with the larger half in
+   * front, {@code ceil(3/2) = 2} rows and columns, and cuts nothing.
+   */
+  @Test
+  void anOddRestAroundASmallPictureIsLargerInFront() {
+    var spec =
+        new Preprocess(true, 3, 5, 0, 0, true, 8, 8, true, 1 / 255.0, false, MEAN, STD, false);
+    var prepared = spec.apply(gradient(5, 5), ImageMode.CHECKPOINT, "x");
+    float[] blue = java.util.Arrays.copyOfRange(prepared.pixels(), 2 * 64, 3 * 64);
+    for (int y = 0; y < 8; y++) {
+      for (int x = 0; x < 8; x++) {
+        boolean inside = y >= 2 && y < 7 && x >= 2 && x < 7;
+        assertEquals(inside ? (float) (77 * (1 / 255.0)) : 0, blue[8 * y + x], y + ", " + x);
+      }
+    }
+    assertEquals(-2, prepared.region().getX());
+    assertEquals(-2, prepared.region().getY());
+    assertEquals(8, prepared.region().getWidth());
+  }
+
+  /** Every row and column of the crop, both ways round, against the resized picture. */
+  @Test
+  void theCropIsTheMiddleOfTheResizedPicture() {
+    for (int[] size : new int[][] {{15, 10}, {10, 15}, {16, 10}, {23, 10}, {10, 13}}) {
+      Picture picture = gradient(size[0], size[1]);
+      int w = size[0] <= size[1] ? 7 : 7 * size[0] / size[1];
+      int h = size[0] <= size[1] ? 7 * size[1] / size[0] : 7;
+      Picture resized = Resample.resize(picture, w, h, 3);
+      int left = (w - 7) / 2;
+      int top = (h - 7) / 2;
+      var spec =
+          new Preprocess(true, 3, 7, 0, 0, true, 7, 7, false, 1, false, MEAN, STD, false);
+      var prepared = spec.apply(picture, ImageMode.CHECKPOINT, "x");
+      for (int c = 0; c < 3; c++) {
+        for (int i = 0; i < 49; i++) {
+          int from = 3 * ((top + i / 7) * w + left + i % 7) + c;
+          assertEquals(resized.rgb()[from] & 0xff, prepared.pixels()[c * 49 + i]);
+        }
+      }
+      assertEquals(left * (double) size[0] / w, prepared.region().getX(), 1e-12);
+      assertEquals(top * (double) size[1] / h, prepared.region().getY(), 1e-12);
+    }
+  }
+
+  /** Both directions, an odd and an even rest: floor in front, the rest behind. */
+  @Test
+  void paddingToASquareIsSmallerInFront() {
+    for (int[] size : new int[][] {{9, 4}, {4, 9}, {9, 5}, {5, 9}, {8, 9}, {9, 8}}) {
+      var spec =
+          new Preprocess(true, 3, 9, 0, 0, true, 9, 9, false, 1, false, MEAN, STD, false);
+      var prepared = spec.apply(gradient(size[0], size[1]), ImageMode.PAD, "x");
+      int left = (9 - size[0]) / 2;
+      int top = (9 - size[1]) / 2;
+      for (int i = 0; i < 81; i++) {
+        int x = i % 9 - left;
+        int y = i / 9 - top;
+        boolean inside = x >= 0 && x < size[0] && y >= 0 && y < size[1];
+        assertEquals(inside ? 77 : 104, prepared.pixels()[2 * 81 + i], i + " of " + size[0]);
+      }
+      assertEquals(-left, prepared.region().getX());
+      assertEquals(-top, prepared.region().getY());
+    }
+  }
 }
