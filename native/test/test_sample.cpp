@@ -104,6 +104,30 @@ TEST(a_draw_follows_its_definition) {
   }
 }
 
+// A top-p whose share of all mass ends a fraction above the first tokens': one rounded down would keep a token less. Looked
+// for among one likeliest token and five of one smaller mass.
+TEST(top_p_reaches_its_share_and_not_one_unit_less) {
+  int told = 0;
+  for (int i = 1; i < 100000 && told == 0; i++) {
+    float behind = -float(i) / 65536;
+    uint64_t other = uint64_t(std::exp(double(behind)) * 0x1p32), total = (uint64_t(1) << 32) + 5 * other;
+    for (int kept = 2; kept <= 5 && told == 0; kept++) {
+      uint64_t edge = (uint64_t(1) << 32) + uint64_t(kept - 1) * other;
+      float near = float(double(edge) / double(total));
+      for (float p : {std::nextafter(near, 0.f), near, std::nextafter(near, 1.f)}) {
+        double reach = double(p) * double(total);
+        if (!(reach > double(edge) && uint64_t(reach) == edge)) continue;
+        std::vector<float> logits = {behind, behind, 0, behind, behind, behind};
+        for (int step = 0; step < 12; step++) {
+          equal("token", expected(logits, 1, 0, p, 3, step), draw(logits, 1, 0, p, 3, step));
+          told += expected(logits, 1, 0, p, 3, step) != expected(logits, 1, 0, float(double(p) - 1e-6), 3, step);
+        }
+      }
+    }
+  }
+  if (told == 0) fail("no draw that rounding down would change was found");
+}
+
 TEST(frequencies_are_the_probabilities) {
   if (small) return;
   std::vector<float> logits = {1, 3, 2, 3};

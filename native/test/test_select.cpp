@@ -74,6 +74,17 @@ TEST(token_select_takes_the_best_ties_lowest) {
   }
 }
 
+// A quarter of the smallest number below zero is −0, and no worse than 0.
+TEST(token_select_takes_minus_zero_for_zero) {
+  float least = -0x1p-149f;
+  for (int k : {1, 2, 3}) {
+    check_select({least, 0, -1}, 1, k, 4);
+    check_select({0, least, -1}, 1, k, 4);
+    check_select({-1, least, 0}, 1, k, 4);
+    check_select({-1, least, 0}, 1, k, 1);  // with one row it is below zero indeed
+  }
+}
+
 TEST(colsum_select_is_its_two_parts_to_the_bit) {
   std::vector<Case> cases = {{130, 0, 3, 3, 64, true, false}, {80, 20, 4, 2, 32, false, true}};
   if (!small) cases.push_back({577, 0, 4, 4, 64, false, false});
