@@ -171,29 +171,34 @@ final class Asking {
         floats(scores));
   }
 
-  /** Scores that hardly differ rank nothing; wrong attention is the usual cause. */
   private void warnIfFlat(Stage stage, float[] scores) {
-    if (scores.length < 2) {
-      return;
-    }
-    float min = Float.POSITIVE_INFINITY;
-    float max = Float.NEGATIVE_INFINITY;
-    for (float score : scores) {
-      min = Math.min(min, score);
-      max = Math.max(max, score);
-    }
-    if (min > 0 ? max / min < 1.01 : max == min) {
+    float[] sorted = scores.clone();
+    Arrays.sort(sorted);
+    if (flat(sorted)) {
       warnings.add(
           "stage "
               + stage.stage()
               + ", picture "
               + stage.image()
               + ": the scores are flat ("
-              + min
+              + sorted[0]
               + " to "
-              + max
+              + sorted[sorted.length - 1]
               + "), so the choice means little");
     }
+  }
+
+  /**
+   * Whether scores, in rising order, hardly differ: the largest less than 1.01 times the smallest.
+   * They rank nothing then; wrong attention is the usual cause.
+   */
+  static boolean flat(float[] sorted) {
+    if (sorted.length < 2) {
+      return false;
+    }
+    float min = sorted[0];
+    float max = sorted[sorted.length - 1];
+    return min > 0 ? max / min < 1.01f : max == min;
   }
 
   private Answer.KvBytes kvBytes(Session session) {

@@ -257,13 +257,7 @@ class ModelTest {
     int[] ids = {1, 266, 446, 297, 398, 288, 262, 322, 447, 275, 446};
     var request =
         new Request(
-            ids,
-            List.of(),
-            Methods.parse("none"),
-            Mode.COMPACT,
-            sampling,
-            600,
-            (p, d, o) -> {});
+            ids, List.of(), Methods.parse("none"), Mode.COMPACT, sampling, 600, (p, d, o) -> {});
     try (var device = opened;
         var files = Safetensors.open(Demo.MODEL);
         var llava = new Llava(device, config, LlavaWeights.read(config, files), DType.F32);

@@ -1,6 +1,7 @@
 package starling;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
@@ -101,5 +102,21 @@ class PublicFiguresTest {
       assertEquals(1024L * 8 * rows, a.kvReservedBytes());
       assertEquals(0, a.visualTokensPerLayer());
     }
+  }
+
+  /** Flat is what spans less than one percent. */
+  @Test
+  void scoresAreFlatBelowOnePercent() {
+    assertTrue(Asking.flat(new float[] {1, 1.0099f}));
+    assertFalse(Asking.flat(new float[] {1, 1.01f}));
+    assertFalse(Asking.flat(new float[] {1, 1.0101f}));
+    assertFalse(Asking.flat(new float[] {0.002f, 0.0021f}));
+    assertTrue(Asking.flat(new float[] {0.002f, 0.002f, 0.00201f}));
+    assertTrue(Asking.flat(new float[] {0, 0}));
+    assertFalse(Asking.flat(new float[] {0, Float.MIN_VALUE}));
+    assertFalse(Asking.flat(new float[] {-2, -1}));
+    assertTrue(Asking.flat(new float[] {-2, -2}));
+    assertFalse(Asking.flat(new float[] {3}));
+    assertFalse(Asking.flat(new float[0]));
   }
 }

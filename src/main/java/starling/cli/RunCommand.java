@@ -251,7 +251,8 @@ final class RunCommand implements Callable<Integer> {
     return KeptTokens.beside(drawn);
   }
 
-  private static String summary(Answer answer) {
+  /** The line that closes a run. */
+  static String summary(Answer answer) {
     int rows = answer.tokensPerLayer().get(0);
     double perToken = answer.timingsMs().decodePerToken();
     String decode =

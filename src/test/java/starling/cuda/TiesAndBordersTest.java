@@ -29,7 +29,8 @@ class TiesAndBordersTest {
     if (!name.equals("cpu")) {
       Native.needsDevice();
     }
-    try (Device device = name.equals("cpu") ? CpuDevice.open(2) : NativeDevice.open(Native.DEVICE)) {
+    try (Device device =
+        name.equals("cpu") ? CpuDevice.open(2) : NativeDevice.open(Native.DEVICE)) {
       test.accept(device);
     }
   }
@@ -124,8 +125,7 @@ class TiesAndBordersTest {
     try (TensorArena arena = device.arena("draw")) {
       Tensor id = whole(device, arena, -9);
       Tensor row = floats(device, arena, logits);
-      device.sample(
-          id, row, sampling, whole(device, arena, step), whole(device, arena, 0));
+      device.sample(id, row, sampling, whole(device, arena, step), whole(device, arena, 0));
       return read(device, id)[0];
     }
   }
@@ -178,8 +178,7 @@ class TiesAndBordersTest {
             p = Math.nextUp(p), n++) {
           double reach = (double) p * total;
           if (reach > edge && Math.floor(reach) == edge) {
-            return new Border(
-                new float[] {behind, behind, 0, behind, behind, behind}, p, kept);
+            return new Border(new float[] {behind, behind, 0, behind, behind, behind}, p, kept);
           }
         }
       }

@@ -137,8 +137,7 @@ class PreprocessTest {
       Picture resized = Resample.resize(picture, w, h, 3);
       int left = (w - 7) / 2;
       int top = (h - 7) / 2;
-      var spec =
-          new Preprocess(true, 3, 7, 0, 0, true, 7, 7, false, 1, false, MEAN, STD, false);
+      var spec = new Preprocess(true, 3, 7, 0, 0, true, 7, 7, false, 1, false, MEAN, STD, false);
       var prepared = spec.apply(picture, ImageMode.CHECKPOINT, "x");
       for (int c = 0; c < 3; c++) {
         for (int i = 0; i < 49; i++) {
@@ -155,8 +154,7 @@ class PreprocessTest {
   @Test
   void paddingToASquareIsSmallerInFront() {
     for (int[] size : new int[][] {{9, 4}, {4, 9}, {9, 5}, {5, 9}, {8, 9}, {9, 8}}) {
-      var spec =
-          new Preprocess(true, 3, 9, 0, 0, true, 9, 9, false, 1, false, MEAN, STD, false);
+      var spec = new Preprocess(true, 3, 9, 0, 0, true, 9, 9, false, 1, false, MEAN, STD, false);
       var prepared = spec.apply(gradient(size[0], size[1]), ImageMode.PAD, "x");
       int left = (9 - size[0]) / 2;
       int top = (9 - size[1]) / 2;

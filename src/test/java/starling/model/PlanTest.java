@@ -242,7 +242,13 @@ class PlanTest {
     assertArrayEquals(
         new int[] {636, 636, 348, 348, 204, 204, 132, 132},
         new int[] {
-          tokens[0], tokens[7], tokens[8], tokens[15], tokens[16], tokens[23], tokens[24],
+          tokens[0],
+          tokens[7],
+          tokens[8],
+          tokens[15],
+          tokens[16],
+          tokens[23],
+          tokens[24],
           tokens[31]
         });
     assertEquals(270, plan.visualTokensPerLayer(), "PyramidDrop's published average");
@@ -309,8 +315,7 @@ class PlanTest {
     Method none = Methods.parse("none");
     LlavaConfig config = seven(23, false, 635);
     String message =
-        assertThrows(
-                InputException.class, () -> plan(config, none, Mode.COMPACT, 1, 60, 1))
+        assertThrows(InputException.class, () -> plan(config, none, Mode.COMPACT, 1, 60, 1))
             .getMessage();
     assertTrue(message.contains("636 tokens") && message.endsWith("is 635"), message);
     // What stage 1 leaves fits; what it hides in mask mode does not.
