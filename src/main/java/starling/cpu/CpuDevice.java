@@ -250,6 +250,7 @@ public final class CpuDevice implements Device {
   public void layernorm(Tensor out, Tensor x, Norm norm) {
     checkOpen();
     arguments.layernorm(out, x, norm);
+    workers.workAlone(arguments.wereConfined());
     norms.run(out, x, norm);
   }
 
@@ -257,6 +258,7 @@ public final class CpuDevice implements Device {
   public void rmsnorm(Tensor out, Tensor x, Norm norm) {
     checkOpen();
     arguments.rmsnorm(out, x, norm);
+    workers.workAlone(arguments.wereConfined());
     norms.run(out, x, norm);
   }
 
@@ -265,6 +267,7 @@ public final class CpuDevice implements Device {
       Tensor y, Tensor x, Linear w, Norm before, Activation activation, Tensor residual) {
     checkOpen();
     arguments.gemm(y, x, w, before, activation, residual);
+    workers.workAlone(arguments.wereConfined());
     gemm.run(y, x, w, before, activation, residual);
   }
 
@@ -274,6 +277,7 @@ public final class CpuDevice implements Device {
   public void rope(Tensor q, Kv kv, Tensor qkv, Tensor positions, Rope table) {
     checkOpen();
     arguments.rope(q, kv, qkv, positions, table);
+    workers.workAlone(arguments.wereConfined());
     rotary.run(q, kv, qkv, positions, table);
   }
 
@@ -281,6 +285,7 @@ public final class CpuDevice implements Device {
   public void attention(Tensor out, Tensor lse, Tensor q, Kv kv, Mask mask, float scale) {
     checkOpen();
     arguments.attention(out, lse, q, kv, mask, scale);
+    workers.workAlone(arguments.wereConfined());
     attention.run(out, lse, q, kv, mask, scale);
   }
 
@@ -289,6 +294,7 @@ public final class CpuDevice implements Device {
       Tensor sums, Tensor q, Kv kv, Tensor lse, Mask mask, float scale, Span rows, Keys keys) {
     checkOpen();
     arguments.attentionColsum(sums, q, kv, lse, mask, scale, rows, keys);
+    workers.workAlone(arguments.wereConfined());
     colsum.run(sums, q, kv, lse, mask, scale, rows, keys);
   }
 
@@ -318,6 +324,7 @@ public final class CpuDevice implements Device {
     arguments.colsumSelect(keep, score, q, kv, lse, mask, scale, rows, keys, fault);
     try (TensorArena scratch = arena("column sums")) {
       Tensor sums = scratch.alloc("sums", DType.F32, q.dim(1), keys.count());
+      workers.workAlone(arguments.wereConfined());
       colsum.run(sums, q, kv, lse, mask, scale, rows, keys);
       tokenSelect.score(score, sums, rows.length(), fault);
       tokenSelect.select(keep, score);
@@ -329,6 +336,7 @@ public final class CpuDevice implements Device {
       Tensor keep, Tensor score, Tensor features, int important, Tensor fault) {
     checkOpen();
     arguments.visprunerDedup(keep, score, features, important, fault);
+    workers.workAlone(arguments.wereConfined());
     dedup.run(keep, score, features, important, fault);
   }
 

@@ -50,6 +50,7 @@ public final class Arguments {
 
   private final TensorArena.Memory memory;
   private final Runner runner;
+  private boolean confined;
 
   /**
    * @param memory the device's own, which all its arenas have
@@ -160,23 +161,38 @@ public final class Arguments {
   /** Any type and shape, in open memory of this device. */
   public void open(String role, Tensor t) {
     t.expectOpen(role);
+    reach(t);
+  }
+
+  private void reach(Tensor t) {
     t.checkReach(memory, runner);
+    confined |= runner == Runner.JAVA && t.isConfined();
+  }
+
+  /**
+   * Whether memory among the arguments since the last call of this method is the calling thread's
+   * alone.
+   */
+  public boolean wereConfined() {
+    boolean were = confined;
+    confined = false;
+    return were;
   }
 
   /** A vector; a null type means any floating-point type, a negative size any. */
   private void vector(String role, Tensor t, DType type, int n) {
     t.expect(role, type, n);
-    t.checkReach(memory, runner);
+    reach(t);
   }
 
   private void matrix(String role, Tensor t, DType type, int rows, int columns) {
     t.expect(role, type, rows, columns);
-    t.checkReach(memory, runner);
+    reach(t);
   }
 
   private void cube(String role, Tensor t, DType type, int rows, int heads, int channels) {
     t.expect(role, type, rows, heads, channels);
-    t.checkReach(memory, runner);
+    reach(t);
   }
 
   /** An output must be in memory that may be written. */
@@ -222,7 +238,11 @@ public final class Arguments {
 
   // ---- numbers in memory that Java can read ----
 
+  /** Indices of {@code limit} rows. */
   private static void indices(String role, Tensor t, int limit) {
+    if (limit < 1 && t.rows() > 0 && t.width() > 0) {
+      throw new IllegalArgumentException(role + ": " + t + ", indices of no rows");
+    }
     if (t.isReadable()) {
       for (int i = 0; i < t.rows(); i++) {
         for (int j = 0; j < t.width(); j++) {
@@ -493,20 +513,19 @@ public final class Arguments {
     cube("out", out, null, q.rows(), q.dim(1), q.dim(2));
     sameType("out", out, q);
     reading("out", out, q, kv, mask);
-    apart("out", out, "v", kv.v());
     if (lse != null) {
       matrix("lse", lse, DType.F32, q.dim(1), q.rows());
       reading("lse", lse, q, kv, mask);
-      apart("lse", lse, "v", kv.v());
       apart("out", out, "lse", lse);
     }
   }
 
-  /** An output beside what an attention reads. */
+  /** An output beside what an attention is given. */
   private static void reading(String role, Tensor out, Tensor q, Kv kv, Mask mask) {
     writable(role, out);
     apart(role, out, "q", q);
     apart(role, out, "k", kv.k());
+    apart(role, out, "v", kv.v());
     apart(role, out, "length", kv.length());
     apart(role, out, "hidden", mask.hidden());
   }
@@ -751,12 +770,14 @@ public final class Arguments {
         twice("v", kv.get(l).v(), kv.get(before));
       }
     }
+    if (!kv.isEmpty()) {
+      heads("k", kv.get(0).k());
+    }
   }
 
   /** One cache; all have rows of one kind. */
   private void moved(String role, Tensor t, Tensor first, Tensor rows) {
     cube(role, t, null, -1, first.dim(1), first.dim(2));
-    heads(role, t);
     vectors(role, t, t.dim(2));
     writable(role, t);
     apart(role, t, "rows", rows);

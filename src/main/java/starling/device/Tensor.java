@@ -14,6 +14,9 @@ import java.util.Arrays;
  * and {@code memory()} refuses.
  */
 public final class Tensor {
+  /** Some thread that owns nothing. */
+  private static final Thread NOBODY = Thread.ofPlatform().unstarted(() -> {});
+
   private final TensorArena arena;
   private final String name;
   private final DType dtype;
@@ -223,6 +226,11 @@ public final class Tensor {
   /** Whether every row, or the vector, starts at a multiple of {@code bytes}. */
   boolean rowsStartAt(int bytes) {
     return (rank() == 1 ? start() : start() | strideBytes()) % bytes == 0;
+  }
+
+  /** Whether no thread but its owner may touch its memory. */
+  boolean isConfined() {
+    return block.memory() != null && !block.memory().isAccessibleBy(NOBODY);
   }
 
   boolean isReadOnly() {

@@ -624,14 +624,14 @@ class NativeDeviceTest {
   }
 
   @Test
-  void whatTheLibraryRefusesBecomesAnExceptionWithItsSentence() {
+  void whatIsRefusedHereOrByTheLibraryBecomesAnExceptionWithASentence() {
     try (TensorArena arena = nativeDevice.arena("a")) {
       Tensor big = arena.alloc("big", DType.BF16, 4, 64);
       Tensor shifted = big.columns(3, 35);
       Tensor out = arena.alloc("out", DType.BF16, 4, 32);
       Tensor w = arena.alloc("w", DType.BF16, 32);
       assertEquals(
-          "x: every row must start at a multiple of 16 bytes",
+          "x: big is BF16[4, 32], of which every row must start at a multiple of 16 bytes",
           assertThrows(
                   IllegalArgumentException.class,
                   () -> nativeDevice.rmsnorm(out, shifted, new Norm(w, null, 1e-5f)))
