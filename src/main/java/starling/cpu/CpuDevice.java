@@ -2,7 +2,6 @@ package starling.cpu;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
@@ -42,6 +41,7 @@ public final class CpuDevice implements Device {
   private final TokenSelect tokenSelect = new TokenSelect();
   private final VisprunerDedup dedup;
   private final Sampler sampler = new Sampler();
+  private final Arguments arguments = new Arguments(HOST, Arguments.Runner.JAVA);
   private boolean closed;
 
   CpuDevice(int threads, Lanes lanes) {
@@ -127,6 +127,7 @@ public final class CpuDevice implements Device {
   @Override
   public Linear linear(TensorArena arena, DType dtype, Linear.Source source) {
     checkOpen();
+    arguments.linear(arena, dtype, source);
     var parts = new ArrayList<Tensor>();
     int out = 0;
     boolean biased = false;
@@ -157,11 +158,12 @@ public final class CpuDevice implements Device {
   @Override
   public Tensor table(TensorArena arena, DType dtype, Stored stored) {
     checkOpen();
-    int[] shape = stored.shape().stream().mapToInt(d -> d).toArray();
+    arguments.table(arena, dtype, stored);
     boolean exact = stored.dtype() == dtype || dtype == DType.F32;
     if (exact && stored.bytes().isNative()) {
-      return arena.view(stored.name(), stored.dtype(), Block.of(stored.bytes()), shape);
+      return arena.mapped(dtype, stored);
     }
+    int[] shape = stored.shape().stream().mapToInt(d -> d).toArray();
     Tensor copy = arena.alloc(stored.name(), dtype, shape);
     float[] row = new float[copy.width()];
     for (int i = 0; i < copy.rows(); i++) {
@@ -176,9 +178,8 @@ public final class CpuDevice implements Device {
   @Override
   public void upload(Tensor dst, MemorySegment src) {
     checkOpen();
-    Arguments.any("dst", dst);
+    arguments.upload(dst, src);
     long row = (long) dst.width() * dst.dtype().bytes();
-    Arguments.host("src", src, row * dst.rows());
     if (dst.rowStride() == dst.width()) {
       MemorySegment.copy(src, 0, dst.memory(), dst.offset(), row * dst.rows());
       return;
@@ -191,9 +192,8 @@ public final class CpuDevice implements Device {
   @Override
   public void download(MemorySegment dst, Tensor src) {
     checkOpen();
-    Arguments.any("src", src);
+    arguments.download(dst, src);
     long row = (long) src.width() * src.dtype().bytes();
-    Arguments.host("dst", dst, row * src.rows());
     for (int i = 0; i < src.rows(); i++) {
       MemorySegment.copy(src.memory(), src.offset(i), dst, i * row, row);
     }
@@ -219,7 +219,7 @@ public final class CpuDevice implements Device {
   @Override
   public void patchify(Tensor out, Tensor pixels, int patch) {
     checkOpen();
-    Arguments.patchify(out, pixels, patch);
+    arguments.patchify(out, pixels, patch);
     int across = pixels.dim(2) / patch;
     float[] row = new float[out.width()];
     for (int n = 0; n < out.rows(); n++) {
@@ -238,10 +238,10 @@ public final class CpuDevice implements Device {
   @Override
   public void embed(Tensor out, Tensor ids, Tensor table) {
     checkOpen();
-    Arguments.embed(out, ids, table);
+    arguments.embed(out, ids, table);
     float[] row = Attention.room(embedRow, 0, table.width());
     for (int t = 0; t < ids.rows(); t++) {
-      Rows.load(table, index("ids", ids, t, table.rows()), row, 0);
+      Rows.load(table, Rows.index(ids, t), row, 0);
       Rows.store(row, 0, out, t, 0, table.width());
     }
   }
@@ -249,14 +249,16 @@ public final class CpuDevice implements Device {
   @Override
   public void layernorm(Tensor out, Tensor x, Norm norm) {
     checkOpen();
-    Arguments.layernorm(out, x, norm);
+    arguments.layernorm(out, x, norm);
+    workers.workAlone(arguments.wereConfined());
     norms.run(out, x, norm);
   }
 
   @Override
   public void rmsnorm(Tensor out, Tensor x, Norm norm) {
     checkOpen();
-    Arguments.rmsnorm(out, x, norm);
+    arguments.rmsnorm(out, x, norm);
+    workers.workAlone(arguments.wereConfined());
     norms.run(out, x, norm);
   }
 
@@ -264,7 +266,8 @@ public final class CpuDevice implements Device {
   public void gemm(
       Tensor y, Tensor x, Linear w, Norm before, Activation activation, Tensor residual) {
     checkOpen();
-    Arguments.gemm(y, x, w, before, activation, residual);
+    arguments.gemm(y, x, w, before, activation, residual);
+    workers.workAlone(arguments.wereConfined());
     gemm.run(y, x, w, before, activation, residual);
   }
 
@@ -273,27 +276,16 @@ public final class CpuDevice implements Device {
   @Override
   public void rope(Tensor q, Kv kv, Tensor qkv, Tensor positions, Rope table) {
     checkOpen();
-    Arguments.rope(q, kv, qkv, positions, table);
-    checkLength(q, kv, Mask.NONE);
-    for (int t = 0; t < positions.rows(); t++) {
-      index("positions", positions, t, table.cos().rows());
-    }
+    arguments.rope(q, kv, qkv, positions, table);
+    workers.workAlone(arguments.wereConfined());
     rotary.run(q, kv, qkv, positions, table);
-  }
-
-  /** Returns the number of keys. */
-  private static int checkLength(Tensor q, Kv kv, Mask mask) {
-    int length = kv.length() == null ? 0 : index("length", kv.length(), 0, Integer.MAX_VALUE);
-    Arguments.room(q, kv, length);
-    Arguments.reach(mask, length + q.rows());
-    return length + q.rows();
   }
 
   @Override
   public void attention(Tensor out, Tensor lse, Tensor q, Kv kv, Mask mask, float scale) {
     checkOpen();
-    Arguments.attention(out, lse, q, kv, mask);
-    checkLength(q, kv, mask);
+    arguments.attention(out, lse, q, kv, mask, scale);
+    workers.workAlone(arguments.wereConfined());
     attention.run(out, lse, q, kv, mask, scale);
   }
 
@@ -301,14 +293,8 @@ public final class CpuDevice implements Device {
   public void attentionColsum(
       Tensor sums, Tensor q, Kv kv, Tensor lse, Mask mask, float scale, Span rows, Keys keys) {
     checkOpen();
-    Arguments.attentionColsum(sums, q, kv, lse, mask, rows, keys);
-    int keyRows = checkLength(q, kv, mask);
-    if (keys.index() == null) {
-      Arguments.keyRows(keys, keyRows);
-    }
-    for (int j = 0; j < keys.count() && keys.index() != null; j++) {
-      index("keys", keys.index(), j, keyRows - keys.at());
-    }
+    arguments.attentionColsum(sums, q, kv, lse, mask, scale, rows, keys);
+    workers.workAlone(arguments.wereConfined());
     colsum.run(sums, q, kv, lse, mask, scale, rows, keys);
   }
 
@@ -317,7 +303,7 @@ public final class CpuDevice implements Device {
   @Override
   public void tokenSelect(Tensor keep, Tensor score, Tensor sums, int rows, Tensor fault) {
     checkOpen();
-    Arguments.tokenSelect(keep, score, sums, fault);
+    arguments.tokenSelect(keep, score, sums, rows, fault);
     tokenSelect.score(score, sums, rows, fault);
     tokenSelect.select(keep, score);
   }
@@ -334,10 +320,14 @@ public final class CpuDevice implements Device {
       Span rows,
       Keys keys,
       Tensor fault) {
+    checkOpen();
+    arguments.colsumSelect(keep, score, q, kv, lse, mask, scale, rows, keys, fault);
     try (TensorArena scratch = arena("column sums")) {
       Tensor sums = scratch.alloc("sums", DType.F32, q.dim(1), keys.count());
-      attentionColsum(sums, q, kv, lse, mask, scale, rows, keys);
-      tokenSelect(keep, score, sums, rows.length(), fault);
+      workers.workAlone(arguments.wereConfined());
+      colsum.run(sums, q, kv, lse, mask, scale, rows, keys);
+      tokenSelect.score(score, sums, rows.length(), fault);
+      tokenSelect.select(keep, score);
     }
   }
 
@@ -345,7 +335,8 @@ public final class CpuDevice implements Device {
   public void visprunerDedup(
       Tensor keep, Tensor score, Tensor features, int important, Tensor fault) {
     checkOpen();
-    Arguments.visprunerDedup(keep, score, features, important, fault);
+    arguments.visprunerDedup(keep, score, features, important, fault);
+    workers.workAlone(arguments.wereConfined());
     dedup.run(keep, score, features, important, fault);
   }
 
@@ -353,61 +344,28 @@ public final class CpuDevice implements Device {
   public void rowMap(
       Tensor rows, Tensor positionsOut, Tensor positionsIn, List<Cut> cuts, PositionRule rule) {
     checkOpen();
-    Arguments.rowMap(rows, positionsOut, positionsIn, cuts);
-    checkKept(cuts);
+    arguments.rowMap(rows, positionsOut, positionsIn, cuts, rule);
     Compaction.rowMap(rows, positionsOut, positionsIn, cuts, rule);
-  }
-
-  private static void checkKept(List<Cut> cuts) {
-    for (Cut cut : cuts) {
-      int before = -1;
-      for (int i = 0; i < cut.keep().rows(); i++) {
-        int kept = index("keep", cut.keep(), i, cut.count());
-        if (kept <= before) {
-          throw new IllegalArgumentException(
-              "keep: " + kept + " follows " + before + "; it must ascend");
-        }
-        before = kept;
-      }
-    }
   }
 
   @Override
   public void gatherRows(List<Tensor> out, List<Tensor> in, Tensor rows) {
     checkOpen();
-    Arguments.gatherRows(out, in, rows);
-    for (int n = 0; n < out.size(); n++) {
-      for (int i = 0; i < rows.rows(); i++) {
-        index("rows", rows, i, in.get(n).rows());
-      }
-    }
+    arguments.gatherRows(out, in, rows);
     Compaction.gatherRows(out, in, rows);
   }
 
   @Override
   public void combineRows(Tensor out, Tensor in, Tensor index, Tensor weight) {
     checkOpen();
-    Arguments.combineRows(out, in, index, weight);
-    for (int j = 0; j < index.width(); j++) {
-      for (int i = 0; i < index.rows(); i++) {
-        index("index", index.columns(j, j + 1), i, in.rows());
-      }
-    }
+    arguments.combineRows(out, in, index, weight);
     Compaction.combineRows(out, in, index, weight);
   }
 
   @Override
   public void compactRows(List<Kv> kv, Tensor rows) {
     checkOpen();
-    Arguments.compactRows(kv, rows);
-    for (Kv layer : kv) {
-      for (int i = 0; i < rows.rows(); i++) {
-        if (index("rows", rows, i, layer.k().rows()) < i) {
-          throw new IllegalArgumentException(
-              "rows: row " + i + " comes from " + Rows.index(rows, i) + "; rows must ascend");
-        }
-      }
-    }
+    arguments.compactRows(kv, rows);
     Compaction.compactRows(kv, rows);
   }
 
@@ -415,8 +373,7 @@ public final class CpuDevice implements Device {
   public void hideRows(
       Tensor hidden, Tensor positionsOut, Tensor positionsIn, List<Cut> cuts, PositionRule rule) {
     checkOpen();
-    Arguments.hideRows(hidden, positionsOut, positionsIn, cuts);
-    checkKept(cuts);
+    arguments.hideRows(hidden, positionsOut, positionsIn, cuts, rule);
     Compaction.hideRows(hidden, positionsOut, positionsIn, cuts, rule);
   }
 
@@ -425,35 +382,17 @@ public final class CpuDevice implements Device {
   @Override
   public void sample(Tensor id, Tensor logits, Sampling sampling, Tensor step, Tensor fault) {
     checkOpen();
-    Arguments.sample(id, logits, step, fault);
+    arguments.sample(id, logits, sampling, step, fault);
     sampler.run(id, logits, sampling, step, fault);
   }
 
   @Override
   public void advance(Tensor counters, int by) {
     checkOpen();
-    counters.expect("counters", DType.I32, -1);
+    arguments.advance(counters);
     for (int i = 0; i < counters.rows(); i++) {
       Rows.setIndex(counters, i, Rows.index(counters, i) + by);
     }
-  }
-
-  /** An index from memory, checked before it is used. */
-  private static int index(String role, Tensor indices, int i, int limit) {
-    int index = indices.memory().get(ValueLayout.JAVA_INT_UNALIGNED, indices.offset(i));
-    if (index < 0 || index >= limit) {
-      throw new IllegalArgumentException(
-          role
-              + ": "
-              + indices.name()
-              + "["
-              + i
-              + "] is "
-              + index
-              + "; it must be at least 0 and below "
-              + limit);
-    }
-    return index;
   }
 
   private void checkOpen() {

@@ -78,16 +78,28 @@ final class Rows {
     t.memory().set(I32, t.offset(row), value);
   }
 
+  /** An element of an f32 tensor, or of one that stands for one while it is stored narrower. */
   static float get(Tensor t, int row, int column) {
-    return t.memory().get(F32, t.offset(row) + 4L * column);
+    long offset = t.offset(row) + (long) column * t.dtype().bytes();
+    return switch (t.dtype()) {
+      case F32 -> t.memory().get(F32, offset);
+      case BF16 -> Float.intBitsToFloat(t.memory().get(U16, offset) << 16);
+      default -> Float.float16ToFloat(t.memory().get(U16, offset));
+    };
   }
 
   static void set(Tensor t, int row, int column, float value) {
     t.memory().set(F32, t.offset(row) + 4L * column, value);
   }
 
-  /** Copies a row of any type between tensors of one type and width. */
+  /** Copies a row of any type between tensors of one type and width, however they are stored. */
   static void copy(Tensor from, int i, Tensor to, int j) {
+    if (from.dtype() != to.dtype()) {
+      float[] row = new float[from.width()];
+      load(from, i, row, 0);
+      store(row, 0, to, j, 0, row.length);
+      return;
+    }
     MemorySegment.copy(
         from.memory(),
         from.offset(i),

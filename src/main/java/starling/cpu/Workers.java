@@ -32,6 +32,7 @@ final class Workers implements AutoCloseable {
   private volatile Thread caller;
   private Task task;
   private int items;
+  private boolean alone;
 
   Workers(int count) {
     threads = new Thread[count - 1];
@@ -48,6 +49,11 @@ final class Workers implements AutoCloseable {
     return threads.length + 1;
   }
 
+  /** Whether the caller does what follows without the others, who may not touch its memory. */
+  void workAlone(boolean alone) {
+    this.alone = alone;
+  }
+
   /**
    * Runs all items and returns when they are done.
    *
@@ -55,7 +61,7 @@ final class Workers implements AutoCloseable {
    *     since waking the others takes longer
    */
   void run(Task task, int items, long work) {
-    if (items <= 1 || threads.length == 0 || work < WORTH_WAKING) {
+    if (alone || items <= 1 || threads.length == 0 || work < WORTH_WAKING) {
       for (int i = 0; i < items; i++) {
         task.run(i, 0);
       }

@@ -7,8 +7,8 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.function.ToLongFunction;
+import starling.device.Arguments;
 import starling.device.Cut;
-import starling.device.InputException;
 import starling.device.Kv;
 import starling.device.Tensor;
 
@@ -24,17 +24,13 @@ final class CallLists {
   private final MemorySegment gathers;
   private final MemorySegment tensors;
 
-  CallLists(Arena arena, int maxCuts, int maxGathers, int maxTensors) {
-    this.cuts = arena.allocate((long) CUT * maxCuts, 8);
-    this.gathers = arena.allocate((long) GATHER * maxGathers, 8);
+  CallLists(Arena arena, int maxTensors) {
+    this.cuts = arena.allocate((long) CUT * Arguments.MAX_CUTS, 8);
+    this.gathers = arena.allocate((long) GATHER * Arguments.MAX_GATHERS, 8);
     this.tensors = arena.allocate(8L * maxTensors, 8);
   }
 
   MemorySegment cuts(List<Cut> list, ToLongFunction<Tensor> address) {
-    if (list.size() > cuts.byteSize() / CUT) {
-      throw new InputException(
-          list.size() + " pictures in one prompt; the device takes " + cuts.byteSize() / CUT);
-    }
     for (int i = 0; i < list.size(); i++) {
       Cut cut = list.get(i);
       long at = (long) CUT * i;
@@ -47,10 +43,6 @@ final class CallLists {
   }
 
   MemorySegment gathers(List<Tensor> out, List<Tensor> in, ToLongFunction<Tensor> address) {
-    if (out.size() > gathers.byteSize() / GATHER) {
-      throw new IllegalArgumentException(
-          "out: more than " + gathers.byteSize() / GATHER + " tensors");
-    }
     for (int i = 0; i < out.size(); i++) {
       Tensor to = out.get(i);
       Tensor from = in.get(i);
@@ -67,16 +59,7 @@ final class CallLists {
   }
 
   MemorySegment caches(List<Kv> kv, ToLongFunction<Tensor> address) {
-    Tensor first = kv.get(0).k();
     for (int i = 0; i < kv.size(); i++) {
-      for (Tensor t : List.of(kv.get(i).k(), kv.get(i).v())) {
-        if (t.rowStride() != first.rowStride()
-            || t.dtype() != first.dtype()
-            || t.width() != first.width()) {
-          throw new IllegalArgumentException(
-              "kv: " + t + " and " + first + " differ in their rows");
-        }
-      }
       tensors.set(JAVA_LONG, 16L * i, address.applyAsLong(kv.get(i).k()));
       tensors.set(JAVA_LONG, 16L * i + 8, address.applyAsLong(kv.get(i).v()));
     }

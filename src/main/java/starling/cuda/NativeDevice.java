@@ -46,8 +46,6 @@ import starling.device.TensorArena;
  * InputException} when memory runs out.
  */
 public final class NativeDevice implements Device {
-  private static final int MAX_CUTS = 64;
-  private static final int MAX_GATHERS = 8;
   private static final int MAX_TENSORS = 256;
   private static final int MARKS = 4096;
 
@@ -57,11 +55,13 @@ public final class NativeDevice implements Device {
   private final SymbolLookup symbols;
   private final Arena handles = Arena.ofShared();
   private final MemorySegment stream;
-  private final CallLists lists = new CallLists(handles, MAX_CUTS, MAX_GATHERS, MAX_TENSORS);
+  private final CallLists lists = new CallLists(handles, MAX_TENSORS);
   private final MemorySegment millis = handles.allocate(JAVA_DOUBLE);
   private final long[] events = new long[MARKS];
   private final Upload upload = new Upload(this);
   private final boolean emulated;
+  private final Arguments.Runner runner;
+  private final Arguments arguments;
   private final ToLongFunction<Tensor> addressOf = this::address;
   private long marks;
   private final long[] transfers = new long[4];
@@ -78,7 +78,7 @@ public final class NativeDevice implements Device {
         public Block allocate(long bytes) {
           synchronized (NativeDevice.this) {
             check(library.allocate(out, bytes));
-            return new Block(null, out.get(ADDRESS, 0).address());
+            return new Block(null, out.get(ADDRESS, 0).address(), bytes);
           }
         }
 
@@ -95,6 +95,8 @@ public final class NativeDevice implements Device {
     this.name = name;
     this.symbols = found.symbols();
     this.emulated = name.equals("emulated");
+    this.runner = emulated ? Arguments.Runner.HOST_KERNELS : Arguments.Runner.GPU_KERNELS;
+    this.arguments = new Arguments(memory, runner);
     this.library = found.bindings();
     this.description = description;
     var out = handles.allocate(ADDRESS);
@@ -150,6 +152,7 @@ public final class NativeDevice implements Device {
   /** Where a tensor of this device begins, in the device's memory. */
   public synchronized long addressOf(Tensor t) {
     checkOpen();
+    arguments.open("tensor", t);
     return address(t);
   }
 
@@ -350,21 +353,22 @@ public final class NativeDevice implements Device {
   @Override
   public Linear linear(TensorArena arena, DType dtype, Linear.Source source) {
     checkOpen();
+    arguments.linear(arena, dtype, source);
     return upload.linear(arena, dtype, source);
   }
 
   @Override
   public Tensor table(TensorArena arena, DType dtype, Stored stored) {
     checkOpen();
+    arguments.table(arena, dtype, stored);
     return upload.table(arena, dtype, stored);
   }
 
   @Override
   public synchronized void upload(Tensor dst, MemorySegment src) {
     checkOpen();
-    Arguments.any("dst", dst);
+    arguments.upload(dst, src);
     long row = (long) dst.width() * dst.dtype().bytes();
-    Arguments.host("src", src, row * dst.rows());
     transfers[0]++;
     transfers[1] += row * dst.rows();
     try (Arena arena = Arena.ofConfined()) {
@@ -381,9 +385,8 @@ public final class NativeDevice implements Device {
   @Override
   public synchronized void download(MemorySegment dst, Tensor src) {
     checkOpen();
-    Arguments.any("src", src);
+    arguments.download(dst, src);
     long row = (long) src.width() * src.dtype().bytes();
-    Arguments.host("dst", dst, row * src.rows());
     transfers[2]++;
     transfers[3] += row * src.rows();
     long stride = (long) src.rowStride() * src.dtype().bytes();
@@ -416,8 +419,8 @@ public final class NativeDevice implements Device {
   @Override
   public synchronized double millis(long from, long to) {
     checkOpen();
-    if (Math.min(from, to) < marks - MARKS) {
-      throw new IllegalArgumentException("a mark older than the last " + MARKS);
+    if (Math.min(from, to) < Math.max(0, marks - MARKS) || Math.max(from, to) >= marks) {
+      throw new IllegalArgumentException("a mark that is not one of the last " + MARKS);
     }
     check(library.eventElapsed(millis, events[(int) (from % MARKS)], events[(int) (to % MARKS)]));
     return millis.get(JAVA_DOUBLE, 0);
@@ -430,17 +433,9 @@ public final class NativeDevice implements Device {
 
   // ---- rows ----
 
-  /** The common type of all float tensors of a call. */
-  private static int type(Tensor t, String role, Tensor other) {
-    if (other != null && other.dtype() != t.dtype()) {
-      throw new IllegalArgumentException(role + ": " + other + ", but " + t);
-    }
-    return Numbers.of(t.dtype());
-  }
-
   /** The one place where a tensor becomes a number. */
   long address(Tensor t) {
-    return t == null ? 0 : t.address(memory, emulated);
+    return t == null ? 0 : t.address(memory, runner);
   }
 
   private static long stride(Tensor t) {
@@ -450,7 +445,7 @@ public final class NativeDevice implements Device {
   @Override
   public synchronized void patchify(Tensor out, Tensor pixels, int patch) {
     checkOpen();
-    Arguments.patchify(out, pixels, patch);
+    arguments.patchify(out, pixels, patch);
     check(
         library.patchify(
             address(out),
@@ -467,7 +462,7 @@ public final class NativeDevice implements Device {
   @Override
   public synchronized void embed(Tensor out, Tensor ids, Tensor table) {
     checkOpen();
-    Arguments.embed(out, ids, table);
+    arguments.embed(out, ids, table);
     check(
         library.embed(
             address(out),
@@ -478,16 +473,14 @@ public final class NativeDevice implements Device {
             ids.rows(),
             table.width(),
             table.rows(),
-            type(out, "table", table),
+            Numbers.of(out.dtype()),
             stream));
   }
 
   @Override
   public synchronized void layernorm(Tensor out, Tensor x, Norm norm) {
     checkOpen();
-    Arguments.layernorm(out, x, norm);
-    type(x, "weight", norm.weight());
-    type(x, "bias", norm.bias());
+    arguments.layernorm(out, x, norm);
     check(
         library.layernorm(
             address(out),
@@ -499,15 +492,14 @@ public final class NativeDevice implements Device {
             x.rows(),
             x.width(),
             norm.eps(),
-            type(x, "out", out),
+            Numbers.of(x.dtype()),
             stream));
   }
 
   @Override
   public synchronized void rmsnorm(Tensor out, Tensor x, Norm norm) {
     checkOpen();
-    Arguments.rmsnorm(out, x, norm);
-    type(x, "weight", norm.weight());
+    arguments.rmsnorm(out, x, norm);
     check(
         library.rmsnorm(
             address(out),
@@ -518,7 +510,7 @@ public final class NativeDevice implements Device {
             x.rows(),
             x.width(),
             norm.eps(),
-            type(x, "out", out),
+            Numbers.of(x.dtype()),
             stream));
   }
 
@@ -526,9 +518,7 @@ public final class NativeDevice implements Device {
   public synchronized void gemm(
       Tensor y, Tensor x, Linear w, Norm before, Activation activation, Tensor residual) {
     checkOpen();
-    Arguments.gemm(y, x, w, before, activation, residual);
-    type(y, "residual", residual);
-    type(x, "before", before == null ? null : before.weight());
+    arguments.gemm(y, x, w, before, activation, residual);
     if (products == null || !products.takes(y, x)) {
       ownGemm(y, x, w, before, activation, residual);
     } else {
@@ -559,7 +549,7 @@ public final class NativeDevice implements Device {
             before == null ? 0 : before.eps(),
             Numbers.of(activation),
             Numbers.of(y.dtype()),
-            type(x, "w", weight),
+            Numbers.of(x.dtype()),
             stream));
   }
 
@@ -577,7 +567,7 @@ public final class NativeDevice implements Device {
             out.rows(),
             out.width(),
             Numbers.of(activation),
-            type(x, "out", out),
+            Numbers.of(x.dtype()),
             stream));
   }
 
@@ -596,9 +586,7 @@ public final class NativeDevice implements Device {
   @Override
   public synchronized void rope(Tensor q, Kv kv, Tensor qkv, Tensor positions, Rope table) {
     checkOpen();
-    Arguments.rope(q, kv, qkv, positions, table);
-    type(q, "k", kv.k());
-    type(q, "v", kv.v());
+    arguments.rope(q, kv, qkv, positions, table);
     check(
         library.rope(
             address(q),
@@ -622,7 +610,7 @@ public final class NativeDevice implements Device {
             q.dim(2),
             table.cos().width(),
             table.cos().rows(),
-            type(q, "qkv", qkv),
+            Numbers.of(q.dtype()),
             stream));
   }
 
@@ -630,9 +618,7 @@ public final class NativeDevice implements Device {
   public synchronized void attention(
       Tensor out, Tensor lse, Tensor q, Kv kv, Mask mask, float scale) {
     checkOpen();
-    Arguments.attention(out, lse, q, kv, mask);
-    type(q, "k", kv.k());
-    type(q, "v", kv.v());
+    arguments.attention(out, lse, q, kv, mask, scale);
     if (attentions == null || !attentions.takes(q, kv, mask)) {
       ownAttention(out, lse, q, kv, mask, scale);
     } else {
@@ -663,7 +649,7 @@ public final class NativeDevice implements Device {
             q.dim(2),
             mask.causal() ? 1 : 0,
             scale,
-            type(q, "out", out),
+            Numbers.of(q.dtype()),
             stream));
   }
 
@@ -698,7 +684,7 @@ public final class NativeDevice implements Device {
   public synchronized void attentionColsum(
       Tensor sums, Tensor q, Kv kv, Tensor lse, Mask mask, float scale, Span rows, Keys keys) {
     checkOpen();
-    Arguments.attentionColsum(sums, q, kv, lse, mask, rows, keys);
+    arguments.attentionColsum(sums, q, kv, lse, mask, scale, rows, keys);
     check(
         library.attentionColsum(
             address(sums),
@@ -722,7 +708,7 @@ public final class NativeDevice implements Device {
             q.dim(2),
             mask.causal() ? 1 : 0,
             scale,
-            type(q, "k", kv.k()),
+            Numbers.of(q.dtype()),
             stream));
   }
 
@@ -732,7 +718,7 @@ public final class NativeDevice implements Device {
   public synchronized void tokenSelect(
       Tensor keep, Tensor score, Tensor sums, int rows, Tensor fault) {
     checkOpen();
-    Arguments.tokenSelect(keep, score, sums, fault);
+    arguments.tokenSelect(keep, score, sums, rows, fault);
     check(
         library.tokenSelect(
             address(keep),
@@ -760,8 +746,7 @@ public final class NativeDevice implements Device {
       Keys keys,
       Tensor fault) {
     checkOpen();
-    Arguments.attentionColsum(null, q, kv, lse, mask, rows, keys);
-    Arguments.selection(keep, score, keys.count(), fault);
+    arguments.colsumSelect(keep, score, q, kv, lse, mask, scale, rows, keys, fault);
     check(
         library.colsumSelect(
             address(keep),
@@ -787,7 +772,7 @@ public final class NativeDevice implements Device {
             q.dim(2),
             mask.causal() ? 1 : 0,
             scale,
-            type(q, "k", kv.k()),
+            Numbers.of(q.dtype()),
             stream));
   }
 
@@ -795,7 +780,7 @@ public final class NativeDevice implements Device {
   public synchronized void visprunerDedup(
       Tensor keep, Tensor score, Tensor features, int important, Tensor fault) {
     checkOpen();
-    Arguments.visprunerDedup(keep, score, features, important, fault);
+    arguments.visprunerDedup(keep, score, features, important, fault);
     check(
         library.visprunerDedup(
             address(keep),
@@ -815,7 +800,7 @@ public final class NativeDevice implements Device {
   public synchronized void rowMap(
       Tensor rows, Tensor positionsOut, Tensor positionsIn, List<Cut> cuts, PositionRule rule) {
     checkOpen();
-    Arguments.rowMap(rows, positionsOut, positionsIn, cuts);
+    arguments.rowMap(rows, positionsOut, positionsIn, cuts, rule);
     check(
         library.rowMap(
             address(rows),
@@ -832,7 +817,7 @@ public final class NativeDevice implements Device {
   public synchronized void hideRows(
       Tensor hidden, Tensor positionsOut, Tensor positionsIn, List<Cut> cuts, PositionRule rule) {
     checkOpen();
-    Arguments.hideRows(hidden, positionsOut, positionsIn, cuts);
+    arguments.hideRows(hidden, positionsOut, positionsIn, cuts, rule);
     check(
         library.hideRows(
             address(hidden),
@@ -848,7 +833,7 @@ public final class NativeDevice implements Device {
   @Override
   public synchronized void gatherRows(List<Tensor> out, List<Tensor> in, Tensor rows) {
     checkOpen();
-    Arguments.gatherRows(out, in, rows);
+    arguments.gatherRows(out, in, rows);
     check(
         library.gatherRows(
             lists.gathers(out, in, addressOf), out.size(), address(rows), rows.rows(), stream));
@@ -857,7 +842,7 @@ public final class NativeDevice implements Device {
   @Override
   public synchronized void combineRows(Tensor out, Tensor in, Tensor index, Tensor weight) {
     checkOpen();
-    Arguments.combineRows(out, in, index, weight);
+    arguments.combineRows(out, in, index, weight);
     check(
         library.combineRows(
             address(out),
@@ -872,14 +857,14 @@ public final class NativeDevice implements Device {
             in.rows(),
             in.width(),
             index.width(),
-            type(in, "out", out),
+            Numbers.of(in.dtype()),
             stream));
   }
 
   @Override
   public synchronized void compactRows(List<Kv> kv, Tensor rows) {
     checkOpen();
-    Arguments.compactRows(kv, rows);
+    arguments.compactRows(kv, rows);
     for (int first = 0; first < kv.size(); first += MAX_TENSORS / 2) {
       List<Kv> some = kv.subList(first, Math.min(kv.size(), first + MAX_TENSORS / 2));
       Tensor k = some.get(0).k();
@@ -904,7 +889,7 @@ public final class NativeDevice implements Device {
   public synchronized void sample(
       Tensor id, Tensor logits, Sampling sampling, Tensor step, Tensor fault) {
     checkOpen();
-    Arguments.sample(id, logits, step, fault);
+    arguments.sample(id, logits, sampling, step, fault);
     check(
         library.sample(
             address(id),
@@ -922,7 +907,7 @@ public final class NativeDevice implements Device {
   @Override
   public synchronized void advance(Tensor counters, int by) {
     checkOpen();
-    counters.expect("counters", DType.I32, -1);
+    arguments.advance(counters);
     check(library.advance(address(counters), counters.rows(), by, stream));
   }
 

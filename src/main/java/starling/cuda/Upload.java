@@ -72,6 +72,9 @@ final class Upload {
   }
 
   private void copy(Tensor to, Stored from, Heads rowHeads, Heads columnHeads) {
+    if (from.elements() == 0) {
+      return;
+    }
     int columns = to.rank() == 1 ? 1 : (int) (from.elements() / from.shape().get(0));
     int width = to.width();
     int piece = (int) Math.max(1, Math.min(to.rows(), PIECE_BYTES / ((long) width * 4)));

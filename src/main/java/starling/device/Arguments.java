@@ -1,256 +1,149 @@
 package starling.device;
 
+import java.lang.foreign.MemorySegment;
 import java.util.List;
 
 /**
- * Checks of an operator's arguments: types, shapes and open memory, before anything is computed.
- * What lies in device memory (lengths, indices) is checked by the device that can read it. Nothing
- * is allocated unless a check fails.
+ * Checks of an operator's arguments, before anything is computed: one rule and one sentence for all
+ * devices. They differ in two things alone, stated by {@link Runner}: which memory they reach, and
+ * that kernels are compiled for some sizes of heads. Numbers in memory that Java can read (lengths,
+ * indices) are checked here too; those in device memory are checked by the kernels of the emulated
+ * device and trusted by a GPU's. Nothing is allocated unless a check fails.
  */
 public final class Arguments {
-  private Arguments() {}
+  /** Rows of pictures in one call of {@link Device#rowMap} or {@link Device#hideRows}. */
+  public static final int MAX_CUTS = 64;
 
-  /** Any type and rank up to 3. */
-  public static void any(String role, Tensor t) {
-    switch (t.rank()) {
-      case 1 -> t.expect(role, t.dtype(), -1);
-      case 2 -> t.expect(role, t.dtype(), -1, -1);
-      default -> t.expect(role, t.dtype(), -1, -1, -1);
+  /** Pairs of tensors in one call of {@link Device#gatherRows}. */
+  public static final int MAX_GATHERS = 8;
+
+  /** Candidates of a selection. */
+  public static final int MAX_CANDIDATES = 4096;
+
+  /** Query heads of an attention. */
+  public static final int MAX_HEADS = 16_384;
+
+  /** Logits that a token is drawn from. */
+  public static final int MAX_VOCABULARY = 1 << 21;
+
+  /** Bytes that a kernel moves at a time, where it does. */
+  private static final int VECTOR = 16;
+
+  /** What runs a device's operators, and what it cannot reach, in words. */
+  public enum Runner {
+    JAVA("in device memory", null, null, null),
+    HOST_KERNELS(null, null, "on the Java heap", "as its file stores it"),
+    GPU_KERNELS(null, "in host memory", null, "as its file stores it");
+
+    final String cannotReachDevice;
+    final String cannotReachHost;
+    final String cannotReachHeap;
+    final String cannotReachFiles;
+
+    Runner(String device, String host, String heap, String files) {
+      this.cannotReachDevice = device;
+      this.cannotReachHost = host;
+      this.cannotReachHeap = heap;
+      this.cannotReachFiles = files;
     }
   }
 
-  public static void patchify(Tensor out, Tensor pixels, int patch) {
-    pixels.expect("pixels", DType.F32, 3, -1, -1);
-    int across = pixels.dim(2) / patch;
-    out.expect("out", null, pixels.dim(1) / patch * across, 3 * patch * patch);
-  }
-
-  public static void embed(Tensor out, Tensor ids, Tensor table) {
-    ids.expect("ids", DType.I32, -1);
-    table.expect("table", null, -1, -1);
-    out.expect("out", null, ids.rows(), table.width());
-  }
-
-  public static void layernorm(Tensor out, Tensor x, Norm norm) {
-    norm(out, x, norm);
-    norm.bias().expect("bias", null, x.width());
-  }
-
-  public static void rmsnorm(Tensor out, Tensor x, Norm norm) {
-    norm(out, x, norm);
-    if (norm.bias() != null) {
-      throw new IllegalArgumentException("norm: an RMS norm has no bias");
-    }
-  }
-
-  private static void norm(Tensor out, Tensor x, Norm norm) {
-    x.expect("x", null, -1, -1);
-    out.expect("out", null, x.rows(), x.width());
-    norm.weight().expect("weight", null, x.width());
-  }
-
-  public static void gemm(
-      Tensor y, Tensor x, Linear w, Norm before, Activation activation, Tensor residual) {
-    x.expect("x", null, -1, w.in());
-    y.expect("y", null, x.rows(), activation == Activation.SILU_MUL ? w.out() / 2 : w.out());
-    if (residual != null) {
-      residual.expect("residual", null, x.rows(), y.width());
-    }
-    if (before != null) {
-      before.weight().expect("before", null, w.in());
-    }
-    for (int i = 0; i < w.parts().size(); i++) {
-      w.parts().get(i).expect("w", null, -1, w.in());
-    }
-  }
-
-  public static void rope(Tensor q, Kv kv, Tensor qkv, Tensor positions, Rope table) {
-    q.expect("q", null, -1, -1, -1);
-    cache(q, kv);
-    qkv.expect("qkv", null, q.rows(), (q.dim(1) + 2 * kv.k().dim(1)) * q.dim(2));
-    positions.expect("positions", DType.I32, q.rows());
-    table.cos().expect("cos", DType.F32, -1, -1);
-    table.sin().expect("sin", DType.F32, table.cos().rows(), table.cos().width());
-    if (kv.length() == null) {
-      throw new IllegalArgumentException("kv: a cache needs a length");
-    }
-  }
-
-  private static void cache(Tensor q, Kv kv) {
-    kv.k().expect("k", null, -1, -1, q.dim(2));
-    kv.v().expect("v", null, kv.k().rows(), kv.k().dim(1), q.dim(2));
-    if (q.dim(1) % kv.k().dim(1) != 0) {
-      throw new IllegalArgumentException(
-          "k: " + kv.k() + " does not divide the " + q.dim(1) + " query heads");
-    }
-    if (kv.length() != null) {
-      kv.length().expect("length", DType.I32, 1);
-    }
-    room(q, kv, 0);
-  }
-
-  /** Whether {@code length} cached rows and those of the call fit. */
-  public static void room(Tensor q, Kv kv, int length) {
-    if (length + q.rows() > kv.k().rows()) {
-      throw new IllegalArgumentException(
-          "k: " + kv.k() + " has no room for " + q.rows() + " rows behind " + length);
-    }
-  }
-
-  private static void mask(Tensor q, Mask mask) {
-    if (mask.hidden() != null) {
-      mask.hidden().expect("hidden", DType.U8, -1);
-      reach(mask, q.rows());
-    }
-  }
-
-  /** Whether the mask covers {@code keys}. */
-  public static void reach(Mask mask, int keys) {
-    if (mask.hidden() != null && mask.hidden().rows() < keys) {
-      throw new IllegalArgumentException(
-          "hidden: " + mask.hidden() + " is shorter than the " + keys + " keys");
-    }
-  }
-
-  public static void attention(Tensor out, Tensor lse, Tensor q, Kv kv, Mask mask) {
-    q.expect("q", null, -1, -1, -1);
-    out.expect("out", null, q.rows(), q.dim(1), q.dim(2));
-    cache(q, kv);
-    mask(q, mask);
-    if (lse != null) {
-      lse.expect("lse", DType.F32, q.dim(1), q.rows());
-    }
-  }
+  private final TensorArena.Memory memory;
+  private final Runner runner;
+  private boolean confined;
 
   /**
-   * @param sums null where they are kept by the device
+   * @param memory the device's own, which all its arenas have
    */
-  public static void attentionColsum(
-      Tensor sums, Tensor q, Kv kv, Tensor lse, Mask mask, Span rows, Keys keys) {
-    q.expect("q", null, -1, -1, -1);
-    cache(q, kv);
-    mask(q, mask);
-    lse.expect("lse", DType.F32, q.dim(1), q.rows());
-    if (sums != null) {
-      sums.expect("sums", DType.F32, q.dim(1), keys.count());
-    }
-    if (rows.to() > q.rows()) {
-      throw new IllegalArgumentException("rows: " + rows + " of " + q);
-    }
-    if (keys.index() == null) {
-      keyRows(keys, kv.k().rows());
-    } else {
-      keys.index().expect("keys", DType.I32, keys.count());
+  public Arguments(TensorArena.Memory memory, Runner runner) {
+    this.memory = memory;
+    this.runner = runner;
+  }
+
+  // ---- memory ----
+
+  public void table(TensorArena arena, DType dtype, Stored stored) {
+    arena(arena, stored.name());
+    floats(dtype, stored);
+    if (stored.shape().isEmpty()) {
+      throw new IllegalArgumentException(stored.name() + ": a table has at least one dimension");
     }
   }
 
-  /** Whether consecutive candidates lie among {@code keys} keys. */
-  public static void keyRows(Keys candidates, int keys) {
-    if (candidates.at() + candidates.count() > keys) {
+  public void linear(TensorArena arena, DType dtype, Linear.Source source) {
+    if (source.weights().isEmpty() || source.weights().size() != source.biases().size()) {
       throw new IllegalArgumentException(
-          "keys: " + candidates.at() + " + " + candidates.count() + " of " + keys);
+          "source: "
+              + source.weights().size()
+              + " weights with "
+              + source.biases().size()
+              + " biases; each has one or null");
     }
-  }
-
-  public static void tokenSelect(Tensor keep, Tensor score, Tensor sums, Tensor fault) {
-    sums.expect("sums", DType.F32, -1, -1);
-    selection(keep, score, sums.width(), fault);
-  }
-
-  public static void selection(Tensor keep, Tensor score, int candidates, Tensor fault) {
-    score.expect("score", DType.F32, candidates);
-    keep.expect("keep", DType.I32, -1);
-    fault.expect("fault", DType.I32, 1);
-    if (keep.rows() > candidates) {
-      throw new IllegalArgumentException("keep: " + keep + " of " + candidates + " candidates");
-    }
-  }
-
-  public static void visprunerDedup(
-      Tensor keep, Tensor score, Tensor features, int important, Tensor fault) {
-    features.expect("features", null, -1, -1);
-    selection(keep, score, features.rows(), fault);
-    if (important < 0 || important > keep.rows()) {
-      throw new IllegalArgumentException("important is " + important + " of " + keep.rows());
-    }
-  }
-
-  public static void rowMap(Tensor rows, Tensor positionsOut, Tensor positionsIn, List<Cut> cuts) {
-    positionsIn.expect("positionsIn", DType.I32, -1);
-    int stay = positionsIn.rows() - cuts(cuts, positionsIn.rows());
-    rows.expect("rows", DType.I32, stay);
-    positionsOut.expect("positionsOut", DType.I32, stay);
-  }
-
-  /** Returns how many rows they drop. */
-  private static int cuts(List<Cut> cuts, int rows) {
-    int dropped = 0;
-    int end = 0;
-    for (int i = 0; i < cuts.size(); i++) {
-      Cut cut = cuts.get(i);
-      cut.keep().expect("keep", DType.I32, -1);
-      if (cut.at() < end || cut.at() + cut.count() > rows) {
+    Stored first = source.weights().get(0);
+    arena(arena, first.name());
+    for (int i = 0; i < source.weights().size(); i++) {
+      Stored w = source.weights().get(i);
+      Stored bias = source.biases().get(i);
+      floats(dtype, w);
+      if (w.shape().size() != 2
+          || w.elements() == 0
+          || !w.shape().get(1).equals(first.shape().get(1))) {
         throw new IllegalArgumentException(
-            "cuts: rows "
-                + cut.at()
-                + " + "
-                + cut.count()
-                + " do not follow "
-                + end
-                + " within "
-                + rows);
+            w.name() + ": a weight of shape " + w.shape() + " beside one of " + first.shape());
       }
-      end = cut.at() + cut.count();
-      dropped += cut.count() - cut.keep().rows();
-    }
-    return dropped;
-  }
-
-  public static void gatherRows(List<Tensor> out, List<Tensor> in, Tensor rows) {
-    rows.expect("rows", DType.I32, -1);
-    for (int n = 0; n < out.size(); n++) {
-      in.get(n).expect("in", in.get(n).dtype(), -1, -1);
-      out.get(n).expect("out", in.get(n).dtype(), rows.rows(), in.get(n).width());
+      heads(w, w.shape().get(0), source.outHead(), "rows");
+      heads(w, w.shape().get(1), source.inHead(), "columns");
+      if (bias != null) {
+        floats(dtype, bias);
+        if (!bias.shape().equals(List.of(w.shape().get(0)))) {
+          throw new IllegalArgumentException(
+              bias.name() + ": a bias of shape " + bias.shape() + " for a weight of " + w.shape());
+        }
+      }
     }
   }
 
-  public static void combineRows(Tensor out, Tensor in, Tensor index, Tensor weight) {
-    in.expect("in", null, -1, -1);
-    index.expect("index", DType.I32, -1, -1);
-    weight.expect("weight", DType.F32, index.rows(), index.width());
-    out.expect("out", null, index.rows(), in.width());
-  }
-
-  public static void compactRows(List<Kv> kv, Tensor rows) {
-    rows.expect("rows", DType.I32, -1);
-    for (int l = 0; l < kv.size(); l++) {
-      Kv layer = kv.get(l);
-      layer.k().expect("k", null, -1, -1, -1);
-      layer.v().expect("v", null, layer.k().rows(), layer.k().dim(1), layer.k().dim(2));
-    }
-  }
-
-  public static void hideRows(
-      Tensor hidden, Tensor positionsOut, Tensor positionsIn, List<Cut> cuts) {
-    positionsIn.expect("positionsIn", DType.I32, -1);
-    positionsOut.expect("positionsOut", DType.I32, positionsIn.rows());
-    hidden.expect("hidden", DType.U8, -1);
-    if (hidden.rows() < positionsIn.rows()) {
+  private void arena(TensorArena arena, String tensor) {
+    if (!arena.isOf(memory)) {
       throw new IllegalArgumentException(
-          "hidden: " + hidden + " is shorter than the " + positionsIn.rows() + " rows");
+          tensor + ": arena '" + arena.name() + "' is another device's");
     }
-    cuts(cuts, positionsIn.rows());
   }
 
-  public static void sample(Tensor id, Tensor logits, Tensor step, Tensor fault) {
-    id.expect("id", DType.I32, 1);
-    logits.expect("logits", DType.F32, 1, -1);
-    step.expect("step", DType.I32, 1);
-    fault.expect("fault", DType.I32, 1);
+  private static void floats(DType dtype, Stored stored) {
+    if (!dtype.isFloat() || !stored.dtype().isFloat()) {
+      throw new IllegalArgumentException(
+          stored.name() + ": " + stored.dtype() + " as " + dtype + "; both must be float types");
+    }
+  }
+
+  private static void heads(Stored weight, int n, int head, String what) {
+    if (head < 0 || (head > 0 && n % head != 0)) {
+      throw new IllegalArgumentException(
+          weight.name() + ": " + n + " " + what + " are no heads of " + head);
+    }
+  }
+
+  public void upload(Tensor dst, MemorySegment src) {
+    open("dst", dst);
+    writable("dst", dst);
+    host("src", src, hostBytes(dst));
+  }
+
+  public void download(MemorySegment dst, Tensor src) {
+    open("src", src);
+    host("dst", dst, hostBytes(src));
+    if (dst.isReadOnly()) {
+      throw new IllegalArgumentException("dst: its memory is read-only");
+    }
+  }
+
+  private static long hostBytes(Tensor t) {
+    return (long) t.rows() * t.width() * t.dtype().bytes();
   }
 
   /** Host memory of an upload or a download: large enough, open, and of this thread. */
-  public static void host(String role, java.lang.foreign.MemorySegment segment, long bytes) {
+  private static void host(String role, MemorySegment segment, long bytes) {
     if (segment.byteSize() < bytes) {
       throw new IllegalArgumentException(
           role + " has " + segment.byteSize() + " bytes, " + bytes + " are needed");
@@ -261,5 +154,664 @@ public final class Arguments {
     if (!segment.isAccessibleBy(Thread.currentThread())) {
       throw new WrongThreadException(role + ": its memory belongs to another thread");
     }
+  }
+
+  // ---- one tensor ----
+
+  /** Any type and shape, in open memory of this device. */
+  public void open(String role, Tensor t) {
+    t.expectOpen(role);
+    reach(t);
+  }
+
+  private void reach(Tensor t) {
+    t.checkReach(memory, runner);
+    confined |= runner == Runner.JAVA && t.isConfined();
+  }
+
+  /**
+   * Whether memory among the arguments since the last call of this method is the calling thread's
+   * alone.
+   */
+  public boolean wereConfined() {
+    boolean were = confined;
+    confined = false;
+    return were;
+  }
+
+  /** A vector; a null type means any floating-point type, a negative size any. */
+  private void vector(String role, Tensor t, DType type, int n) {
+    t.expect(role, type, n);
+    reach(t);
+  }
+
+  private void matrix(String role, Tensor t, DType type, int rows, int columns) {
+    t.expect(role, type, rows, columns);
+    reach(t);
+  }
+
+  private void cube(String role, Tensor t, DType type, int rows, int heads, int channels) {
+    t.expect(role, type, rows, heads, channels);
+    reach(t);
+  }
+
+  /** An output must be in memory that may be written. */
+  private static void writable(String role, Tensor t) {
+    if (t.isReadOnly()) {
+      throw new IllegalArgumentException(role + ": " + t + " in memory that may only be read");
+    }
+  }
+
+  private static void sameType(String role, Tensor t, Tensor other) {
+    if (t.type() != other.type()) {
+      throw new IllegalArgumentException(role + ": " + t + ", but " + other);
+    }
+  }
+
+  /** Rows that a kernel reads 16 bytes at a time. */
+  private static void vectors(String role, Tensor t) {
+    if (!t.isMapped() && !t.rowsStartAt(VECTOR)) {
+      throw new IllegalArgumentException(
+          role + ": " + t + ", of which every row must start at a multiple of 16 bytes");
+    }
+  }
+
+  /** An output may not lie where something else of the call does. */
+  private static void apart(String role, Tensor out, String otherRole, Tensor other) {
+    if (other != null && out != null && out.overlaps(other)) {
+      throw new IllegalArgumentException(
+          role + ": " + out + " overlaps " + otherRole + ", where " + other);
+    }
+  }
+
+  /** The same, except that it may be the other tensor itself. */
+  private static void apartOrSame(String role, Tensor out, String otherRole, Tensor other) {
+    if (other != null && !out.isSame(other)) {
+      apart(role, out, otherRole, other);
+    }
+  }
+
+  /** What no width can be equal to, if a product of sizes is larger than a width may be. */
+  private static int size(long product) {
+    return (int) Math.min(product, Integer.MAX_VALUE);
+  }
+
+  // ---- numbers in memory that Java can read ----
+
+  /** Indices of {@code limit} rows. */
+  private static void indices(String role, Tensor t, int limit) {
+    if (limit < 1 && t.rows() > 0 && t.width() > 0) {
+      throw new IllegalArgumentException(role + ": " + t + ", indices of no rows");
+    }
+    if (t.isReadable()) {
+      for (int i = 0; i < t.rows(); i++) {
+        for (int j = 0; j < t.width(); j++) {
+          index(role, t, i, j, limit);
+        }
+      }
+    }
+  }
+
+  private static int index(String role, Tensor t, int i, int j, int limit) {
+    int index = t.index(i, j);
+    if (index < 0 || index >= limit) {
+      throw new IllegalArgumentException(
+          role
+              + ": "
+              + t.name()
+              + "["
+              + i
+              + (t.rank() == 1 ? "" : ", " + j)
+              + "] is "
+              + index
+              + "; it must be at least 0 and below "
+              + limit);
+    }
+    return index;
+  }
+
+  private static void ascending(String role, Tensor t, int limit) {
+    for (int i = 0, before = -1; t.isReadable() && i < t.rows(); i++) {
+      int index = index(role, t, i, 0, limit);
+      if (index <= before) {
+        throw new IllegalArgumentException(
+            role + ": " + t.name() + ": " + index + " follows " + before + "; it must ascend");
+      }
+      before = index;
+    }
+  }
+
+  // ---- rows ----
+
+  public void patchify(Tensor out, Tensor pixels, int patch) {
+    cube("pixels", pixels, DType.F32, 3, -1, -1);
+    if (patch < 1 || patch > pixels.dim(1) || patch > pixels.dim(2)) {
+      throw new IllegalArgumentException("pixels: " + pixels + " with patches of " + patch);
+    }
+    int patches = size((long) (pixels.dim(1) / patch) * (pixels.dim(2) / patch));
+    matrix("out", out, null, patches, size(3L * patch * patch));
+    writable("out", out);
+    apart("out", out, "pixels", pixels);
+  }
+
+  public void embed(Tensor out, Tensor ids, Tensor table) {
+    vector("ids", ids, DType.I32, -1);
+    matrix("table", table, null, -1, -1);
+    matrix("out", out, null, ids.rows(), table.width());
+    sameType("table", table, out);
+    writable("out", out);
+    apart("out", out, "ids", ids);
+    apart("out", out, "table", table);
+    indices("ids", ids, table.rows());
+  }
+
+  public void layernorm(Tensor out, Tensor x, Norm norm) {
+    if (norm.bias() == null) {
+      throw new IllegalArgumentException("norm: a layer norm needs a bias");
+    }
+    normalise(out, x, norm);
+  }
+
+  public void rmsnorm(Tensor out, Tensor x, Norm norm) {
+    if (norm.bias() != null) {
+      throw new IllegalArgumentException("norm: an RMS norm has no bias");
+    }
+    normalise(out, x, norm);
+  }
+
+  private void normalise(Tensor out, Tensor x, Norm norm) {
+    matrix("x", x, null, -1, -1);
+    if (x.width() == 0) {
+      throw new IllegalArgumentException("x: " + x + ", rows without elements");
+    }
+    matrix("out", out, null, x.rows(), x.width());
+    norm("weight", "bias", x, norm, out);
+    sameType("out", out, x);
+    vectors("x", x);
+    writable("out", out);
+    apartOrSame("out", out, "x", x);
+  }
+
+  /** A norm of {@code x}'s rows, whose result goes to {@code out}. */
+  private void norm(String weightRole, String biasRole, Tensor x, Norm norm, Tensor out) {
+    column(weightRole, norm.weight(), x, out);
+    if (norm.bias() != null) {
+      column(biasRole, norm.bias(), x, out);
+    }
+    if (!(norm.eps() >= 0 && norm.eps() <= Float.MAX_VALUE)) {
+      throw new IllegalArgumentException(
+          weightRole + ": " + norm.weight() + " with an eps of " + norm.eps());
+    }
+  }
+
+  private void column(String role, Tensor t, Tensor x, Tensor out) {
+    vector(role, t, null, x.width());
+    sameType(role, t, x);
+    vectors(role, t);
+    apart("out", out, role, t);
+  }
+
+  public void gemm(
+      Tensor y, Tensor x, Linear w, Norm before, Activation activation, Tensor residual) {
+    matrix("x", x, null, -1, w.in());
+    boolean gated = activation == Activation.SILU_MUL;
+    weights(w, x, gated, y);
+    matrix("y", y, null, x.rows(), gated ? w.out() / 2 : w.out());
+    if (y.type() != DType.F32) {
+      sameType("y", y, x);
+    }
+    vectors("x", x);
+    writable("y", y);
+    apart("y", y, "x", x);
+    if (residual != null) {
+      matrix("residual", residual, null, x.rows(), y.width());
+      sameType("residual", residual, y);
+      apartOrSame("y", y, "residual", residual);
+    }
+    if (before != null) {
+      norm("before", "before's bias", x, before, y);
+    }
+  }
+
+  private void weights(Linear w, Tensor x, boolean gated, Tensor y) {
+    if (w.in() < 1 || w.out() < 1 || (gated && w.out() % 2 != 0)) {
+      throw new IllegalArgumentException(
+          "w: " + w.name() + " is a matrix [" + w.out() + ", " + w.in() + "]");
+    }
+    long rows = 0;
+    for (int i = 0; i < w.parts().size(); i++) {
+      Tensor part = w.parts().get(i);
+      matrix("w", part, null, -1, w.in());
+      sameType("w", part, x);
+      vectors("w", part);
+      apart("y", y, "w", part);
+      rows += part.rows();
+    }
+    if (rows != w.out() || (runner != Runner.JAVA && w.parts().size() != 1)) {
+      throw new IllegalArgumentException(
+          "w: "
+              + w.name()
+              + " has "
+              + rows
+              + " rows in "
+              + w.parts().size()
+              + " parts for "
+              + w.out()
+              + " outputs; Device.linear makes what this device takes");
+    }
+    if (w.bias() != null) {
+      vector("bias", w.bias(), DType.F32, w.out());
+      apart("y", y, "bias", w.bias());
+    }
+  }
+
+  // ---- attention ----
+
+  public void rope(Tensor q, Kv kv, Tensor qkv, Tensor positions, Rope table) {
+    cube("q", q, null, -1, -1, -1);
+    if (kv.length() == null) {
+      throw new IllegalArgumentException("kv: a cache needs a length");
+    }
+    cache(q, kv);
+    matrix("qkv", qkv, null, q.rows(), size((q.dim(1) + 2L * kv.k().dim(1)) * q.dim(2)));
+    sameType("qkv", qkv, q);
+    vector("positions", positions, DType.I32, q.rows());
+    matrix("cos", table.cos(), DType.F32, -1, -1);
+    matrix("sin", table.sin(), DType.F32, table.cos().rows(), table.cos().width());
+    if (2L * table.cos().width() > q.dim(2)) {
+      throw new IllegalArgumentException(
+          "cos: " + table.cos() + " is wider than half a head of " + q);
+    }
+    written("q", q, kv, qkv, positions, table);
+    written("k", kv.k(), kv, qkv, positions, table);
+    written("v", kv.v(), kv, qkv, positions, table);
+    apart("q", q, "k", kv.k());
+    apart("q", q, "v", kv.v());
+    apart("k", kv.k(), "v", kv.v());
+    indices("positions", positions, table.cos().rows());
+  }
+
+  private static void written(
+      String role, Tensor out, Kv kv, Tensor qkv, Tensor positions, Rope table) {
+    writable(role, out);
+    apart(role, out, "length", kv.length());
+    apart(role, out, "qkv", qkv);
+    apart(role, out, "positions", positions);
+    apart(role, out, "cos", table.cos());
+    apart(role, out, "sin", table.sin());
+  }
+
+  /** Queries and their cache; returns how many keys there may be. */
+  private int cache(Tensor q, Kv kv) {
+    if (q.dim(1) < 1 || q.dim(1) > MAX_HEADS || q.dim(2) < 1) {
+      throw new IllegalArgumentException(
+          "q: " + q + ", expected 1 to " + MAX_HEADS + " heads of at least 1 channel");
+    }
+    cube("k", kv.k(), null, -1, -1, q.dim(2));
+    cube("v", kv.v(), null, kv.k().rows(), kv.k().dim(1), q.dim(2));
+    sameType("k", kv.k(), q);
+    sameType("v", kv.v(), q);
+    int keyHeads = kv.k().dim(1);
+    if (keyHeads < 1 || q.dim(1) % keyHeads != 0) {
+      throw new IllegalArgumentException(
+          "k: " + kv.k() + " does not divide the " + q.dim(1) + " query heads");
+    }
+    int past = 0;
+    if (kv.length() != null) {
+      vector("length", kv.length(), DType.I32, 1);
+      if (kv.length().isReadable()) {
+        past = index("length", kv.length(), 0, 0, Integer.MAX_VALUE);
+      }
+    }
+    if ((long) past + q.rows() > kv.k().rows()) {
+      throw new IllegalArgumentException(
+          "k: " + kv.k() + " has no room for " + q.rows() + " rows behind " + past);
+    }
+    boolean known = kv.length() == null || kv.length().isReadable();
+    return known ? past + q.rows() : kv.k().rows();
+  }
+
+  /** The same for an attention: heads that kernels have, and a mask of the whole cache. */
+  private int attended(Tensor q, Kv kv, Mask mask, float scale) {
+    int keys = cache(q, kv);
+    heads("q", q);
+    vectors("q", q, q.dim(2));
+    vectors("k", kv.k(), q.dim(2));
+    vectors("v", kv.v(), q.dim(2));
+    if (mask.hidden() != null) {
+      vector("hidden", mask.hidden(), DType.U8, -1);
+      if (mask.hidden().rows() < kv.k().rows()) {
+        throw new IllegalArgumentException(
+            "hidden: " + mask.hidden() + " is shorter than the " + kv.k().rows() + " keys of k");
+      }
+    }
+    if (!Float.isFinite(scale)) {
+      throw new IllegalArgumentException("q: " + q + " with a scale of " + scale);
+    }
+    return keys;
+  }
+
+  /** Kernels are compiled for some sizes; Java takes any. */
+  private void heads(String role, Tensor t) {
+    int d = t.dim(2);
+    if (runner != Runner.JAVA && d != 32 && d != 64 && d != 128) {
+      throw new IllegalArgumentException(
+          role + ": " + t + ", expected heads of 32, 64 or 128 channels; pad others with zeros");
+    }
+  }
+
+  /** Heads of whole vectors lie at whole vectors; the others are those that only Java takes. */
+  private static void vectors(String role, Tensor t, int channels) {
+    if (channels * t.dtype().bytes() % VECTOR == 0) {
+      vectors(role, t);
+    }
+  }
+
+  public void attention(Tensor out, Tensor lse, Tensor q, Kv kv, Mask mask, float scale) {
+    cube("q", q, null, -1, -1, -1);
+    attended(q, kv, mask, scale);
+    cube("out", out, null, q.rows(), q.dim(1), q.dim(2));
+    sameType("out", out, q);
+    reading("out", out, q, kv, mask);
+    if (lse != null) {
+      matrix("lse", lse, DType.F32, q.dim(1), q.rows());
+      reading("lse", lse, q, kv, mask);
+      apart("out", out, "lse", lse);
+    }
+  }
+
+  /** An output beside what an attention is given. */
+  private static void reading(String role, Tensor out, Tensor q, Kv kv, Mask mask) {
+    writable(role, out);
+    apart(role, out, "q", q);
+    apart(role, out, "k", kv.k());
+    apart(role, out, "v", kv.v());
+    apart(role, out, "length", kv.length());
+    apart(role, out, "hidden", mask.hidden());
+  }
+
+  public void attentionColsum(
+      Tensor sums, Tensor q, Kv kv, Tensor lse, Mask mask, float scale, Span rows, Keys keys) {
+    received(q, kv, lse, mask, scale, rows, keys);
+    matrix("sums", sums, DType.F32, q.dim(1), keys.count());
+    receiving("sums", sums, q, kv, lse, mask, keys);
+  }
+
+  private void received(Tensor q, Kv kv, Tensor lse, Mask mask, float scale, Span rows, Keys keys) {
+    cube("q", q, null, -1, -1, -1);
+    int among = attended(q, kv, mask, scale);
+    matrix("lse", lse, DType.F32, q.dim(1), q.rows());
+    if (rows.to() > q.rows()) {
+      throw new IllegalArgumentException("rows: " + rows + " of " + q);
+    }
+    boolean listed = keys.index() != null;
+    if (keys.at() < 0 || keys.count() < 0 || keys.at() + (listed ? 0L : keys.count()) > among) {
+      throw new IllegalArgumentException(
+          "keys: " + keys.at() + " + " + keys.count() + " of " + among + ", k: " + kv.k());
+    }
+    if (listed) {
+      vector("keys", keys.index(), DType.I32, keys.count());
+      indices("keys", keys.index(), among - keys.at());
+    }
+  }
+
+  private static void receiving(
+      String role, Tensor out, Tensor q, Kv kv, Tensor lse, Mask mask, Keys keys) {
+    reading(role, out, q, kv, mask);
+    apart(role, out, "lse", lse);
+    apart(role, out, "keys", keys.index());
+  }
+
+  // ---- selection and compaction ----
+
+  public void tokenSelect(Tensor keep, Tensor score, Tensor sums, int rows, Tensor fault) {
+    matrix("sums", sums, DType.F32, -1, -1);
+    if (rows < 1 || sums.rows() < 1) {
+      throw new IllegalArgumentException("sums: " + sums + " of " + rows + " rows");
+    }
+    selection(keep, score, sums.width(), fault);
+    writable("score", score);
+    apart("keep", keep, "sums", sums);
+    apart("score", score, "sums", sums);
+    apart("fault", fault, "sums", sums);
+  }
+
+  private void selection(Tensor keep, Tensor score, int candidates, Tensor fault) {
+    if (candidates < 1 || candidates > MAX_CANDIDATES) {
+      throw new IllegalArgumentException(
+          "score: " + score + ", expected 1 to " + MAX_CANDIDATES + " candidates");
+    }
+    vector("score", score, DType.F32, candidates);
+    vector("keep", keep, DType.I32, -1);
+    vector("fault", fault, DType.I32, 1);
+    if (keep.rows() < 1 || keep.rows() > candidates) {
+      throw new IllegalArgumentException("keep: " + keep + " of " + candidates + " candidates");
+    }
+    writable("keep", keep);
+    writable("fault", fault);
+    apart("keep", keep, "score", score);
+    apart("keep", keep, "fault", fault);
+    apart("fault", fault, "score", score);
+  }
+
+  public void colsumSelect(
+      Tensor keep,
+      Tensor score,
+      Tensor q,
+      Kv kv,
+      Tensor lse,
+      Mask mask,
+      float scale,
+      Span rows,
+      Keys keys,
+      Tensor fault) {
+    received(q, kv, lse, mask, scale, rows, keys);
+    if (rows.length() < 1) {
+      throw new IllegalArgumentException("rows: " + rows + " of " + q + " is empty");
+    }
+    selection(keep, score, keys.count(), fault);
+    receiving("keep", keep, q, kv, lse, mask, keys);
+    receiving("score", score, q, kv, lse, mask, keys);
+    receiving("fault", fault, q, kv, lse, mask, keys);
+  }
+
+  public void visprunerDedup(
+      Tensor keep, Tensor score, Tensor features, int important, Tensor fault) {
+    matrix("features", features, null, -1, -1);
+    if (features.width() == 0) {
+      throw new IllegalArgumentException("features: " + features + ", rows without elements");
+    }
+    selection(keep, score, features.rows(), fault);
+    if (important < 0 || important > keep.rows()) {
+      throw new IllegalArgumentException("important is " + important + " of " + keep.rows());
+    }
+    vectors("features", features);
+    apart("keep", keep, "features", features);
+    apart("fault", fault, "features", features);
+  }
+
+  public void rowMap(
+      Tensor rows, Tensor positionsOut, Tensor positionsIn, List<Cut> cuts, PositionRule rule) {
+    vector("positionsIn", positionsIn, DType.I32, -1);
+    int stay = positionsIn.rows() - cuts(cuts, positionsIn.rows(), rule);
+    vector("rows", rows, DType.I32, stay);
+    vector("positionsOut", positionsOut, DType.I32, stay);
+    cutting("rows", rows, positionsIn, cuts);
+    cutting("positionsOut", positionsOut, positionsIn, cuts);
+    apart("rows", rows, "positionsOut", positionsOut);
+  }
+
+  /** Returns how many rows they drop. */
+  private int cuts(List<Cut> cuts, int rows, PositionRule rule) {
+    if (rule == null) {
+      throw new IllegalArgumentException("rule: null; where do the rows that stay stand?");
+    }
+    if (cuts.size() > MAX_CUTS) {
+      throw new InputException(
+          cuts.size() + " pictures in one prompt; the device takes " + MAX_CUTS);
+    }
+    int dropped = 0;
+    int end = 0;
+    for (int i = 0; i < cuts.size(); i++) {
+      Cut cut = cuts.get(i);
+      vector("keep", cut.keep(), DType.I32, -1);
+      if (cut.at() < end || cut.count() < 0 || (long) cut.at() + cut.count() > rows) {
+        throw new IllegalArgumentException(
+            "cuts: rows "
+                + cut.at()
+                + " + "
+                + cut.count()
+                + " do not follow "
+                + end
+                + " within "
+                + rows
+                + ", where "
+                + cut.keep());
+      }
+      if (cut.keep().rows() > cut.count()) {
+        throw new IllegalArgumentException("keep: " + cut.keep() + " of " + cut.count() + " rows");
+      }
+      ascending("keep", cut.keep(), cut.count());
+      end = cut.at() + cut.count();
+      dropped += cut.count() - cut.keep().rows();
+    }
+    return dropped;
+  }
+
+  private static void cutting(String role, Tensor out, Tensor positionsIn, List<Cut> cuts) {
+    writable(role, out);
+    apart(role, out, "positionsIn", positionsIn);
+    for (int i = 0; i < cuts.size(); i++) {
+      apart(role, out, "keep", cuts.get(i).keep());
+    }
+  }
+
+  public void hideRows(
+      Tensor hidden, Tensor positionsOut, Tensor positionsIn, List<Cut> cuts, PositionRule rule) {
+    vector("positionsIn", positionsIn, DType.I32, -1);
+    vector("positionsOut", positionsOut, DType.I32, positionsIn.rows());
+    vector("hidden", hidden, DType.U8, -1);
+    if (hidden.rows() < positionsIn.rows()) {
+      throw new IllegalArgumentException(
+          "hidden: " + hidden + " is shorter than the " + positionsIn.rows() + " rows");
+    }
+    cuts(cuts, positionsIn.rows(), rule);
+    cutting("hidden", hidden, positionsIn, cuts);
+    cutting("positionsOut", positionsOut, positionsIn, cuts);
+    apart("hidden", hidden, "positionsOut", positionsOut);
+  }
+
+  public void gatherRows(List<Tensor> out, List<Tensor> in, Tensor rows) {
+    vector("rows", rows, DType.I32, -1);
+    if (out.isEmpty() || out.size() > MAX_GATHERS || out.size() != in.size()) {
+      throw new IllegalArgumentException(
+          "out: "
+              + out.size()
+              + " tensors for "
+              + in.size()
+              + "; they come in pairs, 1 to "
+              + MAX_GATHERS);
+    }
+    for (int n = 0; n < out.size(); n++) {
+      Tensor to = out.get(n);
+      Tensor from = in.get(n);
+      matrix("out", to, from.type(), rows.rows(), from.width());
+      matrix("in", from, from.type(), -1, -1);
+      writable("out", to);
+      apart("out", to, "rows", rows);
+      indices("rows", rows, from.rows());
+    }
+    for (int n = 0; n < out.size(); n++) {
+      for (int i = 0; i < in.size(); i++) {
+        apart("out", out.get(n), "in", in.get(i));
+        if (i < n) {
+          apart("out", out.get(n), "another out", out.get(i));
+        }
+      }
+    }
+  }
+
+  public void combineRows(Tensor out, Tensor in, Tensor index, Tensor weight) {
+    matrix("in", in, null, -1, -1);
+    matrix("index", index, DType.I32, -1, -1);
+    matrix("weight", weight, DType.F32, index.rows(), index.width());
+    matrix("out", out, null, index.rows(), in.width());
+    sameType("out", out, in);
+    writable("out", out);
+    apart("out", out, "in", in);
+    apart("out", out, "index", index);
+    apart("out", out, "weight", weight);
+    indices("index", index, in.rows());
+  }
+
+  public void compactRows(List<Kv> kv, Tensor rows) {
+    vector("rows", rows, DType.I32, -1);
+    if (!kv.isEmpty()) {
+      cube("k", kv.get(0).k(), null, -1, -1, -1);
+    }
+    for (int l = 0; l < kv.size(); l++) {
+      Tensor k = kv.get(l).k();
+      moved("k", k, kv.get(0).k(), rows);
+      moved("v", kv.get(l).v(), kv.get(0).k(), rows);
+      if (kv.get(l).v().rows() != k.rows()) {
+        throw new IllegalArgumentException("v: " + kv.get(l).v() + ", but " + k);
+      }
+      ascending("rows", rows, k.rows());
+      apart("k", k, "v", kv.get(l).v());
+      for (int before = 0; before < l; before++) {
+        twice("k", k, kv.get(before));
+        twice("v", kv.get(l).v(), kv.get(before));
+      }
+    }
+    if (!kv.isEmpty()) {
+      heads("k", kv.get(0).k());
+    }
+  }
+
+  /** One cache; all have rows of one kind. */
+  private void moved(String role, Tensor t, Tensor first, Tensor rows) {
+    cube(role, t, null, -1, first.dim(1), first.dim(2));
+    vectors(role, t, t.dim(2));
+    writable(role, t);
+    apart(role, t, "rows", rows);
+    if (t.type() != first.type() || t.rowStride() != first.rowStride()) {
+      throw new IllegalArgumentException("kv: " + t + " and " + first + " differ in their rows");
+    }
+    if (rows.rows() > t.rows()) {
+      throw new IllegalArgumentException("rows: " + rows + " of " + role + ", where " + t);
+    }
+  }
+
+  private static void twice(String role, Tensor t, Kv earlier) {
+    apart(role, t, "another k", earlier.k());
+    apart(role, t, "another v", earlier.v());
+  }
+
+  // ---- the end of a step ----
+
+  public void sample(Tensor id, Tensor logits, Sampling sampling, Tensor step, Tensor fault) {
+    matrix("logits", logits, DType.F32, 1, -1);
+    if (logits.width() < 1 || logits.width() > MAX_VOCABULARY) {
+      throw new IllegalArgumentException(
+          "logits: " + logits + ", expected 1 to " + MAX_VOCABULARY + " tokens");
+    }
+    vector("id", id, DType.I32, 1);
+    vector("step", step, DType.I32, 1);
+    vector("fault", fault, DType.I32, 1);
+    if (!(sampling.temperature() >= 0
+        && sampling.topK() >= 0
+        && sampling.topP() > 0
+        && sampling.topP() <= 1)) {
+      throw new IllegalArgumentException("sampling: " + sampling + " of " + logits);
+    }
+    writable("id", id);
+    apart("id", id, "logits", logits);
+    apart("id", id, "step", step);
+    apart("id", id, "fault", fault);
+  }
+
+  public void advance(Tensor counters) {
+    vector("counters", counters, DType.I32, -1);
+    writable("counters", counters);
   }
 }

@@ -3,15 +3,35 @@ package starling.device;
 import java.lang.foreign.MemorySegment;
 
 /**
- * One allocation of a device.
+ * One piece of memory: a device's own, or a caller's whose tensors are made by {@link
+ * TensorArena#view}.
  *
  * @param memory the host segment it lies in, or null if it is not host memory
- * @param address the address that native code uses; 0 for memory on the Java heap
+ * @param address the address that native code uses; of host memory the segment's own counts
+ * @param bytes its size, which every view is held against; {@link #UNKNOWN} leaves that to the
+ *     caller
  */
-public record Block(MemorySegment memory, long address) {
+public record Block(MemorySegment memory, long address, long bytes) {
+  /** The size of memory that nobody stated. */
+  public static final long UNKNOWN = -1;
+
+  public Block {
+    if (bytes < UNKNOWN) {
+      throw new IllegalArgumentException("a block of " + bytes + " bytes");
+    }
+  }
+
+  /**
+   * Host memory, whose size is the segment's; or, with null, memory of a GPU of unknown size: a
+   * view longer than what is there reads and writes what lies behind it.
+   */
+  public Block(MemorySegment memory, long address) {
+    this(memory, address, memory == null ? UNKNOWN : memory.byteSize());
+  }
+
   /**
    * Host memory, for example of a caller. The cpu device takes any segment that its threads may
-   * read, the emulated device any native one.
+   * read, the emulated device any native one. A read-only one is taken where nothing is written.
    */
   public static Block of(MemorySegment memory) {
     return new Block(memory, memory.isNative() ? memory.address() : 0);

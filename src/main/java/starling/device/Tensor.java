@@ -1,6 +1,7 @@
 package starling.device;
 
 import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
 
 /**
@@ -13,18 +14,25 @@ import java.util.Arrays;
  * and {@code memory()} refuses.
  */
 public final class Tensor {
+  /** Some thread that owns nothing. */
+  private static final Thread NOBODY = Thread.ofPlatform().unstarted(() -> {});
+
   private final TensorArena arena;
   private final String name;
   private final DType dtype;
+  private final DType standsFor; // null unless a checkpoint stores it
   private final int[] shape;
   private final int rowStride;
   private final Block block;
   private final long offset;
+  private final long start; // where element 0 lies; on the Java heap, counted from the array's
+  private final long end; // behind the last element
 
   Tensor(
       TensorArena arena,
       String name,
       DType dtype,
+      DType standsFor,
       int[] shape,
       int rowStride,
       Block block,
@@ -32,18 +40,36 @@ public final class Tensor {
     this.arena = arena;
     this.name = name;
     this.dtype = dtype;
+    this.standsFor = standsFor;
     this.shape = shape;
     this.rowStride = rowStride;
     this.block = block;
     this.offset = offset;
+    MemorySegment memory = block.memory();
+    this.start = (memory == null ? block.address() : memory.address()) + offset;
+    this.end = isEmpty() ? start : start + (rows() - 1) * strideBytes() + rowBytes();
   }
 
   public String name() {
     return name;
   }
 
+  /** Element type as it is stored. */
   public DType dtype() {
     return dtype;
+  }
+
+  /**
+   * The type it counts as among an operator's arguments: {@link #dtype()}, except of a checkpoint's
+   * tensor that is read where it is mapped.
+   */
+  DType type() {
+    return standsFor == null ? dtype : standsFor;
+  }
+
+  /** Whether it lies in a checkpoint, at any alignment. */
+  boolean isMapped() {
+    return standsFor != null;
   }
 
   public int rank() {
@@ -95,21 +121,50 @@ public final class Tensor {
    * The address of element 0, a number for native code.
    *
    * @param owner the memory of the device that will use it
-   * @param host whether that device can use host memory
+   * @param runner what runs its operators
    * @throws IllegalArgumentException if the tensor is another device's, or lies where this one
    *     cannot reach it
    */
-  public long address(TensorArena.Memory owner, boolean host) {
+  public long address(TensorArena.Memory owner, Arguments.Runner runner) {
+    checkReach(owner, runner);
+    return start;
+  }
+
+  void checkReach(TensorArena.Memory owner, Arguments.Runner runner) {
     if (!arena.isOf(owner)) {
       throw new IllegalArgumentException(this + " of another device");
     }
-    if (block.memory() != null && (!host || !block.memory().isNative())) {
-      throw new IllegalArgumentException(
-          this
-              + (host ? " on the Java heap, which" : " in host memory, which")
-              + " this device cannot use");
+    String where = block.memory() == null ? runner.cannotReachDevice : runner.cannotReachHost;
+    if (where == null && block.memory() != null && !block.memory().isNative()) {
+      where = runner.cannotReachHeap;
     }
-    return block.address() + offset;
+    if (where == null && isMapped()) {
+      where = runner.cannotReachFiles;
+    }
+    if (where != null) {
+      throw new IllegalArgumentException(this + " " + where + ", which this device cannot use");
+    }
+  }
+
+  /** Holds a new view against what it lies in. */
+  void checkBlock(long bytes) {
+    MemorySegment memory = block.memory();
+    if (memory == null && block.address() == 0) {
+      throw new IllegalArgumentException(this + " at address 0, where no memory is");
+    }
+    if (memory != null && !memory.scope().isAlive()) {
+      throw new IllegalStateException(this + " over memory that is already closed");
+    }
+    long has = block.bytes() == Block.UNKNOWN ? Long.MAX_VALUE : block.bytes();
+    has = memory == null ? has : Math.min(has, memory.byteSize());
+    if (bytes > has) {
+      throw new IllegalArgumentException(
+          this + ", which needs " + bytes + " bytes; its memory has " + has);
+    }
+    if (start % dtype.bytes() != 0) {
+      throw new IllegalArgumentException(
+          this + " at address " + start + ", which is no multiple of " + dtype.bytes());
+    }
   }
 
   /** Rows {@code from} (inclusive) to {@code to} (exclusive). */
@@ -120,7 +175,7 @@ public final class Tensor {
     }
     int[] s = shape.clone();
     s[0] = to - from;
-    return new Tensor(arena, name, dtype, s, rowStride, block, offset(from));
+    return at(offset(from), s);
   }
 
   /**
@@ -132,9 +187,7 @@ public final class Tensor {
       throw new IndexOutOfBoundsException(
           name + ": columns " + from + " to " + to + " of " + width());
     }
-    int[] s = {shape[0], to - from};
-    return new Tensor(
-        arena, name, dtype, s, rowStride, block, offset + (long) from * dtype.bytes());
+    return at(offset + (long) from * dtype.bytes(), shape[0], to - from);
   }
 
   /** The same rows, their elements seen as {@code inner}: {@code [T, H·d]} as {@code [T, H, d]}. */
@@ -142,12 +195,101 @@ public final class Tensor {
     int[] s = new int[inner.length + 1];
     s[0] = shape[0];
     System.arraycopy(inner, 0, s, 1, inner.length);
-    var view = new Tensor(arena, name, dtype, s, rowStride, block, offset);
-    if (view.width() != width()) {
+    long width = 1;
+    for (int size : inner) {
+      width = size < 0 || width < 0 ? -1 : Math.min(width * size, 1L << 31);
+    }
+    boolean vector = inner.length == 0 && rowStride != 1 && rows() > 1;
+    if (width != width() || vector) {
       throw new IllegalArgumentException(
           this + " cannot be split into rows of " + Arrays.toString(inner));
     }
-    return view;
+    return at(offset, s);
+  }
+
+  private Tensor at(long offset, int... shape) {
+    return new Tensor(arena, name, dtype, standsFor, shape, rowStride, block, offset);
+  }
+
+  // ---- what operators ask of it; nothing is allocated unless a check fails ----
+
+  /** Whether Java can read what it holds. */
+  boolean isReadable() {
+    return block.memory() != null;
+  }
+
+  /** Element {@code j} of row {@code i} of a readable i32 tensor. */
+  int index(int i, int j) {
+    return block.memory().get(ValueLayout.JAVA_INT_UNALIGNED, offset(i) + 4L * j);
+  }
+
+  /** Whether every row, or the vector, starts at a multiple of {@code bytes}. */
+  boolean rowsStartAt(int bytes) {
+    return (rank() == 1 ? start : start | strideBytes()) % bytes == 0;
+  }
+
+  /** Whether no thread but its owner may touch its memory. */
+  boolean isConfined() {
+    return block.memory() != null && !block.memory().isAccessibleBy(NOBODY);
+  }
+
+  boolean isReadOnly() {
+    return dtype != type() || (block.memory() != null && block.memory().isReadOnly());
+  }
+
+  /** Whether it is the same view as another: the same elements in the same places. */
+  boolean isSame(Tensor t) {
+    return t == this
+        || (isInOneMemory(t)
+            && start == t.start
+            && rowStride == t.rowStride
+            && dtype == t.dtype
+            && Arrays.equals(shape, t.shape));
+  }
+
+  /** Whether an element of one lies where an element of the other does. */
+  boolean overlaps(Tensor t) {
+    if (start >= t.end || t.start >= end || isEmpty() || t.isEmpty() || !isInOneMemory(t)) {
+      return false;
+    }
+    // Rows of one stride may lie side by side. A single row has the stride of the other tensor.
+    long bytes = rowBytes();
+    long otherBytes = t.rowBytes();
+    long stride = rows() == 1 ? t.strideBytes() : strideBytes();
+    long otherStride = t.rows() == 1 ? stride : t.strideBytes();
+    if (stride != otherStride || bytes > stride || otherBytes > stride) {
+      return true;
+    }
+    // Row j of the other tensor begins at most a stride before row i, or less than one behind it.
+    long apart = t.start - start;
+    long step = Math.floorDiv(-apart, stride);
+    return (isStep(step, t) && apart + step * stride > -otherBytes)
+        || (isStep(step + 1, t) && apart + (step + 1) * stride < bytes);
+  }
+
+  /** Whether there are rows i here and i + {@code step} in the other tensor. */
+  private boolean isStep(long step, Tensor t) {
+    return -rows() < step && step < t.rows();
+  }
+
+  private boolean isInOneMemory(Tensor t) {
+    MemorySegment a = block.memory();
+    MemorySegment b = t.block.memory();
+    boolean heap = a != null && !a.isNative();
+    boolean otherHeap = b != null && !b.isNative();
+    return a == b || (heap == otherHeap && (!heap || a.asOverlappingSlice(b).isPresent()));
+  }
+
+  private boolean isEmpty() {
+    return rows() == 0 || width() == 0;
+  }
+
+  private long rowBytes() {
+    return (long) width() * dtype.bytes();
+  }
+
+  private long strideBytes() {
+    return (long) rowStride * dtype.bytes();
   }
 
   /**
@@ -175,15 +317,9 @@ public final class Tensor {
   }
 
   private void expect(String role, DType type, int rank, int a, int b, int c) {
-    if (!arena.isOpen()) {
-      throw new IllegalStateException(
-          role + ": tensor " + name + " is used after its arena '" + arena.name() + "' was closed");
-    }
-    if (block.memory() != null) {
-      checkHost(role);
-    }
+    expectOpen(role);
     boolean fits =
-        (type == null ? dtype.isFloat() : dtype == type)
+        (type == null ? dtype.isFloat() : type() == type)
             && shape.length == rank
             && (a < 0 || shape[0] == a)
             && (rank < 2 || b < 0 || shape[1] == b)
@@ -201,12 +337,17 @@ public final class Tensor {
     }
   }
 
-  /** A caller's own memory may be closed, or another thread's. */
-  private void checkHost(String role) {
-    if (!block.memory().scope().isAlive()) {
+  /** Of any type and shape: its arena is open, and a caller's own memory open and this thread's. */
+  void expectOpen(String role) {
+    if (!arena.isOpen()) {
+      throw new IllegalStateException(
+          role + ": tensor " + name + " is used after its arena '" + arena.name() + "' was closed");
+    }
+    MemorySegment memory = block.memory();
+    if (memory != null && !memory.scope().isAlive()) {
       throw new IllegalStateException(role + ": the memory of tensor " + name + " is closed");
     }
-    if (!block.memory().isAccessibleBy(Thread.currentThread())) {
+    if (memory != null && !memory.isAccessibleBy(Thread.currentThread())) {
       throw new WrongThreadException(
           role + ": the memory of tensor " + name + " belongs to another thread");
     }
@@ -214,6 +355,6 @@ public final class Tensor {
 
   @Override
   public String toString() {
-    return name + " is " + dtype + Arrays.toString(shape);
+    return name + " is " + type() + Arrays.toString(shape);
   }
 }

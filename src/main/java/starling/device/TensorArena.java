@@ -2,6 +2,7 @@ package starling.device;
 
 import java.lang.ref.Cleaner;
 import java.util.ArrayDeque;
+import java.util.Arrays;
 import java.util.Deque;
 
 /**
@@ -57,26 +58,88 @@ public final class TensorArena implements AutoCloseable {
 
   /** A new zeroed tensor; its row stride is its width rounded up to a multiple of 8 elements. */
   public Tensor alloc(String tensor, DType dtype, int... shape) {
-    int width = 1;
-    for (int i = 1; i < shape.length; i++) {
-      width = Math.multiplyExact(width, shape[i]);
-    }
-    int stride = shape.length == 1 ? 1 : Math.ceilDiv(width, ROW_ALIGN) * ROW_ALIGN;
-    long bytes = Math.multiplyExact((long) shape[0] * stride, (long) dtype.bytes());
+    int width = width(tensor, shape);
+    int stride = shape.length == 1 ? 1 : aligned(tensor, width);
+    long bytes = bytes(tensor, shape[0], stride, dtype);
+    checkOpen(tensor);
     return new Tensor(
-        this, tensor, dtype, shape.clone(), stride, blocks.allocate(tensor, bytes), 0);
+        this, tensor, dtype, null, shape.clone(), stride, blocks.allocate(tensor, bytes), 0);
   }
 
   /**
-   * A tensor over memory that somebody else owns and keeps alive while it is used: a mapped file, a
-   * caller's buffer. Rows lie one behind the other.
+   * A tensor over memory that somebody else owns and keeps alive while it is used: a caller's
+   * buffer, on the host or on a GPU. Rows lie one behind the other. Read-only memory serves where
+   * an operator only reads.
+   *
+   * @throws IllegalArgumentException if the block is shorter than the shape, does not start at a
+   *     multiple of the element's size or is no memory at all, with the tensor's name
+   * @throws IllegalStateException if the memory or this arena is closed
    */
   public Tensor view(String tensor, DType dtype, Block block, int... shape) {
-    int width = 1;
-    for (int i = 1; i < shape.length; i++) {
-      width = Math.multiplyExact(width, shape[i]);
+    int width = width(tensor, shape);
+    // One row has no next one, so any stride is true of it: one that every kernel takes.
+    int stride = shape.length > 1 && shape[0] <= 1 ? aligned(tensor, width) : width;
+    checkOpen(tensor);
+    if (block == null) {
+      throw new IllegalArgumentException(tensor + ": there is no block to view");
     }
-    return new Tensor(this, tensor, dtype, shape.clone(), width, block, 0);
+    var view = new Tensor(this, tensor, dtype, null, shape.clone(), stride, block, 0);
+    view.checkBlock(bytes(tensor, shape[0], width, dtype));
+    return view;
+  }
+
+  /**
+   * A tensor where a checkpoint stores it, read-only or not and at any alignment, standing for one
+   * of {@code type}: what is stored narrower is widened by whoever reads it. The cpu device alone
+   * can.
+   */
+  public Tensor mapped(DType type, Stored stored) {
+    int[] shape = stored.shape().stream().mapToInt(d -> d).toArray();
+    int width = width(stored.name(), shape);
+    checkOpen(stored.name());
+    Block block = Block.of(stored.bytes());
+    return new Tensor(this, stored.name(), stored.dtype(), type, shape, width, block, 0);
+  }
+
+  private void checkOpen(String tensor) {
+    if (!blocks.open) {
+      throw new IllegalStateException(tensor + ": arena '" + name + "' is closed");
+    }
+  }
+
+  /** Elements of a row. */
+  private static int width(String tensor, int[] shape) {
+    if (shape.length == 0) {
+      throw new IllegalArgumentException(tensor + ": a tensor has at least one dimension");
+    }
+    long width = 1;
+    for (int i = 0; i < shape.length; i++) {
+      if (shape[i] < 0) {
+        throw new IllegalArgumentException(tensor + ": " + Arrays.toString(shape) + " is negative");
+      }
+      width *= i == 0 ? 1 : shape[i]; // at most 2^31 times 2^31 before it is looked at
+      if (width > Integer.MAX_VALUE) {
+        throw new IllegalArgumentException(
+            tensor + ": a row of " + Arrays.toString(shape) + " has more than 2^31 - 1 elements");
+      }
+    }
+    return (int) width;
+  }
+
+  private static int aligned(String tensor, int width) {
+    if (width > Integer.MAX_VALUE - ROW_ALIGN) {
+      throw new IllegalArgumentException(tensor + ": a row of " + width + " elements is too long");
+    }
+    return Math.ceilDiv(width, ROW_ALIGN) * ROW_ALIGN;
+  }
+
+  private static long bytes(String tensor, int rows, int stride, DType dtype) {
+    long elements = (long) rows * stride;
+    if (elements > Long.MAX_VALUE / dtype.bytes()) {
+      throw new IllegalArgumentException(
+          tensor + ": " + rows + " rows of " + stride + " elements are more than memory can hold");
+    }
+    return elements * dtype.bytes();
   }
 
   /** Frees everything; harmless when repeated. */
@@ -103,9 +166,6 @@ public final class TensorArena implements AutoCloseable {
     }
 
     Block allocate(String tensor, long size) {
-      if (!open) {
-        throw new IllegalStateException(tensor + ": arena '" + name + "' is closed");
-      }
       Block block = allocate(tensor, size, memory);
       stack.push(block);
       bytes += size;

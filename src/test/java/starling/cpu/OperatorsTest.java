@@ -231,10 +231,11 @@ class OperatorsTest {
     }
     for (CpuDevice device : devices()) {
       Linear narrow = device.linear(arena, dtype, source(40, 100, w, null));
+      Linear exact = device.linear(arena, DType.F32, source(40, 100, rounded(w, dtype), null));
       Tensor y = arena.alloc("y", dtype, t, 40);
       Tensor y32 = arena.alloc("y32", DType.F32, t, 40);
       device.gemm(y, x, narrow, null, Activation.NONE, null);
-      device.gemm(y32, wide, narrow, null, Activation.NONE, null);
+      device.gemm(y32, wide, exact, null, Activation.NONE, null);
       float[] row = new float[40];
       float[] full = new float[40];
       for (int i = 0; i < t; i++) {
@@ -244,6 +245,12 @@ class OperatorsTest {
         assertTrue(Arrays.equals(full, row), "accumulated in float32, rounded once");
       }
     }
+  }
+
+  private static float[] rounded(float[] values, DType dtype) {
+    float[] rounded = values.clone();
+    Rows.round(rounded, 0, rounded.length, dtype);
+    return rounded;
   }
 
   @Test
@@ -712,13 +719,13 @@ class OperatorsTest {
       Pair table = pair("table", dtype, 30, 40);
       Tensor out = arena.alloc("out", dtype, 9, 40);
       Tensor wide = arena.alloc("wide", DType.F32, 9, 40);
-      Norm norm = new Norm(gaussian("w", 40), gaussian("b", 40), 1e-5f);
-      device.layernorm(out, x.narrow, norm);
-      device.layernorm(wide, x.wide, norm);
+      Pair w = pair("w", dtype, 40);
+      Pair b = pair("b", dtype, 40);
+      device.layernorm(out, x.narrow, new Norm(w.narrow, b.narrow, 1e-5f));
+      device.layernorm(wide, x.wide, new Norm(w.wide, b.wide, 1e-5f));
       assertRounded(wide, out);
-      Norm rms = new Norm(norm.weight(), null, 1e-5f);
-      device.rmsnorm(out, x.narrow, rms);
-      device.rmsnorm(wide, x.wide, rms);
+      device.rmsnorm(out, x.narrow, new Norm(w.narrow, null, 1e-5f));
+      device.rmsnorm(wide, x.wide, new Norm(w.wide, null, 1e-5f));
       assertRounded(wide, out);
       Tensor ids = ints("ids", 3, 29, 0, 1, 2, 3, 4, 5, 6);
       device.embed(out, ids, table.narrow);

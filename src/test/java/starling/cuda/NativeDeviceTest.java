@@ -624,14 +624,14 @@ class NativeDeviceTest {
   }
 
   @Test
-  void whatTheLibraryRefusesBecomesAnExceptionWithItsSentence() {
+  void whatIsRefusedHereOrByTheLibraryBecomesAnExceptionWithASentence() {
     try (TensorArena arena = nativeDevice.arena("a")) {
       Tensor big = arena.alloc("big", DType.BF16, 4, 64);
       Tensor shifted = big.columns(3, 35);
       Tensor out = arena.alloc("out", DType.BF16, 4, 32);
       Tensor w = arena.alloc("w", DType.BF16, 32);
       assertEquals(
-          "x: every row must start at a multiple of 16 bytes",
+          "x: big is BF16[4, 32], of which every row must start at a multiple of 16 bytes",
           assertThrows(
                   IllegalArgumentException.class,
                   () -> nativeDevice.rmsnorm(out, shifted, new Norm(w, null, 1e-5f)))
@@ -692,12 +692,15 @@ class NativeDeviceTest {
 
   @Test
   void marksMeasureTime() {
+    assertThrows(IllegalArgumentException.class, () -> nativeDevice.millis(0, 0), "none made yet");
     long from = nativeDevice.mark();
     try (TensorArena arena = nativeDevice.arena("a")) {
       nativeDevice.advance(arena.alloc("c", DType.I32, 1), 1);
     }
     long to = nativeDevice.mark();
     double millis = nativeDevice.millis(from, to);
+    assertThrows(IllegalArgumentException.class, () -> nativeDevice.millis(from, to + 1));
+    assertThrows(IllegalArgumentException.class, () -> nativeDevice.millis(-1, to));
     assertTrue(millis >= 0 && millis < 10_000);
     for (int i = 0; i < 5000; i++) {
       nativeDevice.mark();
