@@ -36,7 +36,7 @@ void* scratch(starling_stream* stream, size_t bytes) {
     stream->scratch_bytes = 0;
     if (stream->scratch_captured) {
       stream->captured.push_back(outgrown);  // graphs run on
-    } else {
+    } else if (outgrown) {
       platform::release(outgrown, stream->handle);
     }
     stream->scratch_captured = false;
@@ -210,7 +210,7 @@ int starling_capture_end(starling_graph** out, starling_stream* stream) {
     try {
       graph = platform::capture_end(stream->handle);
     } catch (...) {
-      stream->capturing = platform::capturing(stream->handle);  // another thread's: it goes on
+      stream->capturing = platform::capturing(stream->handle);  // it goes on if it is another thread's
       throw;
     }
     stream->capturing = false;
@@ -226,7 +226,16 @@ int starling_capture_end(starling_graph** out, starling_stream* stream) {
 int starling_graph_launch(starling_graph* graph, starling_stream* stream) {
   return gpu::guarded([&] {
     gpu::require(graph->stream == stream, "graph_launch: the graph was captured on another stream, whose scratch it has");
+#if defined(__CUDACC__)
     platform::launch(graph->graph, stream->handle);
+#else
+    try {
+      platform::launch(graph->graph, stream->handle);
+    } catch (...) {
+      std::fill_n(stream->tickets, gpu::STREAM_TICKETS, 0u);  // as gpu::launch does
+      throw;
+    }
+#endif
   });
 }
 

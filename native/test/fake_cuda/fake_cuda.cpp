@@ -164,7 +164,7 @@ cudaError_t cudaFree(void* p) {
 }
 cudaError_t cudaFreeAsync(void* p, cudaStream_t s) {
   Guard guard(fake::lock);
-  if (!p || fake::failed) return state();
+  if (fake::failed) return state();
   fake::Stream* on = fake::stream_of(s);
   if (!on) return cudaErrorInvalidResourceHandle;
   if (on->capture != cudaStreamCaptureStatusNone) return fake::spoil(on);

@@ -339,6 +339,7 @@ RULE(a_capture_that_was_spoilt_ends_with_a_sentence_and_the_stream_works) {
     equal("advance", STARLING_KERNEL_FAULT, starling_advance(static_cast<int32_t*>(p), 1, 1, s));
     equal("end", STARLING_KERNEL_FAULT, starling_capture_end(&graph, s));
     equal("sentence", "cudaStreamEndCapture: operation failed due to a previous error during capture", starling_error());
+    equal("a second end", STARLING_INVALID_ARGUMENT, starling_capture_end(&graph, s));
     equal("advance", STARLING_OK, starling_advance(static_cast<int32_t*>(p), 1, 10, s));
     equal("download", STARLING_OK, starling_download(&value, 4, p, 4, 4, 1, s));
     equal("value", 10 * (round + 1), value);
