@@ -21,6 +21,7 @@ public final class FakeCuda implements AutoCloseable {
   private final MethodHandle order;
   private final MethodHandle faults;
   private final MethodHandle alive;
+  private final String before; // what another test left
 
   @SuppressWarnings("restricted")
   public FakeCuda(String orders) {
@@ -35,6 +36,8 @@ public final class FakeCuda implements AutoCloseable {
     faults = text(library, "fake_cuda_faults");
     alive = text(library, "fake_cuda_alive");
     order(orders);
+    before = alive();
+    faults();
   }
 
   @SuppressWarnings("restricted")
@@ -75,7 +78,7 @@ public final class FakeCuda implements AutoCloseable {
   public void close() {
     order("");
     System.clearProperty(PROPERTY);
-    assertEquals("", alive());
+    assertEquals(before, alive());
     assertEquals("", faults());
   }
 }

@@ -85,8 +85,7 @@ class StreamOrderTest {
       return new Product(
           arena.alloc("y", DType.BF16, rows, 24),
           device.table(arena, DType.BF16, Gaussian.of(random, 1, rows, 64)),
-          device.linear(
-              arena, DType.BF16, Linear.Source.of(Gaussian.of(random, 1, 24, 64), null)),
+          device.linear(arena, DType.BF16, Linear.Source.of(Gaussian.of(random, 1, 24, 64), null)),
           new Norm(device.table(arena, DType.BF16, Gaussian.of(random, 1, 64)), null, 1e-5f));
     }
 
