@@ -5,6 +5,7 @@
 #include <stdexcept>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "gpu.h"
 #include "starling.h"
@@ -60,8 +61,7 @@ void launch_as(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared, Strea
   kernel<<<grid, block, shared, stream>>>(arguments...);
   check(cudaGetLastError(), "launch");
 #else
-  (void)stream;
-  host::launch_packed<Kernel>(kernel, grid, block, shared, arguments...);
+  host::launch_packed<Kernel>(stream, kernel, grid, block, shared, arguments...);
 #endif
 }
 template <auto Kernel, class... A>
@@ -113,13 +113,19 @@ struct starling_stream {
   void* scratch;
   size_t scratch_bytes;
   unsigned* tickets;  // [STREAM_TICKETS], zero between launches
+  bool scratch_captured = false;      // a graph has its address
+  std::vector<void*> captured = {};   // scratch that has been outgrown and is in a graph
+  std::vector<void*> freed = {};      // while the stream was captured
+  bool capturing = false;             // from capture_begin to capture_end
+  std::string refused = {};           // why what is captured cannot become a graph
 };
 
 namespace gpu {
 
 constexpr int STREAM_TICKETS = 65536;
 
-// Scratch of at least `bytes`, valid until the next operator on this stream asks; grows by waiting for the stream.
+// Scratch of at least `bytes`, valid until the next operator on this stream asks. Grows in the order of the stream's work,
+// and not while the stream is captured. What it holds at first is not defined.
 void* scratch(starling_stream* stream, size_t bytes);
 
 template <auto Kernel, class... A>

@@ -138,11 +138,11 @@ std::string probe() {
   void* counter = nullptr;
   int value = 0;
   int status = starling_stream_create(&stream, nullptr);
-  if (!status) status = starling_allocate(&counter, 4);
+  if (!status) status = starling_allocate(&counter, 4, stream);
   if (!status) status = starling_advance(static_cast<int32_t*>(counter), 1, 7, stream);
   if (!status) status = starling_download(&value, 4, counter, 4, 4, 1, stream);
   std::string why = status ? starling_error() : "";
-  starling_free(counter);
+  starling_free(counter, stream);
   starling_stream_destroy(stream);
   if (status == STARLING_NO_DEVICE) {
     why = std::string("no kernel runs on ") + c.name + ", compute capability " + std::to_string(c.major) + "." +
@@ -159,9 +159,19 @@ std::string probe() {
   return line;
 }
 
-void* allocate(int64_t bytes) {
+// Some virtual GPUs have no memory in the order of a stream.
+static bool ordered_memory() {
+  int device = 0, pools = 0;
+  bool known = cudaGetDevice(&device) == cudaSuccess &&
+               cudaDeviceGetAttribute(&pools, cudaDevAttrMemoryPoolsSupported, device) == cudaSuccess;
+  return known && pools;
+}
+
+void* allocate(int64_t bytes, gpu::Stream stream) {
   void* memory = nullptr;
-  cudaError_t result = cudaMalloc(&memory, size_t(bytes ? bytes : 1));
+  size_t n = size_t(bytes ? bytes : 1);
+  cudaError_t result =
+      ordered_memory() ? cudaMallocAsync(&memory, n, static_cast<cudaStream_t>(stream)) : cudaMalloc(&memory, n);
   if (result == cudaErrorMemoryAllocation) {
     cudaGetLastError();
     size_t free = 0, total = 0;
@@ -170,11 +180,24 @@ void* allocate(int64_t bytes) {
                                                  std::to_string(free) + " of " + std::to_string(total) + " free");
   }
   check(result, "cudaMalloc");
-  check(cudaMemset(memory, 0, size_t(bytes)), "cudaMemset");
   return memory;
 }
 
-void release(void* memory) { check_release(cudaFree(memory), "cudaFree"); }
+// Not cudaMemset: that is on the null stream, for which a non-blocking stream does not wait.
+void zero(void* memory, int64_t bytes, gpu::Stream stream) {
+  check(cudaMemsetAsync(memory, 0, size_t(bytes), static_cast<cudaStream_t>(stream)), "cudaMemsetAsync");
+}
+
+void release(void* memory, gpu::Stream stream) {
+  if (ordered_memory()) {
+    check_release(cudaFreeAsync(memory, static_cast<cudaStream_t>(stream)), "cudaFreeAsync");
+  } else {
+    drain(stream);  // cudaFree itself need not wait
+    release_unused(memory);
+  }
+}
+
+void release_unused(void* memory) { check_release(cudaFree(memory), "cudaFree"); }
 
 void copy(void* dst, int64_t dst_stride, const void* src, int64_t src_stride, int64_t width, int64_t rows,
           Direction direction, gpu::Stream stream) {
@@ -194,6 +217,8 @@ gpu::Stream create_stream() {
   check(cudaStreamCreateWithFlags(&stream, cudaStreamNonBlocking), "cudaStreamCreate");
   return stream;
 }
+gpu::Stream adopt_stream(void* cuda_stream) { return static_cast<cudaStream_t>(cuda_stream); }
+void* cuda_stream(gpu::Stream stream) { return stream; }
 void destroy_stream(gpu::Stream stream) {
   check_release(cudaStreamDestroy(static_cast<cudaStream_t>(stream)), "cudaStreamDestroy");
 }
@@ -222,17 +247,30 @@ double elapsed(Event* from, Event* to) {
   return ms;
 }
 
+// A card that has failed says so in the next call.
+bool capturing(gpu::Stream stream) {
+  cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+  bool known = cudaStreamIsCapturing(static_cast<cudaStream_t>(stream), &status) == cudaSuccess;
+  if (!known) cudaGetLastError();
+  return known && status != cudaStreamCaptureStatusNone;
+}
 void capture_begin(gpu::Stream stream) {
   check(cudaStreamBeginCapture(static_cast<cudaStream_t>(stream), cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
 }
 Graph* capture_end(gpu::Stream stream) {
-  cudaGraph_t captured = nullptr;
+  cudaGraph_t captured = nullptr;  // stays null if something spoilt the capture
   check(cudaStreamEndCapture(static_cast<cudaStream_t>(stream), &captured), "cudaStreamEndCapture");
   cudaGraphExec_t graph = nullptr;
   cudaError_t result = cudaGraphInstantiate(&graph, captured, 0);
   cudaGraphDestroy(captured);
   check(result, "cudaGraphInstantiate");
   return new Graph{graph};
+}
+void capture_drop(gpu::Stream stream) {
+  cudaGraph_t captured = nullptr;
+  cudaStreamEndCapture(static_cast<cudaStream_t>(stream), &captured);
+  if (captured) cudaGraphDestroy(captured);
+  cudaGetLastError();
 }
 void launch(Graph* g, gpu::Stream stream) {
   check(cudaGraphLaunch(g->graph, static_cast<cudaStream_t>(stream)), "cudaGraphLaunch");

@@ -94,23 +94,23 @@ const char* kernel_name() {
   return __PRETTY_FUNCTION__;
 }
 
-// While a stream is captured: what its launches are kept in; else null.
-using Launches = std::vector<std::function<void()>>;
-extern thread_local Launches* capturing;
+// Puts a launch on a stream. When it runs is the machine's: at once (platform.cpp), or when a made-up GPU gets to it
+// (native/test/fake_cuda). `arguments` are the kernel's, until the call returns.
+using Launch = std::function<void()>;
+void submit(void* stream, const char* kernel, const Argument* arguments, int count, Launch launch);
 
 template <auto Kernel, class... P>
-void launch_packed(void (*kernel)(P...), dim3 grid, dim3 block, size_t shared, P... values) {
-  if (capturing) {
-    capturing->push_back([=] { launch_packed<Kernel, P...>(kernel, grid, block, shared, values...); });
-    return;
-  }
-  Packed<P...> packed{kernel, std::tuple<P...>(values...)};
+void launch_packed(void* stream, void (*kernel)(P...), dim3 grid, dim3 block, size_t shared, P... values) {
   Argument arguments[] = {{&values, sizeof(P)}...};
-  Body body = [](const void* p) {
-    auto* packed = static_cast<const Packed<P...>*>(p);
-    std::apply(packed->kernel, packed->arguments);
-  };
-  launch(kernel_name<Kernel>(), grid, block, shared, body, &packed, arguments, int(sizeof...(P)));
+  submit(stream, kernel_name<Kernel>(), arguments, int(sizeof...(P)), [=] {
+    Packed<P...> packed{kernel, std::tuple<P...>(values...)};
+    Argument arguments[] = {{&values, sizeof(P)}...};
+    Body body = [](const void* p) {
+      auto* packed = static_cast<const Packed<P...>*>(p);
+      std::apply(packed->kernel, packed->arguments);
+    };
+    launch(kernel_name<Kernel>(), grid, block, shared, body, &packed, arguments, int(sizeof...(P)));
+  });
 }
 
 struct Shuffle {

@@ -103,6 +103,8 @@ void add_work() {
 #endif
 }
 
+}  // namespace
+
 // "const char* host::kernel_name() [with auto Kernel = rmsnorm_kernel<bf16>]" → "rmsnorm_kernel<bf16>"
 std::string short_name(const char* pretty) {
   std::string name = pretty;
@@ -111,6 +113,8 @@ std::string short_name(const char* pretty) {
   name = name.substr(from + 9, name.rfind(']') - from - 9);
   return name[0] == '&' ? name.substr(1) : name;
 }
+
+namespace {
 
 void check_shape(const char* kernel, dim3 grid, dim3 block, size_t shared) {
   uint64_t threads = uint64_t(block.x) * block.y * block.z;
@@ -125,8 +129,6 @@ void check_shape(const char* kernel, dim3 grid, dim3 block, size_t shared) {
 }
 
 }  // namespace
-
-thread_local Launches* capturing = nullptr;
 
 void launch(const char* kernel, dim3 grid, dim3 block, size_t shared, Body body, const void* packed,
             const Argument* arguments, int count) {

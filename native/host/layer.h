@@ -20,6 +20,8 @@ struct Counters {
 Counters counters();
 void reset_counters();
 
+std::string short_name(const char* kernel);  // without what the compiler writes around it
+
 // ---- records ----
 struct Launched {
   std::string kernel;

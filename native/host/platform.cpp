@@ -17,8 +17,13 @@ struct Event {
   std::chrono::steady_clock::time_point time;
 };
 struct Graph {
-  host::Launches launches;
+  std::vector<host::Launch> launches;
 };
+// A stream's launches run at once; while it is captured they are kept.
+struct Queue {
+  std::unique_ptr<Graph> captured;
+};
+static Queue* queue(gpu::Stream stream) { return static_cast<Queue*>(stream); }
 
 const char* backend() { return "emulated"; }
 
@@ -41,15 +46,16 @@ starling_card card(int) {
   return c;
 }
 
-void* allocate(int64_t bytes) {
+void* allocate(int64_t bytes, gpu::Stream) {
   void* memory = nullptr;
   if (posix_memalign(&memory, 256, size_t(bytes ? bytes : 1))) {
     throw gpu::Error(STARLING_OUT_OF_MEMORY, "out of memory: " + std::to_string(bytes) + " bytes asked");
   }
-  std::memset(memory, 0, size_t(bytes));
   return memory;
 }
-void release(void* memory) { free(memory); }
+void zero(void* memory, int64_t bytes, gpu::Stream) { std::memset(memory, 0, size_t(bytes)); }
+void release(void* memory, gpu::Stream) { free(memory); }
+void release_unused(void* memory) { free(memory); }
 
 void copy(void* dst, int64_t dst_stride, const void* src, int64_t src_stride, int64_t width, int64_t rows, Direction,
           gpu::Stream) {
@@ -58,8 +64,12 @@ void copy(void* dst, int64_t dst_stride, const void* src, int64_t src_stride, in
   }
 }
 
-gpu::Stream create_stream() { return nullptr; }
-void destroy_stream(gpu::Stream) {}
+gpu::Stream create_stream() { return new Queue; }
+gpu::Stream adopt_stream(void*) {
+  throw gpu::Error(STARLING_INVALID_ARGUMENT, "stream_create: the host layer has no CUDA streams to run on");
+}
+void* cuda_stream(gpu::Stream) { return nullptr; }
+void destroy_stream(gpu::Stream stream) { delete queue(stream); }
 void wait(gpu::Stream) {}
 void drain(gpu::Stream) {}
 
@@ -70,22 +80,25 @@ double elapsed(Event* from, Event* to) {
   return std::chrono::duration<double, std::milli>(to->time - from->time).count();
 }
 
-void capture_begin(gpu::Stream) {
-  if (host::capturing) throw gpu::Error(STARLING_INVALID_ARGUMENT, "capture_begin: a capture has begun already");
-  host::capturing = new host::Launches;
-}
-Graph* capture_end(gpu::Stream) {
-  if (!host::capturing) throw gpu::Error(STARLING_INVALID_ARGUMENT, "capture_end: no capture has begun");
-  std::unique_ptr<host::Launches> launches(host::capturing);
-  host::capturing = nullptr;
-  return new Graph{std::move(*launches)};
-}
-void launch(Graph* g, gpu::Stream) {
-  for (const auto& one : g->launches) one();
+bool capturing(gpu::Stream stream) { return queue(stream)->captured != nullptr; }
+void capture_begin(gpu::Stream stream) { queue(stream)->captured = std::make_unique<Graph>(); }
+Graph* capture_end(gpu::Stream stream) { return queue(stream)->captured.release(); }
+void capture_drop(gpu::Stream stream) { queue(stream)->captured.reset(); }
+void launch(Graph* g, gpu::Stream stream) {
+  for (const host::Launch& one : g->launches) host::submit(stream, nullptr, nullptr, 0, one);
 }
 void destroy_graph(Graph* g) { delete g; }
 
 }  // namespace platform
+
+void host::submit(void* stream, const char*, const Argument*, int, Launch launch) {
+  platform::Queue* queue = platform::queue(stream);
+  if (queue && queue->captured) {
+    queue->captured->launches.push_back(std::move(launch));
+  } else {
+    launch();
+  }
+}
 
 extern "C" {
 

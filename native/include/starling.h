@@ -38,7 +38,7 @@ extern "C" {
 #define STARLING_API __attribute__((visibility("default")))
 
 /* Changes with every change of this file that a caller could notice. */
-#define STARLING_ABI_VERSION 4
+#define STARLING_ABI_VERSION 5
 
 enum starling_status {
   STARLING_OK = 0,
@@ -98,11 +98,14 @@ STARLING_API int starling_card_describe(starling_card *out /* host */, int32_t i
 
 /* ---- memory ---- */
 
-/* `bytes` zeroed bytes at a multiple of 256. */
-STARLING_API int starling_allocate(void **out /* host */, int64_t bytes);
+/* `bytes` zeroed bytes at a multiple of 256, for the work that is put on `stream` from here on. Other streams wait for this
+ * one before they touch them (starling_stream_wait, or an event of the program's own). */
+STARLING_API int starling_allocate(void **out /* host */, int64_t bytes, starling_stream *stream);
 
-/* Waits for all work, then frees. NULL is allowed. */
-STARLING_API int starling_free(void *memory);
+/* Frees in the order of a stream: behind the work that was put on it before this call, which may still run. Of other
+ * streams nothing may use the memory any more. `stream` NULL: nothing at all uses it, as after starling_stream_destroy.
+ * While the stream is captured memory is kept, and freed after it. `memory` NULL is allowed. */
+STARLING_API int starling_free(void *memory, starling_stream *stream);
 
 /* Rows of `width` bytes from host memory to the device; `src` may be reused when the call returns. */
 STARLING_API int starling_upload(void *dst, int64_t dst_stride_bytes, const void *src /* host */, int64_t src_stride_bytes,
@@ -114,13 +117,15 @@ STARLING_API int starling_download(void *dst /* host */, int64_t dst_stride_byte
 
 /* ---- streams and events ---- */
 
-/* A stream of its own, or with `cuda_stream` the caller's cudaStream_t, which is then not destroyed with it. */
+/* A stream of its own, or with `cuda_stream` the caller's cudaStream_t, which is then not destroyed with it and lives at
+ * least as long. A stream of its own does not wait for CUDA's default stream, nor that one for it. */
 STARLING_API int starling_stream_create(starling_stream **out /* host */, void *cuda_stream);
 
 /* The cudaStream_t inside, for libraries that take one; NULL on the host layer. */
 STARLING_API int starling_stream_handle(void **out /* host */, starling_stream *stream);
 
-/* Waits for its work and frees its scratch memory. NULL is allowed. */
+/* Waits for its work and frees its scratch memory; a capture that was not ended is dropped. Graphs that were captured on it
+ * can only be destroyed afterwards. NULL is allowed. */
 STARLING_API int starling_stream_destroy(starling_stream *stream);
 
 STARLING_API int starling_stream_wait(starling_stream *stream);
@@ -136,12 +141,16 @@ STARLING_API int starling_event_elapsed(double *milliseconds /* host */, starlin
 
 /* ---- capture and replay ---- */
 
-/* From here to starling_capture_end, operators on this stream are recorded with their arguments instead of run. Scratch
- * memory cannot grow meanwhile: run the same operators once before. */
+/* From here to starling_capture_end, operators on this stream are recorded with their arguments instead of run. Run the same
+ * operators once before: scratch memory cannot grow meanwhile. What cannot be recorded (that growth, allocating, copying
+ * to and from the host, waiting, recording an event) is refused, and the capture then ends without a graph. */
 STARLING_API int starling_capture_begin(starling_stream *stream);
+
+/* Ends the capture, in the thread that began it. Whether or not there is a graph, the stream runs its work again. */
 STARLING_API int starling_capture_end(starling_graph **out /* host */, starling_stream *stream);
 
-/* Runs what was recorded, in order. */
+/* Runs what was recorded, in order, on the stream it was recorded on: its scratch memory, which stays as long as that
+ * stream, is in the graph. */
 STARLING_API int starling_graph_launch(starling_graph *graph /* host */, starling_stream *stream);
 STARLING_API int starling_graph_destroy(starling_graph *graph /* host */);
 

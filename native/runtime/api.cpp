@@ -9,6 +9,7 @@ struct starling_event {
 };
 struct starling_graph {
   platform::Graph* graph;
+  starling_stream* stream;  // whose scratch memory and tickets are in it
 };
 
 namespace gpu {
@@ -20,16 +21,36 @@ int failed(int status, const char* sentence) {
   return status;
 }
 
+// What no graph can hold is refused before CUDA hears of it, which would spoil a capture of others too.
+static void refuse_in_capture(starling_stream* stream, const char* what) {
+  if (!platform::capturing(stream->handle)) return;
+  stream->refused = what;
+  throw Error(STARLING_INVALID_ARGUMENT, std::string(what) + ", which cannot be while the stream is captured");
+}
+
 void* scratch(starling_stream* stream, size_t bytes) {
   if (bytes > stream->scratch_bytes) {
-    platform::wait(stream->handle);
-    platform::release(stream->scratch);
+    refuse_in_capture(stream, "scratch memory must grow (run the same operators once before the capture)");
+    void* outgrown = stream->scratch;
     stream->scratch = nullptr;
     stream->scratch_bytes = 0;
-    stream->scratch = platform::allocate(int64_t(bytes));
+    if (stream->scratch_captured) {
+      stream->captured.push_back(outgrown);  // graphs run on
+    } else if (outgrown) {
+      platform::release(outgrown, stream->handle);
+    }
+    stream->scratch_captured = false;
+    stream->scratch = platform::allocate(int64_t(bytes), stream->handle);
     stream->scratch_bytes = bytes;
   }
+  if (platform::capturing(stream->handle)) stream->scratch_captured = true;
   return stream->scratch;
+}
+
+// Memory that was freed while the stream was captured.
+static void free_kept(starling_stream* stream) {
+  for (void* memory : stream->freed) platform::release(memory, stream->handle);
+  stream->freed.clear();
 }
 
 }  // namespace gpu
@@ -67,21 +88,29 @@ int starling_card_describe(starling_card* out, int32_t index) {
   });
 }
 
-int starling_allocate(void** out, int64_t bytes) {
+int starling_allocate(void** out, int64_t bytes, starling_stream* stream) {
   return gpu::guarded([&] {
     gpu::require(bytes >= 0, "allocate: a negative size");
-    *out = platform::allocate(bytes);
+    gpu::refuse_in_capture(stream, "memory is allocated");
+    *out = platform::allocate(bytes, stream->handle);
+    platform::zero(*out, bytes, stream->handle);
   });
 }
 
-int starling_free(void* memory) {
-  return gpu::guarded([&] { platform::release(memory); });
+int starling_free(void* memory, starling_stream* stream) {
+  return gpu::guarded([&] {
+    if (!memory) return;
+    if (!stream) return platform::release_unused(memory);
+    stream->freed.push_back(memory);
+    if (!platform::capturing(stream->handle)) gpu::free_kept(stream);
+  });
 }
 
 int starling_upload(void* dst, int64_t dst_stride_bytes, const void* src, int64_t src_stride_bytes, int64_t width,
                     int64_t rows, starling_stream* stream) {
   return gpu::guarded([&] {
     gpu::require(width <= dst_stride_bytes || rows <= 1, "upload: rows of dst overlap");
+    gpu::refuse_in_capture(stream, "bytes of the host are uploaded");
     platform::copy(dst, dst_stride_bytes, src, src_stride_bytes, width, rows, platform::Direction::TO_DEVICE,
                    stream->handle);
   });
@@ -91,6 +120,7 @@ int starling_download(void* dst, int64_t dst_stride_bytes, const void* src, int6
                       int64_t rows, starling_stream* stream) {
   return gpu::guarded([&] {
     gpu::require(width <= dst_stride_bytes || rows <= 1, "download: rows of dst overlap");
+    gpu::refuse_in_capture(stream, "bytes are downloaded");
     platform::copy(dst, dst_stride_bytes, src, src_stride_bytes, width, rows, platform::Direction::TO_HOST,
                    stream->handle);
   });
@@ -99,31 +129,47 @@ int starling_download(void* dst, int64_t dst_stride_bytes, const void* src, int6
 int starling_stream_create(starling_stream** out, void* cuda_stream) {
   return gpu::guarded([&] {
     auto stream = std::make_unique<starling_stream>();
-    stream->tickets = static_cast<unsigned*>(platform::allocate(gpu::STREAM_TICKETS * sizeof(unsigned)));
     stream->owned = cuda_stream == nullptr;
-    stream->handle = stream->owned ? platform::create_stream() : static_cast<gpu::Stream>(cuda_stream);
+    stream->handle = stream->owned ? platform::create_stream() : platform::adopt_stream(cuda_stream);
+    try {
+      gpu::refuse_in_capture(stream.get(), "a stream is opened on it");
+      int64_t bytes = gpu::STREAM_TICKETS * sizeof(unsigned);
+      stream->tickets = static_cast<unsigned*>(platform::allocate(bytes, stream->handle));
+      platform::zero(stream->tickets, bytes, stream->handle);
+    } catch (...) {
+      if (stream->owned) platform::destroy_stream(stream->handle);
+      throw;
+    }
     *out = stream.release();
   });
 }
 
 int starling_stream_handle(void** out, starling_stream* stream) {
-  *out = stream->handle;
+  *out = platform::cuda_stream(stream->handle);
   return STARLING_OK;
 }
 
 int starling_stream_destroy(starling_stream* stream) {
   return gpu::guarded([&] {
     if (!stream) return;
+    if (stream->capturing) platform::capture_drop(stream->handle);
+    stream->capturing = false;
+    gpu::refuse_in_capture(stream, "the stream is destroyed");  // the caller's, by the caller
     std::unique_ptr<starling_stream> owner(stream);
+    gpu::free_kept(stream);
     platform::drain(stream->handle);
-    platform::release(stream->scratch);
-    platform::release(stream->tickets);
+    for (void* memory : stream->captured) platform::release_unused(memory);
+    platform::release_unused(stream->scratch);
+    platform::release_unused(stream->tickets);
     if (stream->owned) platform::destroy_stream(stream->handle);
   });
 }
 
 int starling_stream_wait(starling_stream* stream) {
-  return gpu::guarded([&] { platform::wait(stream->handle); });
+  return gpu::guarded([&] {
+    gpu::refuse_in_capture(stream, "its work is waited for");
+    platform::wait(stream->handle);
+  });
 }
 
 int starling_event_create(starling_event** out) {
@@ -138,7 +184,10 @@ int starling_event_destroy(starling_event* event) {
 }
 
 int starling_event_record(starling_event* event, starling_stream* stream) {
-  return gpu::guarded([&] { platform::record(event->event, stream->handle); });
+  return gpu::guarded([&] {
+    gpu::refuse_in_capture(stream, "an event is recorded");
+    platform::record(event->event, stream->handle);
+  });
 }
 
 int starling_event_elapsed(double* milliseconds, starling_event* from, starling_event* to) {
@@ -146,15 +195,48 @@ int starling_event_elapsed(double* milliseconds, starling_event* from, starling_
 }
 
 int starling_capture_begin(starling_stream* stream) {
-  return gpu::guarded([&] { platform::capture_begin(stream->handle); });
+  return gpu::guarded([&] {
+    gpu::require(!platform::capturing(stream->handle), "capture_begin: a capture has begun already");
+    platform::capture_begin(stream->handle);
+    stream->capturing = true;
+    stream->refused.clear();
+  });
 }
 
 int starling_capture_end(starling_graph** out, starling_stream* stream) {
-  return gpu::guarded([&] { *out = new starling_graph{platform::capture_end(stream->handle)}; });
+  return gpu::guarded([&] {
+    gpu::require(stream->capturing, "capture_end: no capture has begun");
+    platform::Graph* graph = nullptr;
+    try {
+      graph = platform::capture_end(stream->handle);
+    } catch (...) {
+      stream->capturing = platform::capturing(stream->handle);  // it goes on if it is another thread's
+      throw;
+    }
+    stream->capturing = false;
+    gpu::free_kept(stream);
+    if (!stream->refused.empty()) {
+      platform::destroy_graph(graph);
+      throw gpu::Error(STARLING_INVALID_ARGUMENT, "capture_end: there is no graph, since in the capture " + stream->refused);
+    }
+    *out = new starling_graph{graph, stream};
+  });
 }
 
 int starling_graph_launch(starling_graph* graph, starling_stream* stream) {
-  return gpu::guarded([&] { platform::launch(graph->graph, stream->handle); });
+  return gpu::guarded([&] {
+    gpu::require(graph->stream == stream, "graph_launch: the graph was captured on another stream, whose scratch it has");
+#if defined(__CUDACC__)
+    platform::launch(graph->graph, stream->handle);
+#else
+    try {
+      platform::launch(graph->graph, stream->handle);
+    } catch (...) {
+      std::fill_n(stream->tickets, gpu::STREAM_TICKETS, 0u);  // as gpu::launch does
+      throw;
+    }
+#endif
+  });
 }
 
 int starling_graph_destroy(starling_graph* graph) {

@@ -15,8 +15,11 @@ std::string probe();  // one line about the device; throws gpu::Error if work ca
 int card_count();
 starling_card card(int index);
 
-void* allocate(int64_t bytes);  // zeroed, at a multiple of 256
-void release(void* memory);     // after all work
+// Memory for the work of one stream: there, zero and gone in its order, never waited for.
+void* allocate(int64_t bytes, gpu::Stream stream);  // at a multiple of 256; what is in it is not defined
+void zero(void* memory, int64_t bytes, gpu::Stream stream);
+void release(void* memory, gpu::Stream stream);
+void release_unused(void* memory);  // nothing uses it any more, on any stream
 
 enum class Direction { TO_DEVICE, TO_HOST };
 // Returns when the bytes are there.
@@ -24,6 +27,8 @@ void copy(void* dst, int64_t dst_stride, const void* src, int64_t src_stride, in
           Direction direction, gpu::Stream stream);
 
 gpu::Stream create_stream();
+gpu::Stream adopt_stream(void* cuda_stream);
+void* cuda_stream(gpu::Stream stream);
 void destroy_stream(gpu::Stream stream);
 void wait(gpu::Stream stream);
 void drain(gpu::Stream stream);  // waits, before giving back: work that was stopped has been reported already
@@ -33,8 +38,10 @@ void destroy_event(Event* event);
 void record(Event* event, gpu::Stream stream);
 double elapsed(Event* from, Event* to);  // milliseconds
 
+bool capturing(gpu::Stream stream);  // whoever began it
 void capture_begin(gpu::Stream stream);
-Graph* capture_end(gpu::Stream stream);
+Graph* capture_end(gpu::Stream stream);      // whatever happens, the stream is no longer captured
+void capture_drop(gpu::Stream stream);
 void launch(Graph* graph, gpu::Stream stream);
 void destroy_graph(Graph* graph);
 

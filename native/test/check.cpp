@@ -76,13 +76,13 @@ static size_t device_bytes(const Tensor& t) {  // the last row ends where its el
 Tensor::Tensor(int dtype, int rows, int width, int padding) : dtype(dtype), rows(rows), width(width) {
   stride = padding >= 0 ? width + padding : (width + 7) / 8 * 8 + 8;
   values.assign(size_t(rows) * width, NAN);
-  ok(starling_allocate(&data, int64_t(device_bytes(*this))));
+  ok(starling_allocate(&data, int64_t(device_bytes(*this)), stream));
 }
 Tensor::Tensor(Tensor&& o) noexcept
     : dtype(o.dtype), rows(o.rows), width(o.width), stride(o.stride), values(std::move(o.values)), data(o.data) {
   o.data = nullptr;
 }
-Tensor::~Tensor() { starling_free(data); }
+Tensor::~Tensor() { starling_free(data, stream); }
 
 void Tensor::send() {
   size_t e = bytes_of(dtype);
@@ -130,11 +130,11 @@ Tensor filled(int dtype, int rows, int width, float value) {
 
 Ints::Ints(std::vector<int32_t> v) : values(std::move(v)) {
   void* p = nullptr;
-  ok(starling_allocate(&p, int64_t(values.size() * 4)));
+  ok(starling_allocate(&p, int64_t(values.size() * 4), stream));
   data = static_cast<int32_t*>(p);
   send();
 }
-Ints::~Ints() { starling_free(data); }
+Ints::~Ints() { starling_free(data, stream); }
 void Ints::send() {
   int64_t n = int64_t(values.size() * 4);
   ok(starling_upload(data, n, values.data(), n, n, 1, stream));
@@ -147,11 +147,11 @@ void Ints::receive() {
 Bytes::Bytes(std::vector<uint8_t> v) : values(std::move(v)) {
   void* p = nullptr;
   int64_t n = int64_t(values.size());
-  ok(starling_allocate(&p, n));
+  ok(starling_allocate(&p, n, stream));
   data = static_cast<uint8_t*>(p);
   ok(starling_upload(data, n, values.data(), n, n, 1, stream));
 }
-Bytes::~Bytes() { starling_free(data); }
+Bytes::~Bytes() { starling_free(data, stream); }
 void Bytes::receive() {
   int64_t n = int64_t(values.size());
   ok(starling_download(values.data(), n, data, n, n, 1, stream));

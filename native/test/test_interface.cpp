@@ -1,5 +1,6 @@
 // The C interface: what it refuses, with which sentence, and that nothing is left changed.
 #include <cstring>
+#include <memory>
 #include <thread>
 
 #include "check.h"
@@ -45,10 +46,10 @@ TEST(no_rows_are_no_work) {
 
 TEST(out_of_memory_says_how_much) {
   void* p = nullptr;
-  refused(starling_allocate(&p, int64_t(1) << 50), STARLING_OUT_OF_MEMORY, "1125899906842624 bytes asked");
-  ok(starling_allocate(&p, 0));
-  ok(starling_free(p));
-  ok(starling_free(nullptr));
+  refused(starling_allocate(&p, int64_t(1) << 50, stream), STARLING_OUT_OF_MEMORY, "1125899906842624 bytes asked");
+  ok(starling_allocate(&p, 0, stream));
+  ok(starling_free(p, stream));
+  ok(starling_free(nullptr, stream));
 }
 
 TEST(threads_with_streams_of_their_own) {
@@ -59,12 +60,12 @@ TEST(threads_with_streams_of_their_own) {
       starling_stream* own = nullptr;
       void* counter = nullptr;
       int32_t value = 0;
-      int bad = starling_stream_create(&own, nullptr) || starling_allocate(&counter, 4);
+      int bad = starling_stream_create(&own, nullptr) || starling_allocate(&counter, 4, own);
       for (int n = 0; n < 50 && !bad; n++) bad = starling_advance(static_cast<int32_t*>(counter), 1, i, own);
       bad = bad || starling_download(&value, 4, counter, 4, 4, 1, own);
       if (bad) problems[i] = starling_error();
       else if (value != 50 * i) problems[i] = "a wrong sum";
-      starling_free(counter);
+      starling_free(counter, own);
       starling_stream_destroy(own);
     });
   }
@@ -121,6 +122,187 @@ TEST(a_capture_in_a_capture_and_an_end_without_one_are_refused) {
   ok(starling_capture_end(&graph, stream));
   ok(starling_graph_launch(graph, stream));  // of nothing
   ok(starling_graph_destroy(graph));
+}
+
+// Refused before the machine hears of it: the capture, without a graph, ends like any other.
+static void refused_in_a_capture(const char* part, const std::function<int()>& call) {
+  Ints counter(1, 3);
+  ok(starling_capture_begin(stream));
+  ok(starling_advance(counter.data, 1, 1, stream));
+  refused(call(), STARLING_INVALID_ARGUMENT, part);
+  starling_graph* graph = nullptr;
+  refused(starling_capture_end(&graph, stream), STARLING_INVALID_ARGUMENT, part);
+  equal("a graph", true, graph == nullptr);
+  ok(starling_advance(counter.data, 1, 10, stream));
+  counter.receive();
+  equal("counter", 13, counter.values[0]);
+  ok(starling_capture_begin(stream));
+  ok(starling_advance(counter.data, 1, 100, stream));
+  ok(starling_capture_end(&graph, stream));
+  ok(starling_graph_launch(graph, stream));
+  ok(starling_graph_destroy(graph));
+  counter.receive();
+  equal("counter", 113, counter.values[0]);
+}
+
+TEST(what_a_graph_cannot_hold_is_refused_and_the_stream_works_on) {
+  Ints values(1, 0);
+  void* p = nullptr;
+  int32_t one = 0;
+  starling_event* event = nullptr;
+  ok(starling_event_create(&event));
+  refused_in_a_capture("memory is allocated", [&] { return starling_allocate(&p, 4, stream); });
+  refused_in_a_capture("bytes of the host are uploaded",
+                       [&] { return starling_upload(values.data, 4, &one, 4, 4, 1, stream); });
+  refused_in_a_capture("bytes are downloaded", [&] { return starling_download(&one, 4, values.data, 4, 4, 1, stream); });
+  refused_in_a_capture("its work is waited for", [&] { return starling_stream_wait(stream); });
+  refused_in_a_capture("an event is recorded", [&] { return starling_event_record(event, stream); });
+  ok(starling_event_destroy(event));
+}
+
+// rmsnorm and a product; the normalised rows are in scratch memory.
+struct NormedProduct {
+  explicit NormedProduct(int rows)
+      : x(gaussian(STARLING_BF16, rows, 64)), w(gaussian(STARLING_BF16, 24, 64)), norm(gaussian(STARLING_BF16, 1, 64)),
+        y(filled(STARLING_BF16, rows, 24, NAN)) {}
+  int run() {
+    return starling_gemm(y.data, y.stride, x.data, x.stride, w.data, w.stride, nullptr, norm.data, nullptr, nullptr, 0,
+                         x.rows, 24, 64, 1e-5f, STARLING_NONE, STARLING_BF16, STARLING_BF16, stream);
+  }
+  Tensor x, w, norm, y;
+};
+
+// A stream of the test's own in the place of the common one, whose scratch memory has its size already.
+struct NewStream {
+  NewStream() { ok(starling_stream_create(&stream, nullptr)); }
+  ~NewStream() {
+    starling_stream_destroy(stream);
+    stream = common;
+  }
+  starling_stream* common = stream;
+};
+
+TEST(scratch_memory_does_not_grow_in_a_capture) {
+  NewStream own;
+  NormedProduct product(80);
+  refused_in_a_capture("scratch memory must grow (run the same operators once before the capture)",
+                       [&] { return product.run(); });
+  ok(product.run());
+  starling_graph* graph = nullptr;
+  ok(starling_capture_begin(stream));
+  ok(product.run());
+  ok(starling_capture_end(&graph, stream));
+  ok(starling_graph_launch(graph, stream));
+  ok(starling_graph_destroy(graph));
+}
+
+TEST(scratch_memory_grows_in_the_order_of_the_work) {
+  NewStream own;
+  std::vector<std::unique_ptr<NormedProduct>> products;
+  for (int rows : {40, 160, 300}) products.push_back(std::make_unique<NormedProduct>(rows));
+  for (auto& p : products) ok(p->run());  // nobody waits in between
+  for (auto& p : products) {
+    p->y.receive();
+    std::vector<float> seen = p->y.values;
+    ok(p->run());  // with scratch memory that has its size
+    p->y.receive();
+    equal("the same bits", true, memcmp(seen.data(), p->y.values.data(), seen.size() * 4) == 0);
+    for (float v : seen) equal("a number", false, bool(std::isnan(v)));
+  }
+}
+
+TEST(a_graph_keeps_the_scratch_memory_it_was_captured_with) {
+  NewStream own;
+  NormedProduct small(40), large(300);
+  ok(small.run());
+  small.y.receive();
+  std::vector<float> expected = small.y.values;
+  starling_graph* graph = nullptr;
+  ok(starling_capture_begin(stream));
+  ok(small.run());
+  ok(starling_capture_end(&graph, stream));
+  ok(large.run());  // scratch memory grows
+  for (float& v : small.y.values) v = NAN;
+  small.y.send();
+  ok(starling_graph_launch(graph, stream));
+  small.y.receive();
+  equal("the same bits", true, memcmp(expected.data(), small.y.values.data(), expected.size() * 4) == 0);
+  ok(starling_graph_destroy(graph));
+}
+
+TEST(what_is_freed_in_a_capture_is_freed_after_it) {
+  void* p = nullptr;
+  ok(starling_allocate(&p, 4, stream));
+  Ints counter(1, 0);
+  starling_graph* graph = nullptr;
+  ok(starling_capture_begin(stream));
+  ok(starling_advance(counter.data, 1, 1, stream));
+  ok(starling_free(p, stream));
+  ok(starling_capture_end(&graph, stream));
+  ok(starling_graph_launch(graph, stream));
+  counter.receive();
+  equal("counter", 1, counter.values[0]);
+  ok(starling_graph_destroy(graph));
+}
+
+TEST(memory_is_freed_behind_the_work_on_it) {
+  for (int i = 0; i < 20; i++) {
+    int n = 5000 + 3000 * i;
+    void* p = nullptr;
+    ok(starling_allocate(&p, 4 * n, stream));
+    for (int k = 0; k < 3; k++) ok(starling_advance(static_cast<int32_t*>(p), n, 1, stream));
+    Ints last(1, -1);
+    starling_gather pair{last.data, static_cast<char*>(p) + 4 * (n - 1), 4, 4, 4, 1, 0};
+    Ints row(1, 0);
+    ok(starling_gather_rows(&pair, 1, row.data, 1, stream));
+    ok(starling_free(p, stream));
+    last.receive();
+    equal("zeroed, and three times one more", 3, last.values[0]);
+  }
+}
+
+TEST(memory_outlives_its_stream) {
+  void* p = nullptr;
+  {
+    NewStream own;
+    ok(starling_allocate(&p, 4000, stream));
+    ok(starling_advance(static_cast<int32_t*>(p), 1000, 1, stream));
+  }
+  ok(starling_free(p, nullptr));
+}
+
+TEST(two_streams_are_captured_apart) {
+  Ints a(1, 0), b(1, 0);
+  starling_stream* common = stream;
+  starling_graph* graph = nullptr;
+  {
+    NewStream own;
+    ok(starling_capture_begin(common));
+    ok(starling_advance(a.data, 1, 1, common));
+    ok(starling_advance(b.data, 1, 5, stream));  // runs
+    ok(starling_capture_end(&graph, common));
+    int32_t value = 0;
+    ok(starling_download(&value, 4, b.data, 4, 4, 1, stream));
+    equal("the other stream's", 5, value);
+    refused(starling_graph_launch(graph, stream), STARLING_INVALID_ARGUMENT, "captured on another stream");
+  }
+  a.receive();
+  equal("captured", 0, a.values[0]);
+  ok(starling_graph_launch(graph, stream));
+  a.receive();
+  equal("launched", 1, a.values[0]);
+  ok(starling_graph_destroy(graph));
+}
+
+TEST(a_stream_that_is_captured_can_be_destroyed) {
+  Ints counter(1, 0);
+  NewStream own;
+  ok(starling_capture_begin(stream));
+  ok(starling_advance(counter.data, 1, 1, stream));
+  ok(starling_stream_destroy(stream));
+  ok(starling_stream_create(&stream, nullptr));
+  counter.receive();
+  equal("counter", 0, counter.values[0]);
 }
 
 TEST(ceilings_do_the_work_they_are_timed_for) {

@@ -28,6 +28,10 @@ void says(const std::string& sentence, const std::string& part, const std::strin
   }
 }
 
+KERNEL(64) takes_a_ticket_and_fails(unsigned* tickets) {
+  if (threadIdx.x == 0) tickets[0]++;
+  if (threadIdx.x < 16) __syncthreads();
+}
 KERNEL(64) barrier_in_a_branch() {
   if (threadIdx.x < 16) __syncthreads();
 }
@@ -178,6 +182,19 @@ TEST(the_layer_works_on_after_a_failure) {
     out.receive();
     for (int t = 0; t < 640; t++) equal("sum", 5 * ((t % 64 < 32 ? 11 : 11) + 2), int(out.values[t]));
   }
+}
+
+// The next operator that takes tickets finds them as new, also where the failure was in a replay.
+TEST(a_failure_leaves_no_tickets) {
+  if (launched<takes_a_ticket_and_fails>(dim3(1), dim3(64), 0, stream->tickets).empty()) fail("a divergent barrier passed");
+  equal("tickets", 0u, stream->tickets[0]);
+  starling_graph* graph = nullptr;
+  ok(starling_capture_begin(stream));
+  equal("no failure yet", std::string(), launched<takes_a_ticket_and_fails>(dim3(1), dim3(64), 0, stream->tickets));
+  ok(starling_capture_end(&graph, stream));
+  equal("status", int(STARLING_KERNEL_FAULT), starling_graph_launch(graph, stream));
+  equal("tickets after a replay", 0u, stream->tickets[0]);
+  ok(starling_graph_destroy(graph));
 }
 
 template <class T, bool K_MAJOR>

@@ -1,10 +1,11 @@
-// cuBLASLt as far as gemm uses it, over host memory: refuses what the real one refuses, multiplies plainly, and can be ordered
-// to fail: fake_cublaslt("create=1"), "heuristic=none", "matmul=13", or "" for none.
+// cuBLASLt as far as gemm uses it, on the made-up GPU: refuses what the real one refuses, multiplies plainly when its stream
+// gets to it, and can be ordered to fail: fake_cublaslt("create=1"), "heuristic=none", "matmul=13", or "" for none.
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <string>
 
+#include "test/fake_cuda/stream.h"
 #include "test/orders.h"
 #include "test/stored_values.h"
 
@@ -153,7 +154,7 @@ API cublasStatus_t cublasLtMatmulAlgoConfigGetAttribute(const cublasLtMatmulAlgo
 API cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, const void* alpha, const void* A,
                                   cublasLtMatrixLayout_t a, const void* B, cublasLtMatrixLayout_t b, const void* beta,
                                   const void* C, cublasLtMatrixLayout_t c, void* D, cublasLtMatrixLayout_t d,
-                                  const cublasLtMatmulAlgo_t* algo, void* workspace, size_t workspaceBytes, cudaStream_t) {
+                                  const cublasLtMatmulAlgo_t* algo, void* workspace, size_t workspaceBytes, cudaStream_t stream) {
   if (int status = ordered("matmul")) return cublasStatus_t(status);
   auto &la = *static_cast<Layout*>(a), &lb = *static_cast<Layout*>(b), &lc = *static_cast<Layout*>(c),
        &ld = *static_cast<Layout*>(d);
@@ -163,18 +164,21 @@ API cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t 
               lb.cols == ld.cols && lc.rows == ld.rows && lc.cols == ld.cols && lc.type == ld.type && la.type == lb.type;
   for (const void* p : {A, B, C, static_cast<const void*>(D)}) fits = fits && reinterpret_cast<uintptr_t>(p) % 16 == 0;
   if (!fits) return INVALID;
-  memset(workspace, 0xff, algo->data[1] < 4096 ? algo->data[1] : 4096);
   float scale = *static_cast<const float*>(alpha), keep = *static_cast<const float*>(beta);
-  for (uint64_t n = 0; n < ld.cols; n++) {
-    for (uint64_t m = 0; m < ld.rows; m++) {
-      float sum = 0;
-      for (uint64_t k = 0; k < la.rows; k++) sum += read(A, stored(la.type), m * la.ld + k) * read(B, stored(lb.type), n * lb.ld + k);
-      float old = keep != 0 ? keep * read(C, stored(lc.type), n * lc.ld + m) : 0;
-      write(D, stored(ld.type), n * ld.ld + m, scale * sum + old);
+  uint64_t used = algo->data[1] < 4096 ? algo->data[1] : 4096;
+  auto multiply = [=, la = la, lb = lb, lc = lc, ld = ld] {
+    memset(workspace, 0xff, used);
+    for (uint64_t n = 0; n < ld.cols; n++) {
+      for (uint64_t m = 0; m < ld.rows; m++) {
+        float sum = 0;
+        for (uint64_t k = 0; k < la.rows; k++) sum += read(A, stored(la.type), m * la.ld + k) * read(B, stored(lb.type), n * lb.ld + k);
+        float old = keep != 0 ? keep * read(C, stored(lc.type), n * lc.ld + m) : 0;
+        write(D, stored(ld.type), n * ld.ld + m, scale * sum + old);
+      }
     }
-  }
+  };
   products++;
-  return OK;
+  return put(stream, "cublasLtMatmul", {A, B, C, D, workspace}, multiply) ? INVALID : OK;
 }
 
 }  // extern "C"

@@ -1,5 +1,5 @@
-// cuDNN's backend as far as attention uses it, over host memory: refuses what the real one refuses, attends plainly, and can
-// be ordered to fail: fake_cudnn("create=1001"), "version=91300", "plans=0" (how many of three engines compile, the last
+// cuDNN's backend as far as attention uses it, on the made-up GPU: refuses what the real one refuses, attends plainly when its
+// stream gets to it, and can be ordered to fail: fake_cudnn("create=1001"), "version=91300", "plans=0" (how many of three engines compile, the last
 // ones), "execute=5000", "zeros=1" (success, and nothing written but zeros), "base=2" (row statistics to the wrong base), or
 // "" for none.
 #include <cmath>
@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "test/fake_cuda/stream.h"
 #include "test/orders.h"
 #include "test/stored_values.h"
 
@@ -24,6 +25,7 @@ constexpr int ENGINES = 3, WORKSPACE = 256;
 
 std::string message;
 int executed = 0, alive = 0;
+cudaStream_t current = nullptr;
 
 cudnnStatus_t refused(cudnnStatus_t status, const char* why) {
   message = why;
@@ -122,7 +124,7 @@ cudnnStatus_t check_mask(const Descriptor& mask) {
 // ---- attention itself ----
 
 struct Pack {
-  const Descriptor& pack;
+  Descriptor pack;
   void* at(const Descriptor& tensor) const {
     auto& uids = pack.attributes.at(CUDNN_ATTR_VARIANT_PACK_UNIQUE_IDS);
     for (size_t i = 0; i < uids.size() / 8; i++) {
@@ -138,32 +140,15 @@ Stored stored(const Descriptor& tensor) {
   return tensor.data_type() == CUDNN_DATA_HALF ? Stored::F16 : Stored::BF16;
 }
 
-cudnnStatus_t attend(const Descriptor& op, const Pack& pack) {
-  const Descriptor &q = op.child(CUDNN_ATTR_OPERATION_SDPA_FWD_QDESC), &k = op.child(CUDNN_ATTR_OPERATION_SDPA_FWD_KDESC),
-                   &v = op.child(CUDNN_ATTR_OPERATION_SDPA_FWD_VDESC), &o = op.child(CUDNN_ATTR_OPERATION_SDPA_FWD_ODESC);
-  for (const Descriptor* t : {&q, &k, &v, &o}) {
-    if (!pack.at(*t) || reinterpret_cast<uintptr_t>(pack.at(*t)) % 16) return refused(BAD, "a pointer is missing or odd");
-  }
-  float scale = 1;
-  if (op.has(CUDNN_ATTR_OPERATION_SDPA_FWD_SCALEDESC)) {
-    scale = *static_cast<float*>(pack.at(op.child(CUDNN_ATTR_OPERATION_SDPA_FWD_SCALEDESC)));
-  }
+void compute(const Descriptor& op, const Pack& pack, const Descriptor& q, const Descriptor& k, const Descriptor& v,
+             const Descriptor& o, float scale, bool causal, bool from_the_end, bool zeros, bool base2) {
   int64_t heads = q.dims()[1], rows = q.dims()[2], d = q.dims()[3], group = heads / k.dims()[1];
   int64_t queries = rows, keys = k.dims()[2];
   if (op.has(CUDNN_ATTR_OPERATION_SDPA_FWD_SEQ_LEN_QDESC)) {
     queries = *static_cast<int32_t*>(pack.at(op.child(CUDNN_ATTR_OPERATION_SDPA_FWD_SEQ_LEN_QDESC)));
     keys = *static_cast<int32_t*>(pack.at(op.child(CUDNN_ATTR_OPERATION_SDPA_FWD_SEQ_LEN_KVDESC)));
   }
-  bool causal = op.has(CUDNN_ATTR_OPERATION_SDPA_FWD_SUBGRAPH);
-  int64_t shift = 0;
-  if (causal) {
-    const Descriptor& mask = op.child(CUDNN_ATTR_OPERATION_SDPA_FWD_SUBGRAPH).child(CUDNN_ATTR_OPERATIONGRAPH_OPS);
-    auto* below = static_cast<float*>(pack.at(mask.child(CUDNN_ATTR_OPERATION_DIAGONAL_BAND_MASK_BDESC)));
-    if (!below || *below != -INFINITY) return refused(BAD, "what stands outside the band is not -infinity");
-    // Without lengths the diagonal begins at the first key.
-    if (mask.has(CUDNN_ATTR_OPERATION_DIAGONAL_BAND_MASK_SEQ_LEN_QDESC)) shift = keys - queries;
-  }
-  bool zeros = ordered("zeros", 0);
+  int64_t shift = from_the_end ? keys - queries : 0;
   std::vector<double> p(static_cast<size_t>(keys));
   for (int64_t h = 0; h < heads; h++) {
     for (int64_t t = 0; t < queries; t++) {
@@ -186,13 +171,44 @@ cudnnStatus_t attend(const Descriptor& op, const Pack& pack) {
       }
       if (op.has(CUDNN_ATTR_OPERATION_SDPA_FWD_STATSDESC)) {
         const Descriptor& stats = op.child(CUDNN_ATTR_OPERATION_SDPA_FWD_STATSDESC);
-        double statistic = ordered("base", 0) == 2 ? log2(sum) : log(sum);
+        double statistic = base2 ? log2(sum) : log(sum);
         static_cast<float*>(pack.at(stats))[h * stats.strides()[1] + t * stats.strides()[2]] = zeros ? 0 : float(statistic);
       }
     }
   }
+}
+
+
+// What the host's memory says is read now, what the device's says when the stream gets there.
+cudnnStatus_t attend(const Descriptor& op, const Pack& pack, void* workspace) {
+  const Descriptor &q = op.child(CUDNN_ATTR_OPERATION_SDPA_FWD_QDESC), &k = op.child(CUDNN_ATTR_OPERATION_SDPA_FWD_KDESC),
+                   &v = op.child(CUDNN_ATTR_OPERATION_SDPA_FWD_VDESC), &o = op.child(CUDNN_ATTR_OPERATION_SDPA_FWD_ODESC);
+  for (const Descriptor* t : {&q, &k, &v, &o}) {
+    if (!pack.at(*t) || reinterpret_cast<uintptr_t>(pack.at(*t)) % 16) return refused(BAD, "a pointer is missing or odd");
+  }
+  float scale = 1;
+  if (op.has(CUDNN_ATTR_OPERATION_SDPA_FWD_SCALEDESC)) {
+    scale = *static_cast<float*>(pack.at(op.child(CUDNN_ATTR_OPERATION_SDPA_FWD_SCALEDESC)));
+  }
+  bool causal = op.has(CUDNN_ATTR_OPERATION_SDPA_FWD_SUBGRAPH), from_the_end = false;
+  if (causal) {
+    const Descriptor& mask = op.child(CUDNN_ATTR_OPERATION_SDPA_FWD_SUBGRAPH).child(CUDNN_ATTR_OPERATIONGRAPH_OPS);
+    auto* below = static_cast<float*>(pack.at(mask.child(CUDNN_ATTR_OPERATION_DIAGONAL_BAND_MASK_BDESC)));
+    if (!below || *below != -INFINITY) return refused(BAD, "what stands outside the band is not -infinity");
+    // Without lengths the diagonal begins at the first key.
+    from_the_end = mask.has(CUDNN_ATTR_OPERATION_DIAGONAL_BAND_MASK_SEQ_LEN_QDESC);
+  }
+  bool zeros = ordered("zeros", 0), base2 = ordered("base", 0) == 2;
+  std::vector<const void*> touched{pack.at(q), pack.at(k), pack.at(v), pack.at(o), workspace};
+  for (int a : {CUDNN_ATTR_OPERATION_SDPA_FWD_SEQ_LEN_QDESC, CUDNN_ATTR_OPERATION_SDPA_FWD_STATSDESC}) {
+    if (op.has(a)) touched.push_back(pack.at(op.child(a)));
+  }
+  auto work = [=, &op, &q, &k, &v, &o] {
+    memset(workspace, 0xff, WORKSPACE);
+    compute(op, pack, q, k, v, o, scale, causal, from_the_end, zeros, base2);
+  };
   executed++;
-  return OK;
+  return put(current, "cudnnBackendExecute", touched, work) ? refused(BAD, "the stream takes no work") : OK;
 }
 
 }  // namespace
@@ -225,7 +241,10 @@ API cudnnStatus_t cudnnDestroy(cudnnHandle_t) {
   alive--;
   return OK;
 }
-API cudnnStatus_t cudnnSetStream(cudnnHandle_t, cudaStream_t stream) { return stream ? OK : refused(BAD, "no stream"); }
+API cudnnStatus_t cudnnSetStream(cudnnHandle_t, cudaStream_t stream) {
+  current = stream;
+  return stream ? OK : refused(BAD, "no stream");
+}
 
 API cudnnStatus_t cudnnBackendCreateDescriptor(cudnnBackendDescriptorType_t type, cudnnBackendDescriptor_t* descriptor) {
   if (type == CUDNN_BACKEND_OPERATION_SDPA_FWD_DESCRIPTOR && cudnnGetVersion() < 91300) return NOT_SUPPORTED;
@@ -301,8 +320,7 @@ API cudnnStatus_t cudnnBackendExecute(cudnnHandle_t handle, cudnnBackendDescript
   if (handle != reinterpret_cast<cudnnHandle_t>(&orders) || !p.finalized || !v.finalized) return refused(BAD, "not whole");
   void* workspace = *v.get<void*>(CUDNN_ATTR_VARIANT_PACK_WORKSPACE);
   if (!workspace) return refused(BAD, "no workspace");
-  memset(workspace, 0xff, WORKSPACE);
-  return attend(p.child(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH).child(CUDNN_ATTR_OPERATIONGRAPH_OPS), Pack{v});
+  return attend(p.child(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH).child(CUDNN_ATTR_OPERATIONGRAPH_OPS), Pack{v}, workspace);
 }
 
 }  // extern "C"

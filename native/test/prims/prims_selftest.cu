@@ -210,12 +210,12 @@ struct Pattern {
   const char* name;
   int words;     // of output
   unsigned ulp;  // 0: the same bytes
-  std::function<void(const uint32_t*, uint32_t*, uint32_t*)> run;
+  std::function<void(const uint32_t*, uint32_t*, uint32_t*, gpu::Stream)> run;
 };
 template <auto Kernel>
 Pattern pattern(const char* name, unsigned blocks, unsigned threads, int words, unsigned ulp = 0) {
-  return {name, words, ulp, [=](const uint32_t* in, uint32_t* out, uint32_t* zeros) {
-            gpu::launch_as<Kernel>(Kernel, dim3(blocks), dim3(threads), 16384, gpu::Stream{}, in, out, zeros);
+  return {name, words, ulp, [=](const uint32_t* in, uint32_t* out, uint32_t* zeros, gpu::Stream stream) {
+            gpu::launch_as<Kernel>(Kernel, dim3(blocks), dim3(threads), 16384, stream, in, out, zeros);
           }};
 }
 
@@ -270,20 +270,19 @@ void succeed(int status) {
 }
 struct Memory {
   uint32_t* words = nullptr;
-  explicit Memory(size_t n) {
+  starling_stream* stream;
+  Memory(size_t n, starling_stream* stream) : stream(stream) {
     void* p = nullptr;
-    succeed(starling_allocate(&p, int64_t(n) * 4));
+    succeed(starling_allocate(&p, int64_t(n) * 4, stream));
     words = static_cast<uint32_t*>(p);
   }
-  ~Memory() { starling_free(words); }
+  ~Memory() { starling_free(words, stream); }
 };
 
-std::map<std::string, Words> run() {
-  starling_stream* stream = nullptr;
-  succeed(starling_stream_create(&stream, nullptr));
+std::map<std::string, Words> run(starling_stream* stream) {
   std::map<std::string, Words> results;
   Words in = inputs(), zero(2048, 0);
-  Memory input(in.size()), zeros(zero.size());
+  Memory input(in.size(), stream), zeros(zero.size(), stream);
   auto send = [&](uint32_t* to, const Words& from) {
     int64_t bytes = int64_t(from.size()) * 4;
     succeed(starling_upload(to, bytes, from.data(), bytes, bytes, 1, stream));
@@ -291,15 +290,14 @@ std::map<std::string, Words> run() {
   send(input.words, in);
   for (const Pattern& p : patterns()) {
     Words out(p.words, 0xa5a5a5a5u);
-    Memory output(out.size());
+    Memory output(out.size(), stream);
     send(output.words, out);
     send(zeros.words, zero);
     int64_t bytes = int64_t(out.size()) * 4;
-    p.run(input.words, output.words, zeros.words);
+    p.run(input.words, output.words, zeros.words, stream->handle);
     succeed(starling_download(out.data(), bytes, output.words, bytes, bytes, 1, stream));
     results[p.name] = out;
   }
-  succeed(starling_stream_destroy(stream));
   return results;
 }
 
@@ -379,7 +377,10 @@ int main(int count, char** arguments) {
     return 77;
   }
   try {
-    auto results = run();
+    starling_stream* stream = nullptr;
+    succeed(starling_stream_create(&stream, nullptr));
+    auto results = run(stream);
+    succeed(starling_stream_destroy(stream));
     return mode == "--write" ? write(results, arguments[2]) : compare(results, arguments[2]);
   } catch (const std::exception& e) {
     printf("FAIL %s\n", e.what());

@@ -23,8 +23,9 @@ final class Bindings {
   private static final MethodHandle PROBE = Symbols.function(JAVA_INT, ADDRESS, JAVA_INT);
   private static final MethodHandle CARD_COUNT = Symbols.function(JAVA_INT, ADDRESS);
   private static final MethodHandle CARD_DESCRIBE = Symbols.function(JAVA_INT, ADDRESS, JAVA_INT);
-  private static final MethodHandle ALLOCATE = Symbols.function(JAVA_INT, ADDRESS, JAVA_LONG);
-  private static final MethodHandle FREE = Symbols.function(JAVA_INT, JAVA_LONG);
+  private static final MethodHandle ALLOCATE =
+      Symbols.function(JAVA_INT, ADDRESS, JAVA_LONG, ADDRESS);
+  private static final MethodHandle FREE = Symbols.function(JAVA_INT, JAVA_LONG, ADDRESS);
   private static final MethodHandle UPLOAD =
       Symbols.function(
           JAVA_INT, JAVA_LONG, JAVA_LONG, ADDRESS, JAVA_LONG, JAVA_LONG, JAVA_LONG, ADDRESS);
@@ -390,17 +391,17 @@ final class Bindings {
     }
   }
 
-  int allocate(MemorySegment out, long bytes) {
+  int allocate(MemorySegment out, long bytes, MemorySegment stream) {
     try {
-      return (int) ALLOCATE.invokeExact(this.allocate, out, bytes);
+      return (int) ALLOCATE.invokeExact(this.allocate, out, bytes, stream);
     } catch (Throwable e) {
       throw Symbols.thrown(e);
     }
   }
 
-  int free(long memory) {
+  int free(long memory, MemorySegment stream) {
     try {
-      return (int) FREE.invokeExact(this.free, memory);
+      return (int) FREE.invokeExact(this.free, memory, stream);
     } catch (Throwable e) {
       throw Symbols.thrown(e);
     }

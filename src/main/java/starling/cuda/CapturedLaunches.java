@@ -1,8 +1,5 @@
 package starling.cuda;
 
-import static java.lang.foreign.ValueLayout.ADDRESS;
-
-import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.HashMap;
 import java.util.Map;
@@ -28,13 +25,8 @@ final class CapturedLaunches implements AutoCloseable {
   }
 
   private MemorySegment capture(int count) {
-    try (Arena memory = Arena.ofConfined()) {
-      MemorySegment out = memory.allocate(ADDRESS);
-      device.call((library, stream) -> library.captureBegin(stream));
-      launches.accept(count);
-      device.call((library, stream) -> library.captureEnd(out, stream));
-      return out.get(ADDRESS, 0);
-    }
+    launches.accept(1); // the kernel is loaded, which a capture need not bear
+    return device.capture(() -> launches.accept(count));
   }
 
   @Override

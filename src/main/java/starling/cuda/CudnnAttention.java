@@ -443,8 +443,8 @@ final class CudnnAttention implements AutoCloseable {
     } finally { // on a card that has failed too: of the library nothing is left
       plans.values().forEach(Plan::closeDescriptors);
       Cudnn.cudnnDestroy(handle);
+      plans.values().forEach(plan -> plan.memory.close());
+      plans.clear();
     }
-    plans.values().forEach(plan -> plan.memory.close());
-    plans.clear();
   }
 }

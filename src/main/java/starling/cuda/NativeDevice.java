@@ -70,6 +70,7 @@ public final class NativeDevice implements Device {
   private long libraryCalls;
   private boolean closed;
 
+  /** In the order of the stream: an arena may be closed while work on it is still to be done. */
   private final TensorArena.Memory memory =
       new TensorArena.Memory() {
         private final MemorySegment out = handles.allocate(ADDRESS);
@@ -77,7 +78,8 @@ public final class NativeDevice implements Device {
         @Override
         public Block allocate(long bytes) {
           synchronized (NativeDevice.this) {
-            check(library.allocate(out, bytes));
+            checkOpen();
+            check(library.allocate(out, bytes, stream));
             return new Block(null, out.get(ADDRESS, 0).address(), bytes);
           }
         }
@@ -85,7 +87,7 @@ public final class NativeDevice implements Device {
         @Override
         public void free(Block block) {
           synchronized (NativeDevice.this) {
-            check(library.free(block.address()));
+            check(library.free(block.address(), closed ? MemorySegment.NULL : stream));
           }
         }
       };
@@ -270,6 +272,30 @@ public final class NativeDevice implements Device {
   synchronized void call(Call call) {
     checkOpen();
     check(call.on(library, stream));
+  }
+
+  /**
+   * Records what {@code step} puts on the stream, as a graph of the library, instead of running it.
+   * The same step has run once before: scratch memory is then there and kernels are loaded. Other
+   * threads wait. A step that fails leaves no graph, and a stream that works.
+   */
+  synchronized MemorySegment capture(Runnable step) {
+    checkOpen();
+    try (Arena own = Arena.ofConfined()) {
+      MemorySegment out = own.allocate(ADDRESS);
+      check(library.captureBegin(stream));
+      boolean whole = false;
+      try {
+        step.run();
+        whole = true;
+      } finally {
+        if (!whole && library.captureEnd(out, stream) == 0) {
+          library.graphDestroy(out.get(ADDRESS, 0));
+        }
+      }
+      check(library.captureEnd(out, stream));
+      return out.get(ADDRESS, 0);
+    }
   }
 
   private static String probe(String name, Bindings library) {
@@ -929,7 +955,11 @@ public final class NativeDevice implements Device {
       }
     } finally {
       closed = true; // also of a card that has failed: closing once more is harmless
+      closeStream();
     }
+  }
+
+  private void closeStream() {
     for (long event : events) {
       if (event != 0) {
         check(library.eventDestroy(event));

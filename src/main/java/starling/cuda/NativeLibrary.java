@@ -26,7 +26,7 @@ import starling.device.InputException;
  */
 final class NativeLibrary {
   /** What this Java code was written against. */
-  static final int ABI_VERSION = 4;
+  static final int ABI_VERSION = 5;
 
   private static final Map<String, String> FILES =
       Map.of("cuda", "libstarling_cuda.so", "emulated", "libstarling_host.so");

@@ -18,6 +18,7 @@ public final class TensorArena implements AutoCloseable {
     /** {@code bytes} zeroed bytes aligned to at least 64 bytes (256 on a GPU). */
     Block allocate(long bytes);
 
+    /** Behind the work on it, which may still be to be done. */
     void free(Block block);
   }
 

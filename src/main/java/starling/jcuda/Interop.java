@@ -97,7 +97,11 @@ public final class Interop {
     return context;
   }
 
-  /** Where a tensor begins. Rows are {@code rowStride} elements apart. */
+  /**
+   * Where a tensor begins. Rows are {@code rowStride} elements apart. What it holds, the zeros of
+   * fresh memory too, is there in the order of the device's stream: work on another stream waits
+   * for that one first, and is done before the tensor's arena is closed.
+   */
   public static Pointer pointer(NativeDevice device, Tensor tensor) {
     return new Address(device.addressOf(tensor));
   }

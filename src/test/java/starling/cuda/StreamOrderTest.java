@@ -1,0 +1,246 @@
+package starling.cuda;
+
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import java.util.Random;
+import java.util.concurrent.atomic.AtomicBoolean;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.ValueSource;
+import starling.device.Activation;
+import starling.device.DType;
+import starling.device.Linear;
+import starling.device.Norm;
+import starling.device.Providers;
+import starling.device.Tensor;
+import starling.device.TensorArena;
+
+/**
+ * Memory, work and captures in the order of one stream, on a made-up GPU that does everything as
+ * late as it may ({@code native/test/fake_cuda}), with memory in stream order and without.
+ */
+class StreamOrderTest {
+  private static int[] values(NativeDevice device, Tensor t) {
+    int[] values = new int[t.rows()];
+    device.download(MemorySegment.ofArray(values), t);
+    return values;
+  }
+
+  @ParameterizedTest
+  @ValueSource(strings = {"pools=1", "pools=0"})
+  void freshMemoryIsZeroBeforeItsFirstWork(String orders) {
+    try (var _ = new FakeCuda(orders);
+        NativeDevice device = NativeDevice.open("cuda");
+        TensorArena arena = device.arena("a")) {
+      Tensor counters = arena.alloc("counters", DType.I32, 3);
+      device.advance(counters, 5);
+      assertArrayEquals(new int[] {5, 5, 5}, values(device, counters));
+    }
+  }
+
+  /** As a picture's arena is, whose tower has only been enqueued. */
+  @ParameterizedTest
+  @ValueSource(strings = {"pools=1", "pools=0"})
+  void anArenaMayCloseBeforeItsWorkIsDone(String orders) {
+    try (var gpu = new FakeCuda(orders);
+        NativeDevice device = NativeDevice.open("cuda");
+        TensorArena arena = device.arena("a")) {
+      Tensor out = arena.alloc("out", DType.I32, 4, 8);
+      Tensor rows = arena.alloc("rows", DType.I32, 4);
+      for (int i = 1; i <= 3; i++) {
+        try (TensorArena own = device.arena("picture")) {
+          Tensor in = own.alloc("in", DType.I32, 1, 8);
+          device.upload(in, MemorySegment.ofArray(new int[] {i, 2 * i, 3 * i, 4 * i, 5, 6, 7, 8}));
+          device.advance(own.alloc("counters", DType.I32, 100), 1);
+          device.gatherRows(List.of(out), List.of(in), rows);
+        }
+      }
+      int[] last = new int[8];
+      device.download(MemorySegment.ofArray(last), out.rows(3, 4));
+      assertArrayEquals(new int[] {3, 6, 9, 12, 5, 6, 7, 8}, last);
+      assertEquals("", gpu.faults());
+    }
+  }
+
+  @Test
+  void anArenaMayCloseAfterItsDevice() {
+    try (var _ = new FakeCuda("")) {
+      NativeDevice device = NativeDevice.open("cuda");
+      TensorArena arena = device.arena("a");
+      device.advance(arena.alloc("counters", DType.I32, 3), 1);
+      device.close();
+      assertThrows(IllegalStateException.class, () -> arena.alloc("more", DType.I32, 3));
+      arena.close();
+    }
+  }
+
+  private record Product(Tensor y, Tensor x, Linear w, Norm norm) {
+    static Product of(NativeDevice device, TensorArena arena, int rows) {
+      var random = new Random(rows);
+      return new Product(
+          arena.alloc("y", DType.BF16, rows, 24),
+          device.table(arena, DType.BF16, Gaussian.of(random, 1, rows, 64)),
+          device.linear(arena, DType.BF16, Linear.Source.of(Gaussian.of(random, 1, 24, 64), null)),
+          new Norm(device.table(arena, DType.BF16, Gaussian.of(random, 1, 64)), null, 1e-5f));
+    }
+
+    void run(NativeDevice device) {
+      device.gemm(y, x, w, norm, Activation.NONE, null);
+    }
+  }
+
+  /** Nobody waits between a product and one with more rows, for which scratch memory grows. */
+  @ParameterizedTest
+  @ValueSource(strings = {"own", "cublaslt"})
+  void scratchMemoryGrowsUnderWork(String gemm) {
+    try (var _ = new FakeCuda("");
+        var _ = new PlayedLibrary("cublaslt");
+        NativeDevice device = NativeDevice.open("cuda", Providers.gemm(gemm));
+        TensorArena arena = device.arena("a")) {
+      List<Product> products =
+          List.of(40, 150, 300).stream().map(n -> Product.of(device, arena, n)).toList();
+      products.forEach(p -> p.run(device));
+      List<float[]> first = products.stream().map(p -> device.floats(p.y)).toList();
+      for (int i = 0; i < products.size(); i++) {
+        products.get(i).run(device); // with all the scratch memory there is
+        assertArrayEquals(first.get(i), device.floats(products.get(i).y));
+        assertTrue(first.get(i)[0] != 0);
+      }
+    }
+  }
+
+  // ---- captures ----
+
+  private static void works(NativeDevice device, Tensor counter) {
+    int before = values(device, counter)[0];
+    device.advance(counter, 1);
+    assertEquals(before + 1, values(device, counter)[0]);
+    MemorySegment graph = device.capture(() -> device.advance(counter, 10));
+    device.call((library, stream) -> library.graphLaunch(graph, stream));
+    device.call((library, stream) -> library.graphDestroy(graph));
+    assertEquals(before + 11, values(device, counter)[0]);
+  }
+
+  /** On the host layer and on the GPU. */
+  @ParameterizedTest
+  @ValueSource(strings = {"emulated", "cuda"})
+  void aStepThatFailsLeavesAStreamThatWorks(String name) {
+    Native.needs(Native.HOST);
+    try (var _ = new FakeCuda("");
+        NativeDevice device = NativeDevice.open(name);
+        TensorArena arena = device.arena("a")) {
+      Tensor counter = arena.alloc("counter", DType.I32, 1);
+      works(device, counter);
+      assertThrows(
+          ArithmeticException.class,
+          () ->
+              device.capture(
+                  () -> {
+                    device.advance(counter, 100);
+                    throw new ArithmeticException();
+                  }));
+      works(device, counter);
+      refused(device, "bytes are downloaded", () -> values(device, counter));
+      works(device, counter);
+      refused(device, "bytes of the host are uploaded", () -> upload(device, counter));
+      works(device, counter);
+      refused(device, "memory is allocated", () -> arena.alloc("more", DType.I32, 4));
+      works(device, counter);
+      refused(device, "an event is recorded", device::mark);
+      works(device, counter);
+      refused(device, "a capture has begun already", () -> device.capture(() -> {}));
+      works(device, counter);
+      Product product = Product.of(device, arena, 90);
+      refused(device, "run the same operators once before", () -> product.run(device));
+      works(device, counter);
+      product.run(device);
+      MemorySegment graph = device.capture(() -> product.run(device));
+      device.call((library, stream) -> library.graphDestroy(graph));
+    }
+  }
+
+  private static void upload(NativeDevice device, Tensor counter) {
+    device.upload(counter, MemorySegment.ofArray(new int[] {1}));
+  }
+
+  private static void refused(NativeDevice device, String part, Runnable step) {
+    String sentence =
+        assertThrows(IllegalArgumentException.class, () -> device.capture(step)).getMessage();
+    assertTrue(sentence.contains(part), sentence);
+  }
+
+  /** Also where the step hides what went wrong. */
+  @Test
+  void aCaptureThatLacksAnOperatorIsNoGraph() {
+    try (var _ = new FakeCuda("");
+        NativeDevice device = NativeDevice.open("cuda");
+        TensorArena arena = device.arena("a")) {
+      Product product = Product.of(device, arena, 90);
+      refused(
+          device,
+          "capture_end: there is no graph",
+          () -> assertThrows(IllegalArgumentException.class, () -> product.run(device)));
+      works(device, arena.alloc("counter", DType.I32, 1));
+    }
+  }
+
+  @Test
+  void anArenaMayCloseInACapture() {
+    try (var _ = new FakeCuda("");
+        NativeDevice device = NativeDevice.open("cuda");
+        TensorArena arena = device.arena("a")) {
+      Tensor counter = arena.alloc("counter", DType.I32, 1);
+      TensorArena other = device.arena("b");
+      other.alloc("t", DType.I32, 100);
+      MemorySegment graph =
+          device.capture(
+              () -> {
+                device.advance(counter, 2);
+                other.close();
+              });
+      device.call((library, stream) -> library.graphLaunch(graph, stream));
+      device.call((library, stream) -> library.graphDestroy(graph));
+      assertArrayEquals(new int[] {2}, values(device, counter));
+    }
+  }
+
+  /** Another thread's work is not captured with the step's. */
+  @Test
+  void otherThreadsWaitForTheEndOfACapture() throws Exception {
+    try (var _ = new FakeCuda("");
+        NativeDevice device = NativeDevice.open("cuda");
+        TensorArena arena = device.arena("a")) {
+      Tensor mine = arena.alloc("mine", DType.I32, 1);
+      Tensor theirs = arena.alloc("theirs", DType.I32, 1);
+      var ended = new AtomicBoolean();
+      var sawTheEnd = new AtomicBoolean();
+      Thread[] other = new Thread[1];
+      MemorySegment graph =
+          device.capture(
+              () -> {
+                other[0] =
+                    Thread.ofPlatform()
+                        .start(
+                            () -> {
+                              device.advance(theirs, 5);
+                              sawTheEnd.set(ended.get());
+                            });
+                while (other[0].getState() != Thread.State.BLOCKED && other[0].isAlive()) {
+                  Thread.onSpinWait();
+                }
+                device.advance(mine, 1);
+                ended.set(true);
+              });
+      other[0].join();
+      assertTrue(sawTheEnd.get());
+      assertEquals(5, values(device, theirs)[0]);
+      assertEquals(0, values(device, mine)[0]);
+      device.call((library, stream) -> library.graphDestroy(graph));
+    }
+  }
+}
