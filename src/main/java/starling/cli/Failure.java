@@ -4,7 +4,7 @@ import java.io.FileDescriptor;
 import java.io.FileOutputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
-import java.util.Locale;
+import java.util.List;
 import starling.device.InputException;
 import starling.device.Sentence;
 
@@ -27,7 +27,7 @@ final class Failure {
       }
     } catch (InputException e) {
       // Standard error cannot be written, and there is nowhere else to say it.
-    } catch (OutOfMemoryError e) {
+    } catch (Error e) { // there is no memory for more
       sayShortly();
     }
     return 1;
@@ -36,8 +36,8 @@ final class Failure {
   private static void sayShortly() {
     try (var err = new FileOutputStream(FileDescriptor.err)) {
       err.write(NO_MEMORY_TO_SAY_SO);
-    } catch (IOException e) {
-      // The same.
+    } catch (IOException | Error e) {
+      // The status has to do.
     }
   }
 
@@ -69,11 +69,13 @@ final class Failure {
     };
   }
 
-  /** What a class that could not be initialised, or a library in between, met. */
+  /** What was at the bottom of it: others may have put their own words around it. */
   private static Throwable cause(Throwable thrown) {
-    for (Throwable e = thrown; e != null; e = e.getCause()) {
-      if (e instanceof InputException || e instanceof VirtualMachineError) {
-        return e;
+    for (Class<?> kind : List.of(VirtualMachineError.class, InputException.class)) {
+      for (Throwable e = thrown; e != null; e = e.getCause()) {
+        if (kind.isInstance(e)) {
+          return e;
+        }
       }
     }
     boolean initialiser = thrown instanceof ExceptionInInitializerError;
@@ -103,12 +105,14 @@ final class Failure {
           + " JAVA_TOOL_OPTIONS=-XX:MaxMetaspaceSize=512m -XX:CompressedClassSpaceSize=256m";
     }
     if (what.contains("heap") || what.contains("GC overhead") || what.contains("array size")) {
-      return String.format(
-          Locale.ROOT,
-          "out of memory: %d MB of Java heap are used up%s-Xmx%dg",
-          Runtime.getRuntime().maxMemory() >> 20,
-          lower,
-          2 + (Runtime.getRuntime().maxMemory() >> 29));
+      long heap = Runtime.getRuntime().maxMemory();
+      return "out of memory: "
+          + (heap >> 20)
+          + " MB of Java heap are used up"
+          + lower
+          + "-Xmx"
+          + (2 + (heap >> 29))
+          + "g";
     }
     return "out of memory ("
         + what

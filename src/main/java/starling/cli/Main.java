@@ -9,6 +9,7 @@ public final class Main {
 
   public static void main(String[] args) {
     Terminal.useStandardStreams();
+    Thread.setDefaultUncaughtExceptionHandler((thread, e) -> Failure.report(e, false));
     System.exit(run(args));
   }
 

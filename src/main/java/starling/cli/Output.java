@@ -263,6 +263,7 @@ final class Output {
     return switch (e) {
       case AccessDeniedException denied -> "permission denied";
       case FileAlreadyExistsException there -> "it is in the way";
+      case NoSuchFileException gone -> "no such file or directory";
       case FileSystemException other when other.getReason() != null -> other.getReason();
       default -> String.valueOf(e.getMessage());
     };

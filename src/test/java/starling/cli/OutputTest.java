@@ -139,7 +139,7 @@ class OutputTest {
     assertRefused(name + ": cannot be written (File name too long)", List.of(name), List.of());
     write(dir.resolve("n".repeat(255)));
     assertRefused(
-        "/proc/x: cannot be written (No such file or directory)",
+        "/proc/x: cannot be written (no such file or directory)",
         List.of(Path.of("/proc/x")),
         List.of());
   }
