@@ -35,12 +35,16 @@ class FailureTest {
   }
 
   static List<Kind> kinds() {
-    String unit = "unable to create native thread: possibly out of memory or process/resource limits";
+    String unit =
+        "unable to create native thread: possibly out of memory or process/resource limits";
     return List.of(
-        new Kind(new OutOfMemoryError("Java heap space"), "MB of Java heap", "--max-tokens", "-Xmx"),
+        new Kind(
+            new OutOfMemoryError("Java heap space"), "MB of Java heap", "--max-tokens", "-Xmx"),
         new Kind(new OutOfMemoryError("GC overhead limit exceeded"), "Java heap", "-Xmx"),
         new Kind(
-            new OutOfMemoryError("Requested array size exceeds VM limit"), "smaller pictures", "-Xmx"),
+            new OutOfMemoryError("Requested array size exceeds VM limit"),
+            "smaller pictures",
+            "-Xmx"),
         new Kind(new OutOfMemoryError(unit), "no thread can be started", "ulimit -u"),
         new Kind(new OutOfMemoryError("Metaspace"), "(Metaspace)", "MaxMetaspaceSize"),
         new Kind(new OutOfMemoryError("Compressed class space"), "CompressedClassSpaceSize"),
@@ -53,7 +57,8 @@ class FailureTest {
         new Kind(new StackOverflowError(), "nested too deeply", "-Xss"),
         new Kind(new InternalError(FAULT), "a file became shorter", "start again"),
         new Kind(new InternalError("other"), "virtual machine failed", "other"),
-        new Kind(new VerifyError("bad code"), "missing or damaged", "bad code", "remove the folder"),
+        new Kind(
+            new VerifyError("bad code"), "missing or damaged", "bad code", "remove the folder"),
         new Kind(new NoClassDefFoundError("a/B"), "missing or damaged", "a/B", "remove the folder"),
         new Kind(new ClassFormatError("cut"), "missing or damaged", "cut"),
         new Kind(new NoSuchMethodError("a.b()"), "missing or damaged", "a.b()"),
@@ -144,7 +149,8 @@ class FailureTest {
     Files.write(broken, Arrays.copyOf(whole, 300));
     String java = System.getProperty("java.home") + "/bin/java";
     for (String path :
-        List.of("target/classes", dir + ":target/classes:" + System.getProperty("java.class.path"))) {
+        List.of(
+            "target/classes", dir + ":target/classes:" + System.getProperty("java.class.path"))) {
       Ended ended = run("", java, "-cp", path, "starling.cli.Main", "--version");
       assertEquals(1, ended.status());
       assertEquals(1, ended.err().size(), ended.err().toString());

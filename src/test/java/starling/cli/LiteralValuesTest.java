@@ -35,16 +35,39 @@ class LiteralValuesTest {
     Result result = run(args.toArray(String[]::new));
     assertEquals(0, result.status(), result.err());
     var ids = new ArrayList<Integer>();
-    new ObjectMapper().readTree(result.out()).get("prompt_tokens").forEach(t -> ids.add(t.intValue()));
+    new ObjectMapper()
+        .readTree(result.out())
+        .get("prompt_tokens")
+        .forEach(t -> ids.add(t.intValue()));
     return ids;
   }
 
   @ParameterizedTest
   @ValueSource(
       strings = {
-        "@args", "@@x", "@", "--json", "--prompt", "--model=x", "-h", "-V", "-hello", "--help", "--",
-        "-5 degrees", "'quoted'", "\"quoted\"", "${sys:user.home} ${env:HOME} $x %d %s", "a\\nb",
-        "@|bold x|@", "run", " spaces ", "", "a=b", "#x", "\u00e9\ud83e\udd9c"
+        "@args",
+        "@@x",
+        "@",
+        "--json",
+        "--prompt",
+        "--model=x",
+        "-h",
+        "-V",
+        "-hello",
+        "--help",
+        "--",
+        "-5 degrees",
+        "'quoted'",
+        "\"quoted\"",
+        "${sys:user.home} ${env:HOME} $x %d %s",
+        "a\\nb",
+        "@|bold x|@",
+        "run",
+        " spaces ",
+        "",
+        "a=b",
+        "#x",
+        "\u00e9\ud83e\udd9c"
       })
   void aPromptIsWhatWasGiven(String prompt) throws IOException {
     Path file = Path.of("args"); // in the working directory, if anywhere
@@ -72,8 +95,16 @@ class LiteralValuesTest {
   void aPathMayLookLikeAnything(String option) {
     for (String path : List.of("@nowhere/x", "-h/x", "--json/x", "'no'/x", "~/x")) {
       Result result =
-          run("run", "--model", Demo.MODEL.toString(), "--prompt", "x", "--image",
-              Demo.picture("scene-00.png").toString(), option, path);
+          run(
+              "run",
+              "--model",
+              Demo.MODEL.toString(),
+              "--prompt",
+              "x",
+              "--image",
+              Demo.picture("scene-00.png").toString(),
+              option,
+              path);
       assertEquals(1, result.status(), result.err());
       assertTrue(result.err().startsWith("starling: " + path), result.err());
     }
@@ -86,9 +117,11 @@ class LiteralValuesTest {
         Result result = run("run", "--model", "x", "--prompt", "x", option, value);
         assertEquals(2, result.status());
         assertTrue(
-            result.err().matches(
-                "starling run: Invalid value for option '%s': '%s' is not a (whole )?number.*\n"
-                    .formatted(option, value)),
+            result
+                .err()
+                .matches(
+                    "starling run: Invalid value for option '%s': '%s' is not a (whole )?number.*\n"
+                        .formatted(option, value)),
             result.err());
       }
     }
@@ -98,8 +131,20 @@ class LiteralValuesTest {
   void severalPicturesStandBehindOneOption() {
     String picture = Demo.picture("scene-00.png").toString();
     Result result =
-        run("run", "--model", Demo.MODEL.toString(), "--image", picture, picture, "--prompt", "x",
-            "--max-tokens", "1", "--json", "--device", "cpu");
+        run(
+            "run",
+            "--model",
+            Demo.MODEL.toString(),
+            "--image",
+            picture,
+            picture,
+            "--prompt",
+            "x",
+            "--max-tokens",
+            "1",
+            "--json",
+            "--device",
+            "cpu");
     assertEquals(1, result.status());
     assertTrue(result.err().contains("the prompt is 1163 tokens long"), result.err());
   }

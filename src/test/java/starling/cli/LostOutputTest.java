@@ -148,7 +148,10 @@ class LostOutputTest {
   @Test
   void aTraceMayGoToTheStreamsThemselves() throws IOException {
     Lost both =
-        run(false, false, words("run --device cpu --model MODEL --prompt Hello --trace /dev/stdout"));
+        run(
+            false,
+            false,
+            words("run --device cpu --model MODEL --prompt Hello --trace /dev/stdout"));
     assertEquals(0, both.status(), both.err());
     assertTrue(both.out().startsWith("bottom") && both.out().contains("\n{\n"), both.out());
     both =

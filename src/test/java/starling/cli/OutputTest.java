@@ -30,8 +30,7 @@ class OutputTest {
   }
 
   private static void assertRefused(String sentence, List<Path> outputs, List<Path> inputs) {
-    var refused =
-        assertThrows(InputException.class, () -> Output.checkWritable(outputs, inputs));
+    var refused = assertThrows(InputException.class, () -> Output.checkWritable(outputs, inputs));
     assertEquals(sentence, refused.getMessage());
   }
 
@@ -173,7 +172,13 @@ class OutputTest {
     var builder =
         root
             ? new ProcessBuilder(
-                "setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "bash", "-c", command)
+                "setpriv",
+                "--reuid=65534",
+                "--regid=65534",
+                "--clear-groups",
+                "bash",
+                "-c",
+                command)
             : new ProcessBuilder("bash", "-c", command);
     builder.environment().put("JAVA_HOME", System.getProperty("java.home"));
     Process process = builder.redirectErrorStream(true).start();
@@ -244,10 +249,8 @@ class OutputTest {
     try {
       Path file = Files.writeString(disk.resolve("file"), "old");
       for (int names = 1; names <= 2; names++) { // beside its place, and in place
-        var full =
-            assertThrows(InputException.class, () -> Output.write(file, new byte[100_000]));
-        assertEquals(
-            file + ": cannot be written (No space left on device)", full.getMessage());
+        var full = assertThrows(InputException.class, () -> Output.write(file, new byte[100_000]));
+        assertEquals(file + ": cannot be written (No space left on device)", full.getMessage());
         assertEquals("old", Files.readString(file));
         try (var files = Files.list(disk)) {
           assertEquals(names, files.count(), "nothing else is left");

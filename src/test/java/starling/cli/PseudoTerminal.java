@@ -32,8 +32,7 @@ final class PseudoTerminal {
 
   static Seen run(int columns, String command) throws IOException, InterruptedException {
     var builder =
-        new ProcessBuilder(
-            "script", "-qefc", "stty cols " + columns + "; " + command, "/dev/null");
+        new ProcessBuilder("script", "-qefc", "stty cols " + columns + "; " + command, "/dev/null");
     builder.environment().put("SHELL", "/bin/bash");
     Process process = builder.redirectErrorStream(true).start();
     String sent = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);

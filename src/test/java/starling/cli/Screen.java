@@ -27,7 +27,9 @@ final class Screen {
     return screen;
   }
 
-  /** Lines as they were printed: rows that were wrapped are put together; no empty ones at the end. */
+  /**
+   * Lines as they were printed: rows that were wrapped are put together; no empty ones at the end.
+   */
   List<String> lines() {
     var lines = new ArrayList<String>();
     for (int r = 0; r < rows.size(); r++) {

@@ -153,6 +153,15 @@ class TerminalTest {
   }
 
   @Test
+  void aPathInATableStaysInItsLine() throws Exception {
+    String command =
+        "export STARLING_EMULATED_LIBRARY=$'/x\\e[2J\\ncuda        yes'; tools/starling doctor";
+    Seen seen = PseudoTerminal.run(300, command);
+    assertFalse(seen.lines().contains("cuda        yes"), seen.lines().toString());
+    assertTrue(seen.sent().contains("/x\\u001b[2J\\u000acuda        yes"), seen.sent());
+  }
+
+  @Test
   void theDemosBarGoesAndItsTableStays() throws Exception {
     Seen seen =
         PseudoTerminal.run(

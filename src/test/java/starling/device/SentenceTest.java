@@ -10,8 +10,15 @@ class SentenceTest {
   @Test
   void whatActsIsAnEscape() {
     int[][] ranges = {
-      {0, 0x1f}, {0x7f, 0x9f}, {0x61c, 0x61c}, {0x200e, 0x200f}, {0x2028, 0x202e}, {0x2066, 0x206f},
-      {0xfeff, 0xfeff}, {0xfff9, 0xfffb}, {0xe0000, 0xe007f}
+      {0, 0x1f},
+      {0x7f, 0x9f},
+      {0x61c, 0x61c},
+      {0x200e, 0x200f},
+      {0x2028, 0x202e},
+      {0x2066, 0x206f},
+      {0xfeff, 0xfeff},
+      {0xfff9, 0xfffb},
+      {0xe0000, 0xe007f}
     };
     for (int[] range : ranges) {
       for (int c = range[0]; c <= range[1]; c++) {
@@ -29,7 +36,8 @@ class SentenceTest {
 
   @Test
   void whatIsReadStaysAsItIs() {
-    String text = "é \u6a21\u578b \u0645\u0631\u062d\u0628\u0627 \ud83d\udc69\u200d\ud83d\ude80 ~\u00a0\u200c";
+    String text =
+        "é \u6a21\u578b \u0645\u0631\u062d\u0628\u0627 \ud83d\udc69\u200d\ud83d\ude80 ~\u00a0\u200c";
     assertEquals(text, Sentence.of(text));
     assertEquals(text, Sentence.lines(text));
   }
