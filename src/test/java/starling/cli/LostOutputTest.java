@@ -55,7 +55,11 @@ class LostOutputTest {
       System.setOut(new StandardStream("standard output", toOut, false).printer());
       System.setErr(new StandardStream("standard error", toErr, false).printer());
       System.setIn(new ByteArrayInputStream("text".getBytes(StandardCharsets.UTF_8)));
-      return new Lost(Main.run(args), outBytes.toString(), errBytes.toString());
+      int status = Main.run(args);
+      return new Lost(
+          status,
+          outBytes.toString(StandardCharsets.UTF_8),
+          errBytes.toString(StandardCharsets.UTF_8));
     } finally {
       System.setOut(out);
       System.setErr(err);
