@@ -81,11 +81,17 @@ public final class Model implements AutoCloseable {
       }
       files = Safetensors.open(dir);
       return new Model(dir, opened, type, config, files, start);
-    } catch (RuntimeException e) {
-      if (files != null) {
-        files.close();
+    } catch (RuntimeException | Error e) {
+      try {
+        if (files != null && e instanceof InternalError) {
+          files.checkWhole();
+        }
+      } finally {
+        if (files != null) {
+          files.close();
+        }
+        opened.close();
       }
-      opened.close();
       throw e;
     }
   }
@@ -146,6 +152,9 @@ public final class Model implements AutoCloseable {
         throw new IllegalStateException("the model " + dir + " is closed");
       }
       return new Asking(this, question).run(onText);
+    } catch (InternalError e) { // how the JVM says that a mapped page is not there
+      files.checkWhole();
+      throw e;
     } finally {
       lock.unlock();
     }

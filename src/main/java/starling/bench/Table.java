@@ -3,15 +3,18 @@ package starling.bench;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.Collectors;
+import starling.device.Sentence;
 
 /** Rows of text under a head: aligned for people, as Markdown, as CSV. */
 public record Table(List<String> head, List<List<String>> rows) {
   /** The first {@code left} columns are words, the others numbers. */
   public String aligned(int left) {
+    List<List<String>> lines =
+        all().stream().map(row -> row.stream().map(Sentence::of).toList()).toList();
     var text = new StringBuilder();
-    for (List<String> row : all()) {
+    for (List<String> row : lines) {
       for (int c = 0; c < row.size(); c++) {
-        String format = c < left ? "%-" + width(c) + "s" : "%" + width(c) + "s";
+        String format = (c < left ? "%-" : "%") + width(lines, c) + "s";
         text.append(c == 0 ? "" : "  ").append(String.format(Locale.ROOT, format, row.get(c)));
       }
       while (text.charAt(text.length() - 1) == ' ') {
@@ -29,8 +32,8 @@ public record Table(List<String> head, List<List<String>> rows) {
     return all;
   }
 
-  private int width(int column) {
-    return all().stream().mapToInt(r -> r.get(column).length()).max().orElse(0);
+  private static int width(List<List<String>> lines, int column) {
+    return lines.stream().mapToInt(r -> r.get(column).length()).max().orElse(0);
   }
 
   String markdown() {

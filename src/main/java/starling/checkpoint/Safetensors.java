@@ -212,6 +212,28 @@ public final class Safetensors implements AutoCloseable {
     }
   }
 
+  /**
+   * Finds the reason of a fault while a tensor was read.
+   *
+   * @throws InputException if a file is shorter now than it was when it was opened
+   */
+  public void checkWhole() {
+    mapped.forEach(
+        (file, bytes) -> {
+          long size = file.toFile().length();
+          if (size < bytes.byteSize()) {
+            throw new InputException(
+                file
+                    + ": was cut from "
+                    + bytes.byteSize()
+                    + " to "
+                    + size
+                    + " bytes while it was in use; weight files must not change while the model is"
+                    + " open");
+          }
+        });
+  }
+
   /** PyTorch's own files hold programs, which are not run. */
   private static String absent(Path file) {
     for (String name : List.of("pytorch_model.bin", "pytorch_model.bin.index.json")) {

@@ -138,7 +138,7 @@ final class BenchCommand implements Callable<Integer> {
               spec.commandLine(), "--cache '" + cache + "' is not cold or warm");
         }
       }
-      out.forEach(Output::checkWritable);
+      Output.checkWritable(out, source == null ? List.of() : List.of(source));
       boolean cuda = common.device.equals("cuda");
       var options =
           new Bench.Options(
@@ -154,7 +154,6 @@ final class BenchCommand implements Callable<Integer> {
               noise,
               common.seconds);
       KernelReport report = Bench.kernels(options, Terminal::say);
-      Terminal.clear();
       out.forEach(file -> write(file, report));
       System.out.print(common.json ? Output.json(report.json()) + "\n" : report.text());
       report.failures().forEach(f -> System.err.println("starling: " + f));

@@ -29,16 +29,19 @@ final class Bundled implements AutoCloseable {
 
   /** Unpacks the model to a temporary folder, since weights are mapped from files. */
   Bundled() {
+    Path folder = null;
     try {
-      model = Files.createTempDirectory("starling-demo");
+      folder = Files.createTempDirectory("starling-demo");
       for (String name : MODEL_FILES) {
-        Files.write(model.resolve(name), read("model/" + name));
+        Files.write(folder.resolve(name), read("model/" + name));
       }
+      model = folder;
     } catch (IOException e) {
+      remove(folder);
       throw new InputException(
           System.getProperty("java.io.tmpdir")
               + ": the bundled model cannot be unpacked there ("
-              + e.getMessage()
+              + Output.reason(e)
               + ")",
           e);
     }
@@ -94,9 +97,15 @@ final class Bundled implements AutoCloseable {
 
   @Override
   public void close() {
-    for (String name : MODEL_FILES) {
-      model.resolve(name).toFile().delete();
+    remove(model);
+  }
+
+  private static void remove(Path folder) {
+    if (folder != null) {
+      for (String name : MODEL_FILES) {
+        folder.resolve(name).toFile().delete();
+      }
+      folder.toFile().delete();
     }
-    model.toFile().delete();
   }
 }

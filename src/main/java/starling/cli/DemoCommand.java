@@ -1,5 +1,6 @@
 package starling.cli;
 
+import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -9,9 +10,11 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.Callable;
-import me.tongfei.progressbar.ConsoleProgressBarConsumer;
+import java.util.stream.Stream;
 import me.tongfei.progressbar.ProgressBar;
 import me.tongfei.progressbar.ProgressBarBuilder;
+import me.tongfei.progressbar.ProgressBarConsumer;
+import me.tongfei.progressbar.ProgressBarStyle;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -22,6 +25,7 @@ import starling.Devices;
 import starling.Model;
 import starling.Question;
 import starling.device.InputException;
+import starling.device.Sentence;
 import starling.image.Overlay;
 import starling.image.Picture;
 
@@ -85,10 +89,13 @@ final class DemoCommand implements Callable<Integer> {
       throw new ParameterException(
           command.commandLine(), "--pictures is " + pictures + "; it must be at least 1");
     }
-    prepareOut();
+    makeFolder();
     try (var bundled = new Bundled();
         Model model = Model.open(bundled.model(), device, "auto")) {
       List<Bundled.Item> items = items(bundled.questions());
+      Path report = out.resolve("report.html");
+      List<Path> overlays = overlays(items);
+      Output.checkWritable(Stream.concat(Stream.of(report), overlays.stream()).toList(), List.of());
       var read = new LinkedHashMap<String, Picture>();
       for (Bundled.Item item : items) {
         read.computeIfAbsent(item.image(), name -> Picture.read(bundled.picture(name), name));
@@ -96,13 +103,14 @@ final class DemoCommand implements Callable<Integer> {
       var tallies = SPECS.stream().map(Tally::new).toList();
       ask(model, items, read, tallies);
       var shown = shown(items, read, tallies);
-      List<Path> files = drawOverlays(model, shown);
-      Path report = out.resolve("report.html");
+      drawOverlays(model, shown, overlays);
       Output.write(report, DemoReport.html(model, tallies, shown).getBytes(StandardCharsets.UTF_8));
       System.out.print(DemoTable.text(tallies));
       System.out.println();
-      System.out.println("kept tokens  " + files.get(0) + " … " + files.getLast().getFileName());
-      System.out.println("report       " + report);
+      System.out.println(
+          "kept tokens  "
+              + Sentence.of(overlays.get(0) + " … " + overlays.getLast().getFileName()));
+      System.out.println("report       " + Sentence.of(report.toString()));
       Tally dense = tallies.get(0);
       Tally star = tallies.get(1);
       System.out.println(
@@ -120,13 +128,12 @@ final class DemoCommand implements Callable<Integer> {
     return 0;
   }
 
-  private void prepareOut() {
+  private void makeFolder() {
     try {
       Files.createDirectories(out);
-    } catch (java.io.IOException e) {
-      throw new InputException(out + ": the folder cannot be made", e);
+    } catch (IOException e) {
+      throw new InputException(out + ": the folder cannot be made (" + Output.reason(e) + ")", e);
     }
-    Output.checkWritable(out.resolve("report.html"));
   }
 
   /** The questions about the first pictures. */
@@ -140,12 +147,12 @@ final class DemoCommand implements Callable<Integer> {
       Model model, List<Bundled.Item> items, Map<String, Picture> read, List<Tally> tallies) {
     int total = items.size() * tallies.size();
     var bar =
-        Terminal.INTERACTIVE
+        Terminal.hasStatus()
             ? new ProgressBarBuilder()
                 .setTaskName("questions")
                 .setInitialMax(total)
-                .setConsumer(new ConsoleProgressBarConsumer(System.err))
-                .clearDisplayOnFinish()
+                .setStyle(ProgressBarStyle.ASCII)
+                .setConsumer(new OnStatusLine())
                 .build()
             : null;
     try (ProgressBar shown = bar) {
@@ -168,6 +175,24 @@ final class DemoCommand implements Callable<Integer> {
     }
   }
 
+  /** The bar takes the place of the status line, and goes as that goes. */
+  private static final class OnStatusLine implements ProgressBarConsumer {
+    @Override
+    public int getMaxRenderedLength() {
+      return Terminal.room();
+    }
+
+    @Override
+    public void accept(String bar) {
+      Terminal.say(bar);
+    }
+
+    @Override
+    public void close() {
+      Terminal.clear();
+    }
+  }
+
   /** The first question about each of the first pictures. */
   private static List<Shown> shown(
       List<Bundled.Item> items, Map<String, Picture> read, List<Tally> tallies) {
@@ -185,20 +210,27 @@ final class DemoCommand implements Callable<Integer> {
     return shown;
   }
 
-  /** One PNG a picture: what the tower saw, and what STAR kept of it for the question. */
-  private List<Path> drawOverlays(Model model, List<Shown> shown) {
-    var files = new ArrayList<Path>();
-    for (Shown s : shown) {
+  /** One PNG for each of the first pictures. */
+  private List<Path> overlays(List<Bundled.Item> items) {
+    return items.stream()
+        .map(Bundled.Item::image)
+        .distinct()
+        .limit(SHOWN)
+        .map(image -> out.resolve("kept-" + image))
+        .toList();
+  }
+
+  /** What the tower saw of each picture, and what STAR kept of it for the question. */
+  private static void drawOverlays(Model model, List<Shown> shown, List<Path> files) {
+    for (int i = 0; i < shown.size(); i++) {
+      Shown s = shown.get(i);
       var question = Question.of(s.item().text());
       var region = model.prepare(s.picture(), question.imageMode(), s.item().image()).region();
       var kept = KeptTokens.draw(model, s.picture(), 0, s.answers().get(1), question);
       var both =
           KeptTokens.beside(List.of(Overlay.seen(s.picture(), region, kept.getWidth()), kept));
-      Path file = out.resolve("kept-" + s.item().image());
-      Output.write(file, Overlay.png(both));
-      files.add(file);
+      Output.write(files.get(i), Overlay.png(both));
     }
-    return files;
   }
 
   static String fixed(int decimals, double value) {

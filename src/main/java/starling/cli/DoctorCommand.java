@@ -10,6 +10,7 @@ import starling.Devices;
 import starling.device.Card;
 import starling.device.Device;
 import starling.device.InputException;
+import starling.device.Sentence;
 import starling.jcuda.Jcublas;
 
 /** What this machine offers, and why something is not used. */
@@ -105,38 +106,32 @@ final class DoctorCommand implements Callable<Integer> {
 
   private static String text(Report r) {
     var text = new StringBuilder();
-    text.append(String.format(Locale.ROOT, "starling    %s%n", r.starling));
-    text.append(String.format(Locale.ROOT, "JDK         %s%n", r.jdk));
-    text.append(
-        String.format(
-            Locale.ROOT,
-            "machine     %s, %d processors, heap up to %d MB%n",
-            r.os,
-            r.processors,
-            r.maxHeapBytes >> 20));
-    text.append(
-        String.format(
-            Locale.ROOT,
-            "Vector API  %s%n",
-            r.vectorApi
-                ? "in use"
-                : "not in use: start java with --add-modules jdk.incubator.vector"));
+    line(text, "starling", r.starling);
+    line(text, "JDK", r.jdk);
+    line(
+        text,
+        "machine",
+        "%s, %d processors, heap up to %d MB".formatted(r.os, r.processors, r.maxHeapBytes >> 20));
+    line(
+        text,
+        "Vector API",
+        r.vectorApi ? "in use" : "not in use: start java with --add-modules jdk.incubator.vector");
     for (Found d : r.devices) {
-      text.append(
-          String.format(Locale.ROOT, "%-11s %s%s%n", d.name, d.usable ? "" : "no: ", d.detail));
+      line(text, d.name, (d.usable ? "" : "no: ") + d.detail);
       for (int i = 0; i < d.cards.size(); i++) {
-        text.append(String.format(Locale.ROOT, "%-11s %s%n", "", card(i, d.cards.get(i))));
+        line(text, "", card(i, d.cards.get(i)));
       }
-      for (String library : d.libraries) {
-        text.append(String.format(Locale.ROOT, "%-11s %s%n", "", library));
-      }
+      d.libraries.forEach(library -> line(text, "", library));
     }
     for (Optional o : r.optional) {
-      text.append(String.format(Locale.ROOT, "%-11s for %s%n", o.name, o.purpose));
-      for (String place : o.tried) {
-        text.append(String.format(Locale.ROOT, "%-11s %s%n", "", place));
-      }
+      line(text, o.name, "for " + o.purpose);
+      o.tried.forEach(place -> line(text, "", place));
     }
     return text.toString().stripTrailing();
+  }
+
+  /** Paths and cards may have any name. */
+  private static void line(StringBuilder text, String label, String what) {
+    text.append(String.format(Locale.ROOT, "%-11s %s%n", label, Sentence.of(what)));
   }
 }

@@ -1,12 +1,14 @@
 package starling.cli;
 
 import java.awt.image.BufferedImage;
+import java.io.File;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.concurrent.Callable;
+import java.util.stream.Stream;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -30,6 +32,9 @@ import starling.text.Template;
 /** One answer, streamed. */
 @Command(name = "run", description = "Answers one prompt about pictures.")
 final class RunCommand implements Callable<Integer> {
+  private static final String CHECKPOINT_FILES =
+      ".*\\.safetensors(\\.index\\.json)?|.*config\\.json|tokenizer.*|chat_template.*";
+
   @Spec private CommandSpec command;
 
   @Option(names = "--model", required = true, paramLabel = "DIR", description = "checkpoint folder")
@@ -148,12 +153,10 @@ final class RunCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     Question question = question();
-    for (Path file : java.util.stream.Stream.of(overlay, trace).filter(f -> f != null).toList()) {
-      Output.checkWritable(file);
-    }
     if (overlay != null && images.isEmpty()) {
       throw new ParameterException(command.commandLine(), "--overlay needs a picture (--image)");
     }
+    Output.checkWritable(Stream.of(overlay, trace).filter(f -> f != null).toList(), inputs());
     var pictures = new ArrayList<Picture>();
     for (Path file : images) {
       pictures.add(Picture.read(file));
@@ -161,8 +164,7 @@ final class RunCommand implements Callable<Integer> {
     }
     try (Model opened = Model.open(model, device, dtype, new Providers(gemm, attention))) {
       warnAboutUnknownKeys(opened);
-      Answer answer = opened.ask(question, json ? piece -> {} : this::print);
-      Terminal.clear();
+      Answer answer = opened.ask(question, json ? piece -> {} : System.out::print);
       System.out.println(json ? Output.json(answer) : "");
       answer.warnings().forEach(warning -> System.err.println("starling: warning: " + warning));
       if (trace != null) {
@@ -176,10 +178,15 @@ final class RunCommand implements Callable<Integer> {
     return 0;
   }
 
-  private void print(String piece) {
-    Terminal.clear();
-    System.out.print(piece);
-    System.out.flush();
+  /** Files that are read, which no output may take the place of. */
+  private List<Path> inputs() {
+    var inputs = new ArrayList<>(images);
+    if (prune.startsWith("replay:")) {
+      inputs.add(Path.of(prune.substring("replay:".length())));
+    }
+    File[] files = model.toFile().listFiles((dir, name) -> name.matches(CHECKPOINT_FILES));
+    Stream.of(files == null ? new File[0] : files).map(File::toPath).forEach(inputs::add);
+    return inputs;
   }
 
   /** Checks what can be wrong with the options themselves: bad usage, not a failed request. */
@@ -213,7 +220,7 @@ final class RunCommand implements Callable<Integer> {
         .logits(logits)
         .progress(
             (phase, done, of) -> {
-              if (!phase.equals("decode")) {
+              if (json || !phase.equals("decode")) { // else the answer itself is seen to grow
                 Terminal.status(phase, done, of);
               }
             });

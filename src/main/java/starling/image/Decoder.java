@@ -71,6 +71,9 @@ final class Decoder {
         reader.dispose();
       }
     } catch (IOException | RuntimeException e) {
+      if (e.getCause() instanceof VirtualMachineError error) {
+        throw error; // the memory ran out, which is not the picture's fault
+      }
       // The decoders answer broken data with many kinds of exception.
       throw new InputException(name + ": the picture is broken (" + e.getMessage() + ")", e);
     }

@@ -221,4 +221,19 @@ class CompareTest {
     assertEquals(1, why.lines().count());
     return why;
   }
+
+  /** Keys come from files: each stays in its row, and none acts on a terminal. */
+  @Test
+  void aKeyIsOneLineThatDoesNotAct() throws IOException {
+    String hostile = "cold\u001b[2J\nrmsnorm T=2 bf16 same\u202e";
+    var rows = List.of(row(1, hostile, noisy(20, 0.01)));
+    List<String> lines = compare(rows, rows).text().lines().toList();
+    assertEquals(2, lines.size(), lines.toString());
+    assertTrue(
+        lines
+            .get(1)
+            .startsWith("rmsnorm T=1 bf16 cold\\u001b[2J\\u000armsnorm T=2 bf16 same\\u202e  "),
+        lines.get(1));
+    assertTrue(lines.get(1).indexOf("same ", 60) == lines.get(0).indexOf("verdict"));
+  }
 }

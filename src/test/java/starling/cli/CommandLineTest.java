@@ -42,7 +42,7 @@ class CommandLineTest {
     }
   }
 
-  private static synchronized Result run(byte[] input, String... args) {
+  static synchronized Result run(byte[] input, String... args) {
     PrintStream out = System.out;
     PrintStream err = System.err;
     InputStream in = System.in;
