@@ -2,6 +2,7 @@ package starling.device;
 
 import java.io.IOException;
 import java.io.InputStream;
+import java.nio.channels.ClosedByInterruptException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -70,7 +71,9 @@ public final class InputFile {
             ? "there is no such file"
             : e instanceof AccessDeniedException
                 ? "may not be read by this user"
-                : "cannot be read (" + e.getMessage() + ")";
+                : e instanceof ClosedByInterruptException
+                    ? "reading was interrupted"
+                    : "cannot be read (" + e.getMessage() + ")";
     return new InputException(file + ": " + why, e);
   }
 }
