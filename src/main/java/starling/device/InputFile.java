@@ -2,7 +2,6 @@ package starling.device;
 
 import java.io.IOException;
 import java.io.InputStream;
-import java.nio.channels.ClosedByInterruptException;
 import java.nio.file.AccessDeniedException;
 import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
@@ -71,9 +70,7 @@ public final class InputFile {
             ? "there is no such file"
             : e instanceof AccessDeniedException
                 ? "may not be read by this user"
-                : e instanceof ClosedByInterruptException
-                    ? "reading was interrupted"
-                    : "cannot be read (" + e.getMessage() + ")";
+                : "cannot be read (" + e.getMessage() + ")";
     return new InputException(file + ": " + why, e);
   }
 }

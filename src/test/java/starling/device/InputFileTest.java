@@ -50,15 +50,6 @@ class InputFileTest {
     assertTrue(refusal(sparse, Limits.IMAGE_BYTES).contains("256 MiB"));
   }
 
-  @Test
-  void anInterruptIsNotTheFilesFault() throws Exception {
-    Path file = Files.write(folder.resolve("a"), new byte[] {1});
-    Thread.currentThread().interrupt();
-    assertTrue(refusal(file, 3).endsWith(": reading was interrupted"));
-    assertTrue(Thread.interrupted());
-    assertArrayEquals(new byte[] {1}, InputFile.read(file, 3));
-  }
-
   /** The sentence, which begins with the file. */
   private static String refusal(Path file, long most) {
     String message =
