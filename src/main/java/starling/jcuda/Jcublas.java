@@ -42,6 +42,7 @@ public final class Jcublas implements AutoCloseable {
     this.device = device;
     load();
     try {
+      Starting.of(JCublas2.class);
       this.handle = new cublasHandle();
       this.one = Pointer.to(new float[] {1});
       this.zero = Pointer.to(new float[] {0});

@@ -24,6 +24,7 @@ public final class JniLaunch implements AutoCloseable {
    */
   public JniLaunch(NativeDevice device) {
     try {
+      Starting.of(JCudaDriver.class);
       this.module = new CUmodule();
       this.function = new CUfunction();
       this.stream = Interop.driverStream(device);
