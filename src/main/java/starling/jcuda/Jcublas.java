@@ -42,8 +42,8 @@ public final class Jcublas implements AutoCloseable {
     this.device = device;
     load();
     try {
-      Starting.of(JCublas2.class);
       this.handle = new cublasHandle();
+      Starting.of(JCublas2.class);
       this.one = Pointer.to(new float[] {1});
       this.zero = Pointer.to(new float[] {0});
       check("cublasCreate", JCublas2.cublasCreate(handle));

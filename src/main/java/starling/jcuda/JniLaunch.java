@@ -24,8 +24,8 @@ public final class JniLaunch implements AutoCloseable {
    */
   public JniLaunch(NativeDevice device) {
     try {
-      Starting.of(JCudaDriver.class);
       this.module = new CUmodule();
+      Starting.of(JCudaDriver.class);
       this.function = new CUfunction();
       this.stream = Interop.driverStream(device);
       check("cuModuleLoadData", JCudaDriver.cuModuleLoadData(module, EmptyKernel.PTX));
