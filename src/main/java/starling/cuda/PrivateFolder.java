@@ -61,7 +61,7 @@ final class PrivateFolder {
   private static void check(Path folder, boolean own) throws IOException, DynamicLibrary.Refused {
     int owner = owner(folder);
     // Root may be another number where the system runs in a user namespace.
-    boolean trusted = owner == user() || !own && (owner == 0 || owner == owner(folder.getRoot()));
+    boolean trusted = owner == user() || (!own && (owner == 0 || owner == owner(folder.getRoot())));
     if (!trusted) {
       throw new DynamicLibrary.Refused(folder + " belongs to another user");
     }
