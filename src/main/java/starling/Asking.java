@@ -14,6 +14,7 @@ import starling.model.Session;
 import starling.model.Stage;
 import starling.prune.Method;
 import starling.prune.Methods;
+import starling.text.Template;
 import starling.text.Tokenizer;
 
 /** One question on its way through a model: preprocess, prefill, decode, report. */
@@ -48,7 +49,7 @@ final class Asking {
             question.mode,
             question.sampling,
             question.maxTokens,
-            question.progress);
+            this::progress);
     try (Session session = model.llava().prefill(request)) {
       int first = session.next();
       List<Float> logits = question.logits ? floats(session.logits()) : null;
@@ -60,13 +61,15 @@ final class Asking {
     }
   }
 
+  private void progress(String phase, int done, int of) {
+    if (Thread.currentThread().isInterrupted()) {
+      throw Model.interrupted();
+    }
+    question.progress.at(phase, done, of);
+  }
+
   private int[] promptIds() {
-    int[] ids =
-        question.template.ids(
-            model.tokenizer(),
-            question.prompt,
-            question.images.size(),
-            model.config().imageTokenIndex());
+    int[] ids = templatedIds();
     int vocabulary = model.config().text().vocabSize();
     for (int id : ids) {
       if (id >= vocabulary && id != model.config().imageTokenIndex()) {
@@ -79,6 +82,19 @@ final class Asking {
       }
     }
     return ids;
+  }
+
+  private int[] templatedIds() {
+    Tokenizer tokenizer = model.tokenizer();
+    int images = question.images.size();
+    int imageToken = model.config().imageTokenIndex();
+    if (question.template == null && Template.marked(question.prompt)) {
+      warnings.add(
+          "the prompt holds <image>, so it is used as given; to have it wrapped, name a template (--template)");
+      return Template.bare(tokenizer, question.prompt, images, imageToken);
+    }
+    Template template = question.template == null ? Template.LLAVA_HF : question.template;
+    return template.ids(tokenizer, question.prompt, images, imageToken);
   }
 
   /**
@@ -101,7 +117,7 @@ final class Asking {
       if (outputTokens.size() >= session.room()) {
         break;
       }
-      question.progress.at("decode", outputTokens.size(), session.room());
+      progress("decode", outputTokens.size(), session.room());
       id = session.next();
     }
     text = stream.finish().strip();

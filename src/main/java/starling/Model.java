@@ -2,6 +2,7 @@ package starling;
 
 import java.nio.file.Path;
 import java.util.List;
+import java.util.concurrent.CancellationException;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import starling.checkpoint.LlavaConfig;
@@ -24,8 +25,10 @@ import starling.text.Tokenizer;
  * <p>Threads: any thread may call; questions are answered one after the other. Ownership: the model
  * owns its device memory and its mapped files; {@link #close} waits for a running question, may be
  * repeated, and every call after it is an {@link IllegalStateException}. The files must not change
- * while the model is open. Errors: what a file, a prompt, a picture or a spec is to blame for is an
- * {@link InputException} with one sentence; the model stays usable.
+ * while the model is open. Interrupts: opening and a question, waiting or running, end with an
+ * exception that says so, and the thread stays interrupted; closing is not hurried. Errors: what a
+ * file, a prompt, a picture or a spec is to blame for is an {@link InputException} with one
+ * sentence; the model stays usable.
  */
 public final class Model implements AutoCloseable {
   private final ReentrantLock lock = new ReentrantLock();
@@ -37,7 +40,7 @@ public final class Model implements AutoCloseable {
   private final List<Integer> endTokens;
   private final Preprocess preprocess;
   private final double loadMillis;
-  private boolean closed;
+  private volatile boolean closed;
 
   private Model(
       Path dir, Device device, DType dtype, LlavaConfig config, Safetensors files, long start) {
@@ -70,6 +73,17 @@ public final class Model implements AutoCloseable {
 
   /** The same with a choice of whose kernels multiply and attend. */
   public static Model open(Path dir, String device, String dtype, Providers providers) {
+    try {
+      return opened(dir, device, dtype, providers);
+    } catch (InputException e) {
+      // Whatever could not be read: an interrupt closes the file under the reader.
+      throw Thread.currentThread().isInterrupted()
+          ? new InputException(dir + ": opening the model was interrupted", e)
+          : e;
+    }
+  }
+
+  private static Model opened(Path dir, String device, String dtype, Providers providers) {
     long start = System.nanoTime();
     LlavaConfig config = LlavaConfig.read(dir);
     Device opened = Devices.open(device, providers);
@@ -125,7 +139,11 @@ public final class Model implements AutoCloseable {
     return endTokens;
   }
 
+  /**
+   * @throws IllegalStateException if the model is closed
+   */
   public LlavaConfig config() {
+    checkOpen();
     return llava.config();
   }
 
@@ -139,24 +157,39 @@ public final class Model implements AutoCloseable {
    * the answer before stripping.
    *
    * @throws InputException if the prompt, a picture or the spec does not fit the model
-   * @throws java.util.concurrent.CancellationException if the question's progress listener threw it
+   * @throws CancellationException if the question's progress listener threw it, or the thread was
+   *     interrupted while it waited for its turn or the question was answered
+   * @throws IllegalStateException if the model is closed
    */
   public Answer ask(Question question, Consumer<String> onText) {
     if (lock.isHeldByCurrentThread()) {
       throw new IllegalStateException(
           "a question cannot be asked while this thread's question is being answered");
     }
-    lock.lock();
     try {
-      if (closed) {
-        throw new IllegalStateException("the model " + dir + " is closed");
-      }
+      lock.lockInterruptibly();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw interrupted();
+    }
+    try {
+      checkOpen();
       return new Asking(this, question).run(onText);
     } catch (InternalError e) { // how the JVM says that a mapped page is not there
       files.checkWhole();
       throw e;
     } finally {
       lock.unlock();
+    }
+  }
+
+  static CancellationException interrupted() {
+    return new CancellationException("the question was interrupted");
+  }
+
+  private void checkOpen() {
+    if (closed) {
+      throw new IllegalStateException("the model " + dir + " is closed");
     }
   }
 
@@ -172,8 +205,10 @@ public final class Model implements AutoCloseable {
    * The pixels the tower sees of a picture, and which part of the picture that is.
    *
    * @param name what messages call the picture
+   * @throws IllegalStateException if the model is closed
    */
   public Preprocess.Prepared prepare(Picture picture, ImageMode mode, String name) {
+    checkOpen();
     Preprocess.Prepared prepared = preprocess.apply(picture, mode, name);
     int side = config().vision().imageSize();
     if (prepared.width() != side || prepared.height() != side) {

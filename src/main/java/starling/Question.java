@@ -20,7 +20,7 @@ public final class Question {
   final List<Picture> images = new ArrayList<>();
   String prune = "none";
   Mode mode = Mode.COMPACT;
-  Template template = Template.LLAVA_HF;
+  Template template; // null: not named
   ImageMode imageMode = ImageMode.CHECKPOINT;
   int maxTokens = 128;
   Sampling sampling = Sampling.GREEDY;
@@ -32,7 +32,10 @@ public final class Question {
     this.prompt = prompt;
   }
 
-  /** A prompt; the template wraps it, unless it already holds {@code <image>} once per picture. */
+  /**
+   * A prompt. The template of llava-hf wraps it; one that holds {@code <image>}, once per picture,
+   * is used as given, and the answer warns of that. {@link #template} wraps either.
+   */
   public static Question of(String prompt) {
     return new Question(prompt);
   }
@@ -59,6 +62,7 @@ public final class Question {
     return this;
   }
 
+  /** The template that wraps the prompt, with the pictures where {@code <image>} stands in it. */
   public Question template(Template value) {
     template = value;
     return this;
@@ -103,8 +107,8 @@ public final class Question {
 
   /**
    * Hears how far the answer is, on the asking thread, before every picture, layer of prefill and
-   * token. To cancel, throw a {@link java.util.concurrent.CancellationException}: {@link Model#ask}
-   * ends with it and the model stays usable.
+   * token. To cancel, throw a {@link java.util.concurrent.CancellationException}, or interrupt the
+   * thread: {@link Model#ask} ends with that exception and the model stays usable.
    */
   public Question progress(Request.Progress value) {
     progress = value;

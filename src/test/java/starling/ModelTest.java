@@ -13,9 +13,14 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.FutureTask;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 import starling.checkpoint.LlavaConfig;
 import starling.checkpoint.LlavaWeights;
@@ -25,10 +30,13 @@ import starling.device.DType;
 import starling.device.InputException;
 import starling.device.Philox;
 import starling.device.Sampling;
+import starling.image.ImageMode;
+import starling.image.Picture;
 import starling.model.Llava;
 import starling.model.Mode;
 import starling.model.Request;
 import starling.prune.Methods;
+import starling.text.Template;
 
 /**
  * The public face: streaming, cancelling, closing, threads, and what one question leaves behind.
@@ -92,6 +100,37 @@ class ModelTest {
     }
   }
 
+  /** Without a template the marked prompt is the whole text, which the model was not taught. */
+  @Test
+  void aTemplateIsAppliedAroundAPromptThatHoldsTheImage() {
+    try (Model model = Model.open(Demo.MODEL)) {
+      for (String prompt :
+          List.of("<image>\nWhat color is the heart?", "<image>What color is the heart?")) {
+        Answer bare = model.ask(question(prompt));
+        assertEquals("square", bare.text());
+        assertEquals(1, bare.warnings().size());
+        assertTrue(
+            bare.warnings().getFirst().contains("used as given"), bare.warnings().toString());
+        for (Template template : Template.values()) {
+          Answer wrapped = model.ask(question(prompt).template(template));
+          assertEquals("yellow", wrapped.text(), template + ": " + prompt);
+          assertEquals(List.of(), wrapped.warnings());
+        }
+      }
+      Answer usual = model.ask(question("What color is the heart?"));
+      assertEquals(List.of(), usual.warnings());
+      for (Template template : Template.values()) {
+        assertEquals(
+            model.ask(question("What color is the heart?").template(template)).promptTokens(),
+            model
+                .ask(question("<image>\nWhat color is the heart?").template(template))
+                .promptTokens());
+        Question wrong = question("<image> and <image>?").template(template);
+        assertThrows(InputException.class, () -> model.ask(wrong));
+      }
+    }
+  }
+
   @Test
   void cancellingEndsTheAnswerInEveryPhase() {
     try (Model model = Model.open(Demo.MODEL)) {
@@ -112,7 +151,110 @@ class ModelTest {
     Model model = Model.open(Demo.MODEL);
     model.close();
     model.close();
-    assertThrows(IllegalStateException.class, () -> model.ask(question("x")));
+    Picture picture = Picture.read(Demo.picture("scene-00.png"));
+    List<Executable> uses =
+        List.of(
+            () -> model.ask(question("x")),
+            () -> model.prepare(picture, ImageMode.CHECKPOINT, "it"),
+            model::config);
+    for (Executable use : uses) {
+      String message = assertThrows(IllegalStateException.class, use).getMessage();
+      assertEquals("the model " + Demo.MODEL + " is closed", message);
+    }
+  }
+
+  /** Waiting for its turn, or being answered: the model stays usable, the thread interrupted. */
+  @Test
+  void anInterruptEndsAQuestion() throws Exception {
+    try (Model model = Model.open(Demo.MODEL)) {
+      for (boolean waiting : new boolean[] {true, false}) {
+        var running = new CountDownLatch(1);
+        var go = new CountDownLatch(1);
+        var first =
+            new FutureTask<>(
+                () ->
+                    model.ask(
+                        question("What color is the heart?")
+                            .progress(
+                                (phase, done, of) -> {
+                                  running.countDown();
+                                  awaitQuietly(go);
+                                })));
+        var second =
+            new FutureTask<>(
+                () -> {
+                  var e = assertThrows(CancellationException.class, () -> model.ask(question("x")));
+                  return e.getMessage() + " " + Thread.currentThread().isInterrupted();
+                });
+        Thread answered = Thread.ofPlatform().start(first);
+        running.await();
+        try {
+          if (waiting) {
+            Thread waits = Thread.ofPlatform().start(second);
+            while (waits.getState() != Thread.State.WAITING) {
+              Thread.onSpinWait();
+            }
+            waits.interrupt();
+            assertEquals("the question was interrupted true", second.get(10, TimeUnit.SECONDS));
+          } else {
+            answered.interrupt();
+          }
+        } finally {
+          go.countDown();
+        }
+        if (waiting) {
+          assertEquals("yellow", first.get().text());
+        } else {
+          var e = assertThrows(ExecutionException.class, first::get);
+          assertEquals(CancellationException.class, e.getCause().getClass());
+          assertEquals("the question was interrupted", e.getCause().getMessage());
+        }
+      }
+      assertEquals("yellow", model.ask(question("What color is the heart?")).text());
+    }
+  }
+
+  private static void awaitQuietly(CountDownLatch latch) {
+    boolean interrupted = false;
+    while (latch.getCount() > 0) {
+      try {
+        latch.await();
+      } catch (InterruptedException e) {
+        interrupted = true;
+      }
+    }
+    if (interrupted) {
+      Thread.currentThread().interrupt();
+    }
+  }
+
+  /** An interrupt closes files under their readers; it must not sound like a broken file. */
+  @Test
+  void anInterruptedOpeningSaysSo() throws Exception {
+    var atOnce =
+        new FutureTask<>(
+            () -> {
+              Thread.currentThread().interrupt();
+              var e = assertThrows(InputException.class, () -> Model.open(Demo.MODEL));
+              assertTrue(Thread.currentThread().isInterrupted());
+              return e.getMessage();
+            });
+    Thread.ofPlatform().start(atOnce);
+    String said = Demo.MODEL + ": opening the model was interrupted";
+    assertEquals(said, atOnce.get());
+    for (int micros = 0; micros < 40_000; micros += 2_000) { // in any phase of it
+      var opening = new FutureTask<>(() -> Model.open(Demo.MODEL));
+      Thread thread = Thread.ofPlatform().start(opening);
+      LockSupport.parkNanos(micros * 1000L);
+      thread.interrupt();
+      try {
+        opening.get().close();
+      } catch (ExecutionException e) {
+        assertEquals(InputException.class, e.getCause().getClass());
+        assertEquals(said, e.getCause().getMessage());
+      }
+    }
+    Model.open(Demo.MODEL).close();
   }
 
   @Test

@@ -110,8 +110,8 @@ final class RunCommand implements Callable<Integer> {
   @Option(
       names = "--template",
       paramLabel = "NAME",
-      defaultValue = "llava-hf",
-      description = "llava-hf, vicuna_v1")
+      description =
+          "llava-hf, vicuna_v1; unless named llava-hf, and a prompt with <image> is used as given")
   private String template;
 
   @Option(
@@ -195,7 +195,9 @@ final class RunCommand implements Callable<Integer> {
     oneOf("--dtype", dtype, List.of("auto", "f32", "bf16", "f16"));
     oneOf("--gemm", gemm, List.of("auto", "own", "cublaslt"));
     oneOf("--attention", attention, List.of("own", "cudnn"));
-    oneOf("--template", template, List.of(Template.LLAVA_HF.label(), Template.VICUNA_V1.label()));
+    if (template != null) {
+      oneOf("--template", template, List.of(Template.LLAVA_HF.label(), Template.VICUNA_V1.label()));
+    }
     oneOf("--image-mode", imageMode, List.of("checkpoint", "pad", "crop"));
     oneOf("--mode", mode, List.of("compact", "mask"));
     check(maxTokens >= 1, "--max-tokens is " + maxTokens + "; it must be at least 1");
@@ -209,10 +211,13 @@ final class RunCommand implements Callable<Integer> {
     } catch (InputException e) {
       throw new ParameterException(command.commandLine(), e.getMessage(), e);
     }
-    return Question.of(prompt)
+    Question question = Question.of(prompt);
+    if (template != null) {
+      question.template(template.equals("llava-hf") ? Template.LLAVA_HF : Template.VICUNA_V1);
+    }
+    return question
         .prune(prune)
         .mode(Mode.valueOf(mode.toUpperCase(Locale.ROOT)))
-        .template(template.equals("llava-hf") ? Template.LLAVA_HF : Template.VICUNA_V1)
         .imageMode(ImageMode.valueOf(imageMode.toUpperCase(Locale.ROOT)))
         .maxTokens(maxTokens)
         .sampling(new Sampling(temperature, topK, topP, seed))

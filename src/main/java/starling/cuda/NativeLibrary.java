@@ -6,8 +6,10 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.net.URISyntaxException;
+import java.nio.file.FileSystemNotFoundException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.security.CodeSource;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
@@ -20,9 +22,9 @@ import starling.device.InputException;
  * Finds and loads {@code libstarling_cuda.so} or {@code libstarling_host.so}. Looked for in this
  * order: the system property {@code starling.cuda.library} (or {@code starling.emulated.library}),
  * the environment variable {@code STARLING_CUDA_LIBRARY} (or {@code STARLING_EMULATED_LIBRARY}),
- * the class path ({@code starling/native/linux-x86_64/}, unpacked to a folder of the user that
- * {@code starling.cache} may choose), and the build folder. A library that was named must work; of
- * the others the first that does is used.
+ * the class path ({@code starling/native/linux-x86_64/}, unpacked to a private folder of the user
+ * that {@code starling.cache} may choose), and the build folder that this code lies in. A library
+ * that was named must work; of the others the first that does is used.
  */
 final class NativeLibrary {
   /** What this Java code was written against. */
@@ -161,6 +163,8 @@ final class NativeLibrary {
         failed(
             place.toString(),
             "cannot be written (" + e + "); -Dstarling.cache=DIR chooses another");
+      } catch (DynamicLibrary.Refused e) {
+        failed(place.toString(), e.getMessage() + "; -Dstarling.cache=DIR chooses another");
       }
     }
     return false;
@@ -184,21 +188,38 @@ final class NativeLibrary {
     return places;
   }
 
-  /** {@code target/native} beside {@code target/classes}. */
   private void useBuildFolder() {
+    Path code = code();
+    Path file = buildFile(code, backend);
+    if (file == null) {
+      failed("build folder", "none: the program runs from " + code);
+    } else if (Files.exists(file)) {
+      use(file.toString(), file);
+    } else {
+      failed(file.toString(), "not there; tools/build-native makes it");
+    }
+  }
+
+  /**
+   * {@code target/native} beside {@code target/classes} or a jar in {@code target}. A jar anywhere
+   * else may lie in a folder that others write to, and has no build beside it.
+   */
+  static Path buildFile(Path code, String backend) {
+    Path target = code == null ? null : code.getParent();
+    if (target == null || !target.endsWith("target")) {
+      return null;
+    }
+    String folder = backend.equals("cuda") ? "cuda" : "host";
+    return target.resolve("native").resolve(folder).resolve(FILES.get(backend));
+  }
+
+  /** Where this code lies, or null if that is no file. */
+  private static Path code() {
+    CodeSource source = NativeLibrary.class.getProtectionDomain().getCodeSource();
     try {
-      Path classes =
-          Path.of(NativeLibrary.class.getProtectionDomain().getCodeSource().getLocation().toURI());
-      Path folder =
-          classes.resolveSibling("native").resolve(backend.equals("cuda") ? "cuda" : "host");
-      Path file = folder.resolve(FILES.get(backend));
-      if (Files.exists(file)) {
-        use(file.toString(), file);
-      } else {
-        failed(file.toString(), "not there; tools/build-native makes it");
-      }
-    } catch (URISyntaxException e) {
-      failed("build folder", e.toString());
+      return source == null ? null : Path.of(source.getLocation().toURI());
+    } catch (URISyntaxException | IllegalArgumentException | FileSystemNotFoundException e) {
+      return null;
     }
   }
 

@@ -13,7 +13,8 @@ import java.util.function.UnaryOperator;
  * Finds one of NVIDIA's own libraries, which are used where they are there and never needed. Looked
  * for in this order: the system property {@code starling.NAME.library}, the variable {@code
  * STARLING_NAME_LIBRARY}, the loader's path, CUDA's toolkit, the wheels of pip. A library that was
- * named must work; of the others the first that loads is used.
+ * named must work; of the others the first that loads is used. Folders relative to the working
+ * directory are passed over, as its files may be anybody's.
  *
  * <p>What is loaded stays until the program ends: generated bindings look symbols up once.
  */
@@ -102,7 +103,7 @@ public final class NvidiaLibrary {
     }
     String own = environment.apply("LD_LIBRARY_PATH");
     for (String folder : own == null ? new String[0] : own.split(":")) {
-      if (!folder.isEmpty() && Files.exists(Path.of(folder, file))) {
+      if (Path.of(folder).isAbsolute() && Files.exists(Path.of(folder, file))) {
         return load("LD_LIBRARY_PATH", Path.of(folder, file));
       }
     }
@@ -183,7 +184,7 @@ public final class NvidiaLibrary {
   /** A folder in the one that a variable names, if it names one. */
   private List<Path> below(String variable, String folder) {
     String home = environment.apply(variable);
-    return home == null || home.isEmpty() ? List.of() : List.of(Path.of(home, folder));
+    return home == null || !Path.of(home).isAbsolute() ? List.of() : List.of(Path.of(home, folder));
   }
 
   private static void addIfThere(List<Path> folders, Path folder) {

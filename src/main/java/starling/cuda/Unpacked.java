@@ -11,21 +11,21 @@ import java.util.Arrays;
 import java.util.HexFormat;
 
 /**
- * A library from a jar, as a file that the loader can map: {@code PLACE/HASH/NAME}. It is written
- * under a unique name and moved there in one step, so two processes may do it at once, and a file
- * that is in use is never opened for writing. A file that is there already is used if its bytes are
- * right.
+ * A library from a jar, as a file that the loader can map: {@code PLACE/HASH/NAME}, in folders that
+ * nobody else can write to. It is written under a unique name and moved there in one step, so two
+ * processes may do it at once, and a file that is in use is never opened for writing. A file that
+ * is there already is used if it is this user's and its bytes are right.
  */
 final class Unpacked {
   private Unpacked() {}
 
-  static Path unpack(byte[] library, String name, Path place) throws IOException {
-    Path dir = place.resolve(hash(library).substring(0, 16));
+  static Path unpack(byte[] library, String name, Path place)
+      throws IOException, DynamicLibrary.Refused {
+    Path dir = PrivateFolder.in(PrivateFolder.in(place).resolve(hash(library).substring(0, 16)));
     Path file = dir.resolve(name);
-    if (Files.isRegularFile(file) && Arrays.equals(Files.readAllBytes(file), library)) {
+    if (PrivateFolder.owns(file) && Arrays.equals(Files.readAllBytes(file), library)) {
       return file;
     }
-    Files.createDirectories(dir);
     Path temporary = Files.createTempFile(dir, name, ".part");
     try {
       Files.write(temporary, library);

@@ -82,6 +82,7 @@ public final class Interop {
    * @throws IllegalStateException if the driver refuses, with its status
    */
   public static CUcontext context() {
+    Starting.of(JCudaDriver.class);
     var card = new CUdevice();
     var context = new CUcontext();
     int status = JCudaDriver.cuInit(0);

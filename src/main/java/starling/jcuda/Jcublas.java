@@ -43,6 +43,7 @@ public final class Jcublas implements AutoCloseable {
     load();
     try {
       this.handle = new cublasHandle();
+      Starting.of(JCublas2.class);
       this.one = Pointer.to(new float[] {1});
       this.zero = Pointer.to(new float[] {0});
       check("cublasCreate", JCublas2.cublasCreate(handle));

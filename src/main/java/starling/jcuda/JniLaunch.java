@@ -25,6 +25,7 @@ public final class JniLaunch implements AutoCloseable {
   public JniLaunch(NativeDevice device) {
     try {
       this.module = new CUmodule();
+      Starting.of(JCudaDriver.class);
       this.function = new CUfunction();
       this.stream = Interop.driverStream(device);
       check("cuModuleLoadData", JCudaDriver.cuModuleLoadData(module, EmptyKernel.PTX));

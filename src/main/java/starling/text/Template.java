@@ -5,12 +5,10 @@ import java.util.List;
 import starling.device.InputException;
 
 /**
- * How a question becomes the text that the model reads. A prompt that holds {@code <image>} itself
- * is used as given.
- *
- * <p>Around any other prompt stands one {@code <image>} and a line break for each image, all of
- * them before the question, as the chat template of the llava-hf checkpoints in transformers
- * renders them: two images are {@code USER: <image>\n<image>\n{prompt} ASSISTANT:}.
+ * How a question becomes the text that the model reads. Where the prompt holds {@code <image>}, the
+ * images stand there. Else one {@code <image>} and a line break for each of them stand before the
+ * question, as the chat template of the llava-hf checkpoints in transformers renders them: two
+ * images are {@code USER: <image>\n<image>\n{prompt} ASSISTANT:}.
  */
 public enum Template {
   /** {@code USER: <image>\n{prompt} ASSISTANT:}, the whole text tokenised at once. */
@@ -43,17 +41,24 @@ public enum Template {
    * @throws InputException if the prompt holds {@code <image>}, but not once per image
    */
   public String text(String prompt, int images) {
-    int given = prompt.split(IMAGE, -1).length - 1;
-    if (given == 0) {
-      String question = "USER: " + (IMAGE + "\n").repeat(images) + prompt + " ASSISTANT:";
-      return this == VICUNA_V1 ? SYSTEM + question : question;
-    }
-    if (given != images) {
+    String marked = marked(prompt) ? prompt : (IMAGE + "\n").repeat(images) + prompt;
+    checkMarks(marked, images);
+    String question = "USER: " + marked + " ASSISTANT:";
+    return this == VICUNA_V1 ? SYSTEM + question : question;
+  }
+
+  private static void checkMarks(String text, int images) {
+    int marks = text.split(IMAGE, -1).length - 1;
+    if (marks != images) {
       throw new InputException(
           "the prompt holds %d %s for %d image(s); it stands once per image and must not be repeated for visual tokens"
-              .formatted(given, IMAGE, images));
+              .formatted(marks, IMAGE, images));
     }
-    return prompt;
+  }
+
+  /** Whether a prompt says itself where the images stand. */
+  public static boolean marked(String prompt) {
+    return prompt.contains(IMAGE);
   }
 
   /**
@@ -64,8 +69,21 @@ public enum Template {
    */
   public int[] ids(Tokenizer tokenizer, String prompt, int images, int imageTokenId) {
     String text = text(prompt, images);
-    List<Integer> ids =
-        this == LLAVA_HF ? tokenizer.encode(text) : apart(tokenizer, text, imageTokenId);
+    return checked(
+        this == LLAVA_HF ? tokenizer.encode(text) : apart(tokenizer, text, imageTokenId),
+        tokenizer,
+        images,
+        imageTokenId);
+  }
+
+  /** The same of a whole text without a template, tokenised at once. */
+  public static int[] bare(Tokenizer tokenizer, String text, int images, int imageTokenId) {
+    checkMarks(text, images);
+    return checked(tokenizer.encode(text), tokenizer, images, imageTokenId);
+  }
+
+  private static int[] checked(
+      List<Integer> ids, Tokenizer tokenizer, int images, int imageTokenId) {
     long places = ids.stream().filter(id -> id == imageTokenId).count();
     if (places != images) {
       throw new InputException(

@@ -1,11 +1,14 @@
 package starling.bench;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertNotNull;
 import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.AfterAll;
@@ -57,6 +60,20 @@ class LaunchesTest {
     assertEquals(
         "no primary context: CUDA_ERROR_INVALID_CONTEXT",
         assertThrows(IllegalStateException.class, Interop::context).getMessage());
+  }
+
+  /** Else it would be whatever lies there under its name. */
+  @Test
+  void jcudasOwnLibraryDoesNotComeFromTheSharedFolder() throws Exception {
+    assertNotNull(Interop.context());
+    List<String> mapped =
+        Files.readAllLines(Path.of("/proc/self/maps")).stream()
+            .filter(line -> line.contains("libJCudaDriver"))
+            .toList();
+    assertFalse(mapped.isEmpty());
+    for (String line : mapped) {
+      assertTrue(line.matches(".*/starling-jcuda\\d+/libJCudaDriver.* \\(deleted\\)"), line);
+    }
   }
 
   /** The driver counts what arrives, and refuses another grid, function or stream. */

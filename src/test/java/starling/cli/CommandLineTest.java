@@ -268,6 +268,28 @@ class CommandLineTest {
         ask("--max-tokens", "9", "--max-tokens", "1", "--json").json().get("output_tokens").size());
   }
 
+  /** The note is not part of the answer; with a template named there is none. */
+  @Test
+  void aPromptThatHoldsTheImageIsWrappedByANamedTemplate() {
+    String prompt = "<image>\nWhat color is the heart?";
+    Result bare = ask("--prompt", prompt);
+    assertEquals("square", bare.out().strip());
+    assertTrue(
+        bare.err().contains("starling: warning: the prompt holds <image>, so it is used as given"),
+        bare.err());
+    assertTrue(
+        ask("--prompt", prompt, "--json").json().at("/warnings/0").textValue().contains("<image>"));
+    for (String template : List.of("llava-hf", "vicuna_v1")) {
+      Result wrapped = ask("--prompt", prompt, "--template", template);
+      assertEquals("yellow", wrapped.out().strip());
+      assertFalse(wrapped.err().contains("warning"), wrapped.err());
+      assertRefused(
+          1,
+          "holds 2 <image> for 1 image(s)",
+          ask("--prompt", "<image> and <image>", "--template", template));
+    }
+  }
+
   @Test
   void tokenizeReadsExactBytes() {
     byte[] text = "USER: <image>\nWhat é 🦜?\n".getBytes(StandardCharsets.UTF_8);

@@ -1,6 +1,8 @@
 package starling.cuda;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
@@ -8,7 +10,9 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
+import java.nio.file.LinkOption;
 import java.nio.file.Path;
+import java.nio.file.attribute.PosixFilePermissions;
 import java.util.HashMap;
 import java.util.List;
 import java.util.Map;
@@ -147,6 +151,158 @@ class NativeLibraryTest {
                 "absent"));
     assertTrue(chosen.useUnpacked(library));
     assertTrue(Files.isDirectory(dir.resolve("mine")));
+  }
+
+  /** Another user who could exchange the library between a look at it and its loading. */
+  @Test
+  void aPlaceThatOthersCanChangeIsPassedOver() throws Exception {
+    byte[] library = Files.readAllBytes(Native.HOST);
+    Path open = mode(dir.resolve("open"), 0777);
+    Path group = mode(dir.resolve("group"), 0770);
+    Path sticky = mode(dir.resolve("sticky"), 01777);
+    Path link = Files.createSymbolicLink(dir.resolve("link"), mode(dir.resolve("mine"), 0700));
+    refusedPlace(open, library, open + ": others may write to it");
+    refusedPlace(group, library, group + ": others may write to it");
+    refusedPlace(sticky, library, sticky + ": others may write to it");
+    refusedPlace(open.resolve("below/it"), library, open + ": others may write to it");
+    refusedPlace(link, library, link + " is a link");
+    Path foreign = foreign();
+    refusedPlace(foreign, library, foreign.toRealPath() + " belongs to another user");
+    // As in /tmp: entries of one's own are safe in a sticky folder, and links are no harm on the
+    // way.
+    Path fine = sticky.resolve("starling-me");
+    assertTrue(Unpacked.unpack(library, "lib.so", fine).startsWith(fine.toRealPath()));
+    Path behind = Unpacked.unpack(library, "lib.so", link.resolve("cache"));
+    assertTrue(behind.startsWith(dir.resolve("mine").toRealPath()), behind.toString());
+  }
+
+  private void refusedPlace(Path place, byte[] library, String why) throws IOException {
+    var found =
+        search(
+            "emulated",
+            Map.of("starling.cache", place.toString(), "starling.emulated.library", "absent"));
+    assertFalse(found.useUnpacked(library), place.toString());
+    NativeLibrary.Attempt attempt = found.attempts().getLast();
+    assertEquals(place.toString(), attempt.place());
+    assertTrue(attempt.outcome().startsWith(why), attempt.outcome());
+    assertTrue(attempt.outcome().endsWith("-Dstarling.cache=DIR chooses another"));
+  }
+
+  private static Path mode(Path folder, int mode) throws IOException {
+    Files.createDirectories(folder);
+    Files.setAttribute(folder, "unix:mode", mode); // whatever the umask
+    return folder;
+  }
+
+  /** Root can give a folder away; for anybody else the system's own are another's. */
+  private Path foreign() throws IOException {
+    if ((int) Files.getAttribute(dir, "unix:uid") != 0) {
+      return Path.of("/usr");
+    }
+    Path folder = mode(dir.resolve("foreign"), 0755);
+    Files.setAttribute(folder, "unix:uid", 12345);
+    return folder;
+  }
+
+  @Test
+  void foldersAreMadeForThisUserAlone() throws Exception {
+    byte[] library = Files.readAllBytes(Native.HOST);
+    Path place = dir.resolve("new/cache/starling");
+    Path file = Unpacked.unpack(library, "lib.so", place);
+    for (Path made = file.getParent(); !made.equals(dir.toRealPath()); made = made.getParent()) {
+      assertEquals(
+          "rwx------",
+          PosixFilePermissions.toString(Files.getPosixFilePermissions(made)),
+          "" + made);
+    }
+    assertEquals("rw-------", PosixFilePermissions.toString(Files.getPosixFilePermissions(file)));
+  }
+
+  /** What lies there already counts only if nobody else can have a hand in it. */
+  @Test
+  void aFileThatOthersCanChangeIsReplaced() throws Exception {
+    byte[] library = Files.readAllBytes(Native.HOST);
+    Path file = Unpacked.unpack(library, "lib.so", dir.resolve("place"));
+    Path elsewhere = Files.write(dir.resolve("elsewhere.so"), library);
+    Files.setAttribute(file, "unix:mode", 0666);
+    replaced(file, library);
+    Files.delete(file);
+    Files.createSymbolicLink(file, elsewhere);
+    replaced(file, library);
+    if ((int) Files.getAttribute(file, "unix:uid") == 0) {
+      Files.setAttribute(file, "unix:uid", 12345);
+      replaced(file, library);
+    }
+    // The folder of its hash exchanged for a link.
+    Path moved = Files.move(file.getParent(), dir.resolve("moved"));
+    Files.createSymbolicLink(file.getParent(), moved);
+    var e =
+        assertThrows(
+            DynamicLibrary.Refused.class,
+            () -> Unpacked.unpack(library, "lib.so", dir.resolve("place")));
+    assertTrue(e.getMessage().contains("is a link"), e.getMessage());
+  }
+
+  private void replaced(Path file, byte[] library) throws Exception {
+    Object before = Files.getAttribute(file, "unix:ino", LinkOption.NOFOLLOW_LINKS);
+    assertEquals(file, Unpacked.unpack(library, "lib.so", dir.resolve("place")));
+    assertTrue(PrivateFolder.owns(file));
+    assertFalse(before.equals(Files.getAttribute(file, "unix:ino", LinkOption.NOFOLLOW_LINKS)));
+    assertEquals(-1, Files.mismatch(file, Native.HOST));
+  }
+
+  /** A user without a home has "?" for one in Java. */
+  @Test
+  void nothingIsUnpackedOrFoundRelativeToTheWorkingDirectory() throws Exception {
+    byte[] library = Files.readAllBytes(Native.HOST);
+    var places =
+        List.of(
+            Map.of("user.home", "?", "java.io.tmpdir", "target/nowhere"),
+            Map.of("starling.cache", "target/nowhere"),
+            Map.of("starling.cache", ""));
+    for (Map<String, String> properties : places) {
+      var all = new HashMap<>(properties);
+      all.put("starling.emulated.library", "absent");
+      var found = search("emulated", all);
+      assertFalse(found.useUnpacked(library));
+      for (NativeLibrary.Attempt attempt : found.attempts().subList(1, found.attempts().size())) {
+        assertTrue(attempt.outcome().startsWith("relative to the working"), attempt.toString());
+      }
+    }
+    assertFalse(Files.exists(Path.of("?")));
+    assertFalse(Files.exists(Path.of("target/nowhere")));
+  }
+
+  @Test
+  void relativeFoldersOfTheEnvironmentAreNotSearched() throws Exception {
+    Path lib = Files.createDirectories(dir.resolve("lib/lib64"));
+    Files.copy(Native.HOST, lib.resolve("libplanted.so"));
+    Path here = Path.of("").toAbsolutePath();
+    for (boolean absolute : new boolean[] {false, true}) {
+      for (String variable : List.of("LD_LIBRARY_PATH", "CUDA_HOME", "CUDA_PATH")) {
+        Path folder = variable.startsWith("LD") ? lib : lib.getParent();
+        String value = ":" + (absolute ? folder : here.relativize(folder));
+        String set = variable.startsWith("LD") ? value : value.substring(1);
+        var found =
+            NvidiaLibrary.search(
+                "planted",
+                List.of("libplanted.so"),
+                name -> null,
+                name -> name.equals(variable) ? set : null);
+        assertEquals(absolute, found.loaded() != null, variable + ": " + found.lines());
+      }
+    }
+  }
+
+  /** A jar in a folder of downloads has no build beside it; others may have put one there. */
+  @Test
+  void theBuildFolderIsBesideTheClassesOfABuild() {
+    Path host = Path.of("/a/target/native/host/libstarling_host.so");
+    assertEquals(host, NativeLibrary.buildFile(Path.of("/a/target/classes"), "emulated"));
+    assertEquals(host, NativeLibrary.buildFile(Path.of("/a/target/starling.jar"), "emulated"));
+    assertNull(NativeLibrary.buildFile(Path.of("/tmp/starling.jar"), "emulated"));
+    assertNull(NativeLibrary.buildFile(Path.of("/starling.jar"), "emulated"));
+    assertNull(NativeLibrary.buildFile(null, "cuda"));
   }
 
   /** JV-3: mounted noexec, in a mount namespace of its own. */

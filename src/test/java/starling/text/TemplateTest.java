@@ -48,11 +48,32 @@ class TemplateTest {
     assertEquals(SYSTEM + "USER: <image>\nWhat? ASSISTANT:", VICUNA_V1.text("What?", 1));
   }
 
-  @ParameterizedTest
-  @EnumSource
-  void usesAPromptWithPlaceholdersAsGiven(Template template) {
-    String prompt = "the <image> car<image>";
-    assertEquals(prompt, template.text(prompt, 2));
+  @Test
+  void imagesStandWhereThePromptHasThem() {
+    for (String prompt :
+        List.of("the <image> car<image>", "<image>\nthe<image>\ncar", "<image><image>")) {
+      assertEquals("USER: " + prompt + " ASSISTANT:", LLAVA_HF.text(prompt, 2));
+      assertEquals(SYSTEM + "USER: " + prompt + " ASSISTANT:", VICUNA_V1.text(prompt, 2));
+    }
+    assertEquals(LLAVA_HF.text("What?", 2), LLAVA_HF.text("<image>\n<image>\nWhat?", 2));
+  }
+
+  @Test
+  void aBarePromptIsTheWholeText() {
+    Tokenizer tokenizer = tokenizer();
+    int image = tokenizer.id("<image>");
+    for (String prompt : List.of("the <image> car<image>", "<image><image>\nthe")) {
+      assertEquals(
+          tokenizer.encode(prompt),
+          Arrays.stream(Template.bare(tokenizer, prompt, 2, image)).boxed().toList());
+    }
+    for (int images : new int[] {0, 1, 3}) {
+      var e =
+          assertThrows(
+              InputException.class,
+              () -> Template.bare(tokenizer, "<image>the<image>", images, image));
+      assertTrue(e.getMessage().contains("2 <image> for " + images + " image"), e.getMessage());
+    }
   }
 
   @Test
@@ -74,20 +95,26 @@ class TemplateTest {
                 {"normalizer": null, "pre_tokenizer": {"type": "Metaspace", "replacement": "▁", "prepend_scheme": "first"}}"""));
     int image = tokenizer.id("<image>");
     int car = tokenizer.id("▁car");
+    var expected = new ArrayList<>(List.of(1));
+    expected.addAll(tokenizer.encodePlain(SYSTEM + "USER: the"));
+    expected.addAll(List.of(image, car, image));
+    expected.addAll(tokenizer.encodePlain("tr ASSISTANT:"));
+    assertEquals(expected, ids(VICUNA_V1, tokenizer, "the<image>car<image>tr", 2));
+    var whole = ids(LLAVA_HF, tokenizer, "<image>car<image>tr", 2);
+    int at = whole.indexOf(image);
     assertEquals(
-        List.of(1, tokenizer.id("▁the"), image, car, image, tokenizer.id("▁t"), tokenizer.id("r")),
-        ids(VICUNA_V1, tokenizer, "the<image>car<image>tr", 2));
-    assertEquals(List.of(1, image, image, car), ids(VICUNA_V1, tokenizer, "<image><image>car", 2));
-    assertEquals(
-        List.of(tokenizer.id("c"), tokenizer.id("ar")),
-        ids(LLAVA_HF, tokenizer, "<image><image>car", 2).subList(3, 5));
+        List.of(image, tokenizer.id("c"), tokenizer.id("ar"), image), whole.subList(at, at + 4));
   }
 
   @Test
   void vicunaNeedsNoPlaceholderInTheTokenizer() {
     Tokenizer tokenizer = Written.read(dir, Written.with("{\"added_tokens\": []}"));
     int[] ids = VICUNA_V1.ids(tokenizer, "<image>the", 1, 32000);
-    assertEquals(List.of(1, 32000, tokenizer.id("▁the")), Arrays.stream(ids).boxed().toList());
+    var expected = new ArrayList<>(List.of(1));
+    expected.addAll(tokenizer.encodePlain(SYSTEM + "USER: "));
+    expected.add(32000);
+    expected.addAll(tokenizer.encodePlain("the ASSISTANT:"));
+    assertEquals(expected, Arrays.stream(ids).boxed().toList());
   }
 
   @ParameterizedTest
