@@ -9,9 +9,11 @@ import starling.device.Activation;
 import starling.device.DType;
 import starling.device.Device;
 import starling.device.Kv;
+import starling.device.Limits;
 import starling.device.Linear;
 import starling.device.Mask;
 import starling.device.Norm;
+import starling.device.OutOfMemoryException;
 import starling.device.Rope;
 import starling.device.Stored;
 import starling.device.Tensor;
@@ -22,6 +24,9 @@ import starling.device.TensorArena;
  * layer.
  */
 final class Decoder {
+  /** Angles that are there from the start: all that LLaVA-1.5 needs. */
+  private static final int FIRST_ANGLES = 4096 * 64;
+
   private record Layer(
       Norm inputNorm, Linear qkv, Linear o, Norm postAttentionNorm, Linear gateUp, Linear down) {}
 
@@ -34,7 +39,8 @@ final class Decoder {
   private final List<Layer> layers = new ArrayList<>();
   private final Norm norm;
   private final Linear lmHead;
-  private final Rope rope;
+  private final TensorArena arena;
+  private Rope rope;
 
   Decoder(
       Device device,
@@ -43,6 +49,7 @@ final class Decoder {
       LlavaConfig.TextConfig config,
       LlavaWeights.Decoder w) {
     this.device = device;
+    this.arena = arena;
     this.config = config;
     this.dtype = dtype;
     this.head = device.headSize(config.headDim());
@@ -53,7 +60,8 @@ final class Decoder {
     }
     this.norm = norm(arena, w.norm());
     this.lmHead = device.linear(arena, dtype, Linear.Source.of(w.lmHead(), null));
-    this.rope = rope(arena);
+    int first = Math.max(1, FIRST_ANGLES / (config.headDim() / 2));
+    this.rope = rope(Math.min(first, config.maxPositionEmbeddings()));
   }
 
   private Layer layer(TensorArena arena, LlavaWeights.DecoderLayer w) {
@@ -81,10 +89,31 @@ final class Decoder {
     return new Norm(device.table(arena, dtype, weight), null, config.rmsNormEps());
   }
 
-  /** Angles in double, stored f32; one row per position, however few rows a layer may hold. */
-  private Rope rope(TensorArena arena) {
+  /**
+   * Makes sure that positions below {@code positions} have angles. Contexts are much longer than
+   * most answers, so the table grows with what is asked; one that was outgrown stays where it is,
+   * because captured work may still read it.
+   */
+  void reach(int positions) {
     int half = config.headDim() / 2;
-    int positions = config.maxPositionEmbeddings();
+    if ((long) positions * half > Limits.ROTARY_ANGLES) {
+      throw new OutOfMemoryException(
+          "rotary embeddings of "
+              + positions
+              + " positions with head_dim "
+              + config.headDim()
+              + " would not fit into memory; ask for fewer tokens");
+    }
+    int now = rope.cos().rows();
+    if (positions > now) {
+      int room = Math.min(config.maxPositionEmbeddings(), (int) (Limits.ROTARY_ANGLES / half));
+      rope = rope(Math.min(Math.max(positions, 2 * now), room));
+    }
+  }
+
+  /** Angles in double, stored f32; one row per position, however few rows a layer may hold. */
+  private Rope rope(int positions) {
+    int half = config.headDim() / 2;
     float[] cos = new float[positions * half];
     float[] sin = new float[positions * half];
     for (int i = 0; i < half; i++) {
