@@ -75,8 +75,8 @@ public final class CheckpointFolder {
   }
 
   /**
-   * What a folder without weights or without configuration holds, as part of a sentence, and what to
-   * do; null if it is nothing known.
+   * What a folder without weights or without configuration holds, as part of a sentence, and what
+   * to do; null if it is nothing known.
    */
   public static String inside(Path dir) {
     List<String> names = names(dir);
@@ -85,7 +85,8 @@ public final class CheckpointFolder {
     }
     String found = first(names, "model(\\.|-).*\\.safetensors|.*\\.safetensors\\.index\\..*json");
     if (found != null) {
-      return found + ", another variant; give it (or a link) the name model.safetensors[.index.json]";
+      return found
+          + ", another variant; give it (or a link) the name model.safetensors[.index.json]";
     }
     found = first(names, ".*\\.gguf");
     if (found != null) {
@@ -96,7 +97,8 @@ public final class CheckpointFolder {
     }
     found = first(names, "consolidated.*|params\\.json|tekken\\.json");
     if (found != null) {
-      return found + ", the layout of Mistral and Meta; use the checkpoint in the Hugging Face layout";
+      return found
+          + ", the layout of Mistral and Meta; use the checkpoint in the Hugging Face layout";
     }
     if (names.contains("mm_projector.bin")) {
       return "mm_projector.bin, a part of the original LLaVA; use the llava-hf checkpoint";
@@ -107,7 +109,8 @@ public final class CheckpointFolder {
             "pytorch_model.*\\.bin(\\.index\\.json)?|tf_model\\.h5|flax_model\\.msgpack|rust_model\\.ot"
                 + "|.*\\.(bin|pt|pth|ckpt|h5|msgpack)");
     if (found != null) {
-      return found + ", which is not read; use the llava-hf checkpoint of this model, in safetensors";
+      return found
+          + ", which is not read; use the llava-hf checkpoint of this model, in safetensors";
     }
     if (names.contains("model_index.json")) {
       return "a pipeline of diffusers, not a LLaVA checkpoint";

@@ -7,8 +7,25 @@ import java.util.Set;
 final class Families {
   private static final Set<String> LANGUAGE =
       Set.of(
-          "llama", "mistral", "mixtral", "qwen2", "qwen3", "gemma", "gemma2", "phi", "phi3", "gpt2",
-          "gpt_neox", "mpt", "falcon", "opt", "vicuna", "stablelm", "deepseek_v3", "t5", "bert");
+          "llama",
+          "mistral",
+          "mixtral",
+          "qwen2",
+          "qwen3",
+          "gemma",
+          "gemma2",
+          "phi",
+          "phi3",
+          "gpt2",
+          "gpt_neox",
+          "mpt",
+          "falcon",
+          "opt",
+          "vicuna",
+          "stablelm",
+          "deepseek_v3",
+          "t5",
+          "bert");
 
   private static final Set<String> TOWERS =
       Set.of("clip", "clip_vision_model", "siglip", "siglip_vision_model", "dinov2", "vit");

@@ -47,7 +47,14 @@ record Fields(Path file, String prefix, JsonNode node) {
       throw wrong(field, "is " + InputJson.shown(value) + ", which is no whole number in range");
     }
     if (value.intValue() < least || value.intValue() > Limits.SIZE) {
-      throw wrong(field, "is " + InputJson.shown(value) + "; it must be at least " + least + " and at most " + Limits.SIZE);
+      throw wrong(
+          field,
+          "is "
+              + InputJson.shown(value)
+              + "; it must be at least "
+              + least
+              + " and at most "
+              + Limits.SIZE);
     }
     return value.intValue();
   }

@@ -99,7 +99,8 @@ public record LlavaConfig(
     int layer = featureLayer(top, vision);
     top.oneOf("projector_hidden_act", "gelu", List.of("gelu"));
     TextConfig decoder = text(text);
-    checkScores(top.object("vision_config"), vision, vision.numAttentionHeads(), vision.numHiddenLayers());
+    checkScores(
+        top.object("vision_config"), vision, vision.numAttentionHeads(), vision.numHiddenLayers());
     checkScores(text, vision, decoder.numAttentionHeads(), decoder.numHiddenLayers());
     String strategy =
         top.oneOf("vision_feature_select_strategy", "default", List.of("default", "full"));
@@ -227,7 +228,8 @@ public record LlavaConfig(
       rope.oneOf("type", "default", List.of("default"));
       for (var key : rope.node().properties()) {
         if (!List.of("rope_type", "type", "rope_theta").contains(key.getKey())) {
-          throw rope.wrong(key.getKey(), "is " + InputJson.shown(key.getValue()) + ", which is not supported");
+          throw rope.wrong(
+              key.getKey(), "is " + InputJson.shown(key.getValue()) + ", which is not supported");
         }
       }
       double inside = rope.positive("rope_theta", theta);
@@ -252,7 +254,8 @@ public record LlavaConfig(
     int layers = vision.numHiddenLayers();
     var value = top.has("vision_feature_layer") ? top.node().get("vision_feature_layer") : null;
     if (value != null && !value.isInt()) {
-      throw top.wrong("vision_feature_layer", "is " + InputJson.shown(value) + "; one layer is supported");
+      throw top.wrong(
+          "vision_feature_layer", "is " + InputJson.shown(value) + "; one layer is supported");
     }
     int layer = value == null ? -2 : value.intValue();
     if (layer < -layers - 1 || layer > layers) {

@@ -89,7 +89,10 @@ public final class PreprocessorConfig {
     Fields fields = Fields.read(file).object("image_processor");
     if (fields.node().isMissingNode()) {
       throw new InputException(
-          dir.resolve(OWN) + ": there is no such file, and " + COMBINED + " has no image_processor");
+          dir.resolve(OWN)
+              + ": there is no such file, and "
+              + COMBINED
+              + " has no image_processor");
     }
     return of(fields);
   }
@@ -165,7 +168,10 @@ public final class PreprocessorConfig {
       return new Size(0, side(size, "height", 0), side(size, "width", 0));
     }
     throw f.wrong(
-        field, "is " + InputJson.shown(node) + "; a number, shortest_edge, or height and width are supported");
+        field,
+        "is "
+            + InputJson.shown(node)
+            + "; a number, shortest_edge, or height and width are supported");
   }
 
   private static int side(Fields f, String field, int otherwise) {
@@ -185,7 +191,8 @@ public final class PreprocessorConfig {
       values.add(value.isNumber() ? value.doubleValue() : Double.NaN);
     }
     if (values.size() != 3 || !values.stream().allMatch(v -> v >= least && v < 1e6)) {
-      throw f.wrong(field, "is " + InputJson.shown(f.node().get(field)) + "; three numbers are needed");
+      throw f.wrong(
+          field, "is " + InputJson.shown(f.node().get(field)) + "; three numbers are needed");
     }
     return List.copyOf(values);
   }

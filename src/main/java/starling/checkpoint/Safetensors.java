@@ -236,8 +236,8 @@ public final class Safetensors implements AutoCloseable {
   }
 
   /**
-   * The index decides where a tensor is; a copy elsewhere was left behind by whoever wrote the files
-   * again. A tensor that no index places may be in one file only, if it is used.
+   * The index decides where a tensor is; a copy elsewhere was left behind by whoever wrote the
+   * files again. A tensor that no index places may be in one file only, if it is used.
    */
   private void add(Entry entry, String shard) {
     if (shard != null && !entry.file().endsWith(shard)) {

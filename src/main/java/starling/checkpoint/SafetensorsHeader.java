@@ -74,8 +74,7 @@ final class SafetensorsHeader {
    * @param bytesBefore of the headers of the checkpoint's files before this one
    * @param tensorsBefore in those
    */
-  static Header read(
-      Path file, FileChannel channel, long size, long bytesBefore, int tensorsBefore)
+  static Header read(Path file, FileChannel channel, long size, long bytesBefore, int tensorsBefore)
       throws IOException {
     FileKind kind = FileKind.of(bytes(channel, 0, (int) Math.min(FileKind.BYTES, size)));
     if (kind != FileKind.UNKNOWN && kind != FileKind.SAFETENSORS) {
@@ -123,7 +122,9 @@ final class SafetensorsHeader {
   private static byte[] bytes(FileChannel channel, long at, int count) throws IOException {
     ByteBuffer buffer = ByteBuffer.allocate(count);
     while (buffer.hasRemaining() && channel.read(buffer, at + buffer.position()) >= 0) {}
-    return buffer.hasRemaining() ? Arrays.copyOf(buffer.array(), buffer.position()) : buffer.array();
+    return buffer.hasRemaining()
+        ? Arrays.copyOf(buffer.array(), buffer.position())
+        : buffer.array();
   }
 
   private List<Entry> entries(byte[] text) throws IOException {
@@ -136,7 +137,8 @@ final class SafetensorsHeader {
         if (name.equals("__metadata__")) {
           checkMetadata(json);
         } else if (entries.size() == room) {
-          throw wrong("the header lists more than the " + Limits.TENSORS + " tensors that are read");
+          throw wrong(
+              "the header lists more than the " + Limits.TENSORS + " tensors that are read");
         } else {
           entries.add(entry(name, json));
         }
@@ -224,7 +226,9 @@ final class SafetensorsHeader {
               && json.getLongValue() >= 0;
       if (!whole) {
         throw wrong(
-            "tensor " + name + " has a size or an offset that is no whole number from 0 to 2^63 - 1");
+            "tensor "
+                + name
+                + " has a size or an offset that is no whole number from 0 to 2^63 - 1");
       }
       if (sizes.size() == most) {
         throw wrong("tensor " + name + " has more than " + most + " sizes or offsets in a list");

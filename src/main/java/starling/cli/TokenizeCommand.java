@@ -47,7 +47,9 @@ final class TokenizeCommand implements Callable<Integer> {
       byte[] bytes = System.in.readNBytes((int) Limits.TEXT_BYTES + 1);
       if (bytes.length > Limits.TEXT_BYTES) {
         throw new InputException(
-            "standard input is longer than the " + (Limits.TEXT_BYTES >> 20) + " MiB that are read");
+            "standard input is longer than the "
+                + (Limits.TEXT_BYTES >> 20)
+                + " MiB that are read");
       }
       return StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString();
     } catch (CharacterCodingException e) {

@@ -25,7 +25,9 @@ public final class Limits {
   /** Characters of a number in a JSON file. */
   public static final int JSON_NUMBER = 1000;
 
-  /** Of the headers of all weight files of a checkpoint together; safetensors' own limit for one. */
+  /**
+   * Of the headers of all weight files of a checkpoint together; safetensors' own limit for one.
+   */
   public static final long HEADER_BYTES = 100_000_000;
 
   /** Tensors of a checkpoint, in all weight files together. */

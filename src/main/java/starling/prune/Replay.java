@@ -128,7 +128,10 @@ record Replay(Path file) implements Method {
     int[] kept = new int[array.size()];
     for (int i = 0; i < kept.length; i++) {
       if (!array.get(i).isInt()) {
-        throw wrong("stages[].kept holds " + InputJson.shown(array.get(i)) + ", which is not a whole number");
+        throw wrong(
+            "stages[].kept holds "
+                + InputJson.shown(array.get(i))
+                + ", which is not a whole number");
       }
       kept[i] = array.get(i).intValue();
       if (kept[i] < 0 || kept[i] >= shape.patches() || (i > 0 && kept[i] <= kept[i - 1])) {

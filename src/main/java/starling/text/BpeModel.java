@@ -38,15 +38,21 @@ final class BpeModel {
       String token = entry.getKey();
       JsonNode id = entry.getValue();
       if (!id.isInt() || id.intValue() < 0) {
-        throw section.wrong("gives '" + token + "' the id " + InputJson.shown(id) + ", not a whole number from 0");
+        throw section.wrong(
+            "gives '" + token + "' the id " + InputJson.shown(id) + ", not a whole number from 0");
       }
       if (!seen.add(id.intValue())) {
         throw section.wrong("gives the id " + id + " twice, once to '" + token + "'");
       }
       if (token.length() > Limits.TOKEN) {
         throw section.wrong(
-            "gives the id " + id + " to a token of " + token.length() + " characters; at most "
-                + Limits.TOKEN + " are read");
+            "gives the id "
+                + id
+                + " to a token of "
+                + token.length()
+                + " characters; at most "
+                + Limits.TOKEN
+                + " are read");
       }
       if (Unicode.loneSurrogate(token) >= 0) {
         throw section.wrong("gives the id " + id + " to a token with half a character");
@@ -119,7 +125,8 @@ final class BpeModel {
   private int id(Section section, JsonNode merge, String token) {
     Integer id = vocabulary.get(token);
     if (id == null) {
-      throw section.wrong("holds " + InputJson.shown(merge) + ", but model.vocab lacks '" + token + "'");
+      throw section.wrong(
+          "holds " + InputJson.shown(merge) + ", but model.vocab lacks '" + token + "'");
     }
     return id;
   }

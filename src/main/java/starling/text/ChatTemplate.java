@@ -18,7 +18,17 @@ import starling.device.Limits;
 public final class ChatTemplate {
   /** What llava-hf's templates write, white space apart. */
   private static final Set<String> OURS =
-      Set.of("", ":", "USER", "USER:", "ASSISTANT", "ASSISTANT:", "<image>", "USER: <image>", "<s>", "</s>");
+      Set.of(
+          "",
+          ":",
+          "USER",
+          "USER:",
+          "ASSISTANT",
+          "ASSISTANT:",
+          "<image>",
+          "USER: <image>",
+          "<s>",
+          "</s>");
 
   private ChatTemplate() {}
 
@@ -109,7 +119,8 @@ public final class ChatTemplate {
           end += template.charAt(end) == '\\' ? 2 : 1;
         }
         String text = template.substring(i + 1, Math.min(end, template.length()));
-        if (!isName(text) && !template.startsWith("raise_exception(", i - "raise_exception(".length())) {
+        if (!isName(text)
+            && !template.startsWith("raise_exception(", i - "raise_exception(".length())) {
           add(texts, text);
         }
         i = end + 1;

@@ -51,10 +51,15 @@ record PostProcessor(List<List<Integer>> parts) {
         throw part.wrong("is neither a SpecialToken nor the Sequence A");
       }
     }
-    if (texts > 1 || added > Limits.TEMPLATE) {
+    if (texts > Limits.GROWTH || added > Limits.TEMPLATE) {
       throw section
           .at("single")
-          .wrong("puts more than the text once and " + Limits.TEMPLATE + " tokens around it");
+          .wrong(
+              "puts the text more than "
+                  + Limits.GROWTH
+                  + " times or more than "
+                  + Limits.TEMPLATE
+                  + " tokens around it");
     }
     return new PostProcessor(List.copyOf(parts));
   }
