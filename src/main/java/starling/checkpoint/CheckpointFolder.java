@@ -71,7 +71,7 @@ public final class CheckpointFolder {
               + "; "
               + WANTED);
     }
-    return kind.instead(file.toString(), "a checkpoint");
+    return kind.instead(file.toString(), "the folder of a checkpoint");
   }
 
   /**

@@ -99,9 +99,7 @@ public record LlavaConfig(
     int layer = featureLayer(top, vision);
     top.oneOf("projector_hidden_act", "gelu", List.of("gelu"));
     TextConfig decoder = text(text);
-    checkScores(
-        top.object("vision_config"), vision, vision.numAttentionHeads(), vision.numHiddenLayers());
-    checkScores(text, vision, decoder.numAttentionHeads(), decoder.numHiddenLayers());
+    checkScores(text, vision, decoder);
     String strategy =
         top.oneOf("vision_feature_select_strategy", "default", List.of("default", "full"));
     return new LlavaConfig(
@@ -160,17 +158,20 @@ public record LlavaConfig(
   }
 
   /** Attention's work is not in the size of any file. */
-  private static void checkScores(Fields part, VisionConfig vision, int heads, int layers) {
-    long grid = vision.imageSize() / vision.patchSize();
+  private static void checkScores(Fields fields, VisionConfig tower, TextConfig decoder) {
+    long grid = tower.imageSize() / tower.patchSize();
     long patches = grid * grid;
-    if (patches * patches > Limits.SCORES / ((long) heads * layers)) {
-      throw part.wrong(
+    long heads =
+        (long) tower.numAttentionHeads() * tower.numHiddenLayers()
+            + (long) decoder.numAttentionHeads() * decoder.numHiddenLayers();
+    if (heads > Limits.SCORES / (patches * patches)) {
+      throw fields.wrong(
           "num_attention_heads",
           "is "
+              + decoder.numAttentionHeads()
+              + ", "
               + heads
-              + " in "
-              + layers
-              + " layers; for "
+              + " in all layers and the tower's blocks; for the "
               + patches
               + " patches of a picture that is more than "
               + Limits.SCORES

@@ -78,7 +78,7 @@ final class SafetensorsHeader {
       throws IOException {
     FileKind kind = FileKind.of(bytes(channel, 0, (int) Math.min(FileKind.BYTES, size)));
     if (kind != FileKind.UNKNOWN && kind != FileKind.SAFETENSORS) {
-      throw kind.instead(file.toString(), "a weight file");
+      throw kind.instead(file.toString(), "safetensors");
     }
     if (size < 8) {
       throw new InputException(

@@ -5,14 +5,14 @@ import java.util.Locale;
 
 /** What people have where a file of a checkpoint should be, by the first bytes. */
 public enum FileKind {
-  GGUF("a GGUF file, which is not read", "use the checkpoint in the Hugging Face layout"),
+  GGUF("a GGUF file", "use the checkpoint in the Hugging Face layout"),
   LFS("a Git LFS pointer", "the file that it stands for was not downloaded (git lfs pull)"),
   WEB_PAGE("a web page", "the file itself was not downloaded"),
   HUB_ERROR("a message of the server", "the file itself was not downloaded"),
   ZIP("a zip archive, as PyTorch's own weights are", "unpack it, or use safetensors"),
   ARCHIVE("a compressed or tar archive", "unpack it"),
-  PICKLE("a Python pickle, which is not read", "use the checkpoint in safetensors"),
-  HDF5("an HDF5 file, which is not read", "use the checkpoint in safetensors"),
+  PICKLE("a Python pickle", "use the checkpoint in safetensors"),
+  HDF5("an HDF5 file", "use the checkpoint in safetensors"),
   PICTURE("a picture", null),
   SAFETENSORS("a safetensors file", null),
   UNKNOWN(null, null);

@@ -57,7 +57,9 @@ public final class Limits {
   /** Tokens of a prompt before any are dropped. */
   public static final int ROWS = 1 << 24;
 
-  /** Attention scores of a picture: patches squared, times heads, times layers. */
+  /**
+   * Attention scores of a picture in tower and decoder: patches squared, times heads and layers.
+   */
   public static final long SCORES = 1L << 33;
 
   /** Of what any question may take beside the weights: keys, values and activations. */
