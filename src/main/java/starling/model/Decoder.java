@@ -9,12 +9,9 @@ import starling.device.Activation;
 import starling.device.DType;
 import starling.device.Device;
 import starling.device.Kv;
-import starling.device.Limits;
 import starling.device.Linear;
 import starling.device.Mask;
 import starling.device.Norm;
-import starling.device.OutOfMemoryException;
-import starling.device.Rope;
 import starling.device.Stored;
 import starling.device.Tensor;
 import starling.device.TensorArena;
@@ -24,9 +21,6 @@ import starling.device.TensorArena;
  * layer.
  */
 final class Decoder {
-  /** Angles that are there from the start: all that LLaVA-1.5 needs. */
-  private static final int FIRST_ANGLES = 4096 * 64;
-
   private record Layer(
       Norm inputNorm, Linear qkv, Linear o, Norm postAttentionNorm, Linear gateUp, Linear down) {}
 
@@ -39,8 +33,7 @@ final class Decoder {
   private final List<Layer> layers = new ArrayList<>();
   private final Norm norm;
   private final Linear lmHead;
-  private final TensorArena arena;
-  private Rope rope;
+  private final Angles angles;
 
   Decoder(
       Device device,
@@ -49,7 +42,6 @@ final class Decoder {
       LlavaConfig.TextConfig config,
       LlavaWeights.Decoder w) {
     this.device = device;
-    this.arena = arena;
     this.config = config;
     this.dtype = dtype;
     this.head = device.headSize(config.headDim());
@@ -60,8 +52,7 @@ final class Decoder {
     }
     this.norm = norm(arena, w.norm());
     this.lmHead = device.linear(arena, dtype, Linear.Source.of(w.lmHead(), null));
-    int first = Math.max(1, FIRST_ANGLES / (config.headDim() / 2));
-    this.rope = rope(Math.min(first, config.maxPositionEmbeddings()));
+    this.angles = new Angles(device, arena, config);
   }
 
   private Layer layer(TensorArena arena, LlavaWeights.DecoderLayer w) {
@@ -89,44 +80,9 @@ final class Decoder {
     return new Norm(device.table(arena, dtype, weight), null, config.rmsNormEps());
   }
 
-  /**
-   * Makes sure that positions below {@code positions} have angles. Contexts are much longer than
-   * most answers, so the table grows with what is asked; one that was outgrown stays where it is,
-   * because captured work may still read it.
-   */
+  /** Makes sure that positions below {@code positions} can be told apart. */
   void reach(int positions) {
-    int half = config.headDim() / 2;
-    if ((long) positions * half > Limits.ROTARY_ANGLES) {
-      throw new OutOfMemoryException(
-          "rotary embeddings of "
-              + positions
-              + " positions with head_dim "
-              + config.headDim()
-              + " would not fit into memory; ask for fewer tokens");
-    }
-    int now = rope.cos().rows();
-    if (positions > now) {
-      int room = Math.min(config.maxPositionEmbeddings(), (int) (Limits.ROTARY_ANGLES / half));
-      rope = rope(Math.min(Math.max(positions, 2 * now), room));
-    }
-  }
-
-  /** Angles in double, stored f32; one row per position, however few rows a layer may hold. */
-  private Rope rope(int positions) {
-    int half = config.headDim() / 2;
-    float[] cos = new float[positions * half];
-    float[] sin = new float[positions * half];
-    for (int i = 0; i < half; i++) {
-      double frequency = Math.pow(config.ropeTheta(), -2.0 * i / config.headDim());
-      for (int p = 0; p < positions; p++) {
-        cos[p * half + i] = (float) Math.cos(p * frequency);
-        sin[p * half + i] = (float) Math.sin(p * frequency);
-      }
-    }
-    var shape = List.of(positions, half);
-    return new Rope(
-        device.table(arena, DType.F32, Stored.of("rope cos", shape, cos)),
-        device.table(arena, DType.F32, Stored.of("rope sin", shape, sin)));
+    angles.reach(positions);
   }
 
   int layers() {
@@ -205,7 +161,7 @@ final class Decoder {
   void attend(int l, Rows r, Kv kv, Tensor positions, Mask mask, Tensor lse) {
     Layer layer = layers.get(l);
     device.gemm(r.qkv, r.x, layer.qkv, layer.inputNorm, Activation.NONE, null);
-    device.rope(r.q, kv, r.qkv, positions, rope);
+    device.rope(r.q, kv, r.qkv, positions, angles.table());
     device.attention(r.attnHeads, lse, r.q, kv, mask, scale);
   }
 

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import static starling.checkpoint.SafetensorsFile.tensor;
 
 import java.io.IOException;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
@@ -174,9 +175,9 @@ class HostileCheckpointTest {
           {"\u0080\2}q", "a Python pickle"},
           {"\2\0\0\0\0\0\0\0{}", "a safetensors file"},
         }) {
-      Files.write(dir.resolve("config.json"), c[0].getBytes("ISO-8859-1"));
+      Files.write(dir.resolve("config.json"), c[0].getBytes(StandardCharsets.ISO_8859_1));
       Refusal.of(() -> LlavaConfig.read(dir), "config.json: is " + c[1], ", not JSON");
-      Files.write(dir.resolve("model.safetensors"), c[0].getBytes("ISO-8859-1"));
+      Files.write(dir.resolve("model.safetensors"), c[0].getBytes(StandardCharsets.ISO_8859_1));
       if (!c[1].contains("safetensors")) {
         Refusal.of(() -> Safetensors.open(dir).close(), "is " + c[1], ", not safetensors");
       }
