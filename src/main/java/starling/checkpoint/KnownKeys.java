@@ -69,6 +69,7 @@ enum KnownKeys {
     }
   }
 
+  @SuppressWarnings("ImmutableEnumChecker") // Set.of cannot be changed
   private final Set<String> applied;
 
   KnownKeys(String applied) {
