@@ -1,6 +1,7 @@
 package starling;
 
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.locks.ReentrantLock;
@@ -13,10 +14,12 @@ import starling.device.DType;
 import starling.device.Device;
 import starling.device.InputException;
 import starling.device.Providers;
+import starling.device.Sentence;
 import starling.image.ImageMode;
 import starling.image.Picture;
 import starling.image.Preprocess;
 import starling.model.Llava;
+import starling.text.ChatTemplate;
 import starling.text.Tokenizer;
 
 /**
@@ -39,6 +42,7 @@ public final class Model implements AutoCloseable {
   private final Tokenizer tokenizer;
   private final List<Integer> endTokens;
   private final Preprocess preprocess;
+  private final List<String> warnings;
   private final double loadMillis;
   private volatile boolean closed;
 
@@ -47,8 +51,9 @@ public final class Model implements AutoCloseable {
     this.dir = dir;
     this.device = device;
     this.files = files;
-    this.preprocess = PreprocessorConfig.read(dir);
+    this.preprocess = PreprocessorConfig.read(dir, config.vision().imageSize());
     this.tokenizer = Tokenizer.read(dir);
+    this.warnings = warnings(dir, config);
     this.endTokens = endTokens(dir, config, tokenizer);
     this.llava = new Llava(device, config, LlavaWeights.read(config, files), dtype);
     this.loadMillis = (System.nanoTime() - start) / 1e6;
@@ -125,6 +130,22 @@ public final class Model implements AutoCloseable {
     };
   }
 
+  private static List<String> warnings(Path dir, LlavaConfig config) {
+    var warnings = new ArrayList<String>();
+    if (!config.unknownKeys().isEmpty()) {
+      warnings.add(
+          Sentence.of(
+              dir.resolve("config.json")
+                  + " has keys that are not known and were ignored: "
+                  + String.join(", ", config.unknownKeys())));
+    }
+    String template = ChatTemplate.warning(dir);
+    if (template != null) {
+      warnings.add(Sentence.of(template));
+    }
+    return List.copyOf(warnings);
+  }
+
   private static List<Integer> endTokens(Path dir, LlavaConfig config, Tokenizer tokenizer) {
     if (!config.eosTokenIds().isEmpty()) {
       return config.eosTokenIds();
@@ -137,6 +158,11 @@ public final class Model implements AutoCloseable {
   /** Ids that end an answer; any of them does. */
   List<Integer> endTokens() {
     return endTokens;
+  }
+
+  /** What is odd about the checkpoint's files, one sentence each; it was opened all the same. */
+  public List<String> warnings() {
+    return warnings;
   }
 
   /**

@@ -3,13 +3,16 @@ package starling;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
+import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
@@ -213,6 +216,187 @@ class CheckpointCasesTest {
     }
     copy.file("model.safetensors", java.util.Arrays.copyOf(whole, whole.length + 1));
     assertRefused("model.safetensors: ");
+  }
+
+  /** Python writes them; where they change nothing they are read. */
+  @Test
+  void notANumberWhereItDoesNotMatterChangesNothing() throws IOException {
+    for (String name :
+        List.of(
+            "config.json",
+            "generation_config.json",
+            "tokenizer_config.json",
+            "special_tokens_map.json")) {
+      copy.text(
+          name,
+          t ->
+              t.replaceFirst(
+                  "\\{", "{\"temperature\":NaN,\"top_p\":Infinity,\"top_k\":-Infinity,"));
+    }
+    copy.text("tokenizer.json", t -> t.replaceFirst("\\{", "{\"x\":NaN,"));
+    copy.text("preprocessor_config.json", t -> t.replaceFirst("\\{", "{\"data_format\":NaN,"));
+    assertSame(BASE, copy.answer(STAR));
+    copy.text("preprocessor_config.json", t -> t.replaceFirst("0.00392[0-9]*", "NaN"));
+    assertRefused("preprocessor_config.json: rescale_factor is NaN");
+  }
+
+  @Test
+  void aStaleCopyInAnotherShardChangesNothing() throws IOException {
+    Map<String, Raw> tensors = copy.tensors();
+    String name = "language_model.model.layers.0.mlp.gate_proj.weight";
+    var others = new LinkedHashMap<>(tensors);
+    var first = Map.of(name, others.get(name));
+    others.put(name, new Raw("F16", List.of(1), new byte[2]));
+    copy.without("model.safetensors");
+    SafetensorsFile.write(copy.dir().resolve("b"), first);
+    SafetensorsFile.write(copy.dir().resolve("a"), others);
+    String map =
+        tensors.keySet().stream()
+            .map(t -> "\"" + t + "\":\"" + (t.equals(name) ? "b" : "a") + "\"")
+            .collect(Collectors.joining(","));
+    Files.writeString(
+        copy.dir().resolve("model.safetensors.index.json"), "{\"weight_map\":{" + map + "}}");
+    assertSame(BASE, copy.answer(STAR));
+  }
+
+  /** One head, wide, and a context of a million: the table of angles has what is asked for. */
+  @Test
+  void aLongContextCostsWhatIsAskedOfIt() throws IOException {
+    copy.json(
+        "config.json", c -> c.withObject("/text_config").put("max_position_embeddings", 1 << 20));
+    assertSame(BASE, copy.answer(STAR));
+    var config = copy.json("config.json", c -> c.withObject("/text_config").put("head_dim", 4096));
+    Cost.ofRefusal(200, () -> Model.open(config.dir(), "cpu", "f32").close(), "head_dim");
+  }
+
+  /** A few megabytes of weights that would need gigabytes for a question. */
+  @Test
+  void whatAQuestionTakesIsCountedBefore() throws IOException {
+    int head = 200_000;
+    copy.json(
+        "config.json",
+        c -> {
+          c.withObject("/text_config")
+              .put("num_hidden_layers", 1)
+              .put("num_attention_heads", 1)
+              .put("num_key_value_heads", 1)
+              .put("head_dim", head)
+              .put("hidden_size", 1)
+              .put("max_position_embeddings", 1 << 20);
+        });
+    copy.weights(
+        tensors -> {
+          tensors
+              .keySet()
+              .removeIf(
+                  name -> name.contains("language_model") && name.matches(".*layers[.][1-7][.].*"));
+          tensors.replaceAll((name, t) -> new Raw("F16", shape(name, t, head), null));
+          tensors.replaceAll(
+              (name, t) ->
+                  new Raw(
+                      "F16",
+                      t.shape(),
+                      new byte[2 * t.shape().stream().reduce(1, (a, b) -> a * b)]));
+        });
+    try (Model model = Model.open(copy.dir(), "cpu", "f32")) {
+      Question question = Question.of("What?").image(Demo.picture("scene-00.png"));
+      Cost.ofRefusal(100, () -> model.ask(question), "would take", "GB of keys");
+      assertEquals(2, model.ask(Question.of("a").maxTokens(2)).outputTokens().size());
+    }
+  }
+
+  /** Width 1 in the decoder, and one head of {@code head}. */
+  private static List<Integer> shape(String name, Raw t, int head) {
+    if (name.startsWith("vision_tower")) {
+      return t.shape();
+    }
+    if (name.contains("self_attn")) {
+      return name.contains("o_proj") ? List.of(1, head) : List.of(head, 1);
+    }
+    if (name.endsWith("linear_1.weight")) {
+      return List.of(1, t.shape().get(1));
+    }
+    if (name.contains("projector") || t.shape().size() == 1) {
+      return t.shape().size() == 1 ? List.of(1) : List.of(1, 1);
+    }
+    return name.contains("down_proj") ? List.of(1, t.shape().get(1)) : List.of(t.shape().get(0), 1);
+  }
+
+  @ParameterizedTest
+  @CsvSource({
+    "crop_size,95,crop_size makes 95x95 pixels",
+    "size,95,",
+    "do_center_crop,false,size makes at least 112x112 pixels",
+  })
+  void aSizeThatContradictsTheModelIsFoundOnOpening(String field, String value, String part)
+      throws IOException {
+    copy.json(
+        "preprocessor_config.json",
+        p -> {
+          if (field.equals("do_center_crop")) {
+            p.put(field, false).put("size", 112);
+          } else {
+            p.put(field, Integer.parseInt(value));
+          }
+        });
+    if (part == null) {
+      Model.open(copy.dir(), "cpu", "f32").close(); // the crop decides
+    } else {
+      Cost.ofRefusal(
+          200,
+          () -> Model.open(copy.dir(), "cpu", "f32").close(),
+          "preprocessor_config.json: " + part,
+          "config.json (vision_config image_size) asks for 96x96");
+    }
+  }
+
+  @Test
+  void whatIsOddIsWarnedOfOnce() throws IOException {
+    try (Model model = Model.open(copy.dir(), "cpu", "f32")) {
+      assertEquals(List.of(), model.warnings());
+    }
+    copy.json("config.json", c -> c.put("new_key", 1));
+    copy.file("chat_template.jinja", "[INST] {{ x }} [/INST]".getBytes(StandardCharsets.UTF_8));
+    try (Model model = Model.open(copy.dir(), "cpu", "f32")) {
+      assertEquals(2, model.warnings().size());
+      assertTrue(model.warnings().get(0).endsWith("ignored: new_key"));
+      assertTrue(model.warnings().get(1).contains("chat_template.jinja has a chat template"));
+    }
+    assertSame(BASE, copy.answer(STAR));
+  }
+
+  /** Every file that is opened when a model is. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "config.json",
+        "generation_config.json",
+        "model.safetensors",
+        "model.safetensors.index.json",
+        "preprocessor_config.json",
+        "processor_config.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "chat_template.json",
+        "chat_template.jinja"
+      })
+  void aPipeOrADeviceIsRefusedWhicheverFileItIs(String name) throws Exception {
+    Path file = copy.dir().resolve(name);
+    Files.deleteIfExists(file);
+    Files.createSymbolicLink(file, Path.of("/dev/zero"));
+    assertRefusedSoon(name + ": is a pipe or a device");
+    Files.delete(file);
+    assertEquals(0, new ProcessBuilder("mkfifo", file.toString()).start().waitFor());
+    assertRefusedSoon(name + ": is a pipe or a device");
+    Files.delete(file);
+    Files.createDirectory(file);
+    assertRefusedSoon(name + ": is a folder");
+  }
+
+  private void assertRefusedSoon(String part) {
+    assertTimeoutPreemptively(
+        Duration.ofSeconds(20),
+        () -> Cost.ofRefusal(200, () -> Model.open(copy.dir(), "cpu", "f32").close(), part));
   }
 
   // ---- pictures ----

@@ -15,6 +15,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
+import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
 import starling.checkpoint.SafetensorsFile;
 import starling.checkpoint.SafetensorsFile.Raw;
@@ -46,6 +47,11 @@ record CheckpointCopy(Path dir) {
   CheckpointCopy without(String name) throws IOException {
     Files.delete(dir.resolve(name));
     return this;
+  }
+
+  CheckpointCopy text(String name, UnaryOperator<String> change) throws IOException {
+    String text = change.apply(Files.readString(dir.resolve(name)));
+    return file(name, text.getBytes(StandardCharsets.UTF_8));
   }
 
   CheckpointCopy json(String name, Consumer<ObjectNode> change) throws IOException {

@@ -279,7 +279,7 @@ class PruningTest {
         "nonsense | unknown method 'nonsense'",
         "star: | '' is not key=value",
         "replay: | replay needs the file of a trace",
-        "replay:no-such-file | no-such-file: the trace cannot be read",
+        "replay:no-such-file | no-such-file: there is no such file",
       })
   void refusesWhatDoesNotFitInOneSentence(String spec, String part) {
     String message = assertThrows(InputException.class, () -> ask(spec)).getMessage();

@@ -1,17 +1,13 @@
 package starling.checkpoint;
 
-import com.fasterxml.jackson.core.JsonParser;
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.MissingNode;
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import starling.device.InputException;
+import starling.device.InputJson;
+import starling.device.Limits;
 
 /**
  * A JSON object of a checkpoint, read field by field; what does not fit is refused with file and
@@ -20,14 +16,8 @@ import starling.device.InputException;
  * @param prefix the path to this object inside the file, with a dot behind it, or empty
  */
 record Fields(Path file, String prefix, JsonNode node) {
-  static final ObjectMapper JSON =
-      new ObjectMapper()
-          .enable(JsonParser.Feature.STRICT_DUPLICATE_DETECTION)
-          .enable(DeserializationFeature.FAIL_ON_READING_DUP_TREE_KEY)
-          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
-
-  static Fields read(Path file, String what) {
-    return new Fields(file, "", readJson(file, what));
+  static Fields read(Path file) {
+    return new Fields(file, "", InputJson.read(file));
   }
 
   InputException wrong(String field, String reason) {
@@ -47,20 +37,24 @@ record Fields(Path file, String prefix, JsonNode node) {
     return new Fields(file, prefix + field + ".", inner);
   }
 
-  /** Larger than any real size, and small enough that products of two fit an int. */
-  private static final int MOST = 1 << 20;
-
-  /** A whole number of at least {@code least}, at most {@link #MOST}. */
+  /** A whole number of at least {@code least}, at most {@link Limits#SIZE}. */
   int integer(String field, int otherwise, int least) {
     if (!has(field)) {
       return otherwise;
     }
     JsonNode value = node.get(field);
     if (!value.isIntegralNumber() || !value.canConvertToInt()) {
-      throw wrong(field, "is " + value + ", which is no whole number in range");
+      throw wrong(field, "is " + InputJson.shown(value) + ", which is no whole number in range");
     }
-    if (value.intValue() < least || value.intValue() > MOST) {
-      throw wrong(field, "is " + value + "; it must be at least " + least + " and at most " + MOST);
+    if (value.intValue() < least || value.intValue() > Limits.SIZE) {
+      throw wrong(
+          field,
+          "is "
+              + InputJson.shown(value)
+              + "; it must be at least "
+              + least
+              + " and at most "
+              + Limits.SIZE);
     }
     return value.intValue();
   }
@@ -71,7 +65,7 @@ record Fields(Path file, String prefix, JsonNode node) {
     }
     JsonNode value = node.get(field);
     if (!value.isNumber() || !Double.isFinite(value.doubleValue())) {
-      throw wrong(field, "is " + value + ", which is not a number");
+      throw wrong(field, "is " + InputJson.shown(value) + ", which is not a number");
     }
     return value.doubleValue();
   }
@@ -90,7 +84,7 @@ record Fields(Path file, String prefix, JsonNode node) {
       return otherwise;
     }
     if (!node.get(field).isBoolean()) {
-      throw wrong(field, "is " + node.get(field) + "; it must be true or false");
+      throw wrong(field, "is " + InputJson.shown(node.get(field)) + "; it must be true or false");
     }
     return node.get(field).booleanValue();
   }
@@ -100,7 +94,7 @@ record Fields(Path file, String prefix, JsonNode node) {
       return otherwise;
     }
     if (!node.get(field).isTextual()) {
-      throw wrong(field, "is " + node.get(field) + "; it must be a text");
+      throw wrong(field, "is " + InputJson.shown(node.get(field)) + "; it must be a text");
     }
     return node.get(field).textValue();
   }
@@ -121,40 +115,11 @@ record Fields(Path file, String prefix, JsonNode node) {
       JsonNode value = node.get(field);
       for (JsonNode item : value.isArray() ? value : List.of(value)) {
         if (!item.isIntegralNumber() || !item.canConvertToInt() || item.intValue() < 0) {
-          throw wrong(field, "holds " + item + ", which is no token id");
+          throw wrong(field, "holds " + InputJson.shown(item) + ", which is no token id");
         }
         list.add(item.intValue());
       }
     }
     return List.copyOf(list);
-  }
-
-  /** Reads a JSON file of a checkpoint. */
-  static JsonNode readJson(Path file, String what) {
-    try {
-      JsonNode node = JSON.readTree(Files.readAllBytes(file));
-      if (node == null || !node.isObject()) {
-        throw new InputException(file + ": " + what + " is not a JSON object");
-      }
-      return node;
-    } catch (JsonProcessingException e) {
-      throw new InputException(file + ": not JSON: " + firstLine(e), e);
-    } catch (IOException e) {
-      throw new InputException(
-          file + (Files.exists(file) ? ": " + what + " cannot be read" : ": there is no such file"),
-          e);
-    }
-  }
-
-  static String firstLine(JsonProcessingException e) {
-    String message = e.getOriginalMessage().lines().findFirst().orElse("broken");
-    return e.getLocation() == null
-        ? message
-        : message
-            + " (line "
-            + e.getLocation().getLineNr()
-            + ", column "
-            + e.getLocation().getColumnNr()
-            + ")";
   }
 }

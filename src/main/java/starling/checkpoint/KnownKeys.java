@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import starling.device.InputJson;
 
 /**
  * The keys of {@code config.json}, in one place: applied, harmless, or allowed only at the value
@@ -68,10 +69,11 @@ enum KnownKeys {
     }
   }
 
-  private final String applied;
+  @SuppressWarnings("ImmutableEnumChecker") // Set.of cannot be changed
+  private final Set<String> applied;
 
   KnownKeys(String applied) {
-    this.applied = applied;
+    this.applied = words(applied);
   }
 
   private static Set<String> words(String list) {
@@ -90,10 +92,10 @@ enum KnownKeys {
           String method = value.path("quant_method").asText("");
           throw fields.wrong(
               key,
-              (method.isEmpty() ? "is " + value + ", which" : "(" + method + ")")
+              (method.isEmpty() ? "is " + InputJson.shown(value) + ", which" : "(" + method + ")")
                   + " is not supported");
         }
-      } else if (!words(applied).contains(key) && !HARMLESS.contains(key)) {
+      } else if (!applied.contains(key) && !HARMLESS.contains(key)) {
         unknown.add(fields.prefix() + key);
       }
     }

@@ -4,6 +4,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import starling.device.InputJson;
+import starling.device.Limits;
 
 /**
  * {@code config.json} of a LLaVA checkpoint in the Hugging Face layout, with the field names
@@ -67,10 +69,6 @@ public record LlavaConfig(
       boolean attentionBias,
       boolean mlpBias) {}
 
-  private static final int MAX_WIDTH = 1 << 20;
-
-  private static final int MAX_LAYERS = 4096;
-
   /** Patches per side. */
   public int grid() {
     return vision.imageSize() / vision.patchSize();
@@ -90,18 +88,9 @@ public record LlavaConfig(
 
   /** Reads {@code config.json} and, for the end tokens, {@code generation_config.json}. */
   public static LlavaConfig read(Path dir) {
-    Fields top = Fields.read(dir.resolve("config.json"), "the configuration");
-    top.oneOf("model_type", "llava", List.of("llava"));
-    for (String part : List.of("text_config", "vision_config")) {
-      if (!top.has(part)) {
-        throw top.wrong(
-            part,
-            top.has("mm_vision_tower")
-                ? "is missing: this is the original LLaVA layout; use the llava-hf checkpoint of this"
-                    + " model"
-                : "is missing");
-      }
-    }
+    CheckpointFolder.check(dir);
+    Fields top = Fields.read(dir.resolve("config.json"));
+    Families.check(top);
     Fields text = top.object("text_config");
     var unknown = new ArrayList<>(KnownKeys.TOP.check(top));
     unknown.addAll(KnownKeys.TEXT.check(text));
@@ -109,11 +98,13 @@ public record LlavaConfig(
     VisionConfig vision = vision(top);
     int layer = featureLayer(top, vision);
     top.oneOf("projector_hidden_act", "gelu", List.of("gelu"));
+    TextConfig decoder = text(text);
+    checkScores(text, vision, decoder);
     String strategy =
         top.oneOf("vision_feature_select_strategy", "default", List.of("default", "full"));
     return new LlavaConfig(
         vision,
-        text(text),
+        decoder,
         top.integer("image_token_index", top.integer("image_token_id", 32000, 0), 0),
         layer,
         strategy.equals("full"),
@@ -149,16 +140,43 @@ public record LlavaConfig(
     if (channels != 3) {
       throw v.wrong("num_channels", "is " + channels + "; 3 is supported");
     }
-    if (config.patchSize() > config.imageSize() || config.imageSize() > 8192) {
+    int grid = config.imageSize() / config.patchSize();
+    if (grid < 1 || config.imageSize() > Limits.IMAGE_SIDE || grid * grid > Limits.PATCHES) {
       throw v.wrong(
           "image_size",
           "is "
               + config.imageSize()
               + " with patch_size "
               + config.patchSize()
-              + "; that gives no usable grid");
+              + "; at most "
+              + Limits.IMAGE_SIDE
+              + " pixels and 1 to "
+              + Limits.PATCHES
+              + " patches are supported");
     }
     return config;
+  }
+
+  /** Attention's work is not in the size of any file. */
+  private static void checkScores(Fields fields, VisionConfig tower, TextConfig decoder) {
+    long grid = tower.imageSize() / tower.patchSize();
+    long patches = grid * grid;
+    long heads =
+        (long) tower.numAttentionHeads() * tower.numHiddenLayers()
+            + (long) decoder.numAttentionHeads() * decoder.numHiddenLayers();
+    if (heads > Limits.SCORES / (patches * patches)) {
+      throw fields.wrong(
+          "num_attention_heads",
+          "is "
+              + decoder.numAttentionHeads()
+              + ", "
+              + heads
+              + " in all layers and the tower's blocks; for the "
+              + patches
+              + " patches of a picture that is more than "
+              + Limits.SCORES
+              + " attention scores");
+    }
   }
 
   private static TextConfig text(Fields t) {
@@ -177,7 +195,7 @@ public record LlavaConfig(
           "hidden_size", "is " + hidden + ", not a multiple of num_attention_heads " + heads);
     }
     int headDim = t.integer("head_dim", hidden / heads, 1);
-    if ((long) heads * headDim > MAX_WIDTH) {
+    if ((long) heads * headDim > Limits.SIZE) {
       throw t.wrong(
           "head_dim", "is " + headDim + " for " + heads + " heads; that is absurdly wide");
     }
@@ -211,7 +229,8 @@ public record LlavaConfig(
       rope.oneOf("type", "default", List.of("default"));
       for (var key : rope.node().properties()) {
         if (!List.of("rope_type", "type", "rope_theta").contains(key.getKey())) {
-          throw rope.wrong(key.getKey(), "is " + key.getValue() + ", which is not supported");
+          throw rope.wrong(
+              key.getKey(), "is " + InputJson.shown(key.getValue()) + ", which is not supported");
         }
       }
       double inside = rope.positive("rope_theta", theta);
@@ -225,9 +244,9 @@ public record LlavaConfig(
 
   private static int layers(Fields f, int otherwise) {
     int layers = f.integer("num_hidden_layers", otherwise, 1);
-    if (layers > MAX_LAYERS) {
+    if (layers > Limits.LAYERS) {
       throw f.wrong(
-          "num_hidden_layers", "is " + layers + "; at most " + MAX_LAYERS + " are supported");
+          "num_hidden_layers", "is " + layers + "; at most " + Limits.LAYERS + " are supported");
     }
     return layers;
   }
@@ -236,7 +255,8 @@ public record LlavaConfig(
     int layers = vision.numHiddenLayers();
     var value = top.has("vision_feature_layer") ? top.node().get("vision_feature_layer") : null;
     if (value != null && !value.isInt()) {
-      throw top.wrong("vision_feature_layer", "is " + value + "; one layer is supported");
+      throw top.wrong(
+          "vision_feature_layer", "is " + InputJson.shown(value) + "; one layer is supported");
     }
     int layer = value == null ? -2 : value.intValue();
     if (layer < -layers - 1 || layer > layers) {
@@ -266,7 +286,7 @@ public record LlavaConfig(
     if (!Files.exists(file)) {
       return null;
     }
-    Fields fields = Fields.read(file, "the tokenizer configuration");
+    Fields fields = Fields.read(file);
     return fields.node().path("eos_token").isObject()
         ? fields.object("eos_token").text("content", null)
         : fields.text("eos_token", null);
@@ -276,7 +296,7 @@ public record LlavaConfig(
     var places = new ArrayList<Fields>();
     Path generation = dir.resolve("generation_config.json");
     if (Files.exists(generation)) {
-      places.add(Fields.read(generation, "the generation configuration"));
+      places.add(Fields.read(generation));
     }
     places.add(top);
     places.add(text);

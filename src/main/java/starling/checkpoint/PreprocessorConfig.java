@@ -6,6 +6,9 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
+import starling.device.InputException;
+import starling.device.InputJson;
+import starling.device.Limits;
 import starling.image.Preprocess;
 
 /**
@@ -14,6 +17,9 @@ import starling.image.Preprocess;
  * defaults; a field that would be ignored is refused.
  */
 public final class PreprocessorConfig {
+  private static final String OWN = "preprocessor_config.json";
+  private static final String COMBINED = "processor_config.json";
+
   private static final Set<String> KNOWN =
       Set.of(
           "do_resize",
@@ -49,25 +55,56 @@ public final class PreprocessorConfig {
           "LlavaImageProcessor",
           "LlavaImageProcessorFast");
 
-  private static final int MAX_SIDE = 8192;
-
   private PreprocessorConfig() {}
 
-  public static Preprocess read(Path dir) {
-    Path file = dir.resolve("preprocessor_config.json");
-    Path combined = dir.resolve("processor_config.json");
-    if (Files.exists(file) || !Files.exists(combined)) {
-      return of(Fields.read(file, "the preprocessor configuration"));
+  /**
+   * Reads how pictures are prepared for a tower.
+   *
+   * @param side pixels of a side of what the tower sees
+   * @throws InputException if no picture could come out as large as that
+   */
+  public static Preprocess read(Path dir, int side) {
+    Preprocess preprocess = read(dir);
+    String size = preprocess.otherSize(side);
+    if (size != null) {
+      throw new InputException(
+          file(dir)
+              + ": "
+              + (preprocess.doCenterCrop() ? "crop_size" : "size")
+              + " makes "
+              + size
+              + " pixels of every picture, but config.json (vision_config image_size) asks for "
+              + side
+              + "x"
+              + side);
     }
-    Fields fields = Fields.read(combined, "the processor configuration").object("image_processor");
+    return preprocess;
+  }
+
+  public static Preprocess read(Path dir) {
+    Path file = file(dir);
+    if (!file.endsWith(COMBINED)) {
+      return of(Fields.read(file));
+    }
+    Fields fields = Fields.read(file).object("image_processor");
     if (fields.node().isMissingNode()) {
-      throw new starling.device.InputException(
-          file
+      throw new InputException(
+          dir.resolve(OWN)
               + ": there is no such file, and "
-              + combined.getFileName()
+              + COMBINED
               + " has no image_processor");
     }
     return of(fields);
+  }
+
+  /** Whether a folder says how pictures are prepared; one that is only inspected need not. */
+  public static boolean isIn(Path dir) {
+    return Files.exists(file(dir));
+  }
+
+  private static Path file(Path dir) {
+    boolean combined = !Files.exists(dir.resolve(OWN)) && Files.exists(dir.resolve(COMBINED));
+    return dir.resolve(combined ? COMBINED : OWN);
   }
 
   private static Preprocess of(Fields f) {
@@ -131,13 +168,16 @@ public final class PreprocessorConfig {
       return new Size(0, side(size, "height", 0), side(size, "width", 0));
     }
     throw f.wrong(
-        field, "is " + node + "; a number, shortest_edge, or height and width are supported");
+        field,
+        "is "
+            + InputJson.shown(node)
+            + "; a number, shortest_edge, or height and width are supported");
   }
 
   private static int side(Fields f, String field, int otherwise) {
     int side = f.integer(field, otherwise, 1);
-    if (side > MAX_SIDE) {
-      throw f.wrong(field, "is " + side + "; at most " + MAX_SIDE + " is supported");
+    if (side > Limits.IMAGE_SIDE) {
+      throw f.wrong(field, "is " + side + "; at most " + Limits.IMAGE_SIDE + " is supported");
     }
     return side;
   }
@@ -151,7 +191,8 @@ public final class PreprocessorConfig {
       values.add(value.isNumber() ? value.doubleValue() : Double.NaN);
     }
     if (values.size() != 3 || !values.stream().allMatch(v -> v >= least && v < 1e6)) {
-      throw f.wrong(field, "is " + f.node().get(field) + "; three numbers are needed");
+      throw f.wrong(
+          field, "is " + InputJson.shown(f.node().get(field)) + "; three numbers are needed");
     }
     return List.copyOf(values);
   }

@@ -6,11 +6,11 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.nio.channels.FileChannel;
 import java.nio.file.Files;
+import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import java.util.ArrayList;
 import java.util.Collection;
-import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.LinkedHashMap;
@@ -18,8 +18,12 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.regex.Pattern;
 import starling.device.DType;
 import starling.device.InputException;
+import starling.device.InputFile;
+import starling.device.InputJson;
+import starling.device.Limits;
 import starling.device.Stored;
 
 /**
@@ -28,11 +32,17 @@ import starling.device.Stored;
  * full when opened; tensors are views of the files. Closing unmaps them, and views become unusable.
  */
 public final class Safetensors implements AutoCloseable {
+  private static final Pattern FILE_NAME = Pattern.compile("[^/\\\\\\x00]+");
+
   private final Path dir;
   private final Arena arena = Arena.ofShared();
   private final Map<String, Entry> entries = new LinkedHashMap<>();
   private final Set<String> used = new HashSet<>();
   private final Map<Path, MemorySegment> mapped = new HashMap<>();
+  private final List<Entry> stale = new ArrayList<>();
+  private final Map<String, Path> twice = new HashMap<>();
+  private long headerBytes;
+  private int held;
 
   /**
    * A tensor as the header lists it.
@@ -56,7 +66,7 @@ public final class Safetensors implements AutoCloseable {
       if (Files.exists(index)) {
         weights.readShards(index);
       } else {
-        weights.readFile(dir.resolve("model.safetensors"));
+        weights.readFile(dir.resolve("model.safetensors"), Map.of());
       }
       return weights;
     } catch (RuntimeException e) {
@@ -72,6 +82,11 @@ public final class Safetensors implements AutoCloseable {
   /** All tensors, whether the model uses them or not. */
   public Collection<Entry> entries() {
     return entries.values();
+  }
+
+  /** Copies of tensors in files where the index does not place them; they are not read. */
+  public List<Entry> stale() {
+    return List.copyOf(stale);
   }
 
   /** Whether {@link #get} was asked for a tensor. */
@@ -94,6 +109,15 @@ public final class Safetensors implements AutoCloseable {
     Entry entry = entries.get(name);
     if (entry == null) {
       throw new InputException(dir + ": tensor " + name + " is missing from the weight files");
+    }
+    if (twice.containsKey(name)) {
+      throw new InputException(
+          twice.get(name)
+              + ": tensor "
+              + name
+              + " is also in "
+              + entry.file().getFileName()
+              + ", and the index names neither");
     }
     if (!entry.shape().equals(shape.stream().map(Integer::longValue).toList())) {
       throw new InputException(
@@ -126,16 +150,44 @@ public final class Safetensors implements AutoCloseable {
   }
 
   private void readShards(Path index) {
-    JsonNode map = Fields.readJson(index, "the shard index").path("weight_map");
-    if (!map.isObject()) {
+    Map<String, String> map = weightMap(index);
+    var shards = new TreeSet<>(map.values());
+    if (shards.size() > Limits.SHARDS) {
+      throw new InputException(
+          index + ": weight_map names " + shards.size() + " files; at most " + Limits.SHARDS);
+    }
+    for (String shard : shards) {
+      readFile(dir.resolve(shard), map);
+    }
+    map.forEach(
+        (name, shard) -> {
+          Entry entry = entries.get(name);
+          if (entry == null || !entry.file().endsWith(shard)) {
+            throw new InputException(
+                index
+                    + ": tensor "
+                    + name
+                    + " is not in "
+                    + shard
+                    + ", where weight_map places it");
+          }
+        });
+  }
+
+  /** File names by tensor. */
+  private static Map<String, String> weightMap(Path index) {
+    JsonNode node = InputJson.read(index).path("weight_map");
+    if (!node.isObject()) {
       throw new InputException(index + ": field weight_map is missing or not an object");
     }
-    var shards = new TreeSet<String>();
-    for (var tensor : map.properties()) {
+    if (node.size() > Limits.TENSORS) {
+      throw new InputException(
+          index + ": weight_map has " + node.size() + " tensors; at most " + Limits.TENSORS);
+    }
+    var map = new LinkedHashMap<String, String>();
+    for (var tensor : node.properties()) {
       String shard = tensor.getValue().asText();
-      if (!shard.matches("[^/\\\\\\x00]+")
-          || shard.equals("..")
-          || !tensor.getValue().isTextual()) {
+      if (!tensor.getValue().isTextual() || !isFileName(shard)) {
         throw new InputException(
             index
                 + ": weight_map sends tensor "
@@ -144,71 +196,55 @@ public final class Safetensors implements AutoCloseable {
                 + shard
                 + "', which is no file name in this folder");
       }
-      shards.add(shard);
+      map.put(tensor.getKey(), shard);
     }
-    for (String shard : shards) {
-      readFile(dir.resolve(shard));
-    }
-    for (var tensor : map.properties()) {
-      Entry entry = entries.get(tensor.getKey());
-      if (entry == null
-          || !entry.file().getFileName().toString().equals(tensor.getValue().asText())) {
-        throw new InputException(
-            index
-                + ": tensor "
-                + tensor.getKey()
-                + " is not in "
-                + tensor.getValue().asText()
-                + ", where weight_map places it");
-      }
+    return map;
+  }
+
+  private static boolean isFileName(String name) {
+    try {
+      return !Path.of(name).toString().equals("..") && FILE_NAME.matcher(name).matches();
+    } catch (InvalidPathException e) {
+      return false; // half a character
     }
   }
 
-  private void readFile(Path file) {
+  /**
+   * @param map the file that holds each tensor, as the index says; empty without an index
+   */
+  private void readFile(Path file, Map<String, String> map) {
+    if (!Files.exists(file)) {
+      String inside = CheckpointFolder.inside(dir);
+      throw new InputException(
+          file
+              + ": there is no such weight file"
+              + (inside == null || !map.isEmpty() ? "" : "; the folder holds " + inside));
+    }
+    InputFile.checkedSize(file);
     try (FileChannel channel = FileChannel.open(file, StandardOpenOption.READ)) {
       long size = channel.size();
-      JsonNode header = SafetensorsHeader.read(file, channel, size);
-      long data = 8 + SafetensorsHeader.length(file, channel, size);
+      var header = SafetensorsHeader.read(file, channel, size, headerBytes, held);
+      headerBytes += header.length();
+      held += header.entries().size();
       mapped.put(file, channel.map(FileChannel.MapMode.READ_ONLY, 0, size, arena));
-      addEntries(file, header, data, size);
+      for (Entry entry : header.entries()) {
+        add(entry, map.get(entry.name()));
+      }
     } catch (IOException e) {
-      throw new InputException(
-          file + (Files.exists(file) ? ": the weights cannot be read" : ": " + absent(file)), e);
+      throw new InputException(file + ": the weights cannot be read", e);
     }
   }
 
-  private void addEntries(Path file, JsonNode header, long data, long size) {
-    var own = new ArrayList<Entry>();
-    for (var field : header.properties()) {
-      if (field.getKey().equals("__metadata__")) {
-        SafetensorsHeader.checkMetadata(file, field.getValue());
-      } else {
-        own.add(SafetensorsHeader.entry(file, field.getKey(), field.getValue(), data, size));
-      }
-    }
-    own.sort(Comparator.comparingLong(Entry::offset).thenComparingLong(Entry::bytes));
-    long end = data;
-    for (Entry entry : own) {
-      if (entry.offset() != end) {
-        throw new InputException(
-            file
-                + ": tensor "
-                + entry.name()
-                + " begins at byte "
-                + (entry.offset() - data)
-                + " of the data, but "
-                + (end - data)
-                + " was expected ("
-                + (entry.offset() < end ? "tensors overlap" : "there is a hole")
-                + ")");
-      }
-      end += entry.bytes();
-      if (entries.put(entry.name(), entry) != null) {
-        throw new InputException(file + ": tensor " + entry.name() + " is also in another shard");
-      }
-    }
-    if (end != size) {
-      throw new InputException(file + ": has " + (size - end) + " bytes that belong to no tensor");
+  /**
+   * The index decides where a tensor is; a copy elsewhere was left behind by whoever wrote the
+   * files again. A tensor that no index places may be in one file only, if it is used.
+   */
+  private void add(Entry entry, String shard) {
+    if (shard != null && !entry.file().endsWith(shard)) {
+      stale.add(entry);
+    } else if (entries.putIfAbsent(entry.name(), entry) != null) {
+      stale.add(entry);
+      twice.put(entry.name(), entry.file());
     }
   }
 
@@ -232,18 +268,6 @@ public final class Safetensors implements AutoCloseable {
                     + " open");
           }
         });
-  }
-
-  /** PyTorch's own files hold programs, which are not run. */
-  private static String absent(Path file) {
-    for (String name : List.of("pytorch_model.bin", "pytorch_model.bin.index.json")) {
-      if (Files.exists(file.resolveSibling(name))) {
-        return "is missing, and "
-            + name
-            + " beside it is not read; use the llava-hf checkpoint of this model, in safetensors";
-      }
-    }
-    return "there is no such weight file";
   }
 
   /** Unmaps the files; harmless when repeated. */

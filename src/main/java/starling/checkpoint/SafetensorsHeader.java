@@ -1,21 +1,27 @@
 package starling.checkpoint;
 
+import com.fasterxml.jackson.core.JsonParser;
 import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.core.JsonToken;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.channels.FileChannel;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
+import starling.checkpoint.Safetensors.Entry;
+import starling.device.FileKind;
 import starling.device.InputException;
+import starling.device.InputJson;
+import starling.device.Limits;
 
 /**
- * The header of a safetensors file: its length, its JSON, and every entry checked against the
- * file's size.
+ * The header of a safetensors file: its length, its JSON, read value by value, and every entry
+ * checked against the file's size.
  */
 final class SafetensorsHeader {
   /** Bits per element of every type the format has. */
@@ -44,23 +50,42 @@ final class SafetensorsHeader {
           Map.entry("BOOL", 8),
           Map.entry("C64", 64));
 
-  private static final long MAX_HEADER = 100_000_000;
+  /**
+   * @param length bytes of the text
+   * @param entries the tensors, in the order in which they lie in the file
+   */
+  record Header(long length, List<Entry> entries) {}
 
-  private SafetensorsHeader() {}
+  private final Path file;
+  private final long data;
+  private final long size;
+  private final int room;
 
-  static long length(Path file, FileChannel channel, long size) throws IOException {
-    ByteBuffer prefix = bytes(channel, 0, (int) Math.min(8, size));
-    if (prefix.remaining() < 8) {
+  private SafetensorsHeader(Path file, long data, long size, int room) {
+    this.file = file;
+    this.data = data;
+    this.size = size;
+    this.room = room;
+  }
+
+  /**
+   * Reads the header of one file.
+   *
+   * @param bytesBefore of the headers of the checkpoint's files before this one
+   * @param tensorsBefore in those
+   */
+  static Header read(Path file, FileChannel channel, long size, long bytesBefore, int tensorsBefore)
+      throws IOException {
+    FileKind kind = FileKind.of(bytes(channel, 0, (int) Math.min(FileKind.BYTES, size)));
+    if (kind != FileKind.UNKNOWN && kind != FileKind.SAFETENSORS) {
+      throw kind.instead(file.toString(), "safetensors");
+    }
+    if (size < 8) {
       throw new InputException(
           file + ": is cut off, " + size + " bytes hold no safetensors header");
     }
-    return prefix.order(ByteOrder.LITTLE_ENDIAN).getLong();
-  }
-
-  static JsonNode read(Path file, FileChannel channel, long size) throws IOException {
-    refuseOtherFiles(file, bytes(channel, 0, (int) Math.min(64, size)));
-    long length = length(file, channel, size);
-    if (length < 2 || length > MAX_HEADER || length > size - 8) {
+    long length = ByteBuffer.wrap(bytes(channel, 0, 8)).order(ByteOrder.LITTLE_ENDIAN).getLong();
+    if (length < 2 || length > size - 8) {
       throw new InputException(
           file
               + ": the header says it is "
@@ -69,8 +94,21 @@ final class SafetensorsHeader {
               + (size - 8)
               + " behind the length");
     }
-    byte[] text = new byte[(int) length];
-    bytes(channel, 8, text.length).get(text);
+    if (length > Limits.HEADER_BYTES - bytesBefore) {
+      throw new InputException(
+          file
+              + ": the header is "
+              + length
+              + " bytes long; those of all weight files together may have "
+              + Limits.HEADER_BYTES);
+    }
+    byte[] text = bytes(channel, 8, (int) length);
+    checkText(file, text);
+    var header = new SafetensorsHeader(file, 8 + length, size, Limits.TENSORS - tensorsBefore);
+    return new Header(length, header.tiled(header.entries(text)));
+  }
+
+  private static void checkText(Path file, byte[] text) {
     if (text[0] != '{') {
       throw new InputException(file + ": the header does not begin with its object");
     }
@@ -79,77 +117,138 @@ final class SafetensorsHeader {
         throw new InputException(file + ": the header holds a zero byte");
       }
     }
-    try {
-      JsonNode header = Fields.JSON.readTree(text);
-      if (header == null || !header.isObject()) {
-        throw new InputException(file + ": the header is not a JSON object");
-      }
-      return header;
-    } catch (JsonProcessingException e) {
-      throw new InputException(file + ": the header is broken: " + Fields.firstLine(e), e);
-    }
   }
 
-  /** People find a pointer or a web page where the weights should be. */
-  private static void refuseOtherFiles(Path file, ByteBuffer start) {
-    String text = StandardCharsets.ISO_8859_1.decode(start).toString().stripLeading();
-    if (text.startsWith("version https://git-lfs")) {
-      throw new InputException(
-          file + ": is a Git LFS pointer, the weights themselves were not downloaded");
-    }
-    if (text.startsWith("<!") || text.regionMatches(true, 0, "<html", 0, 5)) {
-      throw new InputException(file + ": is a web page, not a weight file");
-    }
-  }
-
-  private static ByteBuffer bytes(FileChannel channel, long at, int count) throws IOException {
+  private static byte[] bytes(FileChannel channel, long at, int count) throws IOException {
     ByteBuffer buffer = ByteBuffer.allocate(count);
     while (buffer.hasRemaining() && channel.read(buffer, at + buffer.position()) >= 0) {}
-    return buffer.flip();
+    return buffer.hasRemaining()
+        ? Arrays.copyOf(buffer.array(), buffer.position())
+        : buffer.array();
   }
 
-  static void checkMetadata(Path file, JsonNode metadata) {
-    boolean texts = metadata.isNull() || metadata.isObject();
-    for (JsonNode value : metadata) {
-      texts &= value.isTextual();
+  private List<Entry> entries(byte[] text) throws IOException {
+    var entries = new ArrayList<Entry>();
+    try (JsonParser json = InputJson.parser(text)) {
+      json.nextToken(); // the object that the text begins with
+      while (json.nextToken() == JsonToken.FIELD_NAME) {
+        String name = json.currentName();
+        json.nextToken();
+        if (name.equals("__metadata__")) {
+          checkMetadata(json);
+        } else if (entries.size() == room) {
+          throw wrong(
+              "the header lists more than the " + Limits.TENSORS + " tensors that are read");
+        } else {
+          entries.add(entry(name, json));
+        }
+      }
+      if (json.nextToken() != null) {
+        throw wrong("the header goes on behind its object");
+      }
+      return entries;
+    } catch (JsonProcessingException e) {
+      throw new InputException(file + ": the header " + InputJson.reason(e), e);
+    }
+  }
+
+  /** Every byte of the data belongs to one tensor. */
+  private List<Entry> tiled(List<Entry> entries) {
+    entries.sort(Comparator.comparingLong(Entry::offset).thenComparingLong(Entry::bytes));
+    long end = data;
+    for (Entry entry : entries) {
+      if (entry.offset() != end) {
+        throw wrong(
+            "tensor "
+                + entry.name()
+                + " begins at byte "
+                + (entry.offset() - data)
+                + " of the data, but "
+                + (end - data)
+                + " was expected ("
+                + (entry.offset() < end ? "tensors overlap" : "there is a hole")
+                + ")");
+      }
+      end += entry.bytes();
+    }
+    if (end != size) {
+      throw wrong("has " + (size - end) + " bytes that belong to no tensor");
+    }
+    return entries;
+  }
+
+  private void checkMetadata(JsonParser json) throws IOException {
+    boolean texts = json.currentToken() == JsonToken.VALUE_NULL;
+    if (json.currentToken() == JsonToken.START_OBJECT) {
+      texts = true;
+      while (texts && json.nextToken() == JsonToken.FIELD_NAME) {
+        texts = json.nextToken() == JsonToken.VALUE_STRING;
+      }
     }
     if (!texts) {
-      throw new InputException(file + ": __metadata__ may hold texts only");
+      throw wrong("__metadata__ may hold texts only");
     }
   }
 
-  static Safetensors.Entry entry(Path file, String name, JsonNode node, long data, long size) {
-    String dtype = node.path("dtype").asText();
-    Integer bits = BITS.get(dtype);
-    JsonNode offsets = node.path("data_offsets");
-    if (!offsets.isArray()
-        || !node.path("dtype").isTextual()
-        || !node.path("shape").isArray()
-        || offsets.size() != 2
-        || !offsets.get(0).canConvertToLong()
-        || !offsets.get(1).canConvertToLong()) {
-      throw new InputException(
-          file + ": tensor " + name + " has no shape or no pair of data_offsets");
+  private Entry entry(String name, JsonParser json) throws IOException {
+    String dtype = null;
+    List<Long> shape = null;
+    List<Long> offsets = null;
+    if (json.currentToken() == JsonToken.START_OBJECT) {
+      while (json.nextToken() == JsonToken.FIELD_NAME) {
+        String field = json.currentName();
+        json.nextToken();
+        switch (field) {
+          case "dtype" -> dtype = json.getValueAsString();
+          case "shape" -> shape = sizes(name, json, Limits.DIMENSIONS);
+          case "data_offsets" -> offsets = sizes(name, json, 2);
+          default -> json.skipChildren();
+        }
+      }
     }
-    var shape = new ArrayList<Long>();
+    if (dtype == null || shape == null || offsets == null || offsets.size() != 2) {
+      throw wrong("tensor " + name + " has no dtype, no shape or no pair of data_offsets");
+    }
+    return entry(name, dtype, shape, offsets.get(0), offsets.get(1));
+  }
+
+  /** A list of at most {@code most} whole numbers from 0; null if it is something else. */
+  private List<Long> sizes(String name, JsonParser json, int most) throws IOException {
+    if (json.currentToken() != JsonToken.START_ARRAY) {
+      json.skipChildren();
+      return null;
+    }
+    var sizes = new ArrayList<Long>();
+    while (json.nextToken() != JsonToken.END_ARRAY) {
+      boolean whole =
+          json.currentToken() == JsonToken.VALUE_NUMBER_INT
+              && json.getNumberType() != JsonParser.NumberType.BIG_INTEGER
+              && json.getLongValue() >= 0;
+      if (!whole) {
+        throw wrong(
+            "tensor "
+                + name
+                + " has a size or an offset that is no whole number from 0 to 2^63 - 1");
+      }
+      if (sizes.size() == most) {
+        throw wrong("tensor " + name + " has more than " + most + " sizes or offsets in a list");
+      }
+      sizes.add(json.getLongValue());
+    }
+    return List.copyOf(sizes);
+  }
+
+  private Entry entry(String name, String dtype, List<Long> shape, long from, long to) {
     long elements = 1;
-    for (JsonNode d : node.path("shape")) {
-      if (!d.isIntegralNumber() || !d.canConvertToLong() || d.longValue() < 0) {
-        throw new InputException(file + ": tensor " + name + " has a dimension of " + d);
+    for (long d : shape) {
+      if (Math.multiplyHigh(elements, d) != 0 || elements * d < 0) {
+        throw wrong("tensor " + name + " of shape " + shape + " is absurdly large");
       }
-      shape.add(d.longValue());
-      if (Math.multiplyHigh(elements, d.longValue()) != 0 || elements * d.longValue() < 0) {
-        throw new InputException(
-            file + ": tensor " + name + " of shape " + node.path("shape") + " is absurdly large");
-      }
-      elements *= d.longValue();
+      elements *= d;
     }
-    long from = offsets.get(0).longValue();
-    long to = offsets.get(1).longValue();
-    if (from < 0 || to < from || to > size - data) {
-      throw new InputException(
-          file
-              + ": tensor "
+    if (to < from || to > size - data) {
+      throw wrong(
+          "tensor "
               + name
               + " lies at bytes "
               + from
@@ -161,13 +260,13 @@ final class SafetensorsHeader {
     }
     // A type that is newer than this program has a size nobody can check; it is refused where the
     // model uses it.
+    Integer bits = BITS.get(dtype);
     if (bits != null
         && (elements > Long.MAX_VALUE / 64
             || elements * bits % 8 != 0
             || elements * bits / 8 != to - from)) {
-      throw new InputException(
-          file
-              + ": tensor "
+      throw wrong(
+          "tensor "
               + name
               + " has "
               + (to - from)
@@ -176,6 +275,10 @@ final class SafetensorsHeader {
               + " of shape "
               + shape);
     }
-    return new Safetensors.Entry(name, dtype, List.copyOf(shape), file, data + from, to - from);
+    return new Entry(name, dtype, shape, file, data + from, to - from);
+  }
+
+  private InputException wrong(String reason) {
+    return new InputException(file + ": " + reason);
   }
 }

@@ -17,10 +17,13 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
+import starling.checkpoint.CheckpointFolder;
 import starling.checkpoint.LlavaConfig;
 import starling.checkpoint.LlavaWeights;
+import starling.checkpoint.PreprocessorConfig;
 import starling.checkpoint.Safetensors;
 import starling.device.InputException;
+import starling.device.Limits;
 import starling.device.Sampling;
 import starling.device.Sentence;
 import starling.model.Flops;
@@ -102,9 +105,10 @@ final class InspectCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    if (images < 0 || textTokens < 1) {
+    if (images < 0 || textTokens < 1 || images > Limits.SIZE || textTokens > Limits.SIZE) {
       throw new ParameterException(
-          command.commandLine(), "--images must be at least 0 and --text-tokens at least 1");
+          command.commandLine(),
+          "--images must be at least 0 and --text-tokens at least 1, both at most " + Limits.SIZE);
     }
     Method method;
     try {
@@ -119,6 +123,9 @@ final class InspectCommand implements Callable<Integer> {
 
   private Report report(Method method) {
     LlavaConfig config = LlavaConfig.read(model);
+    if (PreprocessorConfig.isIn(model)) {
+      PreprocessorConfig.read(model, config.vision().imageSize());
+    }
     var pixels = new ArrayList<float[]>();
     int[] ids = new int[images + textTokens];
     Arrays.fill(ids, config.imageTokenIndex() == 0 ? 1 : 0);
@@ -153,19 +160,31 @@ final class InspectCommand implements Callable<Integer> {
   private Weights weights(LlavaConfig config) {
     if (!Files.exists(model.resolve("model.safetensors"))
         && !Files.exists(model.resolve("model.safetensors.index.json"))) {
-      return new Weights("no weight files in this folder", 0, 0, null, List.of(), List.of());
+      String inside = CheckpointFolder.inside(model);
+      return new Weights(
+          "no weight files in this folder" + (inside == null ? "" : ", but " + inside),
+          0,
+          0,
+          null,
+          List.of(),
+          List.of());
     }
     try (Safetensors files = Safetensors.open(model)) {
       LlavaWeights used = LlavaWeights.read(config, files);
       var all = files.entries();
       var tensors =
           all.stream().map(e -> new Tensor(e.name(), e.dtype(), e.shape(), e.bytes())).toList();
+      var unused = new ArrayList<>(tensors.stream().filter(t -> !files.used(t.name())).toList());
+      for (var copy : files.stale()) {
+        String name = copy.name() + " (a copy in " + copy.file().getFileName() + ")";
+        unused.add(new Tensor(name, copy.dtype(), copy.shape(), copy.bytes()));
+      }
       return new Weights(
           null,
           all.size(),
           tensors.stream().mapToLong(Tensor::bytes).sum(),
           used.decoder().lmHead().name(),
-          tensors.stream().filter(t -> !files.used(t.name())).toList(),
+          List.copyOf(unused),
           tensors.stream()
               .sorted(Comparator.comparingLong(Tensor::bytes).reversed())
               .limit(8)

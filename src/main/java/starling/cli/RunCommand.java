@@ -21,7 +21,6 @@ import starling.Question;
 import starling.device.InputException;
 import starling.device.Providers;
 import starling.device.Sampling;
-import starling.device.Sentence;
 import starling.image.ImageMode;
 import starling.image.Overlay;
 import starling.image.Picture;
@@ -163,7 +162,7 @@ final class RunCommand implements Callable<Integer> {
       question.image(pictures.getLast());
     }
     try (Model opened = Model.open(model, device, dtype, new Providers(gemm, attention))) {
-      warnAboutUnknownKeys(opened);
+      opened.warnings().forEach(warning -> System.err.println("starling: warning: " + warning));
       Answer answer = opened.ask(question, json ? piece -> {} : System.out::print);
       System.out.println(json ? Output.json(answer) : "");
       answer.warnings().forEach(warning -> System.err.println("starling: warning: " + warning));
@@ -240,16 +239,6 @@ final class RunCommand implements Callable<Integer> {
   private void check(boolean fine, String otherwise) {
     if (!fine) {
       throw new ParameterException(command.commandLine(), otherwise);
-    }
-  }
-
-  private void warnAboutUnknownKeys(Model opened) {
-    if (!opened.config().unknownKeys().isEmpty()) {
-      System.err.println(
-          "starling: warning: "
-              + model.resolve("config.json")
-              + " has keys that are not known and were ignored: "
-              + Sentence.of(String.join(", ", opened.config().unknownKeys())));
     }
   }
 

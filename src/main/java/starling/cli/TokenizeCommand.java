@@ -4,12 +4,15 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.CharacterCodingException;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
+import starling.checkpoint.CheckpointFolder;
 import starling.device.InputException;
+import starling.device.Limits;
 import starling.text.Tokenizer;
 
 /** Text to token ids. */
@@ -30,6 +33,9 @@ final class TokenizeCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
+    if (!Files.exists(model.resolve("tokenizer.json"))) {
+      CheckpointFolder.check(model);
+    }
     Tokenizer tokenizer = Tokenizer.read(model);
     List<Integer> ids = tokenizer.encode(standardInput());
     System.out.println(Output.json(new Tokens(ids, tokenizer.decode(ids, true))));
@@ -38,7 +44,13 @@ final class TokenizeCommand implements Callable<Integer> {
 
   private static String standardInput() {
     try {
-      byte[] bytes = System.in.readAllBytes();
+      byte[] bytes = System.in.readNBytes((int) Limits.TEXT_BYTES + 1);
+      if (bytes.length > Limits.TEXT_BYTES) {
+        throw new InputException(
+            "standard input is longer than the "
+                + (Limits.TEXT_BYTES >> 20)
+                + " MiB that are read");
+      }
       return StandardCharsets.UTF_8.newDecoder().decode(ByteBuffer.wrap(bytes)).toString();
     } catch (CharacterCodingException e) {
       throw new InputException("standard input is not UTF-8 text", e);

@@ -7,12 +7,15 @@ import java.nio.file.Files;
 import java.nio.file.NoSuchFileException;
 import java.nio.file.Path;
 import java.nio.file.attribute.BasicFileAttributes;
+import java.util.regex.Pattern;
 
 /**
  * Files from outside that are read whole. A pipe would wait for ever and a device would never end,
  * so only ordinary files are opened, and of those no more than a stated number of bytes is read.
  */
 public final class InputFile {
+  private static final Pattern ADDRESS = Pattern.compile("[A-Za-z][A-Za-z0-9+.-]+:/.*");
+
   private InputFile() {}
 
   /**
@@ -59,12 +62,35 @@ public final class InputFile {
     }
   }
 
+  /**
+   * An address is no path, and nothing is fetched. A path has lost the second slash of {@code ://}.
+   *
+   * @throws InputException if a path that does not exist looks like an address
+   */
+  public static void refuseAddress(Path path) {
+    String text = path.toString();
+    if (text.regionMatches(true, 0, "data:", 0, 5)) {
+      throw new InputException(
+          text.substring(0, Math.min(text.length(), 32))
+              + "…: is a data URI; give the path of a file");
+    }
+    if (text.regionMatches(true, 0, "file:/", 0, 6)) {
+      throw new InputException(
+          text + ": is an address; give the path alone, " + text.substring("file:".length()));
+    }
+    if (ADDRESS.matcher(text).lookingAt()) {
+      throw new InputException(
+          text + ": is an address, and nothing is fetched; download it and give the path");
+    }
+  }
+
   private static InputException tooLong(Path file, long most) {
     return new InputException(
         file + ": is longer than the " + (most >> 20) + " MiB that are read of such a file");
   }
 
   private static InputException unreadable(Path file, IOException e) {
+    refuseAddress(file);
     String why =
         e instanceof NoSuchFileException
             ? "there is no such file"

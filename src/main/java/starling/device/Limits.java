@@ -10,12 +10,97 @@ public final class Limits {
   /** Of a JSON file that is read whole: configurations, the tokenizer, indices, traces. */
   public static final long JSON_BYTES = 64L << 20;
 
+  /** Names, values and brackets of a JSON file. */
+  public static final long JSON_TOKENS = 4_000_000;
+
+  /** Lists and objects of a JSON file inside each other. */
+  public static final int JSON_DEPTH = 100;
+
+  /** Characters of a text in a JSON file. */
+  public static final int JSON_TEXT = 1 << 20;
+
+  /** Characters of a name in a JSON file. */
+  public static final int JSON_NAME = 1 << 15;
+
+  /** Characters of a number in a JSON file. */
+  public static final int JSON_NUMBER = 1000;
+
+  /**
+   * Of the headers of all weight files of a checkpoint together; safetensors' own limit for one.
+   */
+  public static final long HEADER_BYTES = 100_000_000;
+
+  /** Tensors of a checkpoint, in all weight files together. */
+  public static final int TENSORS = 100_000;
+
+  /** Weight files of a checkpoint. */
+  public static final int SHARDS = 1000;
+
+  /** Sizes in the shape of a tensor. */
+  public static final int DIMENSIONS = 8;
+
+  /** Any whole number in a configuration: a width, a vocabulary, a context. */
+  public static final int SIZE = 1 << 20;
+
+  /** Layers of a decoder, and blocks of a tower. */
+  public static final int LAYERS = 4096;
+
+  /** Pixels of a side of what the tower sees. */
+  public static final int IMAGE_SIDE = 2048;
+
+  /** Patches of a picture; the tower's work grows with their square. */
+  public static final int PATCHES = 4096;
+
+  /** Angles of rotary embeddings: positions of a prompt and its answer, times half a head. */
+  public static final long ROTARY_ANGLES = 1L << 26;
+
+  /** Tokens of a prompt before any are dropped. */
+  public static final int ROWS = 1 << 24;
+
+  /**
+   * Attention scores of a picture in tower and decoder: patches squared, times heads and layers.
+   */
+  public static final long SCORES = 1L << 33;
+
+  /** Of what any question may take beside the weights: keys, values and activations. */
+  public static final long QUESTION_BYTES = 512L << 20;
+
+  /** How many times the decoder's weights a question may take if that is more. */
+  public static final int QUESTION_WEIGHTS = 8;
+
   // Text.
+
+  /** Of standard input that is tokenised. */
+  public static final long TEXT_BYTES = 4L << 20;
+
+  /** Tokens of a vocabulary, and merges. */
+  public static final int VOCABULARY = 1 << 20;
+
+  /** Characters of a token, and of what a step of a normalizer or decoder looks for or puts. */
+  public static final int TOKEN = 4096;
+
+  /** Characters of all added tokens together. */
+  public static final int ADDED_TOKENS = 1 << 20;
+
+  /** Steps of a normalizer, and of a decoder. */
+  public static final int STEPS = 64;
+
+  /** How many times as long a normalizer or a decoder may make a text, see {@link #FREE_GROWTH}. */
+  public static final int GROWTH = 8;
+
+  /** Characters that a normalizer or a decoder may add to any text, however short. */
+  public static final int FREE_GROWTH = 1024;
+
+  /** Tokens that a post-processor puts around a text. */
+  public static final int TEMPLATE = 256;
 
   // Images.
 
   /** Of an image file. */
   public static final long IMAGE_BYTES = 256L << 20;
+
+  /** Longest side that a picture is resized to; thin pictures grow along the other side. */
+  public static final int RESIZED_SIDE = 65_536;
 
   private Limits() {}
 }

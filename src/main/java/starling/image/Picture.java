@@ -1,9 +1,9 @@
 package starling.image;
 
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import starling.device.InputException;
+import starling.device.InputFile;
+import starling.device.Limits;
 
 /**
  * A picture as a model reads it: turned as its EXIF orientation says, RGB, 8 bits, rows from the
@@ -33,14 +33,7 @@ public record Picture(int width, int height, byte[] rgb) {
    * @throws InputException if it cannot be read, is cut off, is too large, or is of another format
    */
   public static Picture read(Path file) {
-    byte[] bytes;
-    try {
-      bytes = Files.readAllBytes(file);
-    } catch (IOException e) {
-      String why = !Files.exists(file) ? "there is no such picture" : "the picture cannot be read";
-      throw new InputException(file + ": " + why, e);
-    }
-    return read(bytes, file.toString());
+    return read(InputFile.read(file, Limits.IMAGE_BYTES), file.toString());
   }
 
   /**

@@ -3,6 +3,7 @@ package starling.image;
 import java.awt.geom.Rectangle2D;
 import java.util.List;
 import starling.device.InputException;
+import starling.device.Limits;
 
 /**
  * CLIP preprocessing, step by step as CLIPImageProcessor does it: resize, cut out the middle,
@@ -29,9 +30,6 @@ public record Preprocess(
     List<Double> imageStd,
     boolean doPad) {
 
-  /** Longest side that a picture may be resized to; thin pictures grow along the other side. */
-  private static final int MAX_SIDE = 65_536;
-
   /**
    * A picture ready for the tower.
    *
@@ -39,6 +37,23 @@ public record Preprocess(
    * @param region what the tower sees, in pixels of the picture; with padding it reaches beyond it
    */
   public record Prepared(float[] pixels, int height, int width, Rectangle2D region) {}
+
+  /**
+   * What comes out of every picture if it cannot be {@code side} by {@code side} pixels; null if it
+   * can.
+   */
+  public String otherSize(int side) {
+    if (doCenterCrop) {
+      return cropWidth == side && cropHeight == side ? null : cropWidth + "x" + cropHeight;
+    }
+    if (!doResize) {
+      return null; // any picture of that size
+    }
+    if (shortestEdge > 0) {
+      return shortestEdge == side ? null : "at least " + shortestEdge + "x" + shortestEdge;
+    }
+    return width == side && height == side ? null : width + "x" + height;
+  }
 
   /**
    * @param name what messages call the picture
@@ -72,7 +87,7 @@ public record Preprocess(
     int shorter = Math.min(p.width(), p.height());
     int longer = Math.max(p.width(), p.height());
     double along = (double) ((long) edge * longer) / shorter;
-    if (along > MAX_SIDE) {
+    if (along > Limits.RESIZED_SIDE) {
       throw new InputException(
           name
               + ": the picture is "

@@ -12,7 +12,6 @@ import starling.device.Kv;
 import starling.device.Linear;
 import starling.device.Mask;
 import starling.device.Norm;
-import starling.device.Rope;
 import starling.device.Stored;
 import starling.device.Tensor;
 import starling.device.TensorArena;
@@ -34,7 +33,7 @@ final class Decoder {
   private final List<Layer> layers = new ArrayList<>();
   private final Norm norm;
   private final Linear lmHead;
-  private final Rope rope;
+  private final Angles angles;
 
   Decoder(
       Device device,
@@ -53,7 +52,7 @@ final class Decoder {
     }
     this.norm = norm(arena, w.norm());
     this.lmHead = device.linear(arena, dtype, Linear.Source.of(w.lmHead(), null));
-    this.rope = rope(arena);
+    this.angles = new Angles(device, arena, config);
   }
 
   private Layer layer(TensorArena arena, LlavaWeights.DecoderLayer w) {
@@ -81,23 +80,9 @@ final class Decoder {
     return new Norm(device.table(arena, dtype, weight), null, config.rmsNormEps());
   }
 
-  /** Angles in double, stored f32; one row per position, however few rows a layer may hold. */
-  private Rope rope(TensorArena arena) {
-    int half = config.headDim() / 2;
-    int positions = config.maxPositionEmbeddings();
-    float[] cos = new float[positions * half];
-    float[] sin = new float[positions * half];
-    for (int i = 0; i < half; i++) {
-      double frequency = Math.pow(config.ropeTheta(), -2.0 * i / config.headDim());
-      for (int p = 0; p < positions; p++) {
-        cos[p * half + i] = (float) Math.cos(p * frequency);
-        sin[p * half + i] = (float) Math.sin(p * frequency);
-      }
-    }
-    var shape = List.of(positions, half);
-    return new Rope(
-        device.table(arena, DType.F32, Stored.of("rope cos", shape, cos)),
-        device.table(arena, DType.F32, Stored.of("rope sin", shape, sin)));
+  /** Makes sure that positions below {@code positions} can be told apart. */
+  void reach(int positions) {
+    angles.reach(positions);
   }
 
   int layers() {
@@ -176,7 +161,7 @@ final class Decoder {
   void attend(int l, Rows r, Kv kv, Tensor positions, Mask mask, Tensor lse) {
     Layer layer = layers.get(l);
     device.gemm(r.qkv, r.x, layer.qkv, layer.inputNorm, Activation.NONE, null);
-    device.rope(r.q, kv, r.qkv, positions, rope);
+    device.rope(r.q, kv, r.qkv, positions, angles.table());
     device.attention(r.attnHeads, lse, r.q, kv, mask, scale);
   }
 

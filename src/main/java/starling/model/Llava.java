@@ -77,6 +77,7 @@ public final class Llava implements AutoCloseable {
    */
   public Session prefill(Request request) {
     var plan = Plan.of(config, request);
+    Footprint.check(config, plan, dtype, decoder.bytes());
     var session = new Session(this, request, plan);
     try (TensorArena work = device.arena("prefill")) {
       var pruner = session.pruner(iota, work);

@@ -4,6 +4,7 @@ import java.util.List;
 import java.util.stream.IntStream;
 import starling.checkpoint.LlavaConfig;
 import starling.device.InputException;
+import starling.device.Limits;
 import starling.device.PositionRule;
 import starling.prune.CutPoint;
 import starling.prune.VlmShape;
@@ -49,6 +50,10 @@ public record Plan(
     int cls = config.keepsCls() ? 1 : 0;
     boolean mask = request.mode() == Mode.MASK;
     int[] patches = IntStream.range(0, images).map(i -> config.patches()).toArray();
+    if ((long) images * (config.patches() + cls) + request.ids().length > Limits.ROWS) {
+      throw new InputException(
+          images + " pictures are more than " + Limits.ROWS + " tokens, before any are dropped");
+    }
     Layout dense = Layout.of(request.ids(), config.imageTokenIndex(), cls, patches);
 
     int projected = sum(dense, cls);
@@ -135,6 +140,11 @@ public record Plan(
    */
   int capacity(int l) {
     return tokensPerLayer[l] + room - 1;
+  }
+
+  /** Positions that prompt and answer may have; those of rows that are dropped count. */
+  int positions() {
+    return Math.max(layout.rows(), IntStream.of(nextPosition).max().orElse(0) + room - 1);
   }
 
   /** Mean number of visual tokens entering a decoder layer. */

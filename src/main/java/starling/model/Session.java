@@ -50,6 +50,7 @@ public final class Session implements AutoCloseable {
     this.plan = plan;
     this.arena = device.arena("session");
     Decoder decoder = model.decoder();
+    decoder.reach(plan.positions());
     int layers = decoder.layers();
     this.stepCounters = arena.alloc("counters", DType.I32, 2 * layers + 1);
     this.lengths = stepCounters.rows(0, layers);

@@ -1,10 +1,6 @@
 package starling.prune;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.ObjectMapper;
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
@@ -12,6 +8,7 @@ import java.util.List;
 import java.util.TreeMap;
 import java.util.stream.IntStream;
 import starling.device.InputException;
+import starling.device.InputJson;
 import starling.device.PositionRule;
 
 /**
@@ -92,14 +89,7 @@ record Replay(Path file) implements Method {
   }
 
   private List<Stage> read(VlmShape shape) {
-    JsonNode stages;
-    try {
-      stages = new ObjectMapper().readTree(Files.readAllBytes(file)).path("stages");
-    } catch (JsonProcessingException e) {
-      throw wrong("not JSON: " + e.getOriginalMessage());
-    } catch (IOException e) {
-      throw new InputException(file + ": the trace cannot be read", e);
-    }
+    JsonNode stages = InputJson.read(file).path("stages");
     if (!stages.isArray()) {
       throw wrong("has no list 'stages'");
     }
@@ -138,7 +128,10 @@ record Replay(Path file) implements Method {
     int[] kept = new int[array.size()];
     for (int i = 0; i < kept.length; i++) {
       if (!array.get(i).isInt()) {
-        throw wrong("stages[].kept holds " + array.get(i) + ", which is not a whole number");
+        throw wrong(
+            "stages[].kept holds "
+                + InputJson.shown(array.get(i))
+                + ", which is not a whole number");
       }
       kept[i] = array.get(i).intValue();
       if (kept[i] < 0 || kept[i] >= shape.patches() || (i > 0 && kept[i] <= kept[i - 1])) {

@@ -21,7 +21,7 @@ record AddedToken(
     boolean special = section.at("special").flag(false);
     return new AddedToken(
         section.at("id").number(),
-        section.at("content").text(),
+        section.at("content").token(),
         section.at("single_word").flag(false),
         section.at("lstrip").flag(false),
         section.at("rstrip").flag(false),

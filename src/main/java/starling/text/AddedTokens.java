@@ -2,6 +2,7 @@ package starling.text;
 
 import java.util.ArrayList;
 import java.util.List;
+import starling.device.Limits;
 
 /**
  * Added tokens, which are cut out of a text before anything else, leftmost and then longest. Those
@@ -24,8 +25,13 @@ final class AddedTokens {
 
   AddedTokens(Section section, List<AddedToken> tokens, Normalizer normalizer) {
     this.normalizer = normalizer;
+    long characters = 0;
     for (AddedToken token : tokens) {
       String text = token.normalized() ? normalizer.apply(token.content()) : token.content();
+      characters += text.length();
+      if (characters > Limits.ADDED_TOKENS) {
+        throw section.wrong("has more than " + Limits.ADDED_TOKENS + " characters in all");
+      }
       TokenTrie trie = token.normalized() ? normalized : raw;
       if (text.isEmpty()) {
         throw section.wrong(

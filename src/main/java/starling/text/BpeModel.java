@@ -5,6 +5,8 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.Map;
+import starling.device.InputJson;
+import starling.device.Limits;
 
 /** Reads the {@code model} of {@code tokenizer.json}. */
 final class BpeModel {
@@ -29,16 +31,28 @@ final class BpeModel {
     if (!section.node().isObject() || section.node().isEmpty()) {
       throw section.wrong(section.absent() ? "is missing" : "is not an object of tokens and ids");
     }
+    checkCount(section);
     var vocabulary = new HashMap<String, Integer>();
     var seen = new HashSet<Integer>();
     for (Map.Entry<String, JsonNode> entry : section.node().properties()) {
       String token = entry.getKey();
       JsonNode id = entry.getValue();
       if (!id.isInt() || id.intValue() < 0) {
-        throw section.wrong("gives '" + token + "' the id " + id + ", not a whole number from 0");
+        throw section.wrong(
+            "gives '" + token + "' the id " + InputJson.shown(id) + ", not a whole number from 0");
       }
       if (!seen.add(id.intValue())) {
         throw section.wrong("gives the id " + id + " twice, once to '" + token + "'");
+      }
+      if (token.length() > Limits.TOKEN) {
+        throw section.wrong(
+            "gives the id "
+                + id
+                + " to a token of "
+                + token.length()
+                + " characters; at most "
+                + Limits.TOKEN
+                + " are read");
       }
       if (Unicode.loneSurrogate(token) >= 0) {
         throw section.wrong("gives the id " + id + " to a token with half a character");
@@ -46,6 +60,13 @@ final class BpeModel {
       vocabulary.put(token, id.intValue());
     }
     return vocabulary;
+  }
+
+  private static void checkCount(Section section) {
+    if (section.node().size() > Limits.VOCABULARY) {
+      throw section.wrong(
+          "has " + section.node().size() + " entries; at most " + Limits.VOCABULARY + " are read");
+    }
   }
 
   Bpe read() {
@@ -57,7 +78,7 @@ final class BpeModel {
     }
     Section dropout = model.at("dropout");
     if (!dropout.absent() && dropout.node().doubleValue() != 0) {
-      throw dropout.wrong("is " + dropout.node() + ", which is not supported");
+      throw dropout.wrong("is " + InputJson.shown(dropout.node()) + ", which is not supported");
     }
     return new Bpe(
         vocabulary,
@@ -73,6 +94,7 @@ final class BpeModel {
     if (!section.node().isArray()) {
       throw section.wrong(section.absent() ? "is missing" : "is not a list");
     }
+    checkCount(section);
     var merges = new HashMap<Long, Bpe.Merge>();
     int rank = 0;
     for (JsonNode node : section.node()) {
@@ -95,7 +117,7 @@ final class BpeModel {
     }
     String[] parts = node.isTextual() ? node.textValue().split(" ", -1) : new String[0];
     if (parts.length != 2) {
-      throw section.wrong("holds " + node + ", which is no pair");
+      throw section.wrong("holds " + InputJson.shown(node) + ", which is no pair");
     }
     return parts;
   }
@@ -103,7 +125,8 @@ final class BpeModel {
   private int id(Section section, JsonNode merge, String token) {
     Integer id = vocabulary.get(token);
     if (id == null) {
-      throw section.wrong("holds " + merge + ", but model.vocab lacks '" + token + "'");
+      throw section.wrong(
+          "holds " + InputJson.shown(merge) + ", but model.vocab lacks '" + token + "'");
     }
     return id;
   }

@@ -10,15 +10,16 @@ import java.util.function.Supplier;
  * <p>Until {@code Fuse} a step sees single tokens. Behind it the text is one token to the
  * reference; here it goes on in pieces, and the steps are those that work on a text in pieces.
  */
-record Decoder(List<Supplier<DecodingStep>> steps) {
+record Decoder(List<Supplier<DecodingStep>> steps, Growth growth) {
   static Decoder read(Section section) {
-    var reader = new Reader();
+    var growth = new Growth(section);
+    var reader = new Reader(growth);
     if (section.absent()) {
       reader.steps.add(DecodingSteps.SpaceBetween::new);
     } else {
       reader.add(section);
     }
-    return new Decoder(List.copyOf(reader.steps));
+    return new Decoder(List.copyOf(reader.steps), growth);
   }
 
   List<DecodingStep> begin() {
@@ -27,13 +28,19 @@ record Decoder(List<Supplier<DecodingStep>> steps) {
 
   private static final class Reader {
     final List<Supplier<DecodingStep>> steps = new ArrayList<>();
+    private final Growth growth;
     private boolean fused;
 
+    Reader(Growth growth) {
+      this.growth = growth;
+    }
+
     void add(Section section) {
+      growth.checkSteps(steps.size() + 1);
       switch (section.type()) {
         case "Sequence" -> section.at("decoders").list().forEach(this::add);
         case "Fuse" -> fused = true;
-        case "Replace" -> replace(section.literal(), section.at("content").text());
+        case "Replace" -> replace(section.literal(), section.at("content").token());
         case "ByteFallback" -> {
           if (fused) {
             throw section.wrong("of type 'ByteFallback' behind Fuse is not supported");
@@ -57,8 +64,8 @@ record Decoder(List<Supplier<DecodingStep>> steps) {
     private void replace(String pattern, String content) {
       steps.add(
           fused
-              ? () -> new DecodingSteps.Replace(pattern, content)
-              : () -> (token, out) -> out.accept(token.replace(pattern, content)));
+              ? () -> new DecodingSteps.Replace(pattern, content, growth)
+              : () -> (token, out) -> out.accept(growth.replace(token, pattern, content)));
     }
 
     private void metaspace(Section section) {

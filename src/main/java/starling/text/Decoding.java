@@ -11,18 +11,25 @@ public final class Decoding {
   private final Tokenizer tokenizer;
   private final boolean skipSpecial;
   private final List<DecodingStep> steps;
+  private final Growth growth;
   private final StringBuilder certain = new StringBuilder();
 
-  Decoding(Tokenizer tokenizer, boolean skipSpecial, List<DecodingStep> steps) {
+  private final long[] made; // characters that have come to each step
+  private long given;
+
+  Decoding(Tokenizer tokenizer, boolean skipSpecial, Decoder decoder) {
     this.tokenizer = tokenizer;
     this.skipSpecial = skipSpecial;
-    this.steps = steps;
+    this.steps = decoder.begin();
+    this.growth = decoder.growth();
+    this.made = new long[steps.size() + 1];
   }
 
   /** Takes a token; returns the text that is now certain, often empty. */
   public String next(int id) {
     String token = tokenizer.token(id);
     if (token != null && !(skipSpecial && tokenizer.isSpecial(id))) {
+      given += token.length();
       pass(token, 0);
     }
     return certain();
@@ -38,6 +45,8 @@ public final class Decoding {
   }
 
   private void pass(String text, int step) {
+    made[step] += text.length();
+    growth.check(given, made[step]);
     if (step == steps.size()) {
       certain.append(text);
     } else {

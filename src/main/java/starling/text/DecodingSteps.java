@@ -87,11 +87,13 @@ final class DecodingSteps {
   static final class Replace implements DecodingStep {
     private final String pattern;
     private final String content;
+    private final Growth growth;
     private String held = "";
 
-    Replace(String pattern, String content) {
+    Replace(String pattern, String content, Growth growth) {
       this.pattern = pattern;
       this.content = content;
+      this.growth = growth;
     }
 
     @Override
@@ -101,6 +103,7 @@ final class DecodingSteps {
       int from = 0;
       for (int at = text.indexOf(pattern); at >= 0; at = text.indexOf(pattern, from)) {
         certain.append(text, from, at).append(content);
+        growth.check(text.length(), certain.length());
         from = at + pattern.length();
       }
       int to = text.length() - begun(text, from);
@@ -153,7 +156,7 @@ final class DecodingSteps {
       }
       String text = held + piece.substring(from);
       int to = text.length();
-      for (int i = 0; i < stop && text.substring(0, to).endsWith(content); i++) {
+      for (int i = 0; i < stop && text.startsWith(content, to - content.length()); i++) {
         to -= content.length();
       }
       held = text.substring(to);

@@ -5,27 +5,29 @@ import java.util.List;
 import java.util.function.UnaryOperator;
 
 /** What a text goes through before it is cut into words: {@code Prepend} and {@code Replace}. */
-record Normalizer(List<UnaryOperator<String>> steps) {
+record Normalizer(List<UnaryOperator<String>> steps, Growth growth) {
   static Normalizer read(Section section) {
     var steps = new ArrayList<UnaryOperator<String>>();
-    add(section, steps);
-    return new Normalizer(List.copyOf(steps));
+    var growth = new Growth(section);
+    add(section, steps, growth);
+    return new Normalizer(List.copyOf(steps), growth);
   }
 
-  private static void add(Section section, List<UnaryOperator<String>> steps) {
+  private static void add(Section section, List<UnaryOperator<String>> steps, Growth growth) {
     if (section.absent()) {
       return;
     }
+    growth.checkSteps(steps.size() + 1);
     switch (section.type()) {
-      case "Sequence" -> section.at("normalizers").list().forEach(step -> add(step, steps));
+      case "Sequence" -> section.at("normalizers").list().forEach(step -> add(step, steps, growth));
       case "Prepend" -> {
-        String prepend = section.at("prepend").text();
+        String prepend = section.at("prepend").token();
         steps.add(text -> text.isEmpty() ? text : prepend + text);
       }
       case "Replace" -> {
         String pattern = section.literal();
-        String content = section.at("content").text();
-        steps.add(text -> text.replace(pattern, content));
+        String content = section.at("content").token();
+        steps.add(text -> growth.replace(text, pattern, content));
       }
       default -> throw section.unsupported();
     }
@@ -35,6 +37,7 @@ record Normalizer(List<UnaryOperator<String>> steps) {
     String t = text;
     for (UnaryOperator<String> step : steps) {
       t = step.apply(t);
+      growth.check(text.length(), t.length());
     }
     return t;
   }

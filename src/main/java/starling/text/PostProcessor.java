@@ -2,6 +2,7 @@ package starling.text;
 
 import java.util.ArrayList;
 import java.util.List;
+import starling.device.Limits;
 
 /**
  * The template around the ids of a text.
@@ -31,20 +32,34 @@ record PostProcessor(List<List<Integer>> parts) {
 
   private static PostProcessor template(Section section) {
     var parts = new ArrayList<List<Integer>>();
+    int added = 0;
+    int texts = 0;
     for (Section part : section.at("single").list()) {
       Section sequence = part.at("Sequence");
       Section special = part.at("SpecialToken");
       if (!special.absent()) {
         Section token = section.at("special_tokens").at(special.at("id").text());
         List<Integer> ids = token.at("ids").list().stream().map(Section::number).toList();
+        added += ids.size();
         if (!ids.isEmpty()) {
           parts.add(ids);
         }
       } else if (!sequence.absent() && sequence.at("id").text().equals("A")) {
+        texts++;
         parts.add(TEXT);
       } else {
         throw part.wrong("is neither a SpecialToken nor the Sequence A");
       }
+    }
+    if (texts > Limits.GROWTH || added > Limits.TEMPLATE) {
+      throw section
+          .at("single")
+          .wrong(
+              "puts the text more than "
+                  + Limits.GROWTH
+                  + " times or more than "
+                  + Limits.TEMPLATE
+                  + " tokens around it");
     }
     return new PostProcessor(List.copyOf(parts));
   }

@@ -1,15 +1,13 @@
 package starling.text;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
-import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
-import com.fasterxml.jackson.databind.json.JsonMapper;
-import java.io.IOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import starling.device.InputException;
+import starling.device.InputJson;
+import starling.device.Limits;
 
 /**
  * A place in {@code tokenizer.json}, which knows its name for the sentence that refuses it.
@@ -17,46 +15,15 @@ import starling.device.InputException;
  * @param name path of the field, such as {@code decoder.decoders[1]}; empty for the whole file
  */
 record Section(Path file, String name, JsonNode node) {
-  /** Twice the largest vocabulary in use; a larger file is something else. */
-  private static final long MAX_BYTES = 64L << 20;
-
-  private static final JsonMapper JSON =
-      JsonMapper.builder()
-          .enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS)
-          .enable(DeserializationFeature.FAIL_ON_READING_DUP_TREE_KEY)
-          .build();
-
   /** The whole file. */
   static Section of(Path file) {
-    var root = new Section(file, "", null);
-    if (!Files.isRegularFile(file)) {
-      boolean sentencePiece = Files.exists(file.resolveSibling("tokenizer.model"));
-      throw root.wrong(
-          sentencePiece
-              ? "is missing, and tokenizer.model beside it is not read; use the llava-hf checkpoint of this model"
-              : "is missing");
-    }
-    try {
-      if (Files.size(file) > MAX_BYTES) {
-        throw root.wrong(
-            "has "
-                + Files.size(file)
-                + " bytes, more than "
-                + MAX_BYTES
-                + ", so it is no tokenizer");
-      }
-      JsonNode node = JSON.readTree(Files.readAllBytes(file));
-      if (!node.isObject()) {
-        throw root.wrong("is not a JSON object");
-      }
-      return new Section(file, "", node);
-    } catch (JsonProcessingException e) {
+    if (!Files.exists(file) && Files.exists(file.resolveSibling("tokenizer.model"))) {
       throw new InputException(
-          file + ": is not JSON: " + e.getOriginalMessage().lines().findFirst().orElse("broken"),
-          e);
-    } catch (IOException e) {
-      throw new InputException(file + ": cannot be read: " + e.getMessage(), e);
+          file
+              + ": is missing, and tokenizer.model beside it is not read; use the llava-hf checkpoint"
+              + " of this model");
     }
+    return new Section(file, "", InputJson.read(file));
   }
 
   Section at(String field) {
@@ -79,6 +46,15 @@ record Section(Path file, String name, JsonNode node) {
     String text = node.textValue();
     if (Unicode.loneSurrogate(text) >= 0) {
       throw wrong("holds half a character");
+    }
+    return text;
+  }
+
+  /** A text that is no longer than a token may be. */
+  String token() {
+    String text = text();
+    if (text.length() > Limits.TOKEN) {
+      throw wrong("has " + text.length() + " characters; at most " + Limits.TOKEN + " are read");
     }
     return text;
   }
@@ -124,7 +100,7 @@ record Section(Path file, String name, JsonNode node) {
     if (pattern.node.has("Regex")) {
       throw wrong("of type 'Replace' with a regular expression is not supported");
     }
-    String text = pattern.at("String").text();
+    String text = pattern.at("String").token();
     if (text.isEmpty()) {
       throw pattern.at("String").wrong("is empty");
     }
@@ -140,7 +116,6 @@ record Section(Path file, String name, JsonNode node) {
   }
 
   private String shown() {
-    String text = node.toString();
-    return text.length() <= 40 ? text : text.substring(0, 40) + "…";
+    return InputJson.shown(node);
   }
 }

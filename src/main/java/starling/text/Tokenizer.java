@@ -127,7 +127,7 @@ public final class Tokenizer {
 
   /** Text of ids; ids that no token has are left out. */
   public String decode(List<Integer> ids, boolean skipSpecial) {
-    var decoding = new Decoding(this, skipSpecial, decoder.begin());
+    var decoding = new Decoding(this, skipSpecial, decoder);
     var text = new StringBuilder();
     ids.forEach(id -> text.append(decoding.next(id)));
     return text.append(decoding.finish()).toString();
@@ -135,7 +135,7 @@ public final class Tokenizer {
 
   /** Decodes an answer as it comes, special tokens left out. */
   public Decoding decoding() {
-    return new Decoding(this, true, decoder.begin());
+    return new Decoding(this, true, decoder);
   }
 
   /** The token of an id as the decoder gets it, or null. */

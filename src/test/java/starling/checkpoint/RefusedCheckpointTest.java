@@ -111,7 +111,7 @@ class RefusedCheckpointTest {
         assertThrows(InputException.class, () -> PreprocessorConfig.read(dir)).getMessage();
     assertTrue(sentence.contains(": a\\u000d\\u000a\\u001b[2J\\u202e is not known"), sentence);
     Files.writeString(
-        dir.resolve("preprocessor_config.json"), "{\"" + "k".repeat(40_000) + "\": 1}");
+        dir.resolve("preprocessor_config.json"), "{\"" + "k".repeat(30_000) + "\": 1}");
     sentence = assertThrows(InputException.class, () -> PreprocessorConfig.read(dir)).getMessage();
     assertTrue(sentence.length() <= 1000 && sentence.endsWith(" …"), sentence);
   }

@@ -300,6 +300,25 @@ class CommandLineTest {
         1,
         "not UTF-8",
         run(new byte[] {(byte) 0xc3, 0x28}, "tokenize", "--model", Demo.MODEL.toString()));
+    assertRefused(
+        1,
+        "standard input is longer than the 4 MiB",
+        run(new byte[(4 << 20) + 1], "tokenize", "--model", Demo.MODEL.toString()));
+    assertRefused(1, "not downloaded", run("tokenize", "--model", "llava-hf/llava-1.5-7b-hf"));
+  }
+
+  @Test
+  void inspectFindsWhatOpeningWouldFind(@TempDir Path dir) throws IOException {
+    Files.copy(Demo.MODEL.resolve("config.json"), dir.resolve("config.json"));
+    Path preprocessor = Files.writeString(dir.resolve("preprocessor_config.json"), "{}");
+    assertRefused(1, "crop_size makes 224x224", run("inspect", dir.toString()));
+    Files.delete(preprocessor);
+    Files.write(dir.resolve("model.fp16.safetensors"), new byte[9]);
+    String text = run("inspect", dir.toString()).out();
+    assertTrue(text.contains("no weight files in this folder, but model.fp16.safetensors"), text);
+    assertRefused(2, "at most 1048576", run("inspect", dir.toString(), "--images", "2147483647"));
+    assertRefused(
+        1, "before any are dropped", run("inspect", dir.toString(), "--images", "1000000"));
   }
 
   @Test

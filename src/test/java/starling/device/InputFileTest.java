@@ -50,6 +50,20 @@ class InputFileTest {
     assertTrue(refusal(sparse, Limits.IMAGE_BYTES).contains("256 MiB"));
   }
 
+  @Test
+  void anAddressIsNotFetched() {
+    for (String address :
+        new String[] {"https://x.org/a.png", "http://x.org/a.png", "s3://b/a.png", "ftp://x/a"}) {
+      assertTrue(refusal(Path.of(address), 9).contains("nothing is fetched"), address);
+    }
+    assertTrue(refusal(Path.of("file:///a/b.png"), 9).endsWith("give the path alone, /a/b.png"));
+    Path data = Path.of("data:image/png;base64," + "iVBORw0KGgo".repeat(1000));
+    String sentence =
+        assertThrows(InputException.class, () -> InputFile.read(data, 9)).getMessage();
+    assertEquals(
+        "data:image/png;base64,iVBORw0KGg…: is a data URI; give the path of a file", sentence);
+  }
+
   /** The sentence, which begins with the file. */
   private static String refusal(Path file, long most) {
     String message =

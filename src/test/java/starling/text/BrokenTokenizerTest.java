@@ -1,7 +1,9 @@
 package starling.text;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
@@ -15,6 +17,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import starling.Cost;
 import starling.device.InputException;
 
 /** What a broken {@code tokenizer.json}, or one that asks for more, is answered with. */
@@ -91,6 +94,153 @@ class BrokenTokenizerTest {
     refused(Written.with(fields).toString(), reason);
   }
 
+  /** Each of 24 doubles the text: 16 million times as long. */
+  @Test
+  void aChainThatMakesATextLongIsRefused() {
+    String twice = replace("a", "aa");
+    Tokenizer normalizer =
+        Written.read(dir, Written.with("{\"normalizer\":" + chain("normalizers", twice, 24) + "}"));
+    Cost.ofRefusal(
+        5, () -> normalizer.encode("aaaa"), "tokenizer.json: normalizer makes more than");
+    assertFalse(normalizer.encode("bbbb").isEmpty());
+    for (String fuse : new String[] {"", "{\"type\":\"Fuse\"},"}) {
+      String steps = chain("decoders", twice, 24).replaceFirst("\\[", "[" + fuse);
+      Tokenizer decoder = Written.read(dir, Written.with("{\"decoder\":" + steps + "}"));
+      var ids = decoder.encodePlain("a a");
+      Cost.ofRefusal(5, () -> decoder.decode(ids, true), "tokenizer.json: decoder makes more than");
+    }
+  }
+
+  /** Many prepended texts, one long one, and one that grows where another was put. */
+  @Test
+  void whatIsPutIntoAShortTextIsBounded() {
+    String prepend = "{\"type\":\"Prepend\",\"prepend\":\"" + "a".repeat(600) + "\"}";
+    for (String steps :
+        new String[] {
+          chain("normalizers", prepend, 2),
+          replace("b", "a".repeat(2000)),
+          "{\"type\":\"Sequence\",\"normalizers\":["
+              + prepend
+              + ","
+              + replace("a", "aaaaaaaaaaaa")
+              + "]}"
+        }) {
+      Tokenizer tokenizer = Written.read(dir, Written.with("{\"normalizer\":" + steps + "}"));
+      Cost.ofRefusal(5, () -> tokenizer.encode("b"), "normalizer makes more than");
+    }
+  }
+
+  /** Eight times as long, and 1024 characters more, are read. */
+  @Test
+  void aTextMayGrowByWhatIsAllowed() {
+    String steps = replace("b", "a".repeat(1032));
+    Tokenizer tokenizer = Written.read(dir, Written.with("{\"normalizer\":" + steps + "}"));
+    assertFalse(tokenizer.encode("b").isEmpty());
+    Cost.ofRefusal(5, () -> tokenizer.encode("bb"), "normalizer makes more than 1040");
+  }
+
+  /** A long run of bytes is one text, however short the token behind it. */
+  @Test
+  void aLongRunOfBytesIsNoGrowth() {
+    Tokenizer tokenizer = Written.read(dir, Written.base());
+    String emojis = "\ud83d\ude00".repeat(2000);
+    assertEquals(
+        emojis, tokenizer.decode(tokenizer.encode(emojis + "a"), true).strip().replace("a", ""));
+  }
+
+  @Test
+  void chainsTokensAndTemplatesAreBounded() {
+    String long_ = "x".repeat(4097);
+    String step = replace("a", "b");
+    refused("normalizer", chain("normalizers", step, 65), "normalizer has more than 64 steps");
+    refused("decoder", chain("decoders", step, 65), "decoder has more than 64 steps");
+    refused("normalizer", replace("a", long_), "normalizer.content has 4097 characters");
+    refused("normalizer", replace(long_, "a"), "normalizer.pattern.String has 4097 characters");
+    refused("decoder", replace("a", long_), "decoder.content has 4097 characters");
+    refused(
+        "added_tokens",
+        "[{\"id\":900,\"content\":\"" + long_ + "\"}]",
+        "added_tokens[0].content has 4097 characters");
+    refused(
+        "model",
+        "{\"vocab\":{\"" + long_ + "\":1}}",
+        "model.vocab gives the id 1 to a token of 4097");
+    String text = "{\"Sequence\":{\"id\":\"A\"}}";
+    refused(
+        "post_processor",
+        template("[" + text + ("," + text).repeat(8) + "]", "1"),
+        "post_processor.single puts the text more than 8 times");
+    String start = "{\"SpecialToken\":{\"id\":\"s\"}}";
+    refused(
+        "post_processor",
+        template("[" + start + "," + text + "]", "1" + ",1".repeat(256)),
+        "post_processor.single puts the text more than 8 times or more than 256 tokens");
+    Written.read(dir, Written.with("{\"normalizer\":" + chain("normalizers", step, 63) + "}"));
+  }
+
+  @Test
+  void addedTokensAreBoundedTogether() {
+    var tokens = new StringBuilder("[");
+    for (int i = 0; i < 300; i++) {
+      tokens
+          .append(i == 0 ? "" : ",")
+          .append("{\"id\":" + (900 + i) + ",\"content\":\"" + i + "x".repeat(4000) + "\"}");
+    }
+    String json = Written.with("{\"added_tokens\":" + tokens + "]}").toString();
+    Cost.ofRefusal(500, () -> Written.read(dir, json), "added_tokens has more than 1048576");
+  }
+
+  @Test
+  void aVocabularyAndMergesAreBounded() {
+    String base = Written.base().toString();
+    var vocab = new StringBuilder();
+    for (int i = 0; i <= 1 << 20; i++) {
+      vocab.append(",\"k").append(i).append("\":").append(i + 5000);
+    }
+    int at = base.indexOf("\"vocab\":{") + "\"vocab\":{".length();
+    int end = base.indexOf("}", at);
+    String json = base.substring(0, at) + vocab.substring(1) + base.substring(end);
+    Cost.ofRefusal(700, () -> Written.read(dir, json), "model.vocab has 1048577 entries");
+  }
+
+  /** A run of what is stripped was copied for each character of it. */
+  @Test
+  void strippingALongTextIsLinear() {
+    String decoder =
+        "{\"type\":\"Sequence\",\"decoders\":[{\"type\":\"Fuse\"},"
+            + "{\"type\":\"Strip\",\"content\":\"a\",\"start\":0,\"stop\":2147483647}]}";
+    Tokenizer tokenizer = Written.read(dir, Written.with("{\"decoder\":" + decoder + "}"));
+    var ids = java.util.Collections.nCopies(3000, tokenizer.id("a"));
+    assertTimeoutPreemptively(
+        java.time.Duration.ofSeconds(20), () -> assertEquals("", tokenizer.decode(ids, true)));
+  }
+
+  private static String replace(String pattern, String content) {
+    return "{\"type\":\"Replace\",\"pattern\":{\"String\":\"%s\"},\"content\":\"%s\"}"
+        .formatted(pattern, content);
+  }
+
+  private static String chain(String list, String step, int steps) {
+    return "{\"type\":\"Sequence\",\""
+        + list
+        + "\":["
+        + step
+        + ("," + step).repeat(steps - 1)
+        + "]}";
+  }
+
+  private static String template(String single, String ids) {
+    return "{\"type\":\"TemplateProcessing\",\"single\":"
+        + single
+        + ",\"special_tokens\":{\"s\":{\"id\":\"s\",\"ids\":["
+        + ids
+        + "]}}}";
+  }
+
+  private void refused(String field, String value, String reason) {
+    refused(Written.with("{\"" + field + "\":" + value + "}").toString(), reason);
+  }
+
   @Test
   void halfACharacterIsRefused() {
     String base = Written.base().toString();
@@ -103,17 +253,17 @@ class BrokenTokenizerTest {
     refused("", "is not a JSON object");
     refused("[1]", "is not a JSON object");
     refused("{\"model\": ", "is not JSON");
-    refused("<!DOCTYPE html>", "is not JSON");
+    refused("<!DOCTYPE html>", "is a web page, not JSON");
     refused(Written.base() + "x", "is not JSON");
     refused("{\"a\":1,\"a\":2}", "is not JSON");
     refused("{}", "model is missing");
-    refused("[".repeat(100_000), "is not JSON");
+    refused("[".repeat(100_000), "in each other deeper than 100");
   }
 
   @Test
   void anAbsentFileIsNamed() throws IOException {
     var e = assertThrows(InputException.class, () -> Tokenizer.read(dir));
-    assertTrue(e.getMessage().endsWith("tokenizer.json: is missing"), e.getMessage());
+    assertTrue(e.getMessage().endsWith("tokenizer.json: there is no such file"), e.getMessage());
     Files.writeString(dir.resolve("tokenizer.model"), "x");
     e = assertThrows(InputException.class, () -> Tokenizer.read(dir));
     assertTrue(e.getMessage().contains("tokenizer.model beside it is not read"), e.getMessage());
@@ -125,7 +275,7 @@ class BrokenTokenizerTest {
       file.setLength(5L << 30);
     }
     var e = assertThrows(InputException.class, () -> Tokenizer.read(dir));
-    assertTrue(e.getMessage().contains("5368709120 bytes"), e.getMessage());
+    assertTrue(e.getMessage().contains("longer than the 64 MiB"), e.getMessage());
   }
 
   /** One byte changed or the end cut off: read or refused in one sentence, nothing else. */

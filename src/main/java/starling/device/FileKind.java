@@ -1,0 +1,83 @@
+package starling.device;
+
+import java.nio.charset.StandardCharsets;
+import java.util.Locale;
+
+/** What people have where a file of a checkpoint should be, by the first bytes. */
+public enum FileKind {
+  GGUF("a GGUF file", "use the checkpoint in the Hugging Face layout"),
+  LFS("a Git LFS pointer", "the file that it stands for was not downloaded (git lfs pull)"),
+  WEB_PAGE("a web page", "the file itself was not downloaded"),
+  HUB_ERROR("a message of the server", "the file itself was not downloaded"),
+  ZIP("a zip archive, as PyTorch's own weights are", "unpack it, or use safetensors"),
+  ARCHIVE("a compressed or tar archive", "unpack it"),
+  PICKLE("a Python pickle", "use the checkpoint in safetensors"),
+  HDF5("an HDF5 file", "use the checkpoint in safetensors"),
+  PICTURE("a picture", null),
+  SAFETENSORS("a safetensors file", null),
+  UNKNOWN(null, null);
+
+  /** Bytes that are looked at. */
+  public static final int BYTES = 512;
+
+  private final String label;
+  private final String advice;
+
+  FileKind(String label, String advice) {
+    this.label = label;
+    this.advice = advice;
+  }
+
+  /**
+   * That a file is not what it should be.
+   *
+   * @param expected what it should be, such as {@code a weight file}
+   */
+  public InputException instead(String file, String expected) {
+    return new InputException(
+        file + ": is " + label + ", not " + expected + (advice == null ? "" : "; " + advice));
+  }
+
+  public static FileKind of(byte[] bytes) {
+    String start = new String(bytes, 0, Math.min(bytes.length, BYTES), StandardCharsets.ISO_8859_1);
+    String text = start.stripLeading().toLowerCase(Locale.ROOT);
+    if (start.startsWith("GGUF") || start.startsWith("ggjt") || start.startsWith("lmgg")) {
+      return GGUF;
+    }
+    if (text.startsWith("version https://git-lfs")) {
+      return LFS;
+    }
+    if (text.startsWith("<!") || text.startsWith("<html") || text.startsWith("<head")) {
+      return WEB_PAGE;
+    }
+    if (text.startsWith("entry not found")
+        || text.startsWith("repository not found")
+        || text.startsWith("access to model")
+        || text.startsWith("invalid username or password")
+        || text.startsWith("invalid credentials")) {
+      return HUB_ERROR;
+    }
+    if (start.startsWith("PK\3\4")) {
+      return ZIP;
+    }
+    if (start.startsWith("\u001f\u008b")
+        || start.startsWith("BZh")
+        || start.startsWith("\u00fd7zXZ")
+        || start.startsWith("(\u00b5/\u00fd")
+        || start.startsWith("7z\u00bc\u00af")
+        || start.startsWith("ustar", 257)) {
+      return ARCHIVE;
+    }
+    if (start.length() > 1 && start.charAt(0) == 0x80 && start.charAt(1) <= 5) {
+      return PICKLE;
+    }
+    if (start.startsWith("\u0089HDF")) {
+      return HDF5;
+    }
+    if (start.startsWith("\u0089PNG") || start.startsWith("\u00ff\u00d8\u00ff")) {
+      return PICTURE;
+    }
+    // A length below 2^40 in eight bytes, and the header's object.
+    return start.startsWith("\0\0\0{", 5) ? SAFETENSORS : UNKNOWN;
+  }
+}

@@ -1,0 +1,56 @@
+package starling.model;
+
+import java.util.Locale;
+import starling.checkpoint.LlavaConfig;
+import starling.device.DType;
+import starling.device.InputException;
+import starling.device.Limits;
+
+/**
+ * Memory that a question takes beside the weights, counted from shapes before any is taken: a file
+ * of a few megabytes may ask for rows a million wide.
+ */
+final class Footprint {
+  private Footprint() {}
+
+  /**
+   * Refuses a question that takes much, and much more than weights of that size go with.
+   *
+   * @param weights bytes of the decoder's
+   */
+  static void check(LlavaConfig config, Plan plan, DType dtype, long weights) {
+    long elements = decoder(config.text(), plan);
+    if (plan.visualTokens()[0] > 0) {
+      elements += tower(config);
+    }
+    long bytes = elements * dtype.bytes();
+    if (bytes > Math.max(Limits.QUESTION_BYTES, Limits.QUESTION_WEIGHTS * weights)) {
+      throw new InputException(
+          String.format(
+              Locale.ROOT,
+              "the question would take %.1f GB of keys, values and activations beside the decoder's"
+                  + " %.3f GB of weights; ask for fewer tokens or use a checkpoint whose config.json"
+                  + " has sane sizes",
+              bytes / 1e9,
+              weights / 1e9));
+    }
+  }
+
+  private static long decoder(LlavaConfig.TextConfig c, Plan plan) {
+    long queries = (long) c.numAttentionHeads() * c.headDim();
+    long keys = (long) c.numKeyValueHeads() * c.headDim();
+    long row = c.hiddenSize() + 3 * queries + 2 * keys + c.intermediateSize();
+    long cached = 0;
+    for (int l = 0; l < c.numHiddenLayers(); l++) {
+      cached += plan.capacity(l);
+    }
+    return row * plan.layout().rows() + 2 * keys * cached;
+  }
+
+  private static long tower(LlavaConfig config) {
+    LlavaConfig.VisionConfig c = config.vision();
+    long pixels = 3L * c.imageSize() * c.imageSize();
+    long row = 5L * c.hiddenSize() + c.intermediateSize() + config.text().hiddenSize();
+    return 2 * pixels + row * (config.patches() + 1);
+  }
+}

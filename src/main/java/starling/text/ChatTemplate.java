@@ -1,0 +1,144 @@
+package starling.text;
+
+import com.fasterxml.jackson.databind.JsonNode;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.Set;
+import starling.device.InputFile;
+import starling.device.InputJson;
+import starling.device.Limits;
+
+/**
+ * The chat template that a checkpoint brings, a program in Jinja. It is not run: what is looked at
+ * are the texts in it, which tell whether it writes what {@link Template#LLAVA_HF} writes.
+ */
+public final class ChatTemplate {
+  /** What llava-hf's templates write, white space apart. */
+  private static final Set<String> OURS =
+      Set.of(
+          "",
+          ":",
+          "USER",
+          "USER:",
+          "ASSISTANT",
+          "ASSISTANT:",
+          "<image>",
+          "USER: <image>",
+          "<s>",
+          "</s>");
+
+  private ChatTemplate() {}
+
+  /**
+   * A sentence about the chat template of a checkpoint folder that writes something else than the
+   * prompts here; null if it has none, or one like ours.
+   */
+  public static String warning(Path dir) {
+    Path jinja = dir.resolve("chat_template.jinja");
+    if (Files.exists(jinja)) {
+      byte[] text = InputFile.read(jinja, Limits.JSON_BYTES);
+      return warning(jinja, new String(text, StandardCharsets.UTF_8));
+    }
+    for (String name :
+        List.of("chat_template.json", "processor_config.json", "tokenizer_config.json")) {
+      Path file = dir.resolve(name);
+      if (Files.exists(file)) {
+        JsonNode template = byDefault(InputJson.read(file).path("chat_template"));
+        if (!template.isMissingNode() && !template.isNull()) {
+          return warning(file, template.asText());
+        }
+      }
+    }
+    return null;
+  }
+
+  /** Of several named templates the default one. */
+  private static JsonNode byDefault(JsonNode templates) {
+    for (JsonNode named : templates) {
+      if (named.path("name").asText().equals("default")) {
+        return named.path("template");
+      }
+    }
+    return templates.isArray() ? templates.path(0).path("template") : templates;
+  }
+
+  private static String warning(Path file, String template) {
+    List<String> texts = texts(template);
+    if (OURS.containsAll(texts) && texts.contains("ASSISTANT:")) {
+      return null;
+    }
+    return file
+        + " has a chat template that is not llava-hf's; prompts are written as "
+        + (template.contains("A chat between a curious ")
+            ? "--template says, and vicuna_v1 may be the one"
+            : "USER: … ASSISTANT: all the same")
+        + ", unless they hold <image> themselves";
+  }
+
+  /** What the template may write: text outside of tags, and quoted text that is no name. */
+  private static List<String> texts(String template) {
+    var texts = new ArrayList<String>();
+    int at = 0;
+    while (at < template.length()) {
+      int open = tag(template, at);
+      add(texts, template.substring(at, open));
+      if (open == template.length()) {
+        break;
+      }
+      boolean comment = template.charAt(open + 1) == '#';
+      at = comment ? behindComment(template, open + 2) : quoted(template, open + 2, texts);
+    }
+    return texts;
+  }
+
+  private static int tag(String template, int from) {
+    for (int i = from; i + 1 < template.length(); i++) {
+      if (template.charAt(i) == '{' && "{%#".indexOf(template.charAt(i + 1)) >= 0) {
+        return i;
+      }
+    }
+    return template.length();
+  }
+
+  private static int behindComment(String template, int from) {
+    int end = template.indexOf("#}", from);
+    return end < 0 ? template.length() : end + 2;
+  }
+
+  /** Adds the quoted texts up to the end of a tag; returns where it ends. */
+  private static int quoted(String template, int from, List<String> texts) {
+    int i = from;
+    while (i < template.length()) {
+      char c = template.charAt(i);
+      if (c == '\'' || c == '"') {
+        int end = i + 1;
+        while (end < template.length() && template.charAt(end) != c) {
+          end += template.charAt(end) == '\\' ? 2 : 1;
+        }
+        String text = template.substring(i + 1, Math.min(end, template.length()));
+        if (!isName(text)
+            && !template.startsWith("raise_exception(", i - "raise_exception(".length())) {
+          add(texts, text);
+        }
+        i = end + 1;
+      } else if ((c == '}' || c == '%') && template.startsWith("}", i + 1)) {
+        return i + 2;
+      } else {
+        i++;
+      }
+    }
+    return template.length();
+  }
+
+  /** Keys, filters and tests: {@code 'role'}, {@code 'equalto'}. */
+  private static boolean isName(String text) {
+    return !text.isEmpty() && text.chars().allMatch(c -> c == '_' || (c >= 'a' && c <= 'z'));
+  }
+
+  private static void add(List<String> texts, String text) {
+    texts.add(text.replace("\\n", " ").strip().replaceAll("\\s+", " "));
+  }
+}
