@@ -1,9 +1,9 @@
 package starling.image;
 
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import starling.device.InputException;
+import starling.device.InputFile;
+import starling.device.Limits;
 
 /**
  * A picture as a model reads it: turned as its EXIF orientation says, RGB, 8 bits, rows from the
@@ -33,14 +33,7 @@ public record Picture(int width, int height, byte[] rgb) {
    * @throws InputException if it cannot be read, is cut off, is too large, or is of another format
    */
   public static Picture read(Path file) {
-    byte[] bytes;
-    try {
-      bytes = Files.readAllBytes(file);
-    } catch (IOException e) {
-      String why = !Files.exists(file) ? "there is no such picture" : "the picture cannot be read";
-      throw new InputException(file + ": " + why, e);
-    }
-    return read(bytes, file.toString());
+    return read(InputFile.read(file, Limits.IMAGE_BYTES), file.toString());
   }
 
   /**
@@ -49,14 +42,13 @@ public record Picture(int width, int height, byte[] rgb) {
    * @param name what messages call it
    */
   public static Picture read(byte[] bytes, String name) {
-    return switch (Format.of(bytes)) {
-      case PNG -> new Png(bytes, name).read();
-      case JPEG -> new Jpeg(bytes, name).read();
-      case EMPTY -> throw new InputException(name + ": the picture is empty");
-      case UNKNOWN -> throw new InputException(name + ": not a picture; PNG and JPEG are read");
-      case Format f ->
-          throw new InputException(name + ": is " + f.label() + "; PNG and JPEG are read");
-    };
+    if (Png.starts(bytes)) {
+      return new Png(bytes, name).read();
+    }
+    if (Jpeg.starts(bytes)) {
+      return new Jpeg(bytes, name).read();
+    }
+    throw new InputException(name + ": " + Format.of(bytes) + "; PNG and JPEG are read");
   }
 
   /** The picture turned as EXIF orientation 2 to 8 says; any other value leaves it as stored. */
