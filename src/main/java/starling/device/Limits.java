@@ -20,7 +20,7 @@ public final class Limits {
   /** Of a picture, as Pillow has it; also of the square that it is padded to. */
   public static final long PICTURE_PIXELS = 178_956_970;
 
-  /** Bytes that reading a JPEG may take: the file, its coefficients, its samples. */
+  /** Bytes that reading a picture may take: the file, what is unpacked of it, the pixels. */
   public static final long PICTURE_MEMORY = 960L << 20;
 
   /** Scans of a JPEG; progressive ones have about ten. */

@@ -34,6 +34,21 @@ final class Decoder {
     }
   }
 
+  /** Before anything of the size of a picture is allocated. */
+  static void checkMemory(String name, int width, int height, long bytes) {
+    if (bytes > Limits.PICTURE_MEMORY) {
+      throw new InputException(
+          name
+              + ": the picture of "
+              + width
+              + "x"
+              + height
+              + " pixels would take "
+              + (bytes >> 20)
+              + " MiB to read; make it smaller, or save it as baseline JPEG in RGB");
+    }
+  }
+
   /** Samples as stored: no colour conversion. */
   static Raster jpeg(ImageInputStream stream, String name) {
     try {

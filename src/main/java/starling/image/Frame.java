@@ -118,16 +118,6 @@ final class Frame {
     }
     long converting = id.length == 3 ? samples : samples + 3L * width * height;
     long bytes = file + Math.max(decoding, converting);
-    if (bytes > Limits.PICTURE_MEMORY) {
-      throw new InputException(
-          name
-              + ": the picture of "
-              + width
-              + "x"
-              + height
-              + " pixels would take "
-              + (bytes >> 20)
-              + " MiB to read; make it smaller, or save it as baseline JPEG in RGB");
-    }
+    Decoder.checkMemory(name, width, height, bytes);
   }
 }

@@ -52,9 +52,10 @@ final class Png {
       throw broken("its first bytes were changed, as by sending it as text");
     }
     walk();
-    return new PngData(in, data, packed, header, palette, name)
-        .picture()
-        .turned(exif.orientation());
+    var pixels = new PngData(header, palette, bytes.length, packed, name);
+    try (var stream = new PngStream(in, data, header.unpacked(), name)) {
+      return pixels.picture(stream).turned(exif.orientation());
+    }
   }
 
   private InputException cutOff() {

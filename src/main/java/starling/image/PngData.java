@@ -1,122 +1,67 @@
 package starling.image;
 
-import java.nio.ByteBuffer;
 import java.util.Arrays;
-import java.util.zip.DataFormatException;
-import java.util.zip.Inflater;
 import starling.device.InputException;
 
-/** The image data of a PNG: unpacked row by row, and no further than the last row. */
+/** The pixels of a PNG. */
 final class PngData {
   /** No packed byte gives more bytes than this, so a size without the data for it is no claim. */
   private static final int MOST_PER_BYTE = 1032;
 
-  /** The seven pictures of an interlaced one: first column and step, first row and step. */
-  private static final int[][] PASSES = {
-    {0, 8, 0, 8},
-    {4, 8, 0, 8},
-    {0, 4, 4, 8},
-    {2, 4, 0, 4},
-    {0, 2, 2, 4},
-    {1, 2, 0, 2},
-    {0, 1, 1, 2}
-  };
-
-  private static final int IDAT = 0x49444154;
-
-  private final ByteBuffer in;
-  private final String name;
   private final PngHeader header;
   private final byte[] palette;
+  private final String name;
   private final byte[] rgb;
-  private int chunk; // the next one
   private byte[] above;
   private byte[] row;
 
   /**
-   * @param in the file
-   * @param first where its first chunk of image data begins
-   * @param packed bytes in that and in those that follow at once
    * @param palette RGB, or null
+   * @param file bytes of it, of which so many are packed image data
    */
-  PngData(ByteBuffer in, int first, long packed, PngHeader header, byte[] palette, String name) {
-    this.in = in;
-    this.chunk = first;
+  PngData(PngHeader header, byte[] palette, long file, long packed, String name) {
     this.header = header;
     this.palette = palette;
     this.name = name;
-    int longest = Math.toIntExact(header.rowBytes(header.width()));
-    if ((long) longest * header.height() > packed * MOST_PER_BYTE) {
-      throw cutOff();
+    if (header.unpacked() > packed * MOST_PER_BYTE) {
+      throw new InputException(name + ": the picture is cut off");
     }
-    rgb = new byte[3 * header.width() * header.height()];
-    above = new byte[longest];
-    row = new byte[longest];
-  }
-
-  private InputException cutOff() {
-    return new InputException(name + ": the picture is cut off");
+    long longest = header.rowBytes(header.width());
+    long samples = 3L * header.width() * header.height();
+    Decoder.checkMemory(name, header.width(), header.height(), file + samples + 2 * longest);
+    rgb = new byte[(int) samples];
+    above = new byte[(int) longest];
+    row = new byte[(int) longest];
   }
 
   private InputException broken(String reason) {
     return new InputException(name + ": the picture is broken (" + reason + ")");
   }
 
-  Picture picture() {
-    var inflater = new Inflater();
-    try {
-      if (header.interlaced()) {
-        for (int[] pass : PASSES) {
-          rows(inflater, pass[0], pass[1], pass[2], pass[3]);
-        }
-      } else {
-        rows(inflater, 0, 1, 0, 1);
-      }
-    } catch (DataFormatException e) {
-      throw broken("the image data cannot be unpacked");
-    } finally {
-      inflater.end();
+  Picture picture(PngStream in) {
+    for (int[] pass : header.passes()) {
+      rows(in, pass[0], pass[1], pass[2], pass[3]);
     }
     return new Picture(header.width(), header.height(), rgb);
   }
 
-  private void rows(Inflater inflater, int left, int stepX, int top, int stepY)
-      throws DataFormatException {
+  private void rows(PngStream in, int left, int stepX, int top, int stepY) {
     int width = Math.ceilDiv(header.width() - left, stepX);
     if (width <= 0) {
       return;
     }
     int length = (int) header.rowBytes(width);
     Arrays.fill(above, (byte) 0);
-    byte[] filter = new byte[1];
     for (int y = top; y < header.height(); y += stepY) {
-      unpack(inflater, filter, 1);
-      unpack(inflater, row, length);
-      unfilter(filter[0], length);
+      int filter = in.next();
+      in.read(row, length);
+      unfilter(filter, length);
       for (int x = 0; x < width; x++) {
         pixel(x, 3 * (y * header.width() + left + x * stepX));
       }
       byte[] swap = above;
       above = row;
       row = swap;
-    }
-  }
-
-  private void unpack(Inflater inflater, byte[] to, int length) throws DataFormatException {
-    int count = 0;
-    while (count < length) {
-      int more = inflater.inflate(to, count, length - count);
-      count += more;
-      if (more == 0) {
-        if (inflater.needsDictionary()) {
-          throw broken("the image data asks for a dictionary");
-        }
-        if (inflater.finished() || in.getInt(chunk + 4) != IDAT) {
-          throw cutOff();
-        }
-        inflater.setInput(in.array(), chunk + 8, in.getInt(chunk));
-        chunk += 12 + in.getInt(chunk);
-      }
     }
   }
 

@@ -10,6 +10,18 @@ import starling.device.InputException;
  * @param colour PNG's number: 0 gray, 2 RGB, 3 palette, 4 gray and alpha, 6 RGB and alpha
  */
 record PngHeader(int width, int height, int depth, int colour, boolean interlaced) {
+  /** The seven pictures of an interlaced one: first column and step, first row and step. */
+  private static final int[][] ADAM7 = {
+    {0, 8, 0, 8},
+    {4, 8, 0, 8},
+    {0, 4, 4, 8},
+    {2, 4, 0, 4},
+    {0, 2, 2, 4},
+    {1, 2, 0, 2},
+    {0, 1, 1, 2}
+  };
+
+  private static final int[][] WHOLE = {{0, 1, 0, 1}};
 
   static PngHeader of(ByteBuffer in, int at, int length, String name) {
     if (length < 13) {
@@ -59,5 +71,21 @@ record PngHeader(int width, int height, int depth, int colour, boolean interlace
   /** Bytes of a row of so many pixels, without the byte that names its filter. */
   long rowBytes(int pixels) {
     return ((long) pixels * bitsPerPixel() + 7) / 8;
+  }
+
+  /** First column and step, first row and step of each picture that the data hold. */
+  int[][] passes() {
+    return interlaced ? ADAM7 : WHOLE;
+  }
+
+  /** Bytes of all rows. */
+  long unpacked() {
+    long sum = 0;
+    for (int[] pass : passes()) {
+      int w = Math.ceilDiv(width - pass[0], pass[1]);
+      int h = Math.ceilDiv(height - pass[2], pass[3]);
+      sum += w <= 0 || h <= 0 ? 0 : h * (1 + rowBytes(w));
+    }
+    return sum;
   }
 }

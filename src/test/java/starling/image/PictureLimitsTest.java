@@ -174,6 +174,18 @@ class PictureLimitsTest {
     }
   }
 
+  /** Two rows of eight bytes for each pixel are kept beside the pixels. */
+  @Test
+  void aRowLongerThanThePictureIsRefusedBeforeItIsUnpacked() {
+    byte[] packed = new byte[1_400_000]; // as much as such a row takes at least
+    byte[] png =
+        PngFile.of(
+            PngFile.header(170_000_000, 1, 16, 6), PngFile.chunk("IDAT", packed), PngFile.end());
+    long before = allocated();
+    assertTrue(refusal(png).contains("would take 3081 MiB to read"));
+    assertTrue(allocated() - before < 4 << 20, "allocated " + (allocated() - before));
+  }
+
   /** A megabyte of each, as they are unpacked; other texts are not. */
   @Test
   void textsThatMayTurnThePictureAreUnpackedUpToALimit() {

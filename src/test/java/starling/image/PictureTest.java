@@ -13,6 +13,7 @@ import java.util.HexFormat;
 import java.util.List;
 import java.util.zip.CRC32;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
@@ -84,6 +85,17 @@ class PictureTest {
         assertEquals(1, e.getMessage().lines().count(), e.getMessage());
       }
     }
+  }
+
+  /** Whatever the file is called; {@link FormatTest} has them all. */
+  @Test
+  void otherFormatsAreNamed(@TempDir Path dir) throws IOException {
+    Path gif = Files.writeString(dir.resolve("photo.png"), "GIF89a..........");
+    String message = assertThrows(InputException.class, () -> Picture.read(gif)).getMessage();
+    assertEquals(gif + ": is a GIF picture; PNG and JPEG are read", message);
+    message =
+        assertThrows(InputException.class, () -> Picture.read(Path.of("no-such.png"))).getMessage();
+    assertEquals("no-such.png: there is no such file", message);
   }
 
   @Test
