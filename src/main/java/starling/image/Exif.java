@@ -61,7 +61,7 @@ final class Exif {
   /** A JPEG's EXIF segment without its head; several are one block. */
   void append(byte[] bytes, int at, int length) {
     written = true;
-    block.write(bytes, at, (int) Math.min(length, Limits.PICTURE_TEXTS - block.size()));
+    block.write(bytes, at, Math.min(length, Limits.PICTURE_TEXTS - block.size()));
   }
 
   /** A PNG's EXIF chunk; of several the last counts. */

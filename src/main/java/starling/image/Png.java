@@ -53,7 +53,7 @@ final class Png {
     }
     walk();
     var pixels = new PngData(header, palette, bytes.length, packed, name);
-    try (var stream = new PngStream(in, data, header.unpacked(), name)) {
+    try (var stream = new PngStream(bytes, data, header.unpacked(), name)) {
       return pixels.picture(stream).turned(exif.orientation());
     }
   }

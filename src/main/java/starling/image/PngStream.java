@@ -9,6 +9,7 @@ import starling.device.InputException;
 final class PngStream implements AutoCloseable {
   private static final int IDAT = 0x49444154;
 
+  private final byte[] bytes;
   private final ByteBuffer in;
   private int chunk; // the next one
   private long rest;
@@ -19,14 +20,15 @@ final class PngStream implements AutoCloseable {
   private int end;
 
   /**
-   * @param in the file
+   * @param bytes the file
    * @param first where its first chunk of image data begins
-   * @param bytes how many the rows have
+   * @param unpacked bytes of all rows
    */
-  PngStream(ByteBuffer in, int first, long bytes, String name) {
-    this.in = in;
+  PngStream(byte[] bytes, int first, long unpacked, String name) {
+    this.bytes = bytes;
+    this.in = ByteBuffer.wrap(bytes);
     this.chunk = first;
-    this.rest = bytes;
+    this.rest = unpacked;
     this.name = name;
   }
 
@@ -76,7 +78,7 @@ final class PngStream implements AutoCloseable {
       throw new InputException(name + ": the picture is cut off");
     }
     int length = in.getInt(chunk);
-    inflater.setInput(in.array(), chunk + 8, length);
+    inflater.setInput(bytes, chunk + 8, length);
     chunk += 12 + length;
   }
 
