@@ -143,8 +143,8 @@ public final class PreprocessorConfig {
         f.flag("do_rescale", true),
         f.positive("rescale_factor", 1 / 255.0),
         f.flag("do_normalize", true),
-        three(f, "image_mean", List.of(0.48145466, 0.4578275, 0.40821073), -1e6),
-        three(f, "image_std", List.of(0.26862954, 0.26130258, 0.27577711), 1e-9),
+        three(f, "image_mean", List.of(0.48145466, 0.4578275, 0.40821073)),
+        divisors(f, "image_std", List.of(0.26862954, 0.26130258, 0.27577711)),
         f.flag("do_pad", false));
   }
 
@@ -182,18 +182,36 @@ public final class PreprocessorConfig {
     return side;
   }
 
-  private static List<Double> three(Fields f, String field, List<Double> otherwise, double least) {
+  private static List<Double> three(Fields f, String field, List<Double> otherwise) {
     if (!f.has(field)) {
       return otherwise;
     }
+    JsonNode list = f.node().get(field);
     var values = new ArrayList<Double>();
-    for (JsonNode value : f.node().get(field)) {
-      values.add(value.isNumber() ? value.doubleValue() : Double.NaN);
+    for (JsonNode value : list) {
+      if (list.isArray() && value.isNumber()) {
+        values.add(value.doubleValue());
+      }
     }
-    if (values.size() != 3 || !values.stream().allMatch(v -> v >= least && v < 1e6)) {
-      throw f.wrong(
-          field, "is " + InputJson.shown(f.node().get(field)) + "; three numbers are needed");
+    if (values.size() != 3 || list.size() != 3) {
+      throw f.wrong(field, "is " + InputJson.shown(list) + "; three numbers are needed, one for each colour");
+    }
+    for (double value : values) {
+      if (!(Math.abs(value) < 1e6)) {
+        throw f.wrong(field, "holds " + value + "; numbers between -1e6 and 1e6 are supported");
+      }
     }
     return List.copyOf(values);
+  }
+
+  private static List<Double> divisors(Fields f, String field, List<Double> otherwise) {
+    List<Double> values = three(f, field, otherwise);
+    for (double value : values) {
+      if (value < 1e-9) {
+        throw f.wrong(
+            field, "holds " + value + "; pixels are divided by it, so it must be 1e-9 or more");
+      }
+    }
+    return values;
   }
 }

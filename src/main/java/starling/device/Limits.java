@@ -102,5 +102,26 @@ public final class Limits {
   /** Longest side that a picture is resized to; thin pictures grow along the other side. */
   public static final int RESIZED_SIDE = 65_536;
 
+  /** Of a picture, as Pillow has it; also of the square that it is padded to. */
+  public static final long PICTURE_PIXELS = 178_956_970;
+
+  /** Bytes that reading a picture may take: the file, what is unpacked of it, the pixels. */
+  public static final long PICTURE_MEMORY = 960L << 20;
+
+  /** Scans of a JPEG; progressive ones have about ten. */
+  public static final int JPEG_SCANS = 500;
+
+  /** Parts of a JPEG with something between them that is not read: notes, junk. */
+  public static final int JPEG_PARTS = 65_536;
+
+  /** Blocks of 8×8 samples, summed over the scans that go through them. */
+  public static final long JPEG_BLOCKS_IN_SCANS = 200_000_000;
+
+  /** Of one text beside the picture that may say how it lies, unpacked. */
+  public static final int PICTURE_TEXT = 1 << 20;
+
+  /** Of all of them. */
+  public static final int PICTURE_TEXTS = 64 << 20;
+
   private Limits() {}
 }

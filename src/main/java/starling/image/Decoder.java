@@ -1,31 +1,27 @@
 package starling.image;
 
-import java.awt.image.BufferedImage;
 import java.awt.image.Raster;
-import java.io.ByteArrayInputStream;
 import java.io.IOException;
 import java.util.Iterator;
 import javax.imageio.ImageReader;
 import javax.imageio.spi.IIORegistry;
 import javax.imageio.spi.ImageReaderSpi;
-import javax.imageio.stream.MemoryCacheImageInputStream;
+import javax.imageio.stream.ImageInputStream;
 import starling.device.InputException;
+import starling.device.Limits;
 
 /**
- * The JDK's own decoders, chosen by class name: the same picture gives the same samples whatever
- * other decoders are on the class path.
+ * The JDK's own JPEG decoder, chosen by class name: the same picture gives the same samples
+ * whatever other decoders are on the class path.
  */
 final class Decoder {
-  /** Above this number of pixels a file is taken for a decompression bomb, as Pillow does. */
-  private static final long MAX_PIXELS = 178_956_970;
-
   private Decoder() {}
 
   static void checkSize(String name, long width, long height) {
     if (width < 1 || height < 1) {
       throw new InputException(name + ": the picture is " + width + "x" + height + " pixels");
     }
-    if (width * height > MAX_PIXELS) {
+    if (width * height > Limits.PICTURE_PIXELS) {
       throw new InputException(
           name
               + ": the picture is "
@@ -33,40 +29,34 @@ final class Decoder {
               + "x"
               + height
               + " pixels; more than "
-              + MAX_PIXELS
+              + Limits.PICTURE_PIXELS
               + " are not read");
     }
   }
 
-  static BufferedImage png(byte[] bytes, int length, String name) {
-    return read(
-        "com.sun.imageio.plugins.png.PNGImageReaderSpi",
-        bytes,
-        length,
-        name,
-        reader -> reader.read(0));
+  /** Before anything of the size of a picture is allocated. */
+  static void checkMemory(String name, int width, int height, long bytes) {
+    if (bytes > Limits.PICTURE_MEMORY) {
+      throw new InputException(
+          name
+              + ": the picture of "
+              + width
+              + "x"
+              + height
+              + " pixels would take "
+              + (bytes >> 20)
+              + " MiB to read; make it smaller, or save it as baseline JPEG in RGB");
+    }
   }
 
   /** Samples as stored: no colour conversion. */
-  static Raster jpeg(byte[] bytes, String name) {
-    return read(
-        "com.sun.imageio.plugins.jpeg.JPEGImageReaderSpi",
-        bytes,
-        bytes.length,
-        name,
-        reader -> reader.readRaster(0, null));
-  }
-
-  private interface Reading<T> {
-    T read(ImageReader reader) throws IOException;
-  }
-
-  private static <T> T read(String spi, byte[] bytes, int length, String name, Reading<T> reading) {
-    try (var stream = new MemoryCacheImageInputStream(new ByteArrayInputStream(bytes, 0, length))) {
-      ImageReader reader = spi(spi).createReaderInstance();
+  static Raster jpeg(ImageInputStream stream, String name) {
+    try {
+      ImageReader reader =
+          spi("com.sun.imageio.plugins.jpeg.JPEGImageReaderSpi").createReaderInstance();
       try {
         reader.setInput(stream, false, true);
-        return reading.read(reader);
+        return reader.readRaster(0, null);
       } finally {
         reader.dispose();
       }
@@ -74,7 +64,7 @@ final class Decoder {
       if (e.getCause() instanceof VirtualMachineError error) {
         throw error; // the memory ran out, which is not the picture's fault
       }
-      // The decoders answer broken data with many kinds of exception.
+      // The decoder answers broken data with many kinds of exception.
       throw new InputException(name + ": the picture is broken (" + e.getMessage() + ")", e);
     }
   }

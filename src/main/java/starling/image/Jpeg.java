@@ -1,14 +1,13 @@
 package starling.image;
 
-import java.awt.image.Raster;
-import java.io.ByteArrayOutputStream;
 import java.nio.charset.StandardCharsets;
 import starling.device.InputException;
+import starling.device.Limits;
 
 /**
- * A JPEG file: its markers are walked first, since the decoder fills up the rest of a picture that
- * is cut off. Samples are taken as stored and converted here as libjpeg and Pillow do, whatever
- * profile the file carries.
+ * A JPEG file: its markers are walked first, as libjpeg does, since the decoder fills up the rest
+ * of a picture that is cut off. It gets the picture without what programs have added to it: it
+ * would refuse one whose profile is broken, which nobody reads.
  */
 final class Jpeg {
   private static final String XMP = "http://ns.adobe.com/xap/1.0/\0";
@@ -17,19 +16,30 @@ final class Jpeg {
   private final String name;
   private boolean jfif;
   private int adobeTransform = -1;
-  private boolean rgbIds;
   private final Exif exif = new Exif();
-  private boolean frame;
-  private final ByteArrayOutputStream bare = new ByteArrayOutputStream();
+  private Frame frame;
+  private boolean scanned;
+  private final Pieces picture;
 
   Jpeg(byte[] bytes, String name) {
     this.bytes = bytes;
     this.name = name;
+    this.picture = new Pieces(bytes);
+  }
+
+  static boolean starts(byte[] bytes) {
+    return bytes.length >= 2 && bytes[0] == (byte) 0xff && bytes[1] == (byte) 0xd8;
   }
 
   Picture read() {
     walk();
-    return picture(Decoder.jpeg(bare.toByteArray(), name)).turned(exif.orientation());
+    var samples = new Samples(Decoder.jpeg(picture, name));
+    for (int c = 0; c < frame.components(); c++) {
+      if (frame.halfTheRows(c)) {
+        samples.smoothRows(c);
+      }
+    }
+    return samples.picture(isYcc(), adobeTransform > 0).turned(exif.orientation());
   }
 
   private int u8(int at) {
@@ -43,52 +53,55 @@ final class Jpeg {
     return u8(at) << 8 | u8(at + 1);
   }
 
+  private InputException broken(String reason) {
+    return new InputException(name + ": the picture is broken (" + reason + ")");
+  }
+
   /**
    * Walks the markers to the end of the picture; what follows (other pictures, junk) does not
-   * matter. The decoder gets the picture without what programs have added to it: it would refuse
-   * one whose profile is broken, which nobody reads.
+   * matter.
    */
   private void walk() {
+    if (u8(2) != 0xff) {
+      throw broken("no marker behind its start");
+    }
+    picture.add(0, 2);
     int at = 2;
-    bare.write(bytes, 0, at);
     while (true) {
-      if (u8(at) != 0xff) {
-        throw new InputException(name + ": the picture is broken (no marker at byte " + at + ")");
-      }
-      while (u8(at) == 0xff) {
-        at++; // fill bytes may stand before a marker
-      }
-      int marker = u8(at);
-      at++;
+      int from = marker(at);
+      int marker = u8(from + 1);
       if (marker == 0xd9) {
-        if (!frame) {
-          throw new InputException(name + ": the picture is broken (no image in it)");
+        if (!scanned) {
+          throw broken("no image in it");
         }
-        keep(marker, at, 0);
+        picture.add(from, from + 2);
         return;
       }
       if (marker == 0x01 || (marker >= 0xd0 && marker <= 0xd7)) {
-        continue; // markers without content
+        at = from + 2; // without content
+        continue;
       }
-      int length = u16(at);
-      if (length < 2) {
-        throw new InputException(
-            name + ": the picture is broken (a segment of " + length + " bytes)");
+      checkKind(marker, from);
+      int length = Math.max(2, u16(from + 2)); // less than its own two bytes is taken for none
+      at = from + 2 + length;
+      u8(at - 1);
+      if (segment(marker, from + 4, length - 2)) {
+        at = marker == 0xda ? behindScan(at) : at;
+        picture.add(from, at);
+        if (picture.count() > Limits.JPEG_PARTS) {
+          throw new InputException(name + ": the picture is in too many parts; save it anew");
+        }
       }
-      u8(at + length - 1);
-      segment(marker, at + 2, length - 2);
-      int end = marker == 0xda ? behindScan(at + length) : at + length;
-      if (marker < 0xe0 || (marker > 0xef && marker != 0xfe)) {
-        keep(marker, at, end - at);
-      }
-      at = end;
     }
   }
 
-  private void keep(int marker, int at, int length) {
-    bare.write(0xff);
-    bare.write(marker);
-    bare.write(bytes, at, length);
+  /** The next marker: bytes that belong to none are skipped, and so are fill bytes before it. */
+  private int marker(int from) {
+    int at = from;
+    while (u8(at) != 0xff || u8(at + 1) == 0xff || u8(at + 1) == 0) {
+      at += u8(at) == 0xff && u8(at + 1) == 0 ? 2 : 1;
+    }
+    return at;
   }
 
   /** Entropy-coded data end at the next marker that is neither a stuffed byte nor a restart. */
@@ -100,29 +113,61 @@ final class Jpeg {
     return at;
   }
 
-  private void segment(int marker, int at, int length) {
-    if (marker >= 0xc0
-        && marker <= 0xcf
-        && marker != 0xc4
-        && marker != 0xc8
-        && marker != 0xcc
-        && length >= 6) {
-      Decoder.checkSize(name, u16(at + 3), u16(at + 1));
-      frame = true;
-      rgbIds =
-          u8(at + 5) == 3
-              && length >= 15
-              && u8(at + 6) == 'R'
-              && u8(at + 9) == 'G'
-              && u8(at + 12) == 'B';
-    } else if (marker == 0xe0 && starts(at, length, "JFIF\0")) {
+  /** Takes what it says; whether the decoder needs it. */
+  private boolean segment(int marker, int at, int length) {
+    switch (marker) {
+      case 0xc4, 0xdb, 0xdd -> {} // tables
+      case 0xc0, 0xc1, 0xc2 -> {
+        if (frame != null) {
+          throw broken("two frame headers");
+        }
+        frame = new Frame(bytes, at, length, marker == 0xc2, name);
+      }
+      case 0xda -> {
+        if (frame == null) {
+          throw broken("a scan before the frame header");
+        }
+        frame.scan(bytes, at, length);
+        scanned = true;
+      }
+      default -> {
+        if (!scanned) {
+          application(marker, at, length);
+        }
+      }
+    }
+    return marker < 0xe0 && marker != 0xcc && marker != 0xdc;
+  }
+
+  private void application(int marker, int at, int length) {
+    if (marker == 0xe0 && length >= 14 && starts(at, length, "JFIF\0")) {
       jfif = true;
     } else if (marker == 0xe1 && starts(at, length, "Exif\0\0")) {
-      exif.block(bytes, at + 6, length - 6);
+      exif.append(bytes, at + 6, length - 6);
     } else if (marker == 0xe1 && starts(at, length, XMP)) {
       exif.xmp(bytes, at + XMP.length(), length - XMP.length());
-    } else if (marker == 0xee && starts(at, length, "Adobe") && length >= 12) {
+    } else if (marker == 0xee && length >= 12 && starts(at, length, "Adobe")) {
       adobeTransform = u8(at + 11);
+    }
+  }
+
+  /** Names the kinds of JPEG that hardly anything but medicine and archives writes. */
+  private void checkKind(int marker, int at) {
+    String kind =
+        switch (marker) {
+          case 0xc3 -> "a lossless JPEG";
+          case 0xc5, 0xc6, 0xc7, 0xcd, 0xce, 0xcf, 0xde, 0xdf -> "a hierarchical JPEG";
+          case 0xc9, 0xca -> "a JPEG with arithmetic coding";
+          case 0xcb -> "a lossless JPEG with arithmetic coding";
+          case 0xf7, 0xf8 -> "a JPEG-LS picture";
+          default -> null;
+        };
+    if (kind != null) {
+      throw new InputException(
+          name + ": is " + kind + ", which is not supported; save it as baseline JPEG or PNG");
+    }
+    if (marker < 0xc0 || marker == 0xc8 || marker == 0xd8 || (marker >= 0xf0 && marker < 0xfe)) {
+      throw broken("an unknown marker at byte " + at);
     }
   }
 
@@ -131,70 +176,8 @@ final class Jpeg {
         && new String(bytes, at, text.length(), StandardCharsets.ISO_8859_1).equals(text);
   }
 
-  /** Three components are YCbCr unless a marker or the component names say RGB: libjpeg's rule. */
-  private boolean isRgb() {
-    return !jfif && (adobeTransform >= 0 ? adobeTransform == 0 : rgbIds);
-  }
-
-  private Picture picture(Raster raster) {
-    int width = raster.getWidth();
-    int height = raster.getHeight();
-    int bands = raster.getNumBands();
-    if (bands == 2 || bands > 4) {
-      throw new InputException(name + ": a JPEG of " + bands + " components is not read");
-    }
-    byte[] rgb = new byte[3 * width * height];
-    int[] row = new int[width * bands];
-    int[] pixel = new int[4];
-    for (int y = 0; y < height; y++) {
-      raster.getPixels(0, y, width, 1, row);
-      for (int x = 0; x < width; x++) {
-        System.arraycopy(row, x * bands, pixel, 0, bands);
-        convert(pixel, bands);
-        for (int c = 0; c < 3; c++) {
-          rgb[3 * (y * width + x) + c] = (byte) pixel[c];
-        }
-      }
-    }
-    return new Picture(width, height, rgb);
-  }
-
-  private void convert(int[] p, int bands) {
-    switch (bands) {
-      case 1 -> p[1] = p[2] = p[0];
-      case 3 -> {
-        if (!isRgb()) {
-          yccToRgb(p);
-        }
-      }
-      default -> {
-        if (adobeTransform == 2) {
-          yccToRgb(p);
-          for (int c = 0; c < 3; c++) {
-            p[c] = 255 - p[c];
-          }
-        }
-        // Stored inverted, as Adobe does and Pillow expects: what is stored is the light that
-        // remains.
-        for (int c = 0; c < 3; c++) {
-          int t = p[c] * p[3] + 128;
-          p[c] = (t + (t >> 8)) >> 8;
-        }
-      }
-    }
-  }
-
-  /** libjpeg's integer conversion (jdcolor.c): 16-bit fixed point, each term rounded once. */
-  private static void yccToRgb(int[] p) {
-    int cb = p[1] - 128;
-    int cr = p[2] - 128;
-    int y = p[0];
-    p[0] = clamp(y + ((91881 * cr + 32768) >> 16));
-    p[1] = clamp(y + ((-22554 * cb - 46802 * cr + 32768) >> 16));
-    p[2] = clamp(y + ((116130 * cb + 32768) >> 16));
-  }
-
-  private static int clamp(int v) {
-    return Math.max(0, Math.min(255, v));
+  /** Three components are YCbCr unless a marker or their names say RGB: libjpeg's rule. */
+  private boolean isYcc() {
+    return jfif || (adobeTransform >= 0 ? adobeTransform != 0 : !frame.namedRgb());
   }
 }

@@ -42,14 +42,13 @@ public record Picture(int width, int height, byte[] rgb) {
    * @param name what messages call it
    */
   public static Picture read(byte[] bytes, String name) {
-    return switch (Format.of(bytes)) {
-      case PNG -> new Png(bytes, name).read();
-      case JPEG -> new Jpeg(bytes, name).read();
-      case EMPTY -> throw new InputException(name + ": the picture is empty");
-      case UNKNOWN -> throw new InputException(name + ": not a picture; PNG and JPEG are read");
-      case Format f ->
-          throw new InputException(name + ": is " + f.label() + "; PNG and JPEG are read");
-    };
+    if (Png.starts(bytes)) {
+      return new Png(bytes, name).read();
+    }
+    if (Jpeg.starts(bytes)) {
+      return new Jpeg(bytes, name).read();
+    }
+    throw new InputException(name + ": " + Format.of(bytes) + "; PNG and JPEG are read");
   }
 
   /** The picture turned as EXIF orientation 2 to 8 says; any other value leaves it as stored. */

@@ -60,7 +60,7 @@ public record Preprocess(
    */
   public Prepared apply(Picture picture, ImageMode mode, String name) {
     boolean padded = mode == ImageMode.PAD || (mode == ImageMode.CHECKPOINT && doPad);
-    Picture p = padded ? padToSquare(picture) : picture;
+    Picture p = padded ? padToSquare(picture, name) : picture;
     int offsetX = -((p.width() - picture.width()) / 2);
     int offsetY = -((p.height() - picture.height()) / 2);
     Picture resized = resized(p, mode, name);
@@ -104,12 +104,21 @@ public record Preprocess(
   }
 
   /** Centred, with the mean colour, truncated to whole levels, around it. */
-  private Picture padToSquare(Picture p) {
+  private Picture padToSquare(Picture p, String name) {
     int side = Math.max(p.width(), p.height());
     if (p.width() == p.height()) {
       return p;
     }
-    byte[] out = new byte[Math.multiplyExact(3, Math.multiplyExact(side, side))];
+    if ((long) side * side > Limits.PICTURE_PIXELS) {
+      throw new InputException(
+          name
+              + ": the picture is "
+              + p.width()
+              + "x"
+              + p.height()
+              + " pixels, too large to be padded to a square; make it smaller");
+    }
+    byte[] out = new byte[3 * side * side];
     for (int i = 0; i < out.length; i++) {
       out[i] = (byte) (int) (255 * imageMean.get(i % 3));
     }

@@ -395,7 +395,7 @@ class CommandLineTest {
         1,
         "nowhere/config.json: there is no such file",
         run("run", "--model", "nowhere", "--prompt", "x"));
-    assertRefused(1, "no-picture.png: there is no such picture", ask("--image", "no-picture.png"));
+    assertRefused(1, "no-picture.png: there is no such file", ask("--image", "no-picture.png"));
     assertRefused(1, "there is no folder", ask("--trace", dir.resolve("no/trace.json").toString()));
     assertRefused(1, "R=0.9 must be smaller", ask("--prune", "star:R=0.9,P=0.5"));
     assertRefused(1, "device cuda", ask("--device", "cuda"));

@@ -5,7 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.ByteArrayOutputStream;
-import java.io.DataOutputStream;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -14,7 +13,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Random;
-import java.util.zip.CRC32;
 import java.util.zip.Deflater;
 import java.util.zip.DeflaterOutputStream;
 import org.junit.jupiter.api.Test;
@@ -122,7 +120,7 @@ class PictureCasesTest {
 
   /** IMG-1: XMP counts where no EXIF block says anything, in both its forms. */
   @Test
-  void xmpTurnsAPictureThatExifSaysNothingOf() throws IOException {
+  void xmpTurnsAPictureThatExifSaysNothingOf() {
     int[][][] blocks = blocks(3);
     Picture plain = read(FlatJpeg.of(blocks, YCBCR, FlatJpeg.JFIF));
     String head = "http://ns.adobe.com/xap/1.0/\0";
@@ -143,32 +141,36 @@ class PictureCasesTest {
     byte[] rows = new byte[4 * (1 + 3 * 5)];
     byte[] text = xmp("tiff:Orientation=\"8\"").getBytes(StandardCharsets.US_ASCII);
     byte[] key = "XML:com.adobe.xmp\0".getBytes(StandardCharsets.US_ASCII);
-    byte[] open = concat(concat(key, new byte[4]), text);
-    byte[] packed = concat(concat(key, new byte[] {1, 0, 0, 0}), deflated(text));
-    assertEquals(4, read(png(5, 4, rows, chunk("iTXt", open))).width());
-    assertEquals(4, read(png(5, 4, rows, chunk("iTXt", packed))).width());
+    byte[] open = PngFile.concat(PngFile.concat(key, new byte[4]), text);
+    byte[] packed =
+        PngFile.concat(PngFile.concat(key, new byte[] {1, 0, 0, 0}), PngFile.deflated(text));
+    assertEquals(4, read(png(5, 4, rows, PngFile.chunk("iTXt", open))).width());
+    assertEquals(4, read(png(5, 4, rows, PngFile.chunk("iTXt", packed))).width());
     for (int cut = 0; cut < packed.length; cut++) {
-      read(png(5, 4, rows, chunk("iTXt", Arrays.copyOf(packed, cut))));
+      read(png(5, 4, rows, PngFile.chunk("iTXt", Arrays.copyOf(packed, cut))));
     }
   }
 
   /** IMG-1: the way in which ImageMagick keeps EXIF in a PNG. */
   @Test
-  void hexadecimalExifTurnsAPng() throws IOException {
-    byte[] block = concat("Exif\0\0".getBytes(StandardCharsets.US_ASCII), exif(5, true));
+  void hexadecimalExifTurnsAPng() {
+    byte[] block = PngFile.concat("Exif\0\0".getBytes(StandardCharsets.US_ASCII), exif(5, true));
     String digits = java.util.HexFormat.of().formatHex(block);
     String profile =
         "\nexif\n      32\n" + digits.substring(0, 40) + "\n" + digits.substring(40) + "\n";
     byte[] text = profile.getBytes(StandardCharsets.US_ASCII);
     byte[] key = "Raw profile type exif\0".getBytes(StandardCharsets.US_ASCII);
     byte[] rows = new byte[4 * (1 + 3 * 5)];
-    assertEquals(4, read(png(5, 4, rows, chunk("tEXt", concat(key, text)))).width());
-    byte[] packed = concat(concat(key, new byte[1]), deflated(text));
-    assertEquals(4, read(png(5, 4, rows, chunk("zTXt", packed))).width());
-    byte[] broken = concat(key, "\nexif\n 3\nxyz".getBytes(StandardCharsets.US_ASCII));
-    assertEquals(5, read(png(5, 4, rows, chunk("tEXt", broken))).width());
-    byte[] upright = chunk("eXIf", exif(1, false));
-    assertEquals(5, read(png(5, 4, rows, upright, chunk("tEXt", concat(key, text)))).width());
+    assertEquals(
+        4, read(png(5, 4, rows, PngFile.chunk("tEXt", PngFile.concat(key, text)))).width());
+    byte[] packed = PngFile.concat(PngFile.concat(key, new byte[1]), PngFile.deflated(text));
+    assertEquals(4, read(png(5, 4, rows, PngFile.chunk("zTXt", packed))).width());
+    byte[] broken = PngFile.concat(key, "\nexif\n 3\nxyz".getBytes(StandardCharsets.US_ASCII));
+    assertEquals(5, read(png(5, 4, rows, PngFile.chunk("tEXt", broken))).width());
+    byte[] upright = PngFile.chunk("eXIf", exif(1, false));
+    assertEquals(
+        5,
+        read(png(5, 4, rows, upright, PngFile.chunk("tEXt", PngFile.concat(key, text)))).width());
   }
 
   private static int clamp(double value) {
@@ -238,7 +240,7 @@ class PictureCasesTest {
 
   /** Pillow applies no profile: an ICC block, whole or not, changes no pixel. */
   @Test
-  void aProfileChangesNoColour() throws IOException {
+  void aProfileChangesNoColour() {
     int[][][] blocks = blocks(3);
     Picture plain = read(FlatJpeg.of(blocks, YCBCR, FlatJpeg.JFIF));
     byte[] profile =
@@ -256,17 +258,23 @@ class PictureCasesTest {
       rows[row * 16] = 0;
     }
     Picture png = read(png(5, 4, rows));
-    byte[] iccp = concat("p\0\0".getBytes(StandardCharsets.US_ASCII), deflated(profile));
+    byte[] iccp =
+        PngFile.concat("p\0\0".getBytes(StandardCharsets.US_ASCII), PngFile.deflated(profile));
     byte[] gama = ByteBuffer.allocate(4).putInt(100_000).array();
     byte[] chrm =
         ByteBuffer.allocate(32).putInt(31270).putInt(32900).putInt(15000).putInt(6000).array();
-    assertArrayEquals(png.rgb(), read(png(5, 4, rows, chunk("iCCP", iccp))).rgb());
+    assertArrayEquals(png.rgb(), read(png(5, 4, rows, PngFile.chunk("iCCP", iccp))).rgb());
     assertArrayEquals(
-        png.rgb(), read(png(5, 4, rows, chunk("iCCP", Arrays.copyOf(iccp, 30)))).rgb(), "cut");
-    assertArrayEquals(png.rgb(), read(png(5, 4, rows, chunk("tEXt", new byte[0]))).rgb(), "text");
+        png.rgb(),
+        read(png(5, 4, rows, PngFile.chunk("iCCP", Arrays.copyOf(iccp, 30)))).rgb(),
+        "cut");
     assertArrayEquals(
-        png.rgb(), read(png(5, 4, rows, chunk("gAMA", gama), chunk("cHRM", chrm))).rgb());
-    assertArrayEquals(png.rgb(), read(png(5, 4, rows, chunk("sRGB", new byte[] {2}))).rgb());
+        png.rgb(), read(png(5, 4, rows, PngFile.chunk("tEXt", new byte[0]))).rgb(), "text");
+    assertArrayEquals(
+        png.rgb(),
+        read(png(5, 4, rows, PngFile.chunk("gAMA", gama), PngFile.chunk("cHRM", chrm))).rgb());
+    assertArrayEquals(
+        png.rgb(), read(png(5, 4, rows, PngFile.chunk("sRGB", new byte[] {2}))).rgb());
   }
 
   /** IMG-6: a photo of 108 megapixels is read; the file is small, the picture is not. */
@@ -304,42 +312,15 @@ class PictureCasesTest {
 
   // ---- PNG ----
 
-  private static byte[] png(int width, int height, byte[] rows, byte[]... chunks)
-      throws IOException {
-    return whole(width, height, deflated(rows), chunks);
+  private static byte[] png(int width, int height, byte[] rows, byte[]... chunks) {
+    return whole(width, height, PngFile.deflated(rows), chunks);
   }
 
   private static byte[] whole(int width, int height, byte[] data, byte[]... chunks) {
-    byte[] header =
-        ByteBuffer.allocate(13).putInt(width).putInt(height).put((byte) 8).put((byte) 2).array();
-    byte[] all = {(byte) 0x89, 'P', 'N', 'G', '\r', '\n', 26, '\n'};
-    all = concat(all, chunk("IHDR", header));
-    for (byte[] chunk : chunks) {
-      all = concat(all, chunk);
-    }
-    return concat(concat(all, chunk("IDAT", data)), chunk("IEND", new byte[0]));
-  }
-
-  private static byte[] chunk(String type, byte[] body) {
-    byte[] named = concat(type.getBytes(StandardCharsets.US_ASCII), body);
-    var crc = new CRC32();
-    crc.update(named);
-    return concat(
-        concat(ByteBuffer.allocate(4).putInt(body.length).array(), named),
-        ByteBuffer.allocate(4).putInt((int) crc.getValue()).array());
-  }
-
-  private static byte[] deflated(byte[] bytes) throws IOException {
-    var out = new ByteArrayOutputStream();
-    try (var deflate = new DataOutputStream(new DeflaterOutputStream(out))) {
-      deflate.write(bytes);
-    }
-    return out.toByteArray();
-  }
-
-  private static byte[] concat(byte[] a, byte[] b) {
-    byte[] both = Arrays.copyOf(a, a.length + b.length);
-    System.arraycopy(b, 0, both, a.length, b.length);
-    return both;
+    return PngFile.of(
+        PngFile.header(width, height, 8, 2),
+        PngFile.concat(chunks),
+        PngFile.chunk("IDAT", data),
+        PngFile.end());
   }
 }

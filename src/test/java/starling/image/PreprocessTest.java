@@ -96,6 +96,23 @@ class PreprocessTest {
     assertTrue(message.startsWith("thin: the picture is 1x40000 pixels, too thin"), message);
   }
 
+  /** 13,377 is the largest side whose square is still a picture. */
+  @Test
+  void aPictureTooLongToBePaddedIsRefusedBeforeItIs() {
+    String message =
+        assertThrows(
+                InputException.class,
+                () -> clip(12).apply(gradient(13_378, 2), ImageMode.PAD, "long"))
+            .getMessage();
+    assertTrue(message.startsWith("long: the picture is 13378x2 pixels, too large to be"), message);
+    message =
+        assertThrows(
+                InputException.class,
+                () -> clip(12).apply(gradient(1, 50_000), ImageMode.PAD, "thin"))
+            .getMessage();
+    assertTrue(message.startsWith("thin: the picture is 1x50000 pixels, too large to be"), message);
+  }
+
   @Test
   void aCropLargerThanThePictureStandsOnBlack() {
     var spec =
