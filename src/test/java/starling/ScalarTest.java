@@ -6,7 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import org.junit.jupiter.api.Test;
 import starling.device.Device;
 
-/** What a program sees with and without the Vector API's module; runs once in each. */
+/** What a program sees with and without the Vector API's module and FMA; runs once in each. */
 class ScalarTest {
   @Test
   void theDeviceSaysWhichPathItTakesAndPrintsNothing() {

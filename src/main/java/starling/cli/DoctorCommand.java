@@ -7,6 +7,7 @@ import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import starling.Devices;
+import starling.cpu.CpuDevice;
 import starling.device.Card;
 import starling.device.Device;
 import starling.device.InputException;
@@ -27,6 +28,7 @@ final class DoctorCommand implements Callable<Integer> {
       int processors,
       long maxHeapBytes,
       boolean vectorApi,
+      boolean fma,
       List<Found> devices,
       List<Optional> optional) {}
 
@@ -65,6 +67,7 @@ final class DoctorCommand implements Callable<Integer> {
             Runtime.getRuntime().availableProcessors(),
             Runtime.getRuntime().maxMemory(),
             vector,
+            CpuDevice.fma(),
             devices,
             List.of(
                 new Optional("cuBLASLt", "gemm on cuda", Devices.triedCublasLt()),
@@ -121,6 +124,14 @@ final class DoctorCommand implements Callable<Integer> {
             r.vectorApi
                 ? "in use"
                 : "not in use: start java with --add-modules jdk.incubator.vector"));
+    text.append(
+        String.format(
+            Locale.ROOT,
+            "FMA         %s%n",
+            r.fma
+                ? "in use"
+                : "not on this processor (or switched off by -XX:-UseFMA): the cpu device multiplies"
+                    + " and adds instead, matrix products take about twice as long"));
     for (Found d : r.devices) {
       text.append(
           String.format(Locale.ROOT, "%-11s %s%s%n", d.name, d.usable ? "" : "no: ", d.detail));
