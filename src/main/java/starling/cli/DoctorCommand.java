@@ -7,7 +7,6 @@ import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import starling.Devices;
-import starling.cpu.CpuDevice;
 import starling.device.Card;
 import starling.device.Device;
 import starling.device.InputException;
@@ -67,7 +66,7 @@ final class DoctorCommand implements Callable<Integer> {
             Runtime.getRuntime().availableProcessors(),
             Runtime.getRuntime().maxMemory(),
             vector,
-            CpuDevice.fma(),
+            Devices.fma(),
             devices,
             List.of(
                 new Optional("cuBLASLt", "gemm on cuda", Devices.triedCublasLt()),

@@ -4,8 +4,8 @@ import java.math.BigDecimal;
 
 /**
  * Whether multiplying and adding in one step is an instruction here. Where the processor has none,
- * or {@code -XX:-UseFMA} keeps it from being used, {@link Math#fma} and the Vector API's compute the
- * same by {@link BigDecimal}, some thousand times slower.
+ * or {@code -XX:-UseFMA} keeps it from being used, {@link Math#fma} and the Vector API's compute
+ * the same by {@link BigDecimal}, some thousand times slower.
  */
 final class Fma {
   static final boolean FAST = isFast();

@@ -10,11 +10,12 @@ import starling.device.Norm;
 import starling.device.Tensor;
 
 /**
- * {@code y = activation(norm(x)·wᵀ + bias) + residual}. The input is loaded once, by tiles of 6 rows
- * whose elements stand side by side. The weights stay as they are stored; a block of them is widened
- * and packed when it is needed, {@code [K block, panel width]}, and the tiles run over it. The
- * products of an element are added in order of k, so it has the same bits whatever the blocks, the
- * number of rows or threads. Below {@link #FEW_ROWS} rows packing does not pay: see {@link Gemv}.
+ * {@code y = activation(norm(x)·wᵀ + bias) + residual}. The input is loaded once, by tiles of 6
+ * rows whose elements stand side by side. The weights stay as they are stored; a block of them is
+ * widened and packed when it is needed, {@code [K block, panel width]}, and the tiles run over it.
+ * The products of an element are added in order of k, so it has the same bits whatever the blocks,
+ * the number of rows or threads. Below {@link #FEW_ROWS} rows packing does not pay: see {@link
+ * Gemv}.
  */
 final class Gemm implements Workers.Task {
   static final int FEW_ROWS = 6;

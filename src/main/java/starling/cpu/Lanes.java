@@ -40,7 +40,16 @@ sealed interface Lanes permits ScalarLanes, VectorLanes {
    * @param c {@code TILE_ROWS} rows of {@code panelWidth}, {@code ldc} apart
    */
   void tile(
-      float[] a, int aAt, int aRow, int aStep, float[] b, int bAt, int k, float[] c, int cAt, int ldc);
+      float[] a,
+      int aAt,
+      int aRow,
+      int aStep,
+      float[] b,
+      int bAt,
+      int k,
+      float[] c,
+      int cAt,
+      int ldc);
 
   /**
    * Rows become columns of a panel: {@code panel[at + i·panelWidth + j] = rows[j·stride + i]}. What
@@ -74,8 +83,8 @@ sealed interface Lanes permits ScalarLanes, VectorLanes {
   float max(float[] x, int at, int n);
 
   /**
-   * {@code 2^x}: the whole part goes to the exponent, a polynomial does the rest. Without FMA, which
-   * not every processor has.
+   * {@code 2^x}: the whole part goes to the exponent, a polynomial does the rest. Without FMA,
+   * which not every processor has.
    */
   static float exp2(float value) {
     float x = Math.max(Math.min(value, 126f), -127f);

@@ -23,7 +23,16 @@ final class ScalarLanes implements Lanes {
 
   @Override
   public void tile(
-      float[] a, int aAt, int aRow, int aStep, float[] b, int bAt, int k, float[] c, int cAt, int ldc) {
+      float[] a,
+      int aAt,
+      int aRow,
+      int aStep,
+      float[] b,
+      int bAt,
+      int k,
+      float[] c,
+      int cAt,
+      int ldc) {
     for (int r = 0; r < TILE_ROWS; r++) {
       int to = cAt + r * ldc;
       for (int i = 0; i < k; i++) {

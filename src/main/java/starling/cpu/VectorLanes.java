@@ -23,12 +23,9 @@ sealed class VectorLanes implements Lanes permits UnfusedLanes {
   // up. The steps stand
   // where they are used, since a vector handed to a method may be boxed.
   static final VectorShuffle<Float> BY_2 = VectorShuffle.iota(S, L / 2, 1, true);
-  static final VectorShuffle<Float> BY_4 =
-      VectorShuffle.iota(S, Math.max(1, L / 4), 1, true);
-  static final VectorShuffle<Float> BY_8 =
-      VectorShuffle.iota(S, Math.max(1, L / 8), 1, true);
-  static final VectorShuffle<Float> BY_16 =
-      VectorShuffle.iota(S, Math.max(1, L / 16), 1, true);
+  static final VectorShuffle<Float> BY_4 = VectorShuffle.iota(S, Math.max(1, L / 4), 1, true);
+  static final VectorShuffle<Float> BY_8 = VectorShuffle.iota(S, Math.max(1, L / 8), 1, true);
+  static final VectorShuffle<Float> BY_16 = VectorShuffle.iota(S, Math.max(1, L / 16), 1, true);
 
   private static final VectorSpecies<Integer> INTS = VectorSpecies.of(int.class, S.vectorShape());
   private static final VectorSpecies<Short> HALVES =
@@ -49,6 +46,9 @@ sealed class VectorLanes implements Lanes permits UnfusedLanes {
       }
     }
   }
+
+  /** With vectors of four lanes a conversion to ints may be a call: SSE has none for halves. */
+  private static final boolean WIDENS = L >= 8;
 
   /** 32 registers hold a tile of 6 by 4 vectors, 16 one of 6 by 2. */
   private static final boolean WIDE = S.vectorBitSize() >= 512;
@@ -306,7 +306,7 @@ sealed class VectorLanes implements Lanes permits UnfusedLanes {
   @Override
   public void load(Tensor t, int row, int from, int n, float[] out, int at) {
     int i = 0;
-    if (t.dtype() == DType.BF16 && t.memory().isNative()) {
+    if (WIDENS && t.dtype() == DType.BF16 && t.memory().isNative()) {
       MemorySegment memory = t.memory();
       long offset = t.offset(row) + 2L * from;
       for (; i <= n - L; i += L) {
@@ -357,7 +357,7 @@ sealed class VectorLanes implements Lanes permits UnfusedLanes {
   @Override
   public float dot(float[] a, int aAt, Tensor t, int row, float[] scratch) {
     int n = t.width();
-    if (t.dtype() == DType.BF16 && t.memory().isNative()) {
+    if (WIDENS && t.dtype() == DType.BF16 && t.memory().isNative()) {
       return dotBf16(a, aAt, t.memory(), t.offset(row), n);
     }
     load(t, row, 0, n, scratch, 0);
@@ -372,13 +372,48 @@ sealed class VectorLanes implements Lanes permits UnfusedLanes {
     int i = 0;
     for (; i <= n - 4 * L; i += 4 * L) {
       long from = offset + 2L * i;
-      s0 = FloatVector.fromArray(S, a, aAt + i).fma(ShortVector.fromMemorySegment(HALVES, w, from, ORDER).convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0).lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats(), s0);
-      s1 = FloatVector.fromArray(S, a, aAt + i + L).fma(ShortVector.fromMemorySegment(HALVES, w, from + 2 * L, ORDER).convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0).lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats(), s1);
-      s2 = FloatVector.fromArray(S, a, aAt + i + 2 * L).fma(ShortVector.fromMemorySegment(HALVES, w, from + 4 * L, ORDER).convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0).lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats(), s2);
-      s3 = FloatVector.fromArray(S, a, aAt + i + 3 * L).fma(ShortVector.fromMemorySegment(HALVES, w, from + 6 * L, ORDER).convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0).lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats(), s3);
+      s0 =
+          FloatVector.fromArray(S, a, aAt + i)
+              .fma(
+                  ShortVector.fromMemorySegment(HALVES, w, from, ORDER)
+                      .convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0)
+                      .lanewise(VectorOperators.LSHL, 16)
+                      .reinterpretAsFloats(),
+                  s0);
+      s1 =
+          FloatVector.fromArray(S, a, aAt + i + L)
+              .fma(
+                  ShortVector.fromMemorySegment(HALVES, w, from + 2 * L, ORDER)
+                      .convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0)
+                      .lanewise(VectorOperators.LSHL, 16)
+                      .reinterpretAsFloats(),
+                  s1);
+      s2 =
+          FloatVector.fromArray(S, a, aAt + i + 2 * L)
+              .fma(
+                  ShortVector.fromMemorySegment(HALVES, w, from + 4 * L, ORDER)
+                      .convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0)
+                      .lanewise(VectorOperators.LSHL, 16)
+                      .reinterpretAsFloats(),
+                  s2);
+      s3 =
+          FloatVector.fromArray(S, a, aAt + i + 3 * L)
+              .fma(
+                  ShortVector.fromMemorySegment(HALVES, w, from + 6 * L, ORDER)
+                      .convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0)
+                      .lanewise(VectorOperators.LSHL, 16)
+                      .reinterpretAsFloats(),
+                  s3);
     }
     for (; i <= n - L; i += L) {
-      s0 = FloatVector.fromArray(S, a, aAt + i).fma(ShortVector.fromMemorySegment(HALVES, w, offset + 2L * i, ORDER).convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0).lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats(), s0);
+      s0 =
+          FloatVector.fromArray(S, a, aAt + i)
+              .fma(
+                  ShortVector.fromMemorySegment(HALVES, w, offset + 2L * i, ORDER)
+                      .convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0)
+                      .lanewise(VectorOperators.LSHL, 16)
+                      .reinterpretAsFloats(),
+                  s0);
     }
     FloatVector all = s0.add(s1).add(s2.add(s3));
     all = all.add(all.rearrange(BY_2));
@@ -407,8 +442,8 @@ sealed class VectorLanes implements Lanes permits UnfusedLanes {
   }
 
   /**
-   * The steps of {@link Lanes#exp2(float)} with FMA; in one piece, since a vector handed to a method may be
-   * boxed.
+   * The steps of {@link Lanes#exp2(float)} with FMA; in one piece, since a vector handed to a
+   * method may be boxed.
    */
   @Override
   public void exp2(float[] x, int at, int n, float scale, float shift) {

@@ -37,10 +37,10 @@ import starling.device.Tensor;
 import starling.device.TensorArena;
 
 /**
- * Every operator of the cpu device, vector, scalar and without FMA, against its definition in double. Bounds: a
- * sum of n products in float32, in any grouping, errs by at most n·2^-24 of the sum of absolute
- * products, in practice by about √n of that; the bounds below are {@code 2^-24 · terms} with the
- * inputs' own scale. Small whole numbers must come out exactly.
+ * Every operator of the cpu device, vector, scalar and without FMA, against its definition in
+ * double. Bounds: a sum of n products in float32, in any grouping, errs by at most n·2^-24 of the
+ * sum of absolute products, in practice by about √n of that; the bounds below are {@code 2^-24 ·
+ * terms} with the inputs' own scale. Small whole numbers must come out exactly.
  */
 class OperatorsTest {
   private static final float EPS = 0x1p-24f;
