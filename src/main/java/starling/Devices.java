@@ -23,6 +23,11 @@ public final class Devices {
 
   private Devices() {}
 
+  /** Whether the cpu device multiplies and adds in one instruction; else it takes two. */
+  public static boolean fma() {
+    return CpuDevice.fma();
+  }
+
   /**
    * Opens a device; the caller closes it.
    *

@@ -112,10 +112,12 @@ class ArchitectureTest {
   }
 
   @Test
-  void theVectorModuleIsNamedInOneClass() {
+  void theVectorModuleIsNamedInTwoClasses() {
     noClasses()
         .that()
         .doNotHaveFullyQualifiedName("starling.cpu.VectorLanes")
+        .and()
+        .doNotHaveFullyQualifiedName("starling.cpu.UnfusedLanes")
         .should()
         .dependOnClassesThat(resideInAnyPackage("jdk.incubator.."))
         .check(CLASSES);

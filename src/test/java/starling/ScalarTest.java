@@ -3,10 +3,11 @@ package starling;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.lang.management.ManagementFactory;
 import org.junit.jupiter.api.Test;
 import starling.device.Device;
 
-/** What a program sees with and without the Vector API's module; runs once in each. */
+/** What a program sees with and without the Vector API's module and FMA; runs once in each. */
 class ScalarTest {
   @Test
   void theDeviceSaysWhichPathItTakesAndPrintsNothing() {
@@ -14,6 +15,17 @@ class ScalarTest {
     try (Device device = Devices.open("cpu")) {
       assertTrue(
           device.description().contains(module ? "Vector API" : "scalar"), device.description());
+    }
+  }
+
+  @Test
+  void withoutFmaTheDeviceSaysSo() {
+    boolean off = ManagementFactory.getRuntimeMXBean().getInputArguments().contains("-XX:-UseFMA");
+    boolean module = ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent();
+    try (Device device = Devices.open("cpu")) {
+      assertTrue(!off || !Devices.fma());
+      assertEquals(
+          module && !Devices.fma(), device.description().contains("no FMA"), device.description());
     }
   }
 

@@ -28,6 +28,7 @@ final class DoctorCommand implements Callable<Integer> {
       int processors,
       long maxHeapBytes,
       boolean vectorApi,
+      boolean fma,
       List<Found> devices,
       List<Optional> optional) {}
 
@@ -66,6 +67,7 @@ final class DoctorCommand implements Callable<Integer> {
             Runtime.getRuntime().availableProcessors(),
             Runtime.getRuntime().maxMemory(),
             vector,
+            Devices.fma(),
             devices,
             List.of(
                 new Optional("cuBLASLt", "gemm on cuda", Devices.triedCublasLt()),
@@ -116,6 +118,13 @@ final class DoctorCommand implements Callable<Integer> {
         text,
         "Vector API",
         r.vectorApi ? "in use" : "not in use: start java with --add-modules jdk.incubator.vector");
+    line(
+        text,
+        "FMA",
+        r.fma
+            ? "in use"
+            : "not on this processor (or switched off by -XX:-UseFMA): the cpu device multiplies and"
+                + " adds instead, matrix products take about twice as long");
     for (Found d : r.devices) {
       line(text, d.name, (d.usable ? "" : "no: ") + d.detail);
       for (int i = 0; i < d.cards.size(); i++) {

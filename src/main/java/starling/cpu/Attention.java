@@ -111,7 +111,7 @@ final class Attention implements Workers.Task {
     for (int j = 0; j < keys; j += width) {
       packKeys(j, Math.min(width, keys - j), head, panel, room(rows, worker, Math.max(d, width)));
       for (int r = 0; r < padded; r += Lanes.TILE_ROWS) {
-        lanes.tile(a, r * d, d, panel, 0, d, s, r * stride + j, stride);
+        lanes.tile(a, r * d, d, 1, panel, 0, d, s, r * stride + j, stride);
       }
     }
     for (int r = 0; r < count; r++) {
@@ -184,7 +184,7 @@ final class Attention implements Workers.Task {
           Arrays.fill(panel, j * width + n, (j + 1) * width, 0);
         }
         for (int r = 0; r < padded; r += Lanes.TILE_ROWS) {
-          lanes.tile(s, r * stride + j0, stride, panel, 0, k, o, r * width, width);
+          lanes.tile(s, r * stride + j0, stride, 1, panel, 0, k, o, r * width, width);
         }
       }
       for (int r = 0; r < count; r++) {

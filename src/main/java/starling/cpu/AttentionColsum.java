@@ -81,7 +81,7 @@ final class AttentionColsum implements Workers.Task {
         Rows.load(q, t + r, head * d, d, a, r * d);
       }
       Arrays.fill(tile, 0);
-      lanes.tile(a, 0, d, panel, 0, d, tile, 0, width);
+      lanes.tile(a, 0, d, 1, panel, 0, d, tile, 0, width);
       for (int r = 0; r < count; r++) {
         lanes.exp2(tile, r * width, n, scale, Rows.get(lse, head, t + r));
         add(tile, r * width, sum, first, n, t + r);

@@ -75,6 +75,11 @@ public final class CpuDevice implements Device {
     return new CpuDevice(Runtime.getRuntime().availableProcessors(), new ScalarLanes());
   }
 
+  /** Whether products and sums are one instruction here; else they are two. */
+  public static boolean fma() {
+    return Fma.FAST;
+  }
+
   @Override
   public String name() {
     return "cpu";

@@ -115,7 +115,8 @@ public final class CpuMeter implements Meter {
           float[] own = tiles[w];
           float[] c = new float[Lanes.TILE_ROWS * width];
           for (int t = 0; t < TILES; t++) {
-            lanes.tile(own, 0, DEPTH, own, Lanes.TILE_ROWS * DEPTH, DEPTH, c, 0, width);
+            lanes.tile(
+                own, 0, 1, Lanes.TILE_ROWS, own, Lanes.TILE_ROWS * DEPTH, DEPTH, c, 0, width);
           }
           sink = (long) c[0];
         },

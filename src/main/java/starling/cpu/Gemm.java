@@ -1,21 +1,35 @@
 package starling.cpu;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Arrays;
 import starling.device.Activation;
 import starling.device.Linear;
 import starling.device.Norm;
 import starling.device.Tensor;
 
 /**
- * {@code y = activation(norm(x)·wᵀ + bias) + residual}. The weights stay as they are stored; a
- * block of them is widened and packed when it is needed: {@code [K_BLOCK, panel width]}, which lies
- * in the second-level cache while tiles of 6 rows run over it. A sum over k goes by blocks of
- * {@code K_BLOCK} in order, so an element has the same bits whatever the number of rows or threads.
- * Below {@link #FEW_ROWS} rows packing does not pay: see {@link Gemv}.
+ * {@code y = activation(norm(x)·wᵀ + bias) + residual}. The input is loaded once, by tiles of 6
+ * rows whose elements stand side by side. The weights stay as they are stored; a block of them is
+ * widened and packed when it is needed, {@code [K block, panel width]}, and the tiles run over it.
+ * The products of an element are added in order of k, so it has the same bits whatever the blocks,
+ * the number of rows or threads. Below {@link #FEW_ROWS} rows packing does not pay: see {@link
+ * Gemv}.
  */
 final class Gemm implements Workers.Task {
   static final int FEW_ROWS = 6;
-  private static final int K_BLOCK = 256;
+
+  // A panel of 128 stays in a first-level cache of 48 KB and fills one of 32 KB, where it is better
+  // streamed from the second level in longer blocks; so it is for a few rows, which use it a few
+  // times. Measured, like the number of rows.
+  private static final int ROOMY_CACHE = 48;
+  private static final int SHORT_K_BLOCK = 128;
+  private static final int K_BLOCK_OF_FEW = 256;
+  private static final int LONG_K_BLOCK = 512;
   private static final int MIN_ROW_BLOCK = 96;
+
+  private static final int FIRST_CACHE_KB = firstCacheKb();
 
   private final Workers workers;
   private final Lanes lanes;
@@ -23,6 +37,7 @@ final class Gemm implements Workers.Task {
   private final Gemv gemv;
   private final float[][] panels;
   private final float[][] sums;
+  private final float[][] strips;
   private final float[][] rowScratch;
   private float[] in = new float[0];
 
@@ -35,17 +50,30 @@ final class Gemm implements Workers.Task {
   private int columns; // outputs per item
   private int rowBlock;
   private int rowBlocks;
+  private int kBlock;
 
   private final Workers.Task loadRows = this::loadRow;
+  private final Workers.Task loadTiles = this::loadTile;
 
   Gemm(Workers workers, Lanes lanes, NormRows norms) {
     this.workers = workers;
     this.lanes = lanes;
     this.norms = norms;
     this.gemv = new Gemv(workers, lanes);
-    this.panels = new float[workers.count()][K_BLOCK * lanes.panelWidth()];
+    this.panels = new float[workers.count()][LONG_K_BLOCK * lanes.panelWidth()];
     this.sums = new float[workers.count()][0];
-    this.rowScratch = new float[workers.count()][K_BLOCK];
+    this.strips = new float[workers.count()][lanes.strip() * (LONG_K_BLOCK + lanes.strip())];
+    this.rowScratch = new float[workers.count()][lanes.panelWidth()];
+  }
+
+  /** As Linux names it, {@code 32K}; elsewhere 32, the commoner size. */
+  private static int firstCacheKb() {
+    try {
+      String size = Files.readString(Path.of("/sys/devices/system/cpu/cpu0/cache/index0/size"));
+      return Integer.parseInt(size.strip().replaceFirst("K$", ""));
+    } catch (IOException | NumberFormatException e) {
+      return 32;
+    }
   }
 
   void run(Tensor y, Tensor x, Linear w, Norm before, Activation activation, Tensor residual) {
@@ -60,28 +88,52 @@ final class Gemm implements Workers.Task {
     if (in.length < padded * w.in()) {
       in = new float[padded * w.in()];
     }
-    workers.run(loadRows, rows, 4L * rows * w.in());
     if (rows < FEW_ROWS) {
+      workers.run(loadRows, rows, 4L * rows * w.in());
       gemv.run(y, in, rows, w, activation, residual);
       return;
     }
-    java.util.Arrays.fill(in, rows * w.in(), padded * w.in(), 0);
+    workers.run(loadTiles, padded / Lanes.TILE_ROWS, 8L * rows * w.in());
     columns = activation == Activation.SILU_MUL ? lanes.panelWidth() / 2 : lanes.panelWidth();
     int columnBlocks = Math.ceilDiv(y.width(), columns);
     int wanted = Math.max(1, 4 * workers.count() / columnBlocks);
     rowBlock =
         Math.max(MIN_ROW_BLOCK, Math.ceilDiv(padded, wanted * Lanes.TILE_ROWS) * Lanes.TILE_ROWS);
     rowBlocks = Math.ceilDiv(rows, rowBlock);
+    kBlock =
+        rows < MIN_ROW_BLOCK
+            ? K_BLOCK_OF_FEW
+            : FIRST_CACHE_KB < ROOMY_CACHE ? LONG_K_BLOCK : SHORT_K_BLOCK;
     workers.run(this, columnBlocks * rowBlocks, (long) rows * w.in() * w.out());
   }
 
-  /** One row of the input as f32, normalised if asked and rounded as storage would round it. */
   private void loadRow(int t, int worker) {
-    int at = t * w.in();
-    Rows.load(x, t, in, at);
+    load(t, in, t * w.in(), worker);
+  }
+
+  /** One row of the input as f32, normalised if asked and rounded as storage would round it. */
+  private void load(int t, float[] out, int at, int worker) {
+    Rows.load(x, t, out, at);
     if (before != null) {
-      norms.apply(in, at, w.in(), before, worker);
-      Rows.round(in, at, w.in(), x.dtype());
+      norms.apply(out, at, w.in(), before, worker);
+      Rows.round(out, at, w.in(), x.dtype());
+    }
+  }
+
+  /** The rows of a tile, element by element side by side; beyond the last row zeros. */
+  private void loadTile(int tile, int worker) {
+    float[] row = Attention.room(rowScratch, worker, w.in());
+    int at = tile * Lanes.TILE_ROWS * w.in();
+    for (int r = 0; r < Lanes.TILE_ROWS; r++) {
+      int t = tile * Lanes.TILE_ROWS + r;
+      if (t < x.rows()) {
+        load(t, row, 0, worker);
+      } else {
+        Arrays.fill(row, 0, w.in(), 0);
+      }
+      for (int i = 0, to = at + r; i < w.in(); i++, to += Lanes.TILE_ROWS) {
+        in[to] = row[i];
+      }
     }
   }
 
@@ -96,13 +148,13 @@ final class Gemm implements Workers.Task {
       sums[worker] = new float[padded * width];
     }
     float[] c = sums[worker];
-    java.util.Arrays.fill(c, 0, padded * width, 0);
-    for (int k0 = 0; k0 < w.in(); k0 += K_BLOCK) {
-      int k = Math.min(K_BLOCK, w.in() - k0);
+    Arrays.fill(c, 0, padded * width, 0);
+    for (int k0 = 0; k0 < w.in(); k0 += kBlock) {
+      int k = Math.min(kBlock, w.in() - k0);
       pack(firstColumn, k0, k, worker);
       for (int r = 0; r < rows; r += Lanes.TILE_ROWS) {
-        lanes.tile(
-            in, (firstRow + r) * w.in() + k0, w.in(), panels[worker], 0, k, c, r * width, width);
+        int at = (firstRow + r) * w.in() + k0 * Lanes.TILE_ROWS;
+        lanes.tile(in, at, 1, Lanes.TILE_ROWS, panels[worker], 0, k, c, r * width, width);
       }
     }
     for (int r = 0; r < rows; r++) {
@@ -115,33 +167,31 @@ final class Gemm implements Workers.Task {
    * many ups.
    */
   private void pack(int firstColumn, int k0, int k, int worker) {
-    int width = lanes.panelWidth();
-    float[] panel = panels[worker];
-    float[] row = rowScratch[worker];
-    for (int j = 0; j < width; j++) {
-      int output = firstColumn + j % columns;
-      if (output < y.width()) {
-        loadWeight(w, output + j / columns * y.width(), k0, k, row);
-        for (int i = 0, to = j; i < k; i++, to += width) {
-          panel[to] = row[i];
-        }
-      } else {
-        for (int i = 0, to = j; i < k; i++, to += width) {
-          panel[to] = 0;
+    float[] strip = strips[worker];
+    int stride = k + lanes.strip();
+    for (int j0 = 0; j0 < lanes.panelWidth(); j0 += lanes.strip()) {
+      for (int j = 0; j < lanes.strip(); j++) {
+        int output = firstColumn + (j0 + j) % columns;
+        if (output < y.width()) {
+          int row = output + (j0 + j) / columns * y.width();
+          loadWeight(row, k0, k, strip, j * stride);
+        } else {
+          Arrays.fill(strip, j * stride, j * stride + k, 0);
         }
       }
+      lanes.transpose(strip, stride, k, panels[worker], j0);
     }
   }
 
   /** Elements {@code k0 …} of row {@code output} over all parts. */
-  static void loadWeight(Linear w, int output, int k0, int k, float[] out) {
+  private void loadWeight(int output, int k0, int k, float[] out, int at) {
     int row = output;
     int part = 0;
     while (row >= w.parts().get(part).rows()) {
       row -= w.parts().get(part).rows();
       part++;
     }
-    Rows.load(w.parts().get(part), row, k0, k, out, 0);
+    lanes.load(w.parts().get(part), row, k0, k, out, at);
   }
 
   /** Bias, activation, residual, and the one rounding. */

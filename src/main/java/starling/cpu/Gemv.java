@@ -5,8 +5,8 @@ import starling.device.Linear;
 import starling.device.Tensor;
 
 /**
- * The product for a handful of rows: every weight row is read once, widened, and multiplied with
- * each input row. Bound by memory bandwidth.
+ * The product for a handful of rows: every weight row is read once and multiplied with each input
+ * row; for one row as it is stored, for more it is widened first. Bound by memory bandwidth.
  */
 final class Gemv implements Workers.Task {
   private static final int OUTPUTS = 32;
@@ -74,12 +74,24 @@ final class Gemv implements Workers.Task {
 
   /** Outputs {@code first …} of every row, with bias, to {@code sums} at {@code to}. */
   private void multiply(int first, int n, int to, int worker) {
-    float[] row = weight[worker];
-    for (int j = 0; j < n; j++) {
-      Gemm.loadWeight(w, first + j, 0, w.in(), row);
+    float[] widened = weight[worker];
+    float[] c = sums[worker];
+    int part = 0;
+    int row = first;
+    for (int j = 0; j < n; j++, row++) {
+      while (row >= w.parts().get(part).rows()) {
+        row -= w.parts().get(part).rows();
+        part++;
+      }
+      Tensor stored = w.parts().get(part);
       float bias = w.bias() == null ? 0 : Rows.get(w.bias(), first + j, 0);
+      if (rows == 1) {
+        c[to + j] = lanes.dot(in, 0, stored, row, widened) + bias;
+        continue;
+      }
+      lanes.load(stored, row, 0, w.in(), widened, 0);
       for (int t = 0; t < rows; t++) {
-        sums[worker][t * 2 * OUTPUTS + to + j] = lanes.dot(in, t * w.in(), row, 0, w.in()) + bias;
+        c[t * 2 * OUTPUTS + to + j] = lanes.dot(in, t * w.in(), widened, 0, w.in()) + bias;
       }
     }
   }

@@ -1,5 +1,7 @@
 package starling.cpu;
 
+import starling.device.Tensor;
+
 /**
  * The inner loops, on f32 arrays: with the Vector API where its module is present, else scalar.
  * Both take the same steps; sums are grouped by lanes, so results differ by rounding.
@@ -27,16 +29,47 @@ sealed interface Lanes permits ScalarLanes, VectorLanes {
   /** Columns of a tile and of a packed panel. */
   int panelWidth();
 
+  /** Rows that {@link #transpose} turns at a time; {@link #panelWidth} is a multiple of it. */
+  int strip();
+
   /**
-   * {@code c += a·b} for one tile.
+   * {@code c += a·b} for one tile; the products of an element are added in order.
    *
-   * @param a {@code TILE_ROWS} rows, {@code lda} apart
+   * @param a {@code TILE_ROWS} rows, {@code aRow} apart, whose elements are {@code aStep} apart
    * @param b a packed panel {@code [k, panelWidth]}
    * @param c {@code TILE_ROWS} rows of {@code panelWidth}, {@code ldc} apart
    */
-  void tile(float[] a, int aAt, int lda, float[] b, int bAt, int k, float[] c, int cAt, int ldc);
+  void tile(
+      float[] a,
+      int aAt,
+      int aRow,
+      int aStep,
+      float[] b,
+      int bAt,
+      int k,
+      float[] c,
+      int cAt,
+      int ldc);
+
+  /**
+   * Rows become columns of a panel: {@code panel[at + i·panelWidth + j] = rows[j·stride + i]}. What
+   * stands in {@code rows} afterwards is open.
+   *
+   * @param rows {@link #strip} rows of {@code k} values, {@code stride} apart
+   */
+  void transpose(float[] rows, int stride, int k, float[] panel, int at);
+
+  /** Elements {@code from … from + n} of a stored row, widened. */
+  void load(Tensor t, int row, int from, int n, float[] out, int at);
 
   float dot(float[] a, int aAt, float[] b, int bAt, int n);
+
+  /**
+   * {@code a} times a stored row, the same bits as if that had been loaded first.
+   *
+   * @param scratch room for the row
+   */
+  float dot(float[] a, int aAt, Tensor t, int row, float[] scratch);
 
   /** {@code y += s·x}. */
   void addScaled(float[] y, int yAt, float s, float[] x, int xAt, int n);
@@ -49,25 +82,28 @@ sealed interface Lanes permits ScalarLanes, VectorLanes {
   /** The largest; NaN if there is one. */
   float max(float[] x, int at, int n);
 
-  /** {@code 2^x}: the whole part goes to the exponent, a polynomial does the rest. */
+  /**
+   * {@code 2^x}: the whole part goes to the exponent, a polynomial does the rest. Without FMA,
+   * which not every processor has.
+   */
   static float exp2(float value) {
     float x = Math.max(Math.min(value, 126f), -127f);
     float shifted = x + ROUND;
     float f = x - (shifted - ROUND);
-    float p = P6;
-    p = Math.fma(p, f, P5);
-    p = Math.fma(p, f, P4);
-    p = Math.fma(p, f, P3);
-    p = Math.fma(p, f, P2);
-    p = Math.fma(p, f, P1);
-    p = Math.fma(p, f, 1f);
+    float p = P6 * f + P5;
+    p = p * f + P4;
+    p = p * f + P3;
+    p = p * f + P2;
+    p = p * f + P1;
+    p = p * f + 1f;
     return p * Float.intBitsToFloat((Float.floatToRawIntBits(shifted) << 23) + 0x3f800000);
   }
 
-  /** The best that the module graph offers. */
+  /** The best that the module graph and the processor offer. */
   static Lanes best() {
-    return ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent()
-        ? new VectorLanes()
-        : new ScalarLanes();
+    if (ModuleLayer.boot().findModule("jdk.incubator.vector").isEmpty()) {
+      return new ScalarLanes();
+    }
+    return Fma.FAST ? new VectorLanes() : new UnfusedLanes();
   }
 }

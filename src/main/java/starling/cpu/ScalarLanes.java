@@ -1,5 +1,7 @@
 package starling.cpu;
 
+import starling.device.Tensor;
+
 /** The inner loops without the Vector API. */
 final class ScalarLanes implements Lanes {
   private static final int WIDTH = 16;
@@ -15,18 +17,52 @@ final class ScalarLanes implements Lanes {
   }
 
   @Override
+  public int strip() {
+    return WIDTH;
+  }
+
+  @Override
   public void tile(
-      float[] a, int aAt, int lda, float[] b, int bAt, int k, float[] c, int cAt, int ldc) {
+      float[] a,
+      int aAt,
+      int aRow,
+      int aStep,
+      float[] b,
+      int bAt,
+      int k,
+      float[] c,
+      int cAt,
+      int ldc) {
     for (int r = 0; r < TILE_ROWS; r++) {
       int to = cAt + r * ldc;
       for (int i = 0; i < k; i++) {
-        float x = a[aAt + r * lda + i];
+        float x = a[aAt + r * aRow + i * aStep];
         int from = bAt + i * WIDTH;
         for (int j = 0; j < WIDTH; j++) {
           c[to + j] = c[to + j] + x * b[from + j];
         }
       }
     }
+  }
+
+  @Override
+  public void transpose(float[] rows, int stride, int k, float[] panel, int at) {
+    for (int i = 0; i < k; i++) {
+      for (int j = 0; j < WIDTH; j++) {
+        panel[at + i * WIDTH + j] = rows[j * stride + i];
+      }
+    }
+  }
+
+  @Override
+  public void load(Tensor t, int row, int from, int n, float[] out, int at) {
+    Rows.load(t, row, from, n, out, at);
+  }
+
+  @Override
+  public float dot(float[] a, int aAt, Tensor t, int row, float[] scratch) {
+    Rows.load(t, row, scratch, 0);
+    return dot(a, aAt, scratch, 0, t.width());
   }
 
   @Override

@@ -1,28 +1,54 @@
 package starling.cpu;
 
+import java.lang.foreign.MemorySegment;
+import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
+import jdk.incubator.vector.ShortVector;
 import jdk.incubator.vector.VectorOperators;
+import jdk.incubator.vector.VectorShape;
 import jdk.incubator.vector.VectorShuffle;
 import jdk.incubator.vector.VectorSpecies;
+import starling.device.DType;
+import starling.device.Tensor;
 
 /** The inner loops with the Vector API. Loaded only where the incubator module is present. */
-final class VectorLanes implements Lanes {
-  private static final VectorSpecies<Float> S = FloatVector.SPECIES_PREFERRED;
-  private static final int L = S.length();
+sealed class VectorLanes implements Lanes permits UnfusedLanes {
+  static final VectorSpecies<Float> S = FloatVector.SPECIES_PREFERRED;
+  static final int L = S.length();
 
   // Lanes are added up by halves: lane i sees lane i + L/2, then L/4, … reduceLanes leaves the
   // order open, and the
   // interpreter and the compiler take different ones: results would change while a program warms
   // up. The steps stand
   // where they are used, since a vector handed to a method may be boxed.
-  private static final VectorShuffle<Float> BY_2 = VectorShuffle.iota(S, L / 2, 1, true);
-  private static final VectorShuffle<Float> BY_4 =
-      VectorShuffle.iota(S, Math.max(1, L / 4), 1, true);
-  private static final VectorShuffle<Float> BY_8 =
-      VectorShuffle.iota(S, Math.max(1, L / 8), 1, true);
-  private static final VectorShuffle<Float> BY_16 =
-      VectorShuffle.iota(S, Math.max(1, L / 16), 1, true);
+  static final VectorShuffle<Float> BY_2 = VectorShuffle.iota(S, L / 2, 1, true);
+  static final VectorShuffle<Float> BY_4 = VectorShuffle.iota(S, Math.max(1, L / 4), 1, true);
+  static final VectorShuffle<Float> BY_8 = VectorShuffle.iota(S, Math.max(1, L / 8), 1, true);
+  static final VectorShuffle<Float> BY_16 = VectorShuffle.iota(S, Math.max(1, L / 16), 1, true);
+
+  private static final VectorSpecies<Integer> INTS = VectorSpecies.of(int.class, S.vectorShape());
+  private static final VectorSpecies<Short> HALVES =
+      VectorSpecies.of(short.class, VectorShape.forBitSize(S.vectorBitSize() / 2));
+
+  private static final ByteOrder ORDER = ByteOrder.nativeOrder();
+
+  // Lanes of two rows, the second's numbered from L on, that make the upper and the lower row of
+  // step h of a transposition; at h·L.
+  private static final int[] UPPER = new int[L * L];
+  private static final int[] LOWER = new int[L * L];
+
+  static {
+    for (int h = 1; h < L; h *= 2) {
+      for (int lane = 0; lane < L; lane++) {
+        UPPER[h * L + lane] = (lane & h) == 0 ? lane : L + lane - h;
+        LOWER[h * L + lane] = (lane & h) == 0 ? lane + h : L + lane;
+      }
+    }
+  }
+
+  /** With vectors of four lanes a conversion to ints may be a call: SSE has none for halves. */
+  private static final boolean WIDENS = L >= 8;
 
   /** 32 registers hold a tile of 6 by 4 vectors, 16 one of 6 by 2. */
   private static final boolean WIDE = S.vectorBitSize() >= 512;
@@ -39,11 +65,20 @@ final class VectorLanes implements Lanes {
 
   @Override
   public void tile(
-      float[] a, int aAt, int lda, float[] b, int bAt, int k, float[] c, int cAt, int ldc) {
+      float[] a,
+      int aAt,
+      int aRow,
+      int aStep,
+      float[] b,
+      int bAt,
+      int k,
+      float[] c,
+      int cAt,
+      int ldc) {
     if (WIDE) {
-      tile6x4(a, aAt, lda, b, bAt, k, c, cAt, ldc);
+      tile6x4(a, aAt, aRow, aStep, b, bAt, k, c, cAt, ldc);
     } else {
-      tile6x2(a, aAt, lda, b, bAt, k, c, cAt, ldc);
+      tile6x2(a, aAt, aRow, aStep, b, bAt, k, c, cAt, ldc);
     }
   }
 
@@ -52,13 +87,16 @@ final class VectorLanes implements Lanes {
    * there.
    */
   private static void tile6x4(
-      float[] a, int aAt, int lda, float[] b, int bAt, int k, float[] c, int cAt, int ldc) {
-    int a0 = aAt;
-    int a1 = aAt + 1 * lda;
-    int a2 = aAt + 2 * lda;
-    int a3 = aAt + 3 * lda;
-    int a4 = aAt + 4 * lda;
-    int a5 = aAt + 5 * lda;
+      float[] a,
+      int aAt,
+      int aRow,
+      int aStep,
+      float[] b,
+      int bAt,
+      int k,
+      float[] c,
+      int cAt,
+      int ldc) {
     int r0 = cAt;
     int r1 = cAt + 1 * ldc;
     int r2 = cAt + 2 * ldc;
@@ -89,37 +127,37 @@ final class VectorLanes implements Lanes {
     FloatVector c51 = FloatVector.fromArray(S, c, r5 + L);
     FloatVector c52 = FloatVector.fromArray(S, c, r5 + 2 * L);
     FloatVector c53 = FloatVector.fromArray(S, c, r5 + 3 * L);
-    for (int i = 0, p = bAt; i < k; i++, p += 4 * L) {
+    for (int i = 0, p = bAt, q = aAt; i < k; i++, p += 4 * L, q += aStep) {
       FloatVector b0 = FloatVector.fromArray(S, b, p);
       FloatVector b1 = FloatVector.fromArray(S, b, p + L);
       FloatVector b2 = FloatVector.fromArray(S, b, p + 2 * L);
       FloatVector b3 = FloatVector.fromArray(S, b, p + 3 * L);
-      FloatVector x0 = FloatVector.broadcast(S, a[a0 + i]);
+      FloatVector x0 = FloatVector.broadcast(S, a[q]);
       c00 = x0.fma(b0, c00);
       c01 = x0.fma(b1, c01);
       c02 = x0.fma(b2, c02);
       c03 = x0.fma(b3, c03);
-      FloatVector x1 = FloatVector.broadcast(S, a[a1 + i]);
+      FloatVector x1 = FloatVector.broadcast(S, a[q + aRow]);
       c10 = x1.fma(b0, c10);
       c11 = x1.fma(b1, c11);
       c12 = x1.fma(b2, c12);
       c13 = x1.fma(b3, c13);
-      FloatVector x2 = FloatVector.broadcast(S, a[a2 + i]);
+      FloatVector x2 = FloatVector.broadcast(S, a[q + 2 * aRow]);
       c20 = x2.fma(b0, c20);
       c21 = x2.fma(b1, c21);
       c22 = x2.fma(b2, c22);
       c23 = x2.fma(b3, c23);
-      FloatVector x3 = FloatVector.broadcast(S, a[a3 + i]);
+      FloatVector x3 = FloatVector.broadcast(S, a[q + 3 * aRow]);
       c30 = x3.fma(b0, c30);
       c31 = x3.fma(b1, c31);
       c32 = x3.fma(b2, c32);
       c33 = x3.fma(b3, c33);
-      FloatVector x4 = FloatVector.broadcast(S, a[a4 + i]);
+      FloatVector x4 = FloatVector.broadcast(S, a[q + 4 * aRow]);
       c40 = x4.fma(b0, c40);
       c41 = x4.fma(b1, c41);
       c42 = x4.fma(b2, c42);
       c43 = x4.fma(b3, c43);
-      FloatVector x5 = FloatVector.broadcast(S, a[a5 + i]);
+      FloatVector x5 = FloatVector.broadcast(S, a[q + 5 * aRow]);
       c50 = x5.fma(b0, c50);
       c51 = x5.fma(b1, c51);
       c52 = x5.fma(b2, c52);
@@ -156,13 +194,16 @@ final class VectorLanes implements Lanes {
    * there.
    */
   private static void tile6x2(
-      float[] a, int aAt, int lda, float[] b, int bAt, int k, float[] c, int cAt, int ldc) {
-    int a0 = aAt;
-    int a1 = aAt + 1 * lda;
-    int a2 = aAt + 2 * lda;
-    int a3 = aAt + 3 * lda;
-    int a4 = aAt + 4 * lda;
-    int a5 = aAt + 5 * lda;
+      float[] a,
+      int aAt,
+      int aRow,
+      int aStep,
+      float[] b,
+      int bAt,
+      int k,
+      float[] c,
+      int cAt,
+      int ldc) {
     int r0 = cAt;
     int r1 = cAt + 1 * ldc;
     int r2 = cAt + 2 * ldc;
@@ -181,25 +222,25 @@ final class VectorLanes implements Lanes {
     FloatVector c41 = FloatVector.fromArray(S, c, r4 + L);
     FloatVector c50 = FloatVector.fromArray(S, c, r5);
     FloatVector c51 = FloatVector.fromArray(S, c, r5 + L);
-    for (int i = 0, p = bAt; i < k; i++, p += 2 * L) {
+    for (int i = 0, p = bAt, q = aAt; i < k; i++, p += 2 * L, q += aStep) {
       FloatVector b0 = FloatVector.fromArray(S, b, p);
       FloatVector b1 = FloatVector.fromArray(S, b, p + L);
-      FloatVector x0 = FloatVector.broadcast(S, a[a0 + i]);
+      FloatVector x0 = FloatVector.broadcast(S, a[q]);
       c00 = x0.fma(b0, c00);
       c01 = x0.fma(b1, c01);
-      FloatVector x1 = FloatVector.broadcast(S, a[a1 + i]);
+      FloatVector x1 = FloatVector.broadcast(S, a[q + aRow]);
       c10 = x1.fma(b0, c10);
       c11 = x1.fma(b1, c11);
-      FloatVector x2 = FloatVector.broadcast(S, a[a2 + i]);
+      FloatVector x2 = FloatVector.broadcast(S, a[q + 2 * aRow]);
       c20 = x2.fma(b0, c20);
       c21 = x2.fma(b1, c21);
-      FloatVector x3 = FloatVector.broadcast(S, a[a3 + i]);
+      FloatVector x3 = FloatVector.broadcast(S, a[q + 3 * aRow]);
       c30 = x3.fma(b0, c30);
       c31 = x3.fma(b1, c31);
-      FloatVector x4 = FloatVector.broadcast(S, a[a4 + i]);
+      FloatVector x4 = FloatVector.broadcast(S, a[q + 4 * aRow]);
       c40 = x4.fma(b0, c40);
       c41 = x4.fma(b1, c41);
-      FloatVector x5 = FloatVector.broadcast(S, a[a5 + i]);
+      FloatVector x5 = FloatVector.broadcast(S, a[q + 5 * aRow]);
       c50 = x5.fma(b0, c50);
       c51 = x5.fma(b1, c51);
     }
@@ -215,6 +256,68 @@ final class VectorLanes implements Lanes {
     c41.intoArray(c, r4 + L);
     c50.intoArray(c, r5);
     c51.intoArray(c, r5 + L);
+  }
+
+  @Override
+  public int strip() {
+    return L;
+  }
+
+  /**
+   * Blocks of L rows by L columns. Step h swaps, in each pair of rows that lie h apart, the upper
+   * row's lanes with bit h set with the lower row's lanes without it. Vectors of four lanes gain
+   * nothing, and SSE cannot pick lanes from two of them.
+   */
+  @Override
+  public void transpose(float[] rows, int stride, int k, float[] panel, int at) {
+    int width = panelWidth();
+    int i = 0;
+    for (; i <= k - L && L >= 8; i += L) {
+      for (int h = L / 2; h > 1; h /= 2) {
+        IntVector upper = IntVector.fromArray(INTS, UPPER, h * L);
+        IntVector lower = IntVector.fromArray(INTS, LOWER, h * L);
+        for (int n = 0; n < L / 2; n++) {
+          int u = ((n & -h) + n) * stride + i;
+          int l = u + h * stride;
+          IntVector x = FloatVector.fromArray(S, rows, u).reinterpretAsInts();
+          IntVector y = FloatVector.fromArray(S, rows, l).reinterpretAsInts();
+          upper.selectFrom(x, y).reinterpretAsFloats().intoArray(rows, u);
+          lower.selectFrom(x, y).reinterpretAsFloats().intoArray(rows, l);
+        }
+      }
+      IntVector upper = IntVector.fromArray(INTS, UPPER, L);
+      IntVector lower = IntVector.fromArray(INTS, LOWER, L);
+      for (int n = 0; n < L; n += 2) {
+        IntVector x = FloatVector.fromArray(S, rows, n * stride + i).reinterpretAsInts();
+        IntVector y = FloatVector.fromArray(S, rows, (n + 1) * stride + i).reinterpretAsInts();
+        int to = at + (i + n) * width;
+        upper.selectFrom(x, y).reinterpretAsFloats().intoArray(panel, to);
+        lower.selectFrom(x, y).reinterpretAsFloats().intoArray(panel, to + width);
+      }
+    }
+    for (; i < k; i++) {
+      for (int j = 0; j < L; j++) {
+        panel[at + i * width + j] = rows[j * stride + i];
+      }
+    }
+  }
+
+  /** The compiler makes vectors of the plain loop for f16, but not of the one for bf16. */
+  @Override
+  public void load(Tensor t, int row, int from, int n, float[] out, int at) {
+    int i = 0;
+    if (WIDENS && t.dtype() == DType.BF16 && t.memory().isNative()) {
+      MemorySegment memory = t.memory();
+      long offset = t.offset(row) + 2L * from;
+      for (; i <= n - L; i += L) {
+        ShortVector.fromMemorySegment(HALVES, memory, offset + 2L * i, ORDER)
+            .convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0)
+            .lanewise(VectorOperators.LSHL, 16)
+            .reinterpretAsFloats()
+            .intoArray(out, at + i);
+      }
+    }
+    Rows.load(t, row, from + i, n - i, out, at + i);
   }
 
   @Override
@@ -252,6 +355,79 @@ final class VectorLanes implements Lanes {
   }
 
   @Override
+  public float dot(float[] a, int aAt, Tensor t, int row, float[] scratch) {
+    int n = t.width();
+    if (WIDENS && t.dtype() == DType.BF16 && t.memory().isNative()) {
+      return dotBf16(a, aAt, t.memory(), t.offset(row), n);
+    }
+    load(t, row, 0, n, scratch, 0);
+    return dot(a, aAt, scratch, 0, n);
+  }
+
+  private static float dotBf16(float[] a, int aAt, MemorySegment w, long offset, int n) {
+    FloatVector s0 = FloatVector.zero(S);
+    FloatVector s1 = FloatVector.zero(S);
+    FloatVector s2 = FloatVector.zero(S);
+    FloatVector s3 = FloatVector.zero(S);
+    int i = 0;
+    for (; i <= n - 4 * L; i += 4 * L) {
+      long from = offset + 2L * i;
+      s0 =
+          FloatVector.fromArray(S, a, aAt + i)
+              .fma(
+                  ShortVector.fromMemorySegment(HALVES, w, from, ORDER)
+                      .convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0)
+                      .lanewise(VectorOperators.LSHL, 16)
+                      .reinterpretAsFloats(),
+                  s0);
+      s1 =
+          FloatVector.fromArray(S, a, aAt + i + L)
+              .fma(
+                  ShortVector.fromMemorySegment(HALVES, w, from + 2 * L, ORDER)
+                      .convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0)
+                      .lanewise(VectorOperators.LSHL, 16)
+                      .reinterpretAsFloats(),
+                  s1);
+      s2 =
+          FloatVector.fromArray(S, a, aAt + i + 2 * L)
+              .fma(
+                  ShortVector.fromMemorySegment(HALVES, w, from + 4 * L, ORDER)
+                      .convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0)
+                      .lanewise(VectorOperators.LSHL, 16)
+                      .reinterpretAsFloats(),
+                  s2);
+      s3 =
+          FloatVector.fromArray(S, a, aAt + i + 3 * L)
+              .fma(
+                  ShortVector.fromMemorySegment(HALVES, w, from + 6 * L, ORDER)
+                      .convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0)
+                      .lanewise(VectorOperators.LSHL, 16)
+                      .reinterpretAsFloats(),
+                  s3);
+    }
+    for (; i <= n - L; i += L) {
+      s0 =
+          FloatVector.fromArray(S, a, aAt + i)
+              .fma(
+                  ShortVector.fromMemorySegment(HALVES, w, offset + 2L * i, ORDER)
+                      .convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0)
+                      .lanewise(VectorOperators.LSHL, 16)
+                      .reinterpretAsFloats(),
+                  s0);
+    }
+    FloatVector all = s0.add(s1).add(s2.add(s3));
+    all = all.add(all.rearrange(BY_2));
+    all = L >= 4 ? all.add(all.rearrange(BY_4)) : all;
+    all = L >= 8 ? all.add(all.rearrange(BY_8)) : all;
+    all = L >= 16 ? all.add(all.rearrange(BY_16)) : all;
+    float sum = all.lane(0);
+    for (; i < n; i++) {
+      sum = Math.fma(a[aAt + i], DType.BF16.value(w.get(Rows.U16, offset + 2L * i)), sum);
+    }
+    return sum;
+  }
+
+  @Override
   public void addScaled(float[] y, int yAt, float s, float[] x, int xAt, int n) {
     FloatVector factor = FloatVector.broadcast(S, s);
     int i = 0;
@@ -266,8 +442,8 @@ final class VectorLanes implements Lanes {
   }
 
   /**
-   * The steps of {@link Lanes#exp2(float)}; in one piece, since a vector handed to a method may be
-   * boxed.
+   * The steps of {@link Lanes#exp2(float)} with FMA; in one piece, since a vector handed to a
+   * method may be boxed.
    */
   @Override
   public void exp2(float[] x, int at, int n, float scale, float shift) {
@@ -293,8 +469,22 @@ final class VectorLanes implements Lanes {
       p.mul(power.reinterpretAsFloats()).intoArray(x, at + i);
     }
     for (; i < n; i++) {
-      x[at + i] = Lanes.exp2(x[at + i] * scale - shift);
+      x[at + i] = exp2(x[at + i] * scale - shift);
     }
+  }
+
+  private static float exp2(float value) {
+    float x = Math.max(Math.min(value, 126f), -127f);
+    float shifted = x + Lanes.ROUND;
+    float f = x - (shifted - Lanes.ROUND);
+    float p = Lanes.P6;
+    p = Math.fma(p, f, Lanes.P5);
+    p = Math.fma(p, f, Lanes.P4);
+    p = Math.fma(p, f, Lanes.P3);
+    p = Math.fma(p, f, Lanes.P2);
+    p = Math.fma(p, f, Lanes.P1);
+    p = Math.fma(p, f, 1f);
+    return p * Float.intBitsToFloat((Float.floatToRawIntBits(shifted) << 23) + 0x3f800000);
   }
 
   @Override

@@ -341,6 +341,9 @@ class CommandLineTest {
     assertTrue(report.at("/optional/1/tried").size() >= 1, "every place is named");
     assertEquals("cuBLAS", report.at("/optional/2/name").textValue());
     String text = run("doctor").out();
+    assertTrue(report.get("fma").isBoolean());
+    String fma = report.get("fma").asBoolean() ? "FMA         in use" : "FMA         not on";
+    assertTrue(text.contains(fma), text);
     assertTrue(text.contains("cuda        no: "));
     assertTrue(text.contains("cuBLASLt    for gemm on cuda"), text);
     assertTrue(text.contains("cuDNN       for attention on cuda"), text);

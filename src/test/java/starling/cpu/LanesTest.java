@@ -1,16 +1,117 @@
 package starling.cpu;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.sun.management.HotSpotDiagnosticMXBean;
+import java.lang.management.ManagementFactory;
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.Random;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
+import starling.device.DType;
+import starling.device.Tensor;
 
 /** The inner loops: their bits, their accuracy. */
 class LanesTest {
   private static List<Lanes> all() {
-    return List.of(new ScalarLanes(), Lanes.best());
+    var all = new ArrayList<Lanes>(List.of(new ScalarLanes(), Lanes.best()));
+    if (Lanes.best() instanceof VectorLanes) {
+      all.add(new UnfusedLanes());
+    }
+    return all;
+  }
+
+  /** Where FMA is switched off, so that the JVM computes it by BigDecimal, nobody may use it. */
+  @Test
+  void fmaIsUsedWhereItIsAnInstruction() {
+    boolean switchedOff =
+        ManagementFactory.getRuntimeMXBean().getInputArguments().contains("-XX:-UseFMA");
+    if (switchedOff) {
+      assertFalse(Fma.FAST);
+      assertFalse(Lanes.best().getClass() == VectorLanes.class);
+    } else {
+      var flags = ManagementFactory.getPlatformMXBean(HotSpotDiagnosticMXBean.class);
+      assertEquals(flags.getVMOption("UseFMA").getValue(), String.valueOf(Fma.FAST));
+    }
+  }
+
+  /** Every lane, every step, and what is left over where the rows end. */
+  @Test
+  void rowsBecomeColumnsOfAPanel() {
+    for (Lanes lanes : all()) {
+      for (int k : new int[] {1, 7, 16, 33, 64}) {
+        int stride = k + 3;
+        int strip = lanes.strip();
+        int width = lanes.panelWidth();
+        float[] rows = new float[strip * stride];
+        for (int i = 0; i < rows.length; i++) {
+          rows[i] = i;
+        }
+        float[] panel = new float[k * width];
+        Arrays.fill(panel, -1);
+        lanes.transpose(rows.clone(), stride, k, panel, width - strip);
+        for (int i = 0; i < k; i++) {
+          for (int j = 0; j < width; j++) {
+            float expected = j < width - strip ? -1 : (j - width + strip) * stride + i;
+            assertEquals(expected, panel[i * width + j], lanes.description());
+          }
+        }
+      }
+    }
+  }
+
+  /** All bits of bf16 and f16: subnormal numbers, infinities, NaN; also what is no whole vector. */
+  @ParameterizedTest
+  @EnumSource(names = {"BF16", "F16"})
+  void storedRowsAreWidenedExactly(DType dtype) {
+    try (var device = new CpuDevice(1, new ScalarLanes());
+        var arena = device.arena("all bits")) {
+      int n = 1 << 16;
+      Tensor stored = arena.alloc("stored", dtype, 1, n);
+      for (int bits = 0; bits < n; bits++) {
+        stored.memory().set(Rows.U16, stored.offset(0) + 2L * bits, (short) bits);
+      }
+      for (Lanes lanes : all()) {
+        float[] out = new float[n + 5];
+        lanes.load(stored, 0, 3, n - 3, out, 5);
+        for (int bits = 3; bits < n; bits++) {
+          float expected = dtype.value(bits);
+          assertEquals(expected, out[bits + 2], lanes.description() + ", bits " + bits);
+        }
+      }
+    }
+  }
+
+  /** Decoding takes a row as it is stored, more rows take it widened: the same bits. */
+  @ParameterizedTest
+  @EnumSource(names = {"F32", "BF16", "F16"})
+  void aStoredRowTimesXIsTheWidenedRowTimesX(DType dtype) {
+    var random = new Random(5);
+    try (var device = new CpuDevice(1, new ScalarLanes());
+        var arena = device.arena("stored")) {
+      for (int n : new int[] {1, 15, 16, 63, 64, 81, 300}) {
+        float[] x = new float[n + 2];
+        float[] w = new float[n];
+        for (int i = 0; i < n; i++) {
+          x[i + 2] = (float) random.nextGaussian();
+          w[i] = (float) random.nextGaussian();
+        }
+        Tensor stored = arena.alloc("w" + n, dtype, 3, n);
+        Rows.store(w, 0, stored, 2, 0, n);
+        Rows.round(w, 0, n, dtype);
+        for (Lanes lanes : all()) {
+          assertEquals(
+              lanes.dot(x, 2, w, 0, n),
+              lanes.dot(x, 2, stored, 2, new float[n]),
+              lanes.description() + ", n = " + n);
+        }
+      }
+    }
   }
 
   @Test
