@@ -194,7 +194,8 @@ public final class PreprocessorConfig {
       }
     }
     if (values.size() != 3 || list.size() != 3) {
-      throw f.wrong(field, "is " + InputJson.shown(list) + "; three numbers are needed, one for each colour");
+      throw f.wrong(
+          field, "is " + InputJson.shown(list) + "; three numbers are needed, one for each colour");
     }
     for (double value : values) {
       if (!(Math.abs(value) < 1e6)) {
