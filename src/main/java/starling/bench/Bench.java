@@ -156,7 +156,8 @@ public final class Bench {
                           c.dtype()))
               .toList();
       try (var bench =
-          new KernelBench(device, reference, meter, null, calls, options.precision, options.seconds)) {
+          new KernelBench(
+              device, reference, meter, null, calls, options.precision, options.seconds)) {
         List<Row> measured = bench.rows(theirs, options.caches, progress);
         measured.stream()
             .filter(Bench::leftToUs)

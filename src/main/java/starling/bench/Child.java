@@ -7,6 +7,8 @@ import java.nio.charset.StandardCharsets;
 import java.util.HashSet;
 import java.util.Set;
 import java.util.concurrent.TimeUnit;
+import java.util.function.BooleanSupplier;
+import java.util.function.DoubleSupplier;
 import java.util.function.LongSupplier;
 import java.util.stream.Stream;
 import starling.device.InputException;
@@ -20,6 +22,9 @@ final class Child implements AutoCloseable {
   private static final int KEPT = 1 << 20;
 
   private static final long LOOK_MILLIS = 50;
+
+  /** For what is already in its pipe; a process that it has left behind may hold the other end. */
+  private static final long READ_MILLIS = 500;
 
   private final Process process;
   private final Thread reader;
@@ -50,9 +55,10 @@ final class Child implements AutoCloseable {
    * Waits.
    *
    * @param seconds without a change of {@code progress}, after which it is killed
-   * @return whether it ended by itself
+   * @param done asked after a change: nothing more is expected of it, and it may go
+   * @return whether it was done or ended by itself
    */
-  boolean ended(double seconds, LongSupplier progress) {
+  boolean ended(DoubleSupplier seconds, LongSupplier progress, BooleanSupplier done) {
     try {
       long seen = progress.getAsLong();
       long since = System.nanoTime();
@@ -62,12 +68,15 @@ final class Child implements AutoCloseable {
         if (now != seen) {
           seen = now;
           since = System.nanoTime();
-        } else if (System.nanoTime() - since > seconds * 1e9) {
+          if (done.getAsBoolean()) {
+            break;
+          }
+        } else if (System.nanoTime() - since > seconds.getAsDouble() * 1e9) {
           kill();
           return false;
         }
       }
-      reader.join(1000); // a process that it has left behind may still hold the other end
+      reader.join(READ_MILLIS);
       return true;
     } catch (InterruptedException e) {
       kill();
@@ -76,9 +85,9 @@ final class Child implements AutoCloseable {
     }
   }
 
-  /** Its exit status; 128 and more is a signal's number. */
+  /** Its exit status; 128 and more is a signal's number; 0 while it runs. */
   int status() {
-    return process.exitValue();
+    return process.isAlive() ? 0 : process.exitValue();
   }
 
   /** What it printed on either stream, the beginning of it. */

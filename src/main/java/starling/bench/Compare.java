@@ -133,7 +133,7 @@ public final class Compare {
       }
     }
 
-  /** For people. */
+    /** For people. */
     public String text() {
       String moved =
           control[1] < 1 || control[0] > 1
@@ -143,25 +143,31 @@ public final class Compare {
                   control[0],
                   control[1])
               : "";
-      return table().aligned(2) + moved;
+      return table().aligned(counted() ? 3 : 2) + moved;
+    }
+
+    private boolean counted() {
+      return lines.stream().anyMatch(l -> !l.counters.isEmpty());
     }
 
     Table table() {
       boolean timed =
           lines.stream().anyMatch(l -> !Double.isNaN(l.before) || !Double.isNaN(l.after));
-      boolean counted = lines.stream().anyMatch(l -> !l.counters.isEmpty());
+      boolean counted = counted();
       var head = new ArrayList<>(List.of("row", "verdict"));
-      if (timed || !counted) {
-        head.addAll(List.of("A us", "B us", "B/A", "99 % interval"));
-      }
       if (counted) {
         head.add("counted, A -> B");
+      }
+      if (timed || !counted) {
+        head.addAll(List.of("A us", "B us", "B/A", "99 % interval"));
       }
       var rows = new ArrayList<List<String>>();
       for (Line l : lines) {
         var cells =
-            new ArrayList<>(
-                List.of(Sentence.of(l.key), l.verdict.name().toLowerCase(Locale.ROOT)));
+            new ArrayList<>(List.of(Sentence.of(l.key), l.verdict.name().toLowerCase(Locale.ROOT)));
+        if (counted) {
+          cells.add(l.changes());
+        }
         if (timed || !counted) {
           cells.addAll(
               List.of(
@@ -169,9 +175,6 @@ public final class Compare {
                   Double.isNaN(l.after) ? "" : KernelReport.number(l.after),
                   Double.isNaN(l.low) ? "" : String.format(Locale.ROOT, "%.3f", l.after / l.before),
                   interval(l)));
-        }
-        if (counted) {
-          cells.add(l.changes());
         }
         rows.add(cells);
       }
@@ -221,7 +224,8 @@ public final class Compare {
     Interval control = control(a, left, b, right);
     var lines = new ArrayList<Line>();
     before.forEach(
-        (key, row) -> lines.add(line(key, Figures.of(a, row), figures(b, after.get(key)), control)));
+        (key, row) ->
+            lines.add(line(key, Figures.of(a, row), figures(b, after.get(key)), control)));
     after.forEach(
         (key, row) -> {
           if (!before.containsKey(key)) {
@@ -299,9 +303,7 @@ public final class Compare {
         : after.interval().over(before.interval());
   }
 
-  /**
-   * What a row says: times by round, counters, or neither where it failed.
-   */
+  /** What a row says: times by round, counters, or neither where it failed. */
   private record Figures(Samples times, Map<String, Long> counters) {
     private static final List<String> COUNTERS =
         List.of("launches", "blocks", "barriers", "read", "written", "flops");
@@ -415,8 +417,7 @@ public final class Compare {
   private static Line timed(String key, Figures a, Figures b, Interval control) {
     Interval ratio = b.times.interval().over(a.times.interval());
     Verdict verdict = verdict(ratio, ratio.over(control));
-    return new Line(
-        key, verdict, a.median(), b.median(), ratio.low(), ratio.high(), List.of());
+    return new Line(key, verdict, a.median(), b.median(), ratio.low(), ratio.high(), List.of());
   }
 
   /**

@@ -16,10 +16,9 @@ import starling.device.Tensor;
 import starling.device.TensorArena;
 
 /**
- * The tensors of one operator on one device, made from a seed: two devices get the same numbers, and
- * another seed gives others everywhere.
- * Outputs lie between guard rows; before a checked run they hold NaN (whole numbers: -2139062144),
- * so what a kernel did not write cannot pass.
+ * The tensors of one operator on one device, made from a seed: two devices get the same numbers,
+ * and another seed gives others everywhere. Outputs lie between guard rows; before a checked run
+ * they hold NaN (whole numbers: -2139062144), so what a kernel did not write cannot pass.
  */
 final class Inputs {
   private static final int GUARD_BYTES = 65_536;

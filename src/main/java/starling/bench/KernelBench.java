@@ -107,6 +107,11 @@ final class KernelBench implements AutoCloseable {
    *     op:provider}
    */
   record Case(String name, Operator operator, Sizes sizes, DType dtype) {
+    /** Makes its tensors; returns what runs it on them. */
+    Runnable on(Inputs inputs) {
+      return operator.body().apply(inputs, sizes);
+    }
+
     String title() {
       return name + " " + sizes + " " + dtype.label();
     }
@@ -248,7 +253,7 @@ final class KernelBench implements AutoCloseable {
               meter.card().memoryBytes() / 1e9));
     }
     run.inputs = new Inputs(device, own, run.of.dtype, FIRST);
-    run.call = run.of.operator.body().apply(run.inputs, run.of.sizes);
+    run.call = run.of.on(run.inputs);
     long before = libraryCalls.getAsLong();
     run.error = check(run, FIRST);
     if (libraryCalls.getAsLong() == before) {
@@ -375,7 +380,7 @@ final class KernelBench implements AutoCloseable {
   private void refill(Run run, int seed) {
     try (TensorArena own = device.arena("other inputs")) {
       var other = new Inputs(device, own, run.of.dtype, seed);
-      run.of.operator.body().apply(other, run.of.sizes);
+      run.of.on(other);
       run.inputs.take(other);
     }
   }
@@ -391,7 +396,7 @@ final class KernelBench implements AutoCloseable {
   private double distance(Run run, int seed) {
     try (TensorArena own = reference.arena("reference")) {
       var expected = new Inputs(reference, own, run.of.dtype, seed);
-      Runnable right = run.of.operator.body().apply(expected, run.of.sizes);
+      Runnable right = run.of.on(expected);
       return distance(run.inputs, expected, right, output -> true);
     }
   }
@@ -429,9 +434,9 @@ final class KernelBench implements AutoCloseable {
     try (TensorArena own = device.arena("not finite");
         TensorArena right = reference.arena("reference")) {
       var inputs = new Inputs(device, own, c.dtype, FIRST);
-      Runnable call = c.operator.body().apply(inputs, c.sizes);
+      Runnable call = c.on(inputs);
       var expected = new Inputs(reference, right, c.dtype, FIRST);
-      Runnable definition = c.operator.body().apply(expected, c.sizes);
+      Runnable definition = c.on(expected);
       inputs.spoil(spoiled);
       expected.spoil(spoiled);
       inputs.poison();

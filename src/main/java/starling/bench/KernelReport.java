@@ -118,8 +118,7 @@ public record KernelReport(
     if (r.before() == null || r.after() == null) {
       return "";
     }
-    boolean held = r.before().throttled() || r.after().throttled();
-    return r.before().mhz() + "-" + r.after().mhz() + (held ? " THROTTLED" : "");
+    return r.before().mhz() + "-" + r.after().mhz() + (r.held() ? " THROTTLED" : "");
   }
 
   private Table countedTable() {
@@ -233,7 +232,9 @@ public record KernelReport(
     return table().markdown();
   }
 
-  /** A column for every axis there is, and for every figure; a cell is empty where there is none. */
+  /**
+   * A column for every axis there is, and for every figure; a cell is empty where there is none.
+   */
   public String csv() {
     var head = new ArrayList<>(List.of("op"));
     head.addAll(Bench.axes());

@@ -1,6 +1,5 @@
 package starling.bench;
 
-import com.fasterxml.jackson.core.JsonProcessingException;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.File;
 import java.io.IOException;
@@ -25,8 +24,8 @@ import starling.device.Limits;
 import starling.device.Sentence;
 
 /**
- * A user's kernel, every size of it in a process of its own: if it crashes, ends the process, prints
- * or never comes back, one row is lost.
+ * A user's kernel, every size of it in a process of its own: if it crashes, ends the process,
+ * prints or never comes back, one row is lost.
  */
 final class OwnKernel {
   /** The last line of a process that came to its end. */
@@ -42,11 +41,18 @@ final class OwnKernel {
 
   private static final String NAN = ", where inputs are not finite: ";
 
+  /** For the process itself to begin, on a machine that has much else to do. */
+  private static final double START_SECONDS = 60;
+
   /** Sizes at which it may fail to come back; then the rest is not tried. */
   private static final int ENDLESS = 2;
 
   private static final ObjectMapper JSON = new ObjectMapper();
   private static final Pattern SIGNAL = Pattern.compile("#  (SIG[A-Z]+)");
+
+  /** What the JVM itself says. */
+  private static final Pattern JVM =
+      Pattern.compile("#|WARNING: Using incubator modules|\\[[0-9.]+s]\\[");
 
   private final Bench.Options options;
   private final int seconds;
@@ -102,8 +108,10 @@ final class OwnKernel {
 
   /** Those at one size, by a library in a folder of its own. */
   List<Row> rows(Case plan, Path library, Path folder) throws IOException {
-    var of = new Case(plan.name() + ":" + options.entry(), plan.operator(), plan.sizes(), plan.dtype());
-    List<String> caches = options.device().equals("emulated") ? List.of("counted") : options.caches();
+    var of =
+        new Case(plan.name() + ":" + options.entry(), plan.operator(), plan.sizes(), plan.dtype());
+    List<String> caches =
+        options.device().equals("emulated") ? List.of("counted") : options.caches();
     if (endless == ENDLESS) {
       return failed(of, caches, "not tried: it did not come back at other sizes");
     }
@@ -117,7 +125,11 @@ final class OwnKernel {
     int status;
     String output;
     try (var child = new Child(command(request, lines, crash, folder))) {
-      ended = child.ended(patience(of), () -> size(lines));
+      ended =
+          child.ended(
+              () -> size(lines) == 0 ? START_SECONDS : patience(of),
+              () -> size(lines),
+              () -> done(lines));
       status = ended ? child.status() : 0;
       output = child.output();
     }
@@ -143,9 +155,7 @@ final class OwnKernel {
     }
     endless += ended ? 0 : 1;
     String how =
-        ended
-            ? how(status, crash)
-            : "it did not come back within %.0f s".formatted(patience(of));
+        ended ? how(status, crash) : "it did not come back within %.0f s".formatted(patience(of));
     if (step.equals(NOT_FINITE)) {
       notes.add(of.title() + NAN + how);
       return rows;
@@ -214,17 +224,20 @@ final class OwnKernel {
     }
   }
 
+  private static boolean done(Path file) {
+    List<Line> lines = read(file);
+    return !lines.isEmpty() && DONE.equals(lines.getLast().step());
+  }
+
   /** The last one may be half a line, if the process was killed. */
-  private static List<Line> read(Path file) throws IOException {
+  private static List<Line> read(Path file) {
     var lines = new ArrayList<Line>();
-    if (Files.exists(file)) {
-      for (String text : new String(Files.readAllBytes(file), StandardCharsets.UTF_8).split("\n")) {
-        try {
-          lines.add(JSON.readValue(text, Line.class));
-        } catch (JsonProcessingException e) {
-          break;
-        }
+    try (Stream<String> texts = Files.lines(file)) {
+      for (String text : (Iterable<String>) texts::iterator) {
+        lines.add(JSON.readValue(text, Line.class));
       }
+    } catch (IOException e) {
+      // It was not begun, or ends here.
     }
     return lines;
   }
@@ -243,7 +256,7 @@ final class OwnKernel {
     String printed =
         output
             .lines()
-            .filter(l -> !l.startsWith("WARNING: Using incubator modules") && !l.startsWith("#"))
+            .filter(line -> !JVM.matcher(line).lookingAt())
             .collect(Collectors.joining(" / "))
             .strip();
     if (!printed.isEmpty()) {

@@ -17,8 +17,8 @@ import starling.device.InputException;
 import starling.device.Meter;
 
 /**
- * The process in which a user's kernel runs: it may crash, end or never end here. What it finds goes
- * into a file, line by line, for the kernel owns the standard streams.
+ * The process in which a user's kernel runs: it may crash, end or never end here. What it finds
+ * goes into a file, line by line, for the kernel owns the standard streams.
  */
 final class OwnKernelProcess {
   private static final ObjectMapper JSON = new ObjectMapper();
@@ -57,6 +57,7 @@ final class OwnKernelProcess {
     Thread.ofPlatform().daemon().start(OwnKernelProcess::endWithTheStarter);
     Request request = JSON.readValue(Path.of(args[0]).toFile(), Request.class);
     try (BufferedWriter out = Files.newBufferedWriter(Path.of(args[1]), StandardCharsets.UTF_8)) {
+      write(out, new Line("began", null, null, null));
       measure(request, line -> write(out, line));
     }
     Runtime.getRuntime().halt(0); // whatever the kernel has left to be done at the end
@@ -88,8 +89,7 @@ final class OwnKernelProcess {
         Catalogue.OPERATORS.stream().filter(o -> o.name().equals(r.operator)).findFirst().get();
     DType dtype = DType.valueOf(r.dtype);
     var of = new Case(r.name, operator, new Sizes(r.sizes), dtype);
-    try (Device device =
-            Devices.openReplaced(r.device, Path.of(r.library), r.symbol, r.entry);
+    try (Device device = Devices.openReplaced(r.device, Path.of(r.library), r.symbol, r.entry);
         Device reference = Devices.open("cpu");
         Meter meter = Devices.meter(device);
         var bench = new KernelBench(device, reference, meter, null, r.precision, r.seconds)) {

@@ -81,7 +81,7 @@ record Row(
     f.put("host_us", hostMicros);
     f.put("mhz_before", before == null ? null : before.mhz());
     f.put("mhz_after", after == null ? null : after.mhz());
-    f.put("throttled", before == null || after == null ? null : before.throttled() || after.throttled());
+    f.put("throttled", before == null ? null : held());
     f.put("kernels", work == null ? null : String.join(" ", work.kernels()));
     f.put("launches", work == null ? null : work.launches());
     f.put("blocks", work == null ? null : work.blocks());
@@ -91,6 +91,11 @@ record Row(
     f.put("counted_flops", work == null ? null : work.flops());
     f.put("failure", failure);
     return f;
+  }
+
+  /** Whether something held the clock down, before or after. */
+  boolean held() {
+    return before.throttled() || (after != null && after.throttled());
   }
 
   double gigabytesPerSecond() {

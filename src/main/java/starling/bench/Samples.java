@@ -155,8 +155,7 @@ record Samples(double[]... rounds) {
     for (int g = 0; g < k; g++) {
       int from = g * parts.length / k;
       int to = (g + 1) * parts.length / k;
-      groups[g] =
-          Arrays.stream(parts, from, to).flatMapToDouble(Arrays::stream).toArray();
+      groups[g] = Arrays.stream(parts, from, to).flatMapToDouble(Arrays::stream).toArray();
     }
     return groups;
   }

@@ -18,6 +18,7 @@ import starling.device.Tensor;
  */
 final class Timer {
   private static final int IN_FLIGHT = 16;
+  private static final int LEAST = 10;
   private static final double WARM_MICROS = 200;
   private static final double WARM_UP_MILLIS = 50;
 
@@ -53,6 +54,7 @@ final class Timer {
     private final int calls;
     private final List<double[]> rounds = new ArrayList<>();
     private double seconds;
+    private int count;
 
     private Series(boolean cold, Runnable call) {
       this.cold = cold;
@@ -71,6 +73,7 @@ final class Timer {
         taken = (System.nanoTime() - begin) / 1e9;
       } while (taken < atLeast);
       seconds += taken;
+      count += micros.size();
       rounds.add(micros.stream().mapToDouble(x -> x).toArray());
     }
 
@@ -116,15 +119,17 @@ final class Timer {
   }
 
   /**
-   * Without rows between its rounds: at least ten samples, until the median is known this well or so much time has
-   * passed.
+   * Without rows between its rounds: at least ten samples, until the median is known this well or
+   * so much time has passed.
    */
   Samples samples(boolean cold, Runnable call, double precision, double seconds) {
     Series series = series(cold, call);
+    int enough = LEAST;
     do {
-      for (int i = 0; i < 10; i++) {
+      while (series.count < enough) {
         series.round(0);
       }
+      enough = series.count + series.count / 4; // looking at all of them takes time too
     } while (series.seconds() < seconds && series.samples().interval().precision() > precision);
     return series.samples();
   }

@@ -128,7 +128,7 @@ public final class UserKernel {
     var builder = new ProcessBuilder(command).redirectErrorStream(true);
     builder.environment().put("LC_ALL", "C"); // errors are found by their name
     try (var compiler = new Child(builder)) {
-      if (!compiler.ended(Limits.COMPILE_SECONDS, () -> 0L)) {
+      if (!compiler.ended(() -> Limits.COMPILE_SECONDS, () -> 0, () -> false)) {
         throw new InputException(
             "%s: %s did not end within %d s"
                 .formatted(source, command.get(0), Limits.COMPILE_SECONDS));
@@ -136,12 +136,7 @@ public final class UserKernel {
       if (compiler.status() != 0) {
         String output = compiler.output();
         List<String> errors =
-            output
-                .lines()
-                .filter(ERROR.asPredicate())
-                .map(String::strip)
-                .distinct()
-                .toList();
+            output.lines().filter(ERROR.asPredicate()).map(String::strip).distinct().toList();
         throw new DoesNotCompile(
             source,
             errors.isEmpty()

@@ -129,9 +129,10 @@ final class BenchCommand implements Callable<Integer> {
     @Option(
         names = "--out",
         paramLabel = "FILE",
-        description = "write FILE.json, .md or .csv, by its ending")
-    private List<Path> out = List.of();
+        description = "write FILE.json, .md or .csv, by its ending; numbers are gemm's axis out")
+    private List<String> out = List.of();
 
+    private static final String NUMBERS = "[+-]?\\d+(,[+-]?\\d+)*";
     private static final List<String> FORMATS = List.of(".json", ".md", ".csv");
 
     @Unmatched private List<String> rest = new ArrayList<>();
@@ -146,14 +147,20 @@ final class BenchCommand implements Callable<Integer> {
                 + precision
                 + "; it must be more than 0 and at most 1 (a small one uses all of --max-time)");
       }
-      for (Path file : out) {
+      Map<String, List<Integer>> axes = axes();
+      for (String value : out) {
+        if (value.matches(NUMBERS)) {
+          axes.put("out", numbers("out", value));
+        }
+      }
+      List<Path> files = out.stream().filter(o -> !o.matches(NUMBERS)).map(Path::of).toList();
+      for (Path file : files) {
         if (FORMATS.stream().noneMatch(file.toString()::endsWith)) {
           throw new ParameterException(
               spec.commandLine(),
               "--out '" + file + "' does not end with one of " + String.join(", ", FORMATS));
         }
       }
-      Map<String, List<Integer>> axes = axes();
       if ((source == null) != (entry == null)) {
         throw new ParameterException(spec.commandLine(), "--source and --entry go together");
       }
@@ -175,7 +182,7 @@ final class BenchCommand implements Callable<Integer> {
               spec.commandLine(), "--cache '" + cache + "' is not cold or warm");
         }
       }
-      out.forEach(Output::checkWritable);
+      files.forEach(Output::checkWritable);
       boolean cuda = common.device.equals("cuda");
       var options =
           new Bench.Options(
@@ -191,7 +198,7 @@ final class BenchCommand implements Callable<Integer> {
               precision,
               common.seconds);
       KernelReport report = measured(options);
-      out.forEach(file -> write(file, report));
+      files.forEach(file -> write(file, report));
       System.out.print(common.json ? Output.json(report.json()) + "\n" : report.text());
       if (common.json) {
         report.notes().forEach(n -> System.err.println("starling: " + Sentence.of(n)));
@@ -241,7 +248,7 @@ final class BenchCommand implements Callable<Integer> {
     }
 
     private List<Integer> numbers(String axis, String text) {
-      if (!text.matches("[+-]?\\d+(,[+-]?\\d+)*")) {
+      if (!text.matches(NUMBERS)) {
         throw new ParameterException(
             spec.commandLine(), "--" + axis + " '" + text + "' is not a list of whole numbers");
       }

@@ -228,7 +228,8 @@ class CompareTest {
     assertEquals(Compare.Verdict.SAME, verdict(0.95, 1.149, 0.5, 2), "a fifth would be seen");
     assertEquals(Compare.Verdict.UNSURE, verdict(0.95, 1.151, 0.5, 2));
     assertEquals(Compare.Verdict.SAME, verdict(1.02, 1.19, 0.95, 1.14), "the machine's own");
-    assertEquals(Compare.Verdict.UNSURE, verdict(1.02, 1.21, 0.95, 1.14), "but no more than a fifth");
+    assertEquals(
+        Compare.Verdict.UNSURE, verdict(1.02, 1.21, 0.95, 1.14), "but no more than a fifth");
     assertEquals(Compare.Verdict.UNSURE, verdict(0, Double.POSITIVE_INFINITY, 0.9, 1.1));
   }
 
@@ -359,8 +360,22 @@ class CompareTest {
   private static Row counted(long launches, long blocks, long read, long flops) {
     var work = new Work(launches, blocks, read, 4096, flops, 120, List.of("gemm"));
     return new Row(
-        "gemm", Map.of("T", 40), "bf16", "counted", null, Double.NaN, 1000, 0, Double.NaN, "", 0,
-        null, work, null, null, null);
+        "gemm",
+        Map.of("T", 40),
+        "bf16",
+        "counted",
+        null,
+        Double.NaN,
+        1000,
+        0,
+        Double.NaN,
+        "",
+        0,
+        null,
+        work,
+        null,
+        null,
+        null);
   }
 
   @Test
@@ -408,7 +423,18 @@ class CompareTest {
   void samplesThatAreNoTimesAreRefused() throws IOException {
     Path good = file("good.json", MACHINE, List.of(row(1, "cold", noisy(20, 0.02))));
     for (String sample :
-        List.of("-1", "0", "0.0", "-0.0", "\"20.5\"", "\"NaN\"", "null", "true", "1e13", "[20.5]", "{}")) {
+        List.of(
+            "-1",
+            "0",
+            "0.0",
+            "-0.0",
+            "\"20.5\"",
+            "\"NaN\"",
+            "null",
+            "true",
+            "1e13",
+            "[20.5]",
+            "{}")) {
       String why = refused(good, edited("20.5", sample));
       assertTrue(why.contains("edited.json: rmsnorm T=1 bf16 cold: a sample is no time: "), why);
       assertEquals(why, refused(edited("20.5", sample), good), "on either side");
@@ -444,7 +470,14 @@ class CompareTest {
   void whatIsNoFileOfTheBenchIsRefused() throws Exception {
     Path good = file("good.json", MACHINE, List.of(row(1, "cold", noisy(20, 0.02))));
     for (String text :
-        List.of("", "[]", "{}", "null", "3", "{\"benchmarks\":[]}", "{\"benchmarks\":{},\"starling\":{}}")) {
+        List.of(
+            "",
+            "[]",
+            "{}",
+            "null",
+            "3",
+            "{\"benchmarks\":[]}",
+            "{\"benchmarks\":{},\"starling\":{}}")) {
       Path file = Files.writeString(dir.resolve("other.json"), text);
       String why = refused(good, file);
       assertTrue(why.contains("other.json: not a file that bench kernels wrote"), why);
@@ -488,9 +521,24 @@ class CompareTest {
     assertEquals(1, Compare.files(a, b, true).lines().size());
     Path warm = file("warm.json", MACHINE, List.of(row(1, "warm", noisy(20, 0.02))));
     assertTrue(refused(a, warm).startsWith("cache differs: [cold] in "));
-    var f16 = new Row(
-        "rmsnorm", Map.of("T", 1), "f16", "cold", new Samples(noisy(20, 0.02)), Double.NaN, 1, 0, 1,
-        "bytes", 0, "", null, null, null, null);
+    var f16 =
+        new Row(
+            "rmsnorm",
+            Map.of("T", 1),
+            "f16",
+            "cold",
+            new Samples(noisy(20, 0.02)),
+            Double.NaN,
+            1,
+            0,
+            1,
+            "bytes",
+            0,
+            "",
+            null,
+            null,
+            null,
+            null);
     assertTrue(refused(a, file("f16.json", MACHINE, List.of(f16))).startsWith("dtype differs: "));
     Files.writeString(dir.resolve("text.json"), "{\"benchmarks\":");
     assertTrue(refused(a, dir.resolve("text.json")).contains("text.json: "));

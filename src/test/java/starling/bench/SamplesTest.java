@@ -32,7 +32,8 @@ class SamplesTest {
     assertEquals(1, all.min());
     assertEquals(50, all.mean());
     assertEquals(90.0 / 50, all.spread());
-    var ten = new Samples(new double[] {3, 1, 2}, new double[] {10, 9, 8, 7}, new double[] {4, 6, 5});
+    var ten =
+        new Samples(new double[] {3, 1, 2}, new double[] {10, 9, 8, 7}, new double[] {4, 6, 5});
     assertEquals(1, ten.percentile(5), "below the first rank");
     assertEquals(1.65, ten.percentile(15), 1e-12);
     assertEquals(5.5, ten.median());

@@ -49,8 +49,7 @@ class TimerTest {
         Meter meter = Devices.meter(device);
         var arena = device.arena("timer")) {
       Tensor flush = Timer.flushing(device, arena, CACHE);
-      var timer =
-          new Timer(recorded(Device.class, device), recorded(Meter.class, meter), flush);
+      var timer = new Timer(recorded(Device.class, device), recorded(Meter.class, meter), flush);
       timer.samples(cold, () -> events.add("call"), 1e-9, 0.02);
     }
     String all = String.join(" ", events);
