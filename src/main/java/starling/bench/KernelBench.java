@@ -29,8 +29,10 @@ final class KernelBench implements AutoCloseable {
   /** Of a row at least, with all other rows between them. */
   private static final int ROUNDS = 20;
 
-  /** A round takes so small a part of a row's time. */
+  /** A round takes so small a part of a row's time, but never longer than of the usual time. */
   private static final double PARTS = 80;
+
+  private static final double USUAL_SECONDS = 5;
 
   /** The inputs' seeds: before the figures are taken, while work is counted, and behind it all. */
   private static final int FIRST = 0;
@@ -97,7 +99,7 @@ final class KernelBench implements AutoCloseable {
     long cache = timed ? Math.max(meter.card().l2Bytes(), 1 << 20) : 1 << 10;
     Tensor flush = Timer.flushing(device, arena, cache);
     this.timer = new Timer(device, meter, flush);
-    this.ceilings = new Ceilings(device, meter, timer, cache, seconds / 5);
+    this.ceilings = new Ceilings(device, meter, timer, cache, Math.min(10, seconds / 5));
   }
 
   /**
@@ -177,18 +179,19 @@ final class KernelBench implements AutoCloseable {
     for (Run run : runs) {
       caches.forEach(cache -> run.attempt(() -> begin(run, cache)));
     }
+    double slice = Math.min(seconds, USUAL_SECONDS) / PARTS;
     Timer.Series machine = control == null ? null : timer.series(false, control);
     boolean open = true;
     for (int round = 1; open; round++) {
       open = machine != null && open(machine);
       if (machine != null) {
-        machine.round(seconds / PARTS / 2);
+        machine.round(slice / 2);
       }
       for (Run run : runs) {
         for (String cache : caches) {
           if (run.failure == null && open(run.series.get(cache))) {
             progress.accept(run.of.title() + ", round " + round);
-            run.attempt(() -> run.series.get(cache).round(seconds / PARTS));
+            run.attempt(() -> run.series.get(cache).round(slice));
             open = true;
           }
         }
