@@ -9,7 +9,6 @@ module starling {
   requires static info.picocli;
   requires static jcublas;
   requires static jcuda;
-  requires static commons.math3;
   requires static jdk.incubator.vector;
   requires static me.tongfei.progressbar;
 

@@ -1,10 +1,7 @@
 package starling.bench;
 
-import java.io.IOException;
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.LinkedHashSet;
 import java.util.List;
@@ -43,7 +40,7 @@ public final class Bench {
    * @param source a user's own kernel, or null
    * @param entry its function
    * @param providers whose kernels: own, and those of {@link #providers()}
-   * @param noise samples are taken until the median is known this well
+   * @param precision samples are taken until the median is known this well, as a part of it
    * @param seconds or for this long, per row, all its rounds together
    */
   public record Options(
@@ -56,12 +53,14 @@ public final class Bench {
       Path source,
       String entry,
       List<String> providers,
-      double noise,
+      double precision,
       double seconds) {}
 
   /** NVIDIA's libraries and the operator that each has in place of ours, on cuda. */
   private static final Map<String, String> PROVIDERS =
       new TreeMap<>(Map.of("cublaslt", "gemm", "cudnn", "attention", "jcublas", "gemm"));
+
+  private static final int MOST_ROWS = 10_000;
 
   /** Names of the libraries that are measured beside our kernels. */
   public static List<String> providers() {
@@ -102,14 +101,14 @@ public final class Bench {
                 reference,
                 meter,
                 () -> meter.products(DType.F32),
-                options.noise,
+                options.precision,
                 options.seconds)) {
       Map<String, Object> environment = Environment.of(device, meter);
       var rows = new ArrayList<Row>();
-      if (options.source != null) {
-        own(options, plans, reference, rows, progress);
-      }
       var notes = new ArrayList<String>();
+      if (options.source != null) {
+        rows.addAll(new OwnKernel(options, notes, progress).rows(plans));
+      }
       for (String provider : PROVIDERS.keySet()) {
         if (options.providers.contains(provider)) {
           library(provider, options, plans, reference, rows, notes, progress);
@@ -157,7 +156,8 @@ public final class Bench {
                           c.dtype()))
               .toList();
       try (var bench =
-          new KernelBench(device, reference, meter, null, calls, options.noise, options.seconds)) {
+          new KernelBench(
+              device, reference, meter, null, calls, options.precision, options.seconds)) {
         List<Row> measured = bench.rows(theirs, options.caches, progress);
         measured.stream()
             .filter(Bench::leftToUs)
@@ -214,48 +214,6 @@ public final class Bench {
     }
   }
 
-  /** The user's kernel on a device of its own, on the same inputs. */
-  private static void own(
-      Options options,
-      List<Case> plans,
-      Device reference,
-      List<Row> rows,
-      Consumer<String> progress) {
-    String op = plans.get(0).name();
-    try {
-      Path folder = Files.createTempDirectory("starling-kernel");
-      try {
-        progress.accept("compiling " + options.source);
-        Path library =
-            UserKernel.compile(
-                options.device, Devices.checkout(), options.source, options.entry, folder);
-        try (Device device =
-                Devices.openReplaced(options.device, library, "starling_" + op, options.entry);
-            Meter meter = Devices.meter(device);
-            var bench =
-                new KernelBench(device, reference, meter, null, options.noise, options.seconds)) {
-          List<Case> cases =
-              plans.stream()
-                  .map(c -> new Case(op + ":" + options.entry, c.operator(), c.sizes(), c.dtype()))
-                  .toList();
-          rows.addAll(bench.rows(cases, options.caches, progress));
-        }
-      } finally {
-        delete(folder);
-      }
-    } catch (IOException e) {
-      throw new InputException("a folder to compile in cannot be made: " + e.getMessage(), e);
-    }
-  }
-
-  private static void delete(Path folder) throws IOException {
-    try (Stream<Path> files = Files.walk(folder)) {
-      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
-        Files.delete(file);
-      }
-    }
-  }
-
   // ---- what to measure ----
 
   private static List<Case> plans(Options options) {
@@ -264,6 +222,9 @@ public final class Bench {
     List<Operator> operators = names.stream().map(name -> operator(name, options.device)).toList();
     if (options.source != null && options.operators.size() != 1) {
       throw new InputException("--source needs one --op, whose place the kernel takes");
+    }
+    if (options.source != null && options.device.equals("cpu")) {
+      throw new InputException("--source needs --device emulated or cuda: cpu runs no kernels");
     }
     for (String axis : options.axes.keySet()) {
       if (operators.stream().noneMatch(o -> o.axes().contains(axis))) {
@@ -275,7 +236,7 @@ public final class Bench {
                 + (operators.size() == 1 ? ", which has " + operators.get(0).axes() : ""));
       }
     }
-    var plans = new ArrayList<Case>();
+    var plans = new LinkedHashSet<Case>(); // one row for what is asked for twice
     for (int i = 0; i < names.size(); i++) {
       Operator o = operators.get(i);
       String name = names.get(i);
@@ -288,7 +249,7 @@ public final class Bench {
         types.forEach(t -> plans.add(new Case(name, o, sizes, dtype(t))));
       }
     }
-    return plans;
+    return List.copyOf(plans);
   }
 
   /** With axes given, the first row of the preset fills what is not. */
@@ -302,6 +263,10 @@ public final class Bench {
     for (String axis : o.axes()) {
       if (!axes.containsKey(axis)) {
         continue;
+      }
+      if ((long) rows.size() * axes.get(axis).size() > MOST_ROWS) {
+        throw new InputException(
+            "the sizes make more than " + MOST_ROWS + " rows; ask for fewer at a time");
       }
       var longer = new ArrayList<Map<String, Integer>>();
       for (Map<String, Integer> row : rows) {
@@ -325,6 +290,9 @@ public final class Bench {
             throw new InputException("--" + axis + " is " + n + "; it must be at least 1");
           }
         });
+    if (s.getOrDefault("causal", 0) < 0 || s.getOrDefault("causal", 0) > 1) {
+      throw new InputException("--causal is " + s.get("causal") + "; it is 0 or 1");
+    }
     atMost(s, "k", "n");
     atMost(s, "k", "S");
     atMost(s, "n", s.containsKey("S") ? "S" : "T");

@@ -31,6 +31,16 @@ final class Catalogue {
   static final Map<String, String> KERNELS =
       Map.of("gemv", "gemm", "attention_decode", "attention");
 
+  /**
+   * Operators that say what becomes of a number that is not finite, and the input that gets one.
+   */
+  static final Map<String, String> NOT_FINITE =
+      Map.of(
+          "token_select", "sums",
+          "colsum_select", "k",
+          "vispruner_dedup", "features",
+          "sample", "logits");
+
   private Catalogue() {}
 
   static final List<Operator> OPERATORS =
@@ -164,7 +174,7 @@ final class Catalogue {
                 Tensor keep = in.out("keep", DType.I32, s.get("k"));
                 Tensor score = in.out("score", DType.F32, s.get("n"));
                 Tensor sums = in.floats("sums", DType.F32, 1, s.get("H"), s.get("n"));
-                Tensor fault = in.inOut("fault", 0);
+                Tensor fault = in.inOut("fault", DType.I32, 0);
                 return () -> in.device.tokenSelect(keep, score, sums, s.get("n"), fault);
               },
               (s, t) -> 4 * (s.at("H") * s.at("n") + s.at("n") + s.at("k")),
@@ -178,7 +188,7 @@ final class Catalogue {
                 Tensor lse = lse(in, s, a);
                 Tensor keep = in.out("keep", DType.I32, s.get("k"));
                 Tensor score = in.out("score", DType.F32, s.get("n"));
-                Tensor fault = in.inOut("fault", 0);
+                Tensor fault = in.inOut("fault", DType.I32, 0);
                 var rows = new Span(Math.max(0, s.get("T") - s.get("n")), s.get("T"));
                 var keys = new Keys(0, s.get("n"), null);
                 return () ->
@@ -199,7 +209,7 @@ final class Catalogue {
                 Tensor keep = in.out("keep", DType.I32, s.get("k"));
                 Tensor score = in.floats("score", DType.F32, 1, s.get("n"));
                 Tensor features = in.whole("features", s.get("n"), s.get("D"));
-                Tensor fault = in.inOut("fault", 0);
+                Tensor fault = in.inOut("fault", DType.I32, 0);
                 return () -> in.device.visprunerDedup(keep, score, features, s.get("k") / 2, fault);
               },
               (s, t) -> 4 * s.at("n") + t.bytes() * s.at("n") * s.at("D") + 4 * s.at("k"),
@@ -212,12 +222,13 @@ final class Catalogue {
                 int stay = s.get("T") - s.get("n") + s.get("k");
                 Tensor rows = in.out("rows", DType.I32, stay);
                 Tensor positions = in.out("positions", DType.I32, stay);
-                Tensor before = in.ints("before", IntStream.range(0, s.get("T")).toArray());
+                Tensor before = in.ints("before", in.counting(s.get("T")));
                 List<Cut> cuts = cuts(in, s);
                 return () ->
                     in.device.rowMap(rows, positions, before, cuts, PositionRule.CONTIGUOUS);
               },
-              (s, t) -> 4 * (s.at("T") + s.at("k") + 2 * (s.at("T") - s.at("n") + s.at("k"))),
+              // Positions that count on need none of those before.
+              (s, t) -> 4 * (s.at("k") + 2 * (s.at("T") - s.at("n") + s.at("k"))),
               (s, t) -> 0),
           new Operator(
               "gather_rows",
@@ -228,7 +239,7 @@ final class Catalogue {
                 Tensor b = in.out("b", in.dtype, s.get("k"), s.get("D"));
                 Tensor x = in.floats("x", 1, s.get("n"), s.get("D"));
                 Tensor y = in.floats("y", 1, s.get("n"), s.get("D"));
-                Tensor rows = in.ints("rows", Inputs.spread(s.get("k"), s.get("n")));
+                Tensor rows = in.ints("rows", in.spread(s.get("k"), s.get("n")));
                 return () -> in.device.gatherRows(List.of(a, b), List.of(x, y), rows);
               },
               (s, t) -> 4 * s.at("k") * s.at("D") * t.bytes() + 4 * s.at("k"),
@@ -241,9 +252,8 @@ final class Catalogue {
                 int w = s.get("w");
                 Tensor out = in.out("out", in.dtype, s.get("k"), s.get("D"));
                 Tensor x = in.floats("x", 1, s.get("n"), s.get("D"));
-                Tensor index = in.arena.alloc("index", DType.I32, s.get("k"), w);
-                int[] spread = Inputs.spread(s.get("k") * w, s.get("n"));
-                in.device.upload(index, java.lang.foreign.MemorySegment.ofArray(spread));
+                int[] spread = in.spread(Math.multiplyExact(s.get("k"), w), s.get("n"));
+                Tensor index = in.ints("index", spread, s.get("k"), w);
                 Tensor weight = in.floats("weight", DType.F32, 1, s.get("k"), w);
                 return () -> in.device.combineRows(out, x, index, weight);
               },
@@ -275,9 +285,9 @@ final class Catalogue {
               List.of("T", "n", "k"),
               false,
               (in, s) -> {
-                Tensor hidden = in.arena.alloc("hidden", DType.U8, s.get("T"));
+                Tensor hidden = in.inOut("hidden", DType.U8, new int[s.get("T")]);
                 Tensor positions = in.out("positions", DType.I32, s.get("T"));
-                Tensor before = in.ints("before", IntStream.range(0, s.get("T")).toArray());
+                Tensor before = in.ints("before", in.counting(s.get("T")));
                 List<Cut> cuts = cuts(in, s);
                 return () ->
                     in.device.hideRows(hidden, positions, before, cuts, PositionRule.CONTIGUOUS);
@@ -295,14 +305,14 @@ final class Catalogue {
                 Tensor fault = in.ints("fault", 0);
                 return () -> in.device.sample(id, logits, Sampling.GREEDY, step, fault);
               },
-              (s, t) -> 4 * s.at("V") + 12,
+              (s, t) -> 4 * s.at("V") + 8, // the greedy choice needs no step
               (s, t) -> 0),
           new Operator(
               "advance",
               List.of("n"),
               false,
               (in, s) -> {
-                Tensor counters = in.inOut("counters", IntStream.range(0, s.get("n")).toArray());
+                Tensor counters = in.inOut("counters", DType.I32, in.counting(s.get("n")));
                 return () -> in.device.advance(counters, 1);
               },
               (s, t) -> 8 * s.at("n"),
@@ -350,7 +360,7 @@ final class Catalogue {
   }
 
   private static Tensor lse(Inputs in, Sizes s, Attention a) {
-    Tensor lse = in.arena.alloc("lse", DType.F32, s.get("H"), s.get("T"));
+    Tensor lse = in.computed("lse", DType.F32, s.get("H"), s.get("T"));
     Tensor out = in.arena.alloc("out", in.dtype, s.get("T"), s.get("H"), s.get("d"));
     in.device.attention(out, lse, a.q, a.kv, a.mask, a.scale);
     return lse;
@@ -359,23 +369,21 @@ final class Catalogue {
   /**
    * Query-key pairs of rows {@code from … T}, and of the first n keys where there are candidates.
    */
-  private static long pairs(Sizes s, int from) {
-    long t = s.at("T");
-    long keys = s.of().containsKey("n") ? s.at("n") : s.at("S");
+  private static double pairs(Sizes s, int from) {
+    double rows = s.at("T") - from;
+    double keys = s.of().containsKey("n") ? s.at("n") : s.at("S");
     if (s.get("causal") == 0) {
-      return (t - from) * keys;
+      return rows * keys;
     }
-    long sum = 0;
-    for (long i = from; i < t; i++) {
-      sum += Math.min(keys, s.at("S") - t + i + 1);
-    }
-    return sum;
+    double first = s.at("S") - rows + 1; // keys that the first row sees
+    double rising = Math.max(0, Math.min(rows, keys - first));
+    return rising * (2 * first + rising - 1) / 2 + (rows - rising) * keys;
   }
 
   /** One picture of n patches behind some text, of which k stay. */
   private static List<Cut> cuts(Inputs in, Sizes s) {
     int at = Math.min(5, s.get("T") - s.get("n"));
-    return List.of(new Cut(at, s.get("n"), in.ints("keep", Inputs.spread(s.get("k"), s.get("n")))));
+    return List.of(new Cut(at, s.get("n"), in.ints("keep", in.spread(s.get("k"), s.get("n")))));
   }
 
   /** Rows that all move: the last k. */

@@ -20,19 +20,25 @@ import starling.device.TensorArena;
  */
 final class Ceilings {
   private static final long FIRST = 16 << 10;
+  private static final double PRECISION = 0.01;
 
   private final Device device;
   private final Meter meter;
   private final Timer timer;
+  private final double seconds;
   private final long largest;
   private boolean frozen;
   private final Map<Boolean, NavigableMap<Long, Double>> bandwidth = new TreeMap<>();
   private final Map<DType, Double> products = new EnumMap<>(DType.class);
 
-  Ceilings(Device device, Meter meter, Timer timer, long cacheBytes) {
+  /**
+   * @param seconds for one figure at most
+   */
+  Ceilings(Device device, Meter meter, Timer timer, long cacheBytes, double seconds) {
     this.device = device;
     this.meter = meter;
     this.timer = timer;
+    this.seconds = seconds;
     long bytes = FIRST;
     while (4 * bytes <= 8 * cacheBytes) {
       bytes *= 4;
@@ -58,12 +64,16 @@ final class Ceilings {
         Tensor to = b.rows(0, (int) (bytes / 8));
         Tensor half = a.rows(0, (int) (bytes / 8));
         // Of the same footprint: a read of all of it, and a copy of one half to the other.
-        double read = timer.samples(cold, () -> meter.read(from)).min();
-        double copy = timer.samples(cold, () -> meter.copy(to, half)).min();
+        double read = samples(cold, () -> meter.read(from)).min();
+        double copy = samples(cold, () -> meter.copy(to, half)).min();
         rates.put(bytes, bytes / Math.min(read, copy) * 1e6);
       }
     }
     return rates;
+  }
+
+  private Samples samples(boolean cold, Runnable call) {
+    return timer.samples(cold, call, PRECISION, seconds);
   }
 
   /** FLOPs per second. */
@@ -72,7 +82,7 @@ final class Ceilings {
         dtype,
         t -> {
           long flops = meter.products(t);
-          return flops / timer.samples(false, () -> meter.products(t)).min() * 1e6;
+          return flops / samples(false, () -> meter.products(t)).min() * 1e6;
         });
   }
 
@@ -106,14 +116,14 @@ final class Ceilings {
   /** Microseconds of an empty launch, one of many. */
   double launchMicros() {
     int n = 100;
-    return timer.samples(false, () -> meter.nothing(n)).median() / n;
+    return samples(false, () -> meter.nothing(n)).median() / n;
   }
 
   /** Microseconds of one empty node of a captured graph; NaN where nothing is captured. */
   double nodeMicros() {
     int n = 100;
     return meter.nothingReplayed(n)
-        ? timer.samples(false, () -> meter.nothingReplayed(n)).median() / n
+        ? samples(false, () -> meter.nothingReplayed(n)).median() / n
         : Double.NaN;
   }
 

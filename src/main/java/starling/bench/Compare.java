@@ -1,34 +1,45 @@
 package starling.bench;
 
+import com.fasterxml.jackson.databind.DeserializationFeature;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Path;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import org.apache.commons.math3.random.MersenneTwister;
-import org.apache.commons.math3.stat.StatUtils;
-import org.apache.commons.math3.stat.inference.MannWhitneyUTest;
+import java.util.stream.Collectors;
+import starling.bench.Samples.Interval;
 import starling.device.InputException;
+import starling.device.InputFile;
+import starling.device.Limits;
+import starling.device.Sentence;
 
 /**
- * Two files of {@code bench kernels}, row by row, from the raw samples: a rank test says whether
- * anything differs (Mann-Whitney), a bootstrap interval of the ratio of medians says by how much.
+ * Two files of {@code bench kernels}, row by row. Of times the ratio of the medians is compared, by
+ * its interval from all samples; of counted work every counter, exactly.
  */
 public final class Compare {
   /** Of a ratio that is called faster or slower; below, two runs of one build would differ. */
   private static final double LEAST = 0.05;
 
-  private static final double SIGNIFICANT = 0.001;
-  private static final int RESAMPLES = 2000;
+  /** Of an interval around 1 that is called same: a difference of so much would be seen. */
+  private static final double NARROW = 0.2;
+
+  /** No sample is longer, in microseconds: eleven days. */
+  private static final double LONGEST = 1e12;
+
+  /** Samples and the median that was written beside them are of one unit. */
+  private static final double UNIT = 100;
 
   /** Where figures of another value cannot be compared. */
   private static final List<String> SAME =
       List.of("device", "card", "uuid", "architecture", "multiprocessors");
+
+  private static final ObjectMapper JSON =
+      new ObjectMapper().enable(DeserializationFeature.FAIL_ON_TRAILING_TOKENS);
 
   private Compare() {}
 
@@ -38,15 +49,22 @@ public final class Compare {
     FASTER,
     SLOWER,
     UNSURE,
+    /** Less work was counted, and nowhere more. */
+    SHRANK,
+    /** A counter is higher. */
+    GREW,
     MISSING,
     NEW,
     ERROR;
 
     /** Whether it fails the comparison. */
     boolean regression() {
-      return this == SLOWER || this == MISSING || this == ERROR;
+      return this == SLOWER || this == GREW || this == MISSING || this == ERROR;
     }
   }
+
+  /** One counter of a row in A and in B. */
+  public record Counter(String name, long before, long after) {}
 
   /**
    * One row.
@@ -55,9 +73,28 @@ public final class Compare {
    * @param after the same in B
    * @param low lower end of the 99 % interval of B/A
    * @param high upper end
+   * @param counters of a row whose work was counted; else empty
    */
   public record Line(
-      String key, Verdict verdict, double before, double after, double low, double high) {}
+      String key,
+      Verdict verdict,
+      double before,
+      double after,
+      double low,
+      double high,
+      List<Counter> counters) {
+    Line(String key, Verdict verdict, double before, double after) {
+      this(key, verdict, before, after, Double.NaN, Double.NaN, List.of());
+    }
+
+    /** "blocks 22 -> 44" for every counter that differs. */
+    private String changes() {
+      return counters.stream()
+          .filter(c -> c.before != c.after)
+          .map(c -> c.name + " " + c.before + " -> " + c.after)
+          .collect(Collectors.joining(", "));
+    }
+  }
 
   /**
    * All rows of both files.
@@ -80,13 +117,18 @@ public final class Compare {
         put(row, "b_us", l.after);
         put(row, "low", l.low);
         put(row, "high", l.high);
+        if (!l.counters.isEmpty()) {
+          var counters = new LinkedHashMap<String, Object>();
+          l.counters.forEach(c -> counters.put(c.name, Map.of("a", c.before, "b", c.after)));
+          row.put("counters", counters);
+        }
         rows.add(row);
       }
       return rows;
     }
 
     private static void put(Map<String, Object> row, String name, double value) {
-      if (!Double.isNaN(value)) {
+      if (Double.isFinite(value)) {
         row.put(name, value);
       }
     }
@@ -101,24 +143,51 @@ public final class Compare {
                   control[0],
                   control[1])
               : "";
-      return table().aligned(2) + moved;
+      return table().aligned(counted() ? 3 : 2) + moved;
+    }
+
+    private boolean counted() {
+      return lines.stream().anyMatch(l -> !l.counters.isEmpty());
     }
 
     Table table() {
+      boolean timed =
+          lines.stream().anyMatch(l -> !Double.isNaN(l.before) || !Double.isNaN(l.after));
+      boolean counted = counted();
+      var head = new ArrayList<>(List.of("row", "verdict"));
+      if (counted) {
+        head.add("counted, A -> B");
+      }
+      if (timed || !counted) {
+        head.addAll(List.of("A us", "B us", "B/A", "99 % interval"));
+      }
       var rows = new ArrayList<List<String>>();
       for (Line l : lines) {
-        rows.add(
-            List.of(
-                l.key,
-                l.verdict.name().toLowerCase(Locale.ROOT),
-                Double.isNaN(l.before) ? "" : KernelReport.number(l.before),
-                Double.isNaN(l.after) ? "" : KernelReport.number(l.after),
-                Double.isNaN(l.low) ? "" : String.format(Locale.ROOT, "%.3f", l.after / l.before),
-                Double.isNaN(l.low)
-                    ? ""
-                    : String.format(Locale.ROOT, "%.3f .. %.3f", l.low, l.high)));
+        var cells =
+            new ArrayList<>(List.of(Sentence.of(l.key), l.verdict.name().toLowerCase(Locale.ROOT)));
+        if (counted) {
+          cells.add(l.changes());
+        }
+        if (timed || !counted) {
+          cells.addAll(
+              List.of(
+                  Double.isNaN(l.before) ? "" : KernelReport.number(l.before),
+                  Double.isNaN(l.after) ? "" : KernelReport.number(l.after),
+                  Double.isNaN(l.low) ? "" : String.format(Locale.ROOT, "%.3f", l.after / l.before),
+                  interval(l)));
+        }
+        rows.add(cells);
       }
-      return new Table(List.of("row", "verdict", "A us", "B us", "B/A", "99 % interval"), rows);
+      return new Table(head, rows);
+    }
+
+    private static String interval(Line l) {
+      if (Double.isNaN(l.low)) {
+        return "";
+      }
+      return Double.isInfinite(l.high)
+          ? "too few samples"
+          : String.format(Locale.ROOT, "%.3f .. %.3f", l.low, l.high);
     }
   }
 
@@ -152,28 +221,35 @@ public final class Compare {
     Map<String, JsonNode> before = rows(a, left);
     Map<String, JsonNode> after = rows(b, right);
     sameKinds(a, before, b, after);
-    double[] control = control(left, right);
+    Interval control = control(a, left, b, right);
     var lines = new ArrayList<Line>();
-    before.forEach((key, row) -> lines.add(line(key, row, after.get(key), control)));
+    before.forEach(
+        (key, row) ->
+            lines.add(line(key, Figures.of(a, row), figures(b, after.get(key)), control)));
     after.forEach(
         (key, row) -> {
           if (!before.containsKey(key)) {
-            lines.add(new Line(key, Verdict.NEW, Double.NaN, median(row), Double.NaN, Double.NaN));
+            lines.add(new Line(key, Verdict.NEW, Double.NaN, Figures.of(b, row).median()));
           }
         });
-    return new Result(lines, control);
+    return new Result(lines, new double[] {control.low(), control.high()});
+  }
+
+  private static Figures figures(Path file, JsonNode row) {
+    return row == null ? null : Figures.of(file, row);
   }
 
   private static JsonNode read(Path file) {
+    byte[] bytes = InputFile.read(file, Limits.JSON_BYTES);
     try {
-      JsonNode json = new ObjectMapper().readTree(file.toFile());
+      JsonNode json = JSON.readTree(bytes);
       if (!json.path("benchmarks").isArray() || !json.at("/starling/environment").isObject()) {
         throw new InputException(file + ": not a file that bench kernels wrote");
       }
       return json;
     } catch (IOException e) {
       String why = String.valueOf(e.getMessage()).lines().findFirst().orElse("unreadable");
-      throw new InputException(file + ": " + why, e);
+      throw new InputException(file + ": is not JSON (" + why + ")", e);
     }
   }
 
@@ -219,124 +295,151 @@ public final class Compare {
     return values;
   }
 
-  private static double[] control(JsonNode a, JsonNode b) {
-    Samples before = rounds(a.at("/starling/control_us"), "control_us");
-    Samples after = rounds(b.at("/starling/control_us"), "control_us");
-    return before == null || after == null ? new double[] {1, 1} : interval(before, after);
+  private static Interval control(Path a, JsonNode left, Path b, JsonNode right) {
+    Samples before = Figures.samples(a + ": control_us", left.at("/starling/control_us"));
+    Samples after = Figures.samples(b + ": control_us", right.at("/starling/control_us"));
+    return before == null || after == null
+        ? Interval.ONE
+        : after.interval().over(before.interval());
   }
 
-  /** By round; null where nothing was timed. */
-  private static Samples samples(JsonNode row) {
-    return row == null
-        ? null
-        : rounds(row.at("/starling/samples_us"), row.at("/starling/key").asText());
-  }
+  /** What a row says: times by round, counters, or neither where it failed. */
+  private record Figures(Samples times, Map<String, Long> counters) {
+    private static final List<String> COUNTERS =
+        List.of("launches", "blocks", "barriers", "read", "written", "flops");
 
-  private static Samples rounds(JsonNode list, String name) {
-    if (!list.isArray() || list.isEmpty()) {
-      return null;
-    }
-    double[][] rounds = new double[list.size()][];
-    for (int r = 0; r < rounds.length; r++) {
-      JsonNode round = list.get(r);
-      rounds[r] = new double[round.size()];
-      Arrays.setAll(rounds[r], i -> round.get(i).asDouble(Double.NaN));
-      if (rounds[r].length == 0) {
-        throw new InputException(name + ": a round without samples");
+    static Figures of(Path file, JsonNode row) {
+      JsonNode own = row.path("starling");
+      String name = file + ": " + own.path("key").asText();
+      own.fieldNames()
+          .forEachRemaining(
+              field -> {
+                if (field.startsWith("samples_") && !field.equals("samples_us")) {
+                  throw new InputException(
+                      name + ": " + field + ", and times are compared in microseconds, samples_us");
+                }
+              });
+      Samples times = samples(name, own.path("samples_us"));
+      Map<String, Long> counters = counters(name, own.path("work"));
+      if (row.path("is_skipped").asBoolean()) {
+        return new Figures(null, Map.of());
       }
+      if (times == null && counters.isEmpty()) {
+        throw new InputException(name + ": neither samples_us nor work, and no skip_reason");
+      }
+      JsonNode median = own.path("median_us");
+      if (times != null && median.isNumber()) {
+        double ratio = times.median() / median.asDouble();
+        if (!(ratio < UNIT && ratio > 1 / UNIT)) {
+          throw new InputException(
+              name + ": samples_us are of another unit than median_us, " + median.asText());
+        }
+      }
+      return new Figures(times, counters);
     }
-    return new Samples(rounds);
+
+    private static Map<String, Long> counters(String name, JsonNode work) {
+      var counters = new LinkedHashMap<String, Long>();
+      if (work.isMissingNode()) {
+        return counters;
+      }
+      for (String counter : COUNTERS) {
+        JsonNode value = work.path(counter);
+        if (!value.isIntegralNumber() || !value.canConvertToLong() || value.asLong() < 0) {
+          throw new InputException(name + ": work." + counter + " is no count: " + value);
+        }
+        counters.put(counter, value.asLong());
+      }
+      return counters;
+    }
+
+    /** By round; null where nothing was timed. */
+    static Samples samples(String name, JsonNode list) {
+      if (list.isMissingNode()) {
+        return null;
+      }
+      if (!list.isArray() || list.isEmpty()) {
+        throw new InputException(name + ": no samples");
+      }
+      double[][] rounds = new double[list.size()][];
+      for (int r = 0; r < rounds.length; r++) {
+        JsonNode round = list.get(r);
+        if (!round.isArray() || round.isEmpty()) {
+          throw new InputException(name + ": a round without samples");
+        }
+        rounds[r] = new double[round.size()];
+        for (int i = 0; i < rounds[r].length; i++) {
+          JsonNode sample = round.get(i);
+          double x = sample.asDouble(Double.NaN);
+          if (!sample.isNumber() || !(x > 0 && x <= LONGEST)) { // nor NaN
+            throw new InputException(name + ": a sample is no time: " + sample);
+          }
+          rounds[r][i] = x;
+        }
+      }
+      return new Samples(rounds);
+    }
+
+    double median() {
+      return times == null ? Double.NaN : times.median();
+    }
+
+    /** What the other has and this one lacks is a failure of this one. */
+    boolean lacks(Figures other) {
+      return (times == null && other.times != null)
+          || (counters.isEmpty() && !other.counters.isEmpty());
+    }
   }
 
-  private static double median(JsonNode row) {
-    Samples samples = samples(row);
-    return samples == null ? Double.NaN : samples.median();
-  }
-
-  private static Line line(String key, JsonNode a, JsonNode b, double[] control) {
-    Samples before = samples(a);
-    Samples after = samples(b);
+  private static Line line(String key, Figures a, Figures b, Interval control) {
     if (b == null) {
-      return new Line(key, Verdict.MISSING, median(a), Double.NaN, Double.NaN, Double.NaN);
+      return new Line(key, Verdict.MISSING, a.median(), Double.NaN);
     }
-    if (after == null) {
-      boolean error = b.path("is_skipped").asBoolean();
-      boolean was = a.path("is_skipped").asBoolean();
-      Verdict verdict =
-          error && !was ? Verdict.ERROR : error || before != null ? Verdict.ERROR : Verdict.SAME;
-      return new Line(key, verdict, median(a), Double.NaN, Double.NaN, Double.NaN);
+    if (b.lacks(a) || (b.times == null && b.counters.isEmpty())) {
+      return new Line(key, Verdict.ERROR, a.median(), Double.NaN);
     }
-    if (before == null) {
-      return new Line(key, Verdict.NEW, Double.NaN, median(b), Double.NaN, Double.NaN);
+    if (a.lacks(b)) {
+      return new Line(key, Verdict.NEW, Double.NaN, b.median());
     }
-    return timed(key, before, after, control);
+    return a.times == null ? counted(key, a, b) : timed(key, a, b, control);
   }
 
-  private static Line timed(String key, Samples before, Samples after, double[] control) {
-    double a = before.median();
-    double b = after.median();
-    if (a == 0) { // a baseline that took no time
-      Verdict verdict = b > 0 ? Verdict.SLOWER : Verdict.SAME;
-      return new Line(key, verdict, a, b, Double.NaN, Double.NaN);
-    }
-    double[] ratio = interval(before, after);
-    double p = new MannWhitneyUTest().mannWhitneyUTest(before.micros(), after.micros());
-    return new Line(key, verdict(p, ratio[0], ratio[1], control), a, b, ratio[0], ratio[1]);
+  private static Line counted(String key, Figures a, Figures b) {
+    var counters = new ArrayList<Counter>();
+    a.counters.forEach((name, n) -> counters.add(new Counter(name, n, b.counters.get(name))));
+    Verdict verdict =
+        counters.stream().anyMatch(c -> c.after > c.before)
+            ? Verdict.GREW
+            : counters.stream().anyMatch(c -> c.after < c.before) ? Verdict.SHRANK : Verdict.SAME;
+    return new Line(key, verdict, Double.NaN, Double.NaN, Double.NaN, Double.NaN, counters);
   }
 
-  /** The 99 % interval of B/A. */
-  private static double[] interval(Samples before, Samples after) {
-    double[] ratios = bootstrap(before, after);
-    return new double[] {StatUtils.percentile(ratios, 0.5), StatUtils.percentile(ratios, 99.5)};
-  }
-
-  private static Verdict verdict(double p, double low, double high, double[] control) {
-    if (low >= 1 / (1 + LEAST) && high <= 1 + LEAST) {
-      return Verdict.SAME;
-    }
-    if (p < SIGNIFICANT && low > (1 + LEAST) * Math.max(1, control[1])) {
-      return Verdict.SLOWER;
-    }
-    if (p < SIGNIFICANT && high < Math.min(1, control[0]) / (1 + LEAST)) {
-      return Verdict.FASTER;
-    }
-    // Too few samples or too much noise: a difference of the least size can be neither shown nor
-    // ruled out.
-    return p >= SIGNIFICANT && low <= 1 && high >= 1 && high - low < 4 * LEAST
-        ? Verdict.SAME
-        : Verdict.UNSURE;
+  private static Line timed(String key, Figures a, Figures b, Interval control) {
+    Interval ratio = b.times.interval().over(a.times.interval());
+    Verdict verdict = verdict(ratio, ratio.over(control));
+    return new Line(key, verdict, a.median(), b.median(), ratio.low(), ratio.high(), List.of());
   }
 
   /**
-   * Ratios of medians, of rounds drawn again from the rounds and samples drawn again in each; the
-   * same draws every time. A machine that was slower for a while shows as rounds that differ.
+   * @param ratio of B over A
+   * @param net the same without what the machine itself lost or gained
    */
-  private static double[] bootstrap(Samples before, Samples after) {
-    var random = new MersenneTwister(7);
-    double[] ratios = new double[RESAMPLES];
-    for (int r = 0; r < RESAMPLES; r++) {
-      double a = median(drawn(before, random));
-      ratios[r] = median(drawn(after, random)) / a;
+  static Verdict verdict(Interval ratio, Interval net) {
+    double least = 1 + LEAST;
+    if (ratio.low() > least && net.low() > least) {
+      return Verdict.SLOWER;
     }
-    return ratios;
+    if (ratio.high() < 1 / least && net.high() < 1 / least) {
+      return Verdict.FASTER;
+    }
+    boolean within = ratio.low() >= 1 / least && ratio.high() <= least;
+    boolean near = ratio.low() > 1 / (1 + NARROW) && ratio.high() < 1 + NARROW;
+    // Else too few samples or too much noise: a difference of the least size can be neither shown
+    // nor ruled out.
+    return within || around(ratio) || (near && around(net)) ? Verdict.SAME : Verdict.UNSURE;
   }
 
-  private static double[] drawn(Samples samples, MersenneTwister random) {
-    double[][] rounds = samples.rounds();
-    double[][] drawn = new double[rounds.length][];
-    for (int r = 0; r < drawn.length; r++) {
-      double[] from = rounds[random.nextInt(rounds.length)];
-      drawn[r] = new double[from.length];
-      for (int i = 0; i < from.length; i++) {
-        drawn[r][i] = from[random.nextInt(from.length)];
-      }
-    }
-    return new Samples(drawn).micros();
-  }
-
-  private static double median(double[] x) {
-    Arrays.sort(x);
-    int m = x.length / 2;
-    return x.length % 2 == 1 ? x[m] : (x[m - 1] + x[m]) / 2;
+  private static boolean around(Interval ratio) {
+    return ratio.holds(1) && ratio.high() - ratio.low() < NARROW;
   }
 }

@@ -1,6 +1,7 @@
 package starling.bench;
 
 import java.io.IOException;
+import java.io.InputStream;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
@@ -8,7 +9,6 @@ import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.LinkedHashMap;
 import java.util.Map;
-import java.util.concurrent.TimeUnit;
 import starling.device.Card;
 import starling.device.Device;
 import starling.device.Meter;
@@ -47,16 +47,13 @@ final class Environment {
     }
   }
 
-  /** Of the checkout this runs from, if it is one. */
-  private static String commit() {
-    try {
-      Process git = new ProcessBuilder("git", "describe", "--always", "--dirty").start();
-      String text = new String(git.getInputStream().readAllBytes(), StandardCharsets.UTF_8).strip();
-      return git.waitFor(5, TimeUnit.SECONDS) && git.exitValue() == 0 ? text : "unknown";
+  /** Of the sources that this was built from; written down by the build. */
+  static String commit() {
+    try (InputStream file = Environment.class.getResourceAsStream("commit")) {
+      return file == null
+          ? "unknown"
+          : new String(file.readAllBytes(), StandardCharsets.UTF_8).strip();
     } catch (IOException e) {
-      return "unknown";
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
       return "unknown";
     }
   }

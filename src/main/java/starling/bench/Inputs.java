@@ -4,22 +4,29 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 import java.util.Random;
 import java.util.stream.IntStream;
 import starling.device.DType;
 import starling.device.Device;
+import starling.device.InputException;
 import starling.device.Linear;
 import starling.device.Stored;
 import starling.device.Tensor;
 import starling.device.TensorArena;
 
 /**
- * The tensors of one operator on one device, made from a seed: two devices get the same numbers.
- * Outputs lie between guard rows; before a checked run they hold NaN (whole numbers: -2139062144),
- * so what a kernel did not write cannot pass.
+ * The tensors of one operator on one device, made from a seed: two devices get the same numbers,
+ * and another seed gives others everywhere. Outputs lie between guard rows; before a checked run
+ * they hold NaN (whole numbers: -2139062144), so what a kernel did not write cannot pass.
  */
 final class Inputs {
   private static final int GUARD_BYTES = 65_536;
+  private static final long SEED = 20_251_125;
+
+  /** Tensors pass through arrays of the host. */
+  private static final long MOST_BYTES = Integer.MAX_VALUE - 2 * GUARD_BYTES - 1024;
+
   private static final byte POISON = (byte) 0x80;
   private static final int NAN_BITS = 0x7fc07fc0; // NaN as f32, and as two bf16; near enough in f16
   private static final short F16_NAN = 0x7e00;
@@ -30,18 +37,68 @@ final class Inputs {
   final Device device;
   final TensorArena arena;
   final DType dtype;
+  final int seed;
   private final Random random;
+  private final List<Tensor> inputs = new ArrayList<>();
   private final List<Slot> outputs = new ArrayList<>();
 
-  Inputs(Device device, TensorArena arena, DType dtype, long seed) {
+  Inputs(Device device, TensorArena arena, DType dtype, int seed) {
     this.device = device;
     this.arena = arena;
     this.dtype = dtype;
-    this.random = new Random(seed);
+    this.seed = seed;
+    this.random = new Random(SEED + seed);
   }
 
-  private static int elements(int... shape) {
+  /** Elements of a tensor that is small enough; found out before anything is made of that size. */
+  private static int elements(String name, DType type, int... shape) {
+    double bytes = type.bytes();
+    for (int n : shape) {
+      bytes *= n;
+    }
+    if (bytes > MOST_BYTES) {
+      throw new InputException(
+          String.format(
+              Locale.ROOT,
+              "%s would take %.1f GB; the bench makes tensors of at most %.1f GB",
+              name,
+              bytes / 1e9,
+              MOST_BYTES / 1e9));
+    }
     return IntStream.of(shape).reduce(1, Math::multiplyExact);
+  }
+
+  /** Puts a NaN and an infinity into an input, a third of it apart. */
+  void spoil(String name) {
+    Tensor t = inputs.stream().filter(i -> i.name().equals(name)).findFirst().orElseThrow();
+    float[] values = {Float.NaN, Float.POSITIVE_INFINITY};
+    for (int i = 0; i < values.length; i++) {
+      int at = (int) ((i + 1L) * t.rows() * t.width() / 3);
+      int row = at / t.width();
+      int column = at % t.width();
+      device.upload(
+          t.rows(row, row + 1).columns(column, column + 1),
+          packed(t.dtype(), new int[] {t.dtype().bits(values[i])}));
+    }
+  }
+
+  private Tensor input(Tensor t) {
+    inputs.add(t);
+    return t;
+  }
+
+  /** Puts the numbers of another seed into these tensors, where they lie. */
+  void take(Inputs other) {
+    for (int i = 0; i < inputs.size(); i++) {
+      Tensor from = other.inputs.get(i);
+      byte[] bytes = new byte[Math.multiplyExact(from.rows() * from.width(), from.dtype().bytes())];
+      device.download(MemorySegment.ofArray(bytes), from);
+      device.upload(inputs.get(i), MemorySegment.ofArray(bytes));
+    }
+    for (int i = 0; i < outputs.size(); i++) {
+      Slot s = outputs.get(i);
+      outputs.set(i, new Slot(s.tensor, s.whole, other.outputs.get(i).before));
+    }
   }
 
   private float[] gaussians(double scale, int n) {
@@ -64,12 +121,12 @@ final class Inputs {
   }
 
   Tensor floats(String name, DType type, double scale, int... shape) {
-    return table(name, type, gaussians(scale, elements(shape)), shape);
+    return table(name, type, gaussians(scale, elements(name, DType.F32, shape)), shape);
   }
 
   /** Whole numbers of −3 to 3: sums of their products are exact. */
   Tensor whole(String name, int... shape) {
-    float[] values = new float[elements(shape)];
+    float[] values = new float[elements(name, DType.F32, shape)];
     for (int i = 0; i < values.length; i++) {
       values[i] = random.nextInt(7) - 3;
     }
@@ -78,34 +135,53 @@ final class Inputs {
 
   private Tensor table(String name, DType type, float[] values, int... shape) {
     int rows = shape[0];
-    int width = elements(shape) / rows;
+    int width = values.length / rows;
     List<Integer> flat = shape.length == 1 ? List.of(rows) : List.of(rows, width);
-    Tensor t = device.table(arena, type, Stored.of(name, flat, values));
+    Tensor t = input(device.table(arena, type, Stored.of(name, flat, values)));
     return shape.length == 3 ? t.split(shape[1], shape[2]) : t;
   }
 
   Linear linear(String name, double scale, int out, int in) {
-    Stored weight =
-        Stored.of(name, List.of(out, in), gaussians(scale, Math.multiplyExact(out, in)));
-    return device.linear(arena, dtype, Linear.Source.of(weight, null));
+    float[] values = gaussians(scale, elements(name, DType.F32, out, in));
+    Stored weight = Stored.of(name, List.of(out, in), values);
+    Linear linear = device.linear(arena, dtype, Linear.Source.of(weight, null));
+    linear.parts().forEach(this::input);
+    return linear;
   }
 
   /** Pixels or other planes, f32. */
   Tensor planes(String name, int channels, int height, int width) {
-    Tensor t = arena.alloc(name, DType.F32, channels, height, width);
-    device.upload(t, MemorySegment.ofArray(gaussians(1, channels * height * width)));
-    return t;
-  }
-
-  Tensor ints(String name, int... values) {
-    Tensor t = arena.alloc(name, DType.I32, values.length);
+    float[] values = gaussians(1, elements(name, DType.F32, channels, height, width));
+    Tensor t = input(arena.alloc(name, DType.F32, channels, height, width));
     device.upload(t, MemorySegment.ofArray(values));
     return t;
   }
 
+  Tensor ints(String name, int... values) {
+    return ints(name, values, values.length);
+  }
+
+  Tensor ints(String name, int[] values, int... shape) {
+    Tensor t = input(arena.alloc(name, DType.I32, shape));
+    device.upload(t, MemorySegment.ofArray(values));
+    return t;
+  }
+
+  /** What an operator before this one has left on the device. */
+  Tensor computed(String name, DType type, int... shape) {
+    elements(name, type, shape);
+    return input(arena.alloc(name, type, shape));
+  }
+
   /** {@code k} of {@code 0 … n − 1}, spread evenly, ascending. */
-  static int[] spread(int k, int n) {
-    return IntStream.range(0, k).map(i -> (int) ((long) i * n / k)).toArray();
+  int[] spread(int k, int n) {
+    int shift = seed % Math.max(1, n / k);
+    return IntStream.range(0, k).map(i -> shift + (int) ((long) i * n / k)).toArray();
+  }
+
+  /** {@code n} numbers in a row. */
+  int[] counting(int n) {
+    return IntStream.range(seed, seed + n).toArray();
   }
 
   /** {@code n} numbers below {@code limit}. */
@@ -114,7 +190,7 @@ final class Inputs {
   }
 
   Tensor out(String name, DType type, int... shape) {
-    int width = elements(shape) / shape[0];
+    int width = elements(name, type, shape) / shape[0];
     int rowBytes = Math.max(1, width * type.bytes());
     int guard =
         shape.length == 1 ? GUARD_BYTES / type.bytes() : Math.ceilDiv(GUARD_BYTES, rowBytes);
@@ -129,8 +205,8 @@ final class Inputs {
   }
 
   /** A tensor that the operator changes: it is put back before a checked run. */
-  Tensor inOut(String name, int... values) {
-    Tensor t = out(name, DType.I32, values.length);
+  Tensor inOut(String name, DType type, int... values) {
+    Tensor t = out(name, type, values.length);
     outputs.set(outputs.size() - 1, new Slot(t, outputs.getLast().whole, values));
     return t;
   }
@@ -138,7 +214,7 @@ final class Inputs {
   /** The same for a cache of the run's type; it starts from Gaussian numbers. */
   Tensor cache(String name, int rows, int heads, int channels) {
     Tensor t = out(name, dtype, rows, heads, channels);
-    int n = rows * heads * channels;
+    int n = elements(name, DType.F32, rows, heads, channels);
     float[] values = gaussians(1, n);
     int[] bits = new int[n];
     Arrays.setAll(bits, i -> dtype.bits(values[i]));
@@ -186,6 +262,13 @@ final class Inputs {
   private static MemorySegment packed(DType type, int[] bits) {
     if (type.bytes() == 4) {
       return MemorySegment.ofArray(bits);
+    }
+    if (type.bytes() == 1) {
+      byte[] bytes = new byte[bits.length];
+      for (int i = 0; i < bits.length; i++) {
+        bytes[i] = (byte) bits[i];
+      }
+      return MemorySegment.ofArray(bytes);
     }
     short[] half = new short[bits.length];
     for (int i = 0; i < bits.length; i++) {

@@ -7,6 +7,7 @@ import java.util.Map;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.LongSupplier;
+import java.util.function.Predicate;
 import starling.bench.Operator.Sizes;
 import starling.device.Clock;
 import starling.device.DType;
@@ -25,17 +26,24 @@ final class KernelBench implements AutoCloseable {
   /** A median this far above the ceiling is not noise. */
   private static final double IMPOSSIBLE = 1.05;
 
-  /** Of a row, with all other rows between them. */
-  private static final int ROUNDS = 5;
+  /** Of a row at least, with all other rows between them. */
+  private static final int ROUNDS = 20;
 
-  /** Samples of a round. */
-  private static final int LEAST = 4;
+  /** A round takes so small a part of a row's time, but never longer than of the usual time. */
+  private static final double PARTS = 80;
+
+  private static final double USUAL_SECONDS = 5;
+
+  /** The inputs' seeds: before the figures are taken, while work is counted, and behind it all. */
+  private static final int FIRST = 0;
+
+  private static final int COUNTED = 1;
+  private static final int LAST = 2;
 
   /** Why a row of a library is none. */
   static final String LEFT_TO_US = "left to our own kernel";
 
   private static final int GROWTH = 8;
-  private static final long SEED = 20_251_125;
 
   private final Device device;
   private final Device reference;
@@ -46,21 +54,25 @@ final class KernelBench implements AutoCloseable {
   private final boolean timed;
   private final Runnable control;
   private final LongSupplier libraryCalls;
-  private final List<Samples> controls = new ArrayList<>();
+  private final double precision;
+  private final double seconds;
+  private final List<double[]> controls = new ArrayList<>();
   private double launchMicros = Double.NaN;
 
   /**
    * @param reference computes what is right
    * @param control the same work in every run, timed once a round; null for none
+   * @param precision rounds go on until the median of a row is known this well
+   * @param seconds or its samples have taken so long
    */
   KernelBench(
       Device device,
       Device reference,
       Meter meter,
       Runnable control,
-      double noise,
+      double precision,
       double seconds) {
-    this(device, reference, meter, control, new AtomicLong()::incrementAndGet, noise, seconds);
+    this(device, reference, meter, control, new AtomicLong()::incrementAndGet, precision, seconds);
   }
 
   /**
@@ -73,8 +85,10 @@ final class KernelBench implements AutoCloseable {
       Meter meter,
       Runnable control,
       LongSupplier libraryCalls,
-      double noise,
+      double precision,
       double seconds) {
+    this.precision = precision;
+    this.seconds = seconds;
     this.libraryCalls = libraryCalls;
     this.device = device;
     this.reference = reference;
@@ -84,9 +98,8 @@ final class KernelBench implements AutoCloseable {
     this.arena = device.arena("bench");
     long cache = timed ? Math.max(meter.card().l2Bytes(), 1 << 20) : 1 << 10;
     Tensor flush = Timer.flushing(device, arena, cache);
-    this.timer = new Timer(device, meter, flush, LEAST, noise, seconds / ROUNDS);
-    this.ceilings =
-        new Ceilings(device, meter, new Timer(device, meter, flush, 10, noise, seconds), cache);
+    this.timer = new Timer(device, meter, flush);
+    this.ceilings = new Ceilings(device, meter, timer, cache, Math.min(10, seconds / 5));
   }
 
   /**
@@ -96,19 +109,25 @@ final class KernelBench implements AutoCloseable {
    *     op:provider}
    */
   record Case(String name, Operator operator, Sizes sizes, DType dtype) {
+    /** Makes its tensors; returns what runs it on them. */
+    Runnable on(Inputs inputs) {
+      return operator.body().apply(inputs, sizes);
+    }
+
     String title() {
-      return name + " " + sizes.of() + " " + dtype.label();
+      return name + " " + sizes + " " + dtype.label();
     }
   }
 
   /** A case with its inputs on the device, and what was found so far. */
   private static final class Run {
     final Case of;
-    final Map<String, List<Samples>> rounds = new HashMap<>();
+    final Map<String, Timer.Series> series = new HashMap<>();
     final Map<String, Double> hostMicros = new HashMap<>();
     Inputs inputs;
     Runnable call;
     double error;
+    Work work;
     Clock before;
     String failure;
 
@@ -125,6 +144,10 @@ final class KernelBench implements AutoCloseable {
         step.run();
       } catch (Wrong | IllegalArgumentException | IllegalStateException | InputException e) {
         failure = e.getMessage();
+      } catch (ArithmeticException | NegativeArraySizeException e) {
+        failure = "its sizes are too large together (" + e.getMessage() + ")";
+      } catch (OutOfMemoryError e) {
+        failure = "its tensors and those that it is checked with do not fit into memory";
       }
     }
   }
@@ -139,28 +162,66 @@ final class KernelBench implements AutoCloseable {
           progress.accept(run.of.title());
           run.attempt(() -> prepare(run, own));
         }
-        if (device.name().equals("cpu")) { // the compiler is done with all of it before the first
-          runs.forEach(run -> caches.forEach(cache -> run.attempt(() -> time(run, cache))));
-          runs.forEach(run -> run.rounds.clear());
-        }
-        for (int round = 0; round < ROUNDS && timed; round++) {
-          if (control != null) {
-            controls.add(timer.samples(false, control));
-          }
-          for (Run run : runs) {
-            progress.accept(run.of.title() + ", round " + (round + 1) + " of " + ROUNDS);
-            caches.forEach(cache -> run.attempt(() -> time(run, cache)));
-          }
+        if (timed) {
+          measure(runs, caches, progress);
         }
         for (Run run : runs) {
-          if (timed) { // else nothing has run since the first check
-            run.attempt(() -> run.error = Math.max(run.error, check(run)));
-          }
+          run.attempt(() -> finish(run));
           (timed ? caches : List.of("counted")).forEach(cache -> rows.add(row(run, cache)));
         }
       }
     }
     return rows;
+  }
+
+  /** Rounds over all rows, until every row is known well enough or its time is used up. */
+  private void measure(List<Run> runs, List<String> caches, Consumer<String> progress) {
+    for (Run run : runs) {
+      caches.forEach(cache -> run.attempt(() -> begin(run, cache)));
+    }
+    double slice = Math.min(seconds, USUAL_SECONDS) / PARTS;
+    Timer.Series machine = control == null ? null : timer.series(false, control);
+    boolean open = true;
+    for (int round = 1; open; round++) {
+      open = machine != null && open(machine);
+      if (machine != null) {
+        machine.round(slice / 2);
+      }
+      for (Run run : runs) {
+        for (String cache : caches) {
+          if (run.failure == null && open(run.series.get(cache))) {
+            progress.accept(run.of.title() + ", round " + round);
+            run.attempt(() -> run.series.get(cache).round(slice));
+            open = true;
+          }
+        }
+      }
+    }
+    if (machine != null) {
+      controls.addAll(List.of(machine.samples().rounds()));
+    }
+  }
+
+  private void begin(Run run, String cache) {
+    boolean cold = cache.equals("cold");
+    if (device.name().equals("cpu")) { // until the compiler is done with it
+      timer.samples(cold, run.call, 0, Math.min(0.2, seconds / 5));
+    }
+    run.series.put(cache, timer.series(cold, run.call));
+    if (device.name().equals("cuda")) {
+      run.hostMicros.put(cache, timer.hostMicros(run.call));
+    }
+  }
+
+  private boolean open(Timer.Series series) {
+    return series.size() < ROUNDS
+        || !enough(series.samples(), series.seconds(), precision, seconds);
+  }
+
+  /** Whether rounds that took so long are all that are wanted. */
+  static boolean enough(Samples time, double spent, double precision, double seconds) {
+    return time.rounds().length >= ROUNDS
+        && (spent >= seconds || time.interval().precision() <= precision);
   }
 
   /** Times of the control, by round; null where nothing was timed. */
@@ -173,7 +234,7 @@ final class KernelBench implements AutoCloseable {
     var batches = new ArrayList<List<Case>>();
     long room = 0;
     for (Case c : cases) {
-      long bytes = c.operator.bytes().applyAsLong(c.sizes, c.dtype);
+      long bytes = c.operator.bytes(c.sizes, c.dtype);
       if (batches.isEmpty() || bytes > room) {
         batches.add(new ArrayList<>());
         room = meter.card().memoryBytes() / 4;
@@ -185,48 +246,75 @@ final class KernelBench implements AutoCloseable {
   }
 
   private void prepare(Run run, TensorArena own) {
-    run.inputs = new Inputs(device, own, run.of.dtype, SEED);
-    run.call = run.of.operator.body().apply(run.inputs, run.of.sizes);
+    long bytes = run.of.operator.bytes(run.of.sizes, run.of.dtype);
+    if (bytes > meter.card().memoryBytes()) {
+      throw new Wrong(
+          String.format(
+              java.util.Locale.ROOT,
+              "it needs %.1f GB, and the device has %.1f GB",
+              bytes / 1e9,
+              meter.card().memoryBytes() / 1e9));
+    }
+    run.inputs = new Inputs(device, own, run.of.dtype, FIRST);
+    run.call = run.of.on(run.inputs);
     long before = libraryCalls.getAsLong();
-    run.error = check(run);
+    run.error = check(run, FIRST);
     if (libraryCalls.getAsLong() == before) {
       throw new Wrong(LEFT_TO_US);
     }
     run.before = meter.clock();
   }
 
-  private void time(Run run, String cache) {
-    Samples round = timer.samples(cache.equals("cold"), run.call);
-    run.rounds.computeIfAbsent(cache, c -> new ArrayList<>()).add(round);
-    if (device.name().equals("cuda")) {
-      run.hostMicros.merge(cache, timer.hostMicros(run.call), Math::min);
+  /**
+   * Counts, where that is what a row says, and then asks once more for the right result, of other
+   * inputs: what was right once and does nothing since, or gives what it gave before, is no figure.
+   */
+  private void finish(Run run) {
+    if (!timed) {
+      refill(run, COUNTED);
+      run.inputs.poison();
+      run.work = meter.counted(run.call);
+      done(run, run.work);
+      run.error = Math.max(run.error, distance(run, COUNTED));
+    }
+    refill(run, LAST);
+    run.error = Math.max(run.error, check(run, LAST));
+  }
+
+  /** Work that did not happen is none that took little. */
+  private static void done(Run run, Work work) {
+    Case c = run.of;
+    if (Catalogue.KERNELS.containsKey(c.name) && !work.kernels().contains(c.name)) {
+      throw new Wrong("at these sizes the device runs " + String.join(", ", work.kernels()));
+    }
+    if (work.launches() < 1 || work.blocks() < 1) {
+      throw new Wrong(
+          "nothing was done: %d launches, %d blocks".formatted(work.launches(), work.blocks()));
+    }
+    long least = c.operator.bytes(c.sizes, c.dtype);
+    if (work.read() + work.written() < least) {
+      throw new Wrong(
+          "%d bytes were read and %d written, and %d must be (what load and store move is counted)"
+              .formatted(work.read(), work.written(), least));
     }
   }
 
   /** Puts the rounds together. */
   private Row row(Run run, String cache) {
     var row = new Row[1];
-    run.attempt(() -> row[0] = timed ? possible(run, cache) : counted(run));
+    run.attempt(() -> row[0] = timed ? possible(run, cache) : row(run, cache, null));
     Case c = run.of;
     return run.failure == null
         ? row[0]
         : Row.failed(c.name, c.sizes.of(), c.dtype.label(), cache, run.failure);
   }
 
-  private Row counted(Run run) {
-    Work work = meter.counted(run.call);
-    if (Catalogue.KERNELS.containsKey(run.of.name) && !work.kernels().contains(run.of.name)) {
-      throw new Wrong("at these sizes the device runs " + String.join(", ", work.kernels()));
-    }
-    return row(run, "counted", null, work);
-  }
-
   private Row possible(Run run, String cache) {
-    Samples time = Samples.of(run.rounds.get(cache));
-    Row row = row(run, cache, time, null);
+    Samples time = run.series.get(cache).samples();
+    Row row = row(run, cache, time);
     if (row.ceiling() > 100 * IMPOSSIBLE) {
       ceilings.again(cache.equals("cold"), run.of.dtype);
-      row = row(run, cache, time, null);
+      row = row(run, cache, time);
     }
     if (row.ceiling() > 100 * IMPOSSIBLE) {
       throw new Wrong(
@@ -241,10 +329,10 @@ final class KernelBench implements AutoCloseable {
     return row;
   }
 
-  private Row row(Run run, String cache, Samples time, Work work) {
+  private Row row(Run run, String cache, Samples time) {
     Case c = run.of;
-    long bytes = c.operator.bytes().applyAsLong(c.sizes, c.dtype);
-    long flops = c.operator.flops().applyAsLong(c.sizes, c.dtype);
+    long bytes = c.operator.bytes(c.sizes, c.dtype);
+    long flops = c.operator.flops(c.sizes, c.dtype);
     double percent = Double.NaN;
     String bound = "";
     if (time != null) {
@@ -265,10 +353,19 @@ final class KernelBench implements AutoCloseable {
         percent,
         bound,
         run.error,
-        work,
+        time == null ? null : stopped(time),
+        run.work,
         run.before,
         run.before == null ? null : meter.clock(),
         null);
+  }
+
+  /** Why no more samples were taken. */
+  private String stopped(Samples time) {
+    double reached = time.interval().precision();
+    return reached <= precision
+        ? "precision " + Row.shortest(precision) + " reached"
+        : "time used up at " + Row.shortest(reached);
   }
 
   // ---- is it right ----
@@ -282,29 +379,77 @@ final class KernelBench implements AutoCloseable {
     }
   }
 
+  /** Puts the inputs of another seed into the same tensors. */
+  private void refill(Run run, int seed) {
+    try (TensorArena own = device.arena("other inputs")) {
+      var other = new Inputs(device, own, run.of.dtype, seed);
+      run.of.on(other);
+      run.inputs.take(other);
+    }
+  }
+
   /** Runs once on poisoned outputs and compares with the reference; returns the largest error. */
-  private double check(Run run) {
-    Inputs inputs = run.inputs;
-    inputs.poison();
+  private double check(Run run, int seed) {
+    run.inputs.poison();
     run.call.run();
+    return distance(run, seed);
+  }
+
+  /** What the outputs hold, against the reference on the inputs of a seed. */
+  private double distance(Run run, int seed) {
+    try (TensorArena own = reference.arena("reference")) {
+      var expected = new Inputs(reference, own, run.of.dtype, seed);
+      Runnable right = run.of.on(expected);
+      return distance(run.inputs, expected, right, output -> true);
+    }
+  }
+
+  private static double distance(
+      Inputs inputs, Inputs expected, Runnable right, Predicate<Tensor> compared) {
     String trespass = inputs.trespass();
     if (trespass != null) {
       throw new Wrong(trespass);
     }
-    try (TensorArena own = reference.arena("reference")) {
-      var expected = new Inputs(reference, own, run.of.dtype, SEED);
-      Runnable right = run.of.operator.body().apply(expected, run.of.sizes);
-      expected.poison();
-      right.run();
-      double worst = 0;
-      for (int i = 0; i < expected.outputs().size(); i++) {
-        Tensor e = expected.outputs().get(i);
-        Tensor a = inputs.outputs().get(i);
-        worst =
-            Math.max(
-                worst, Reference.distance(e, expected.values(e), inputs.values(a), scores(inputs)));
+    expected.poison();
+    right.run();
+    double worst = 0;
+    for (int i = 0; i < expected.outputs().size(); i++) {
+      Tensor e = expected.outputs().get(i);
+      Tensor a = inputs.outputs().get(i);
+      if (compared.test(e)) {
+        double distance =
+            Reference.distance(e, expected.values(e), inputs.values(a), scores(inputs));
+        worst = Math.max(worst, distance);
       }
-      return worst;
+    }
+    return worst;
+  }
+
+  /**
+   * Tries inputs that are not finite, where the operator says what becomes of them; returns what is
+   * wrong, or null.
+   */
+  String notFinite(Case c) {
+    String spoiled = Catalogue.NOT_FINITE.get(c.operator.name());
+    if (spoiled == null) {
+      return null;
+    }
+    try (TensorArena own = device.arena("not finite");
+        TensorArena right = reference.arena("reference")) {
+      var inputs = new Inputs(device, own, c.dtype, FIRST);
+      Runnable call = c.on(inputs);
+      var expected = new Inputs(reference, right, c.dtype, FIRST);
+      Runnable definition = c.on(expected);
+      inputs.spoil(spoiled);
+      expected.spoil(spoiled);
+      inputs.poison();
+      call.run();
+      // VisPruner's choice among such tokens is not defined.
+      boolean all = !c.operator.name().equals("vispruner_dedup");
+      distance(inputs, expected, definition, output -> all || output.name().equals("fault"));
+      return null;
+    } catch (Wrong | IllegalArgumentException | IllegalStateException | InputException e) {
+      return e.getMessage();
     }
   }
 
@@ -326,14 +471,19 @@ final class KernelBench implements AutoCloseable {
   String growth(Operator operator, Sizes sizes, DType dtype) {
     String axis = operator.axes().contains("out") ? "out" : operator.axes().get(0);
     var larger = new java.util.LinkedHashMap<>(sizes.of());
-    larger.put(axis, GROWTH * sizes.get(axis));
+    long longer = (long) GROWTH * sizes.get(axis);
+    if (longer > Integer.MAX_VALUE / 2) {
+      return null;
+    }
+    larger.put(axis, (int) longer);
     if (larger.containsKey("S") && axis.equals("T")) {
       larger.put("S", sizes.get("S") + larger.get("T") - sizes.get("T"));
     }
-    boolean grows =
-        operator.bytes().applyAsLong(new Sizes(larger), dtype)
-            > 4 * operator.bytes().applyAsLong(sizes, dtype);
-    if (!grows || (axis.equals("n") && larger.get("n") > 4096)) {
+    long bytes = operator.bytes(new Sizes(larger), dtype);
+    boolean grows = bytes > 4 * operator.bytes(sizes, dtype);
+    if (!grows
+        || bytes > meter.card().memoryBytes() / 4
+        || (axis.equals("n") && larger.get("n") > 4096)) {
       return null;
     }
     double small = quick(operator, sizes, dtype);
@@ -357,9 +507,9 @@ final class KernelBench implements AutoCloseable {
 
   private double quick(Operator operator, Sizes sizes, DType dtype) {
     try (TensorArena own = device.arena("growth")) {
-      Runnable call = operator.body().apply(new Inputs(device, own, dtype, SEED), sizes);
-      return new Timer(device, meter, Timer.flushing(device, own, 1 << 20), 10, 0.05, 0.2)
-          .samples(false, call)
+      Runnable call = operator.body().apply(new Inputs(device, own, dtype, FIRST), sizes);
+      return new Timer(device, meter, Timer.flushing(device, own, 1 << 20))
+          .samples(false, call, 0.05, 0.2)
           .min();
     }
   }

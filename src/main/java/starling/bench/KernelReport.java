@@ -5,7 +5,9 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.stream.Collectors;
 import starling.device.Clock;
+import starling.device.Sentence;
 
 /**
  * What {@code bench kernels} found, for people and for programs.
@@ -13,7 +15,8 @@ import starling.device.Clock;
  * @param environment where and when
  * @param ceilings what the hardware reached; null where nothing was timed
  * @param notes on providers that were asked for: which it was, why one is absent, what it leaves to
- *     our own kernels
+ *     our own kernels; on a kernel of the user's: what it printed, and where it is wrong without
+ *     being refused
  * @param control the same products in every run, once a round: how fast the machine itself was
  */
 public record KernelReport(
@@ -60,6 +63,7 @@ public record KernelReport(
                 "min",
                 "spread",
                 "n",
+                "until",
                 "MB",
                 "GB/s",
                 "GFLOP",
@@ -91,6 +95,7 @@ public record KernelReport(
                   number(r.time().min()),
                   String.format(Locale.ROOT, "%.0f %%", 100 * r.time().spread()),
                   String.valueOf(r.time().micros().length),
+                  r.stopped(),
                   number(r.bytes() / 1e6),
                   number(r.gigabytesPerSecond()),
                   r.flops() == 0 ? "" : number(r.flops() / 1e9),
@@ -113,8 +118,7 @@ public record KernelReport(
     if (r.before() == null || r.after() == null) {
       return "";
     }
-    boolean held = r.before().throttled() || r.after().throttled();
-    return r.before().mhz() + "-" + r.after().mhz() + (held ? " THROTTLED" : "");
+    return r.before().mhz() + "-" + r.after().mhz() + (r.held() ? " THROTTLED" : "");
   }
 
   private Table countedTable() {
@@ -170,7 +174,7 @@ public record KernelReport(
     names.forEach(name -> counts.merge(name, 1, Integer::sum));
     return counts.entrySet().stream()
         .map(e -> e.getValue() == 1 ? e.getKey() : e.getValue() + " x " + e.getKey())
-        .collect(java.util.stream.Collectors.joining(", "));
+        .collect(Collectors.joining(", "));
   }
 
   /** Three digits that matter. */
@@ -188,7 +192,7 @@ public record KernelReport(
         counted()
             ? "Work counted by the host layer, not time: MB that blocks asked for beside what must move once.\n"
             : "";
-    String said = notes.isEmpty() ? "" : String.join("\n", notes) + "\n";
+    String said = notes.stream().map(n -> Sentence.of(n) + "\n").collect(Collectors.joining());
     return heading() + counting + "\n" + table().aligned(counted() ? 4 : 3) + said;
   }
 
@@ -228,8 +232,27 @@ public record KernelReport(
     return table().markdown();
   }
 
+  /**
+   * A column for every axis there is, and for every figure; a cell is empty where there is none.
+   */
   public String csv() {
-    return table().csv();
+    var head = new ArrayList<>(List.of("op"));
+    head.addAll(Bench.axes());
+    head.addAll(List.of("dtype", "cache"));
+    head.addAll(Row.failed("", Map.of(), "", "", "").figures().keySet());
+    var body = new ArrayList<List<String>>();
+    for (Row r : rows) {
+      var cells = new ArrayList<>(List.of(r.op()));
+      Bench.axes().forEach(axis -> cells.add(cell(r.axes().get(axis))));
+      cells.addAll(List.of(r.dtype(), r.cache()));
+      r.figures().values().forEach(value -> cells.add(cell(value)));
+      body.add(cells);
+    }
+    return new Table(head, body).csv();
+  }
+
+  private static String cell(Object value) {
+    return value == null || value.equals(Double.NaN) ? "" : value.toString();
   }
 
   // ---- for programs: the layout of NVBench, whose compare script reads it ----
@@ -347,6 +370,8 @@ public record KernelReport(
     if (r.time() != null) {
       own.put("samples_us", r.time().rounds());
       own.put("median_us", r.time().median());
+      own.put("precision", r.time().interval().precision());
+      own.put("stopped", r.stopped());
       own.put("percent_of_ceiling", r.ceiling());
       own.put("bound", r.bound());
     }

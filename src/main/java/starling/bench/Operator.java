@@ -3,7 +3,8 @@ package starling.bench;
 import java.util.List;
 import java.util.Map;
 import java.util.function.BiFunction;
-import java.util.function.ToLongBiFunction;
+import java.util.function.ToDoubleBiFunction;
+import java.util.stream.Collectors;
 import starling.device.DType;
 
 /**
@@ -21,11 +22,28 @@ record Operator(
     List<String> axes,
     boolean typed,
     BiFunction<Inputs, Sizes, Runnable> body,
-    ToLongBiFunction<Sizes, DType> bytes,
-    ToLongBiFunction<Sizes, DType> flops) {
+    ToDoubleBiFunction<Sizes, DType> bytes,
+    ToDoubleBiFunction<Sizes, DType> flops) {
+
+  /** The same at a size; beyond a long, the largest there is. */
+  long bytes(Sizes sizes, DType dtype) {
+    return (long) bytes.applyAsDouble(sizes, dtype);
+  }
+
+  long flops(Sizes sizes, DType dtype) {
+    return (long) flops.applyAsDouble(sizes, dtype);
+  }
 
   /** The sizes of a row. */
   record Sizes(Map<String, Integer> of) {
+    /** {@code T=60 D=128}. */
+    @Override
+    public String toString() {
+      return of.entrySet().stream()
+          .map(e -> e.getKey() + "=" + e.getValue())
+          .collect(Collectors.joining(" "));
+    }
+
     int get(String axis) {
       Integer value = of.get(axis);
       if (value == null) {
@@ -34,7 +52,8 @@ record Operator(
       return value;
     }
 
-    long at(String axis) {
+    /** For formulas, whose products go beyond an int and a long; exact below 2^53. */
+    double at(String axis) {
       return get(axis);
     }
   }

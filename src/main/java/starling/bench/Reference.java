@@ -5,7 +5,7 @@ import java.util.Set;
 import starling.device.DType;
 import starling.device.Tensor;
 
-/** How far a result may be from the reference. Written so that NaN is never near anything. */
+/** How far a result may be from the reference. Written so that NaN is near nothing but NaN. */
 final class Reference {
   private Reference() {}
 
@@ -41,7 +41,7 @@ final class Reference {
     double norm = 0;
     for (int i = 0; i < right.length; i++) {
       boolean finite = Math.abs(actual[i]) <= Double.MAX_VALUE;
-      if (!finite && !(right[i] == actual[i])) {
+      if (!finite && Double.compare(right[i], actual[i]) != 0) {
         throw new KernelBench.Wrong(
             String.format(
                 java.util.Locale.ROOT,

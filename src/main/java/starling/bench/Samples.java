@@ -2,7 +2,6 @@ package starling.bench;
 
 import java.util.Arrays;
 import java.util.List;
-import org.apache.commons.math3.stat.StatUtils;
 
 /**
  * Times of one row, in microseconds of one call, in the order they were taken.
@@ -11,15 +10,26 @@ import org.apache.commons.math3.stat.StatUtils;
  *     that rounds differ as the machine does over minutes
  */
 record Samples(double[]... rounds) {
+  /** Rounds are put together to so many groups, each longer than what disturbs a machine a bit. */
+  private static final int GROUPS = 20;
+
+  /** With fewer rounds the samples themselves are grouped. */
+  private static final int LEAST_ROUNDS = 5;
+
+  /** Student's t for 99 %, by degrees of freedom from 1. */
+  private static final double[] T = {
+    63.657, 9.925, 5.841, 4.604, 4.032, 3.707, 3.499, 3.355, 3.250, 3.169, 3.106, 3.055, 3.012,
+    2.977, 2.947, 2.921, 2.898, 2.878, 2.861
+  };
+
   Samples {
     if (rounds.length == 0 || Arrays.stream(rounds).anyMatch(r -> r.length == 0)) {
       throw new IllegalArgumentException("no samples");
     }
   }
 
-  static Samples of(List<Samples> rounds) {
-    return new Samples(
-        rounds.stream().flatMap(s -> Arrays.stream(s.rounds)).toArray(double[][]::new));
+  static Samples of(List<double[]> rounds) {
+    return new Samples(rounds.toArray(double[][]::new));
   }
 
   /** All of them. */
@@ -27,42 +37,126 @@ record Samples(double[]... rounds) {
     return Arrays.stream(rounds).flatMapToDouble(Arrays::stream).toArray();
   }
 
+  private double[] sorted() {
+    double[] sorted = micros();
+    Arrays.sort(sorted);
+    return sorted;
+  }
+
   double median() {
     return percentile(50);
   }
 
+  /** Between the two samples at rank {@code p·(n + 1) / 100}. */
   double percentile(double p) {
-    return StatUtils.percentile(micros(), p);
+    return percentile(sorted(), p);
+  }
+
+  private static double percentile(double[] sorted, double p) {
+    double rank = p * (sorted.length + 1) / 100;
+    int below = (int) Math.floor(rank);
+    if (below < 1) {
+      return sorted[0];
+    }
+    if (below >= sorted.length) {
+      return sorted[sorted.length - 1];
+    }
+    return sorted[below - 1] + (rank - below) * (sorted[below] - sorted[below - 1]);
   }
 
   double min() {
-    return StatUtils.min(micros());
+    return sorted()[0];
   }
 
   double mean() {
-    return StatUtils.mean(micros());
+    return Arrays.stream(micros()).average().orElseThrow();
   }
 
+  /** The standard deviation over the mean. */
   double relativeDeviation() {
     double[] micros = micros();
-    return micros.length < 2 ? 0 : Math.sqrt(StatUtils.variance(micros)) / mean();
+    double mean = mean();
+    double squares = Arrays.stream(micros).map(x -> (x - mean) * (x - mean)).sum();
+    return micros.length < 2 ? 0 : Math.sqrt(squares / (micros.length - 1)) / mean;
   }
 
   /** {@code (p95 − p5) / median}. */
   double spread() {
-    return (percentile(95) - percentile(5)) / median();
+    double[] sorted = sorted();
+    return (percentile(sorted, 95) - percentile(sorted, 5)) / percentile(sorted, 50);
+  }
+
+  /** A figure and where it lies with 99 % certainty. */
+  record Interval(double low, double middle, double high) {
+    static final Interval ONE = new Interval(1, 1, 1);
+
+    /** The ratio of two independent figures: their distances add as squares, in logarithms. */
+    Interval over(Interval other) {
+      double ratio = Math.log(middle / other.middle);
+      double down = Math.hypot(Math.log(middle / low), Math.log(other.high / other.middle));
+      double up = Math.hypot(Math.log(high / middle), Math.log(other.middle / other.low));
+      return new Interval(Math.exp(ratio - down), Math.exp(ratio), Math.exp(ratio + up));
+    }
+
+    /** Half the width over the figure. */
+    double precision() {
+      return (high - low) / 2 / middle;
+    }
+
+    boolean holds(double x) {
+      return low <= x && x <= high;
+    }
   }
 
   /**
-   * How well the median is known: half the width of its 95 % interval, from ranks, over the median.
+   * The median's interval, from ranks (Woodruff, 1952): how much the share of samples below the
+   * median differs between groups says how far from one half the true median's rank may be. A
+   * machine that was slower for a while shows as groups that differ. {@code 0 … ∞} where there are
+   * too few samples to say.
    */
-  double medianUncertainty() {
-    double[] sorted = micros();
-    Arrays.sort(sorted);
+  Interval interval() {
+    double[] sorted = sorted();
+    double median = percentile(sorted, 50);
     int n = sorted.length;
-    double half = 0.98 * Math.sqrt(n);
-    int low = Math.max(0, (int) Math.floor(n / 2.0 - half));
-    int high = Math.min(n - 1, (int) Math.ceil(n / 2.0 + half));
-    return (sorted[high] - sorted[low]) / 2 / median();
+    double[][] groups = groups();
+    if (groups.length < 2) {
+      return new Interval(0, median, Double.POSITIVE_INFINITY);
+    }
+    double squares = 0;
+    for (double[] group : groups) {
+      double below = 0;
+      for (double x : group) {
+        below += x < median ? 1 : x == median ? 0.5 : 0;
+      }
+      squares += (below - group.length / 2.0) * (below - group.length / 2.0);
+    }
+    double k = groups.length;
+    double variance = Math.max(squares / n / n * k / (k - 1), 0.25 / n);
+    double ranks = t(groups.length - 1) * Math.sqrt(variance) * n;
+    if (ranks >= n / 2.0) {
+      return new Interval(0, median, Double.POSITIVE_INFINITY);
+    }
+    int low = Math.max(1, (int) Math.floor(n / 2.0 - ranks));
+    return new Interval(sorted[low - 1], median, sorted[n - low]);
+  }
+
+  /** What Student's distribution exceeds on either side in one case of a hundred together. */
+  static double t(int degrees) {
+    return T[degrees - 1];
+  }
+
+  private double[][] groups() {
+    double[][] parts =
+        rounds.length >= LEAST_ROUNDS
+            ? rounds
+            : Arrays.stream(micros()).mapToObj(x -> new double[] {x}).toArray(double[][]::new);
+    int k = Math.min(GROUPS, parts.length);
+    double[][] groups = new double[k][];
+    for (int g = 0; g < k; g++) {
+      int from = g * parts.length / k;
+      int to = (g + 1) * parts.length / k;
+      groups[g] = Arrays.stream(parts, from, to).flatMapToDouble(Arrays::stream).toArray();
+    }
+    return groups;
   }
 }

@@ -44,6 +44,7 @@ public record Table(List<String> head, List<List<String>> rows) {
             .collect(Collectors.joining());
   }
 
+  /** As RFC 4180 quotes; lines end with a line feed alone. */
   String csv() {
     return all().stream()
         .map(r -> r.stream().map(Table::quoted).collect(Collectors.joining(",")) + "\n")
@@ -51,6 +52,6 @@ public record Table(List<String> head, List<List<String>> rows) {
   }
 
   private static String quoted(String cell) {
-    return cell.matches("[^\",\n]*") ? cell : '"' + cell.replace("\"", "\"\"") + '"';
+    return cell.matches("[^\",\r\n]*") ? cell : '"' + cell.replace("\"", "\"\"") + '"';
   }
 }

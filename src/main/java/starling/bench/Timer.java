@@ -17,30 +17,19 @@ import starling.device.Tensor;
  * keeps the queue full, so that no launch waits for the host.
  */
 final class Timer {
-  private static final int MAX_SAMPLES = 2000;
   private static final int IN_FLIGHT = 16;
+  private static final int LEAST = 10;
   private static final double WARM_MICROS = 200;
   private static final double WARM_UP_MILLIS = 50;
 
   private final Device device;
   private final Meter meter;
   private final Tensor flush;
-  private final int least;
-  private final double noise;
-  private final double seconds;
 
-  /**
-   * @param least samples at least
-   * @param noise samples are taken until the median is known this well
-   * @param seconds or this much time has passed
-   */
-  Timer(Device device, Meter meter, Tensor flush, int least, double noise, double seconds) {
+  Timer(Device device, Meter meter, Tensor flush) {
     this.device = device;
     this.meter = meter;
     this.flush = flush;
-    this.least = least;
-    this.noise = noise;
-    this.seconds = seconds;
   }
 
   /** A tensor of twice the cache. */
@@ -58,15 +47,41 @@ final class Timer {
     device.download(MemorySegment.ofArray(one), flush.rows(0, 1));
   }
 
-  Samples samples(boolean cold, Runnable call) {
-    warmUp(call);
-    int calls = cold ? 1 : callsPerSample(call);
-    var micros = new ArrayList<Double>();
-    long end = System.nanoTime() + (long) (seconds * 1e9);
-    while (true) {
-      long[] from = new long[IN_FLIGHT];
-      long[] to = new long[IN_FLIGHT];
+  /** Rounds of samples of one call, which has been warmed up. */
+  final class Series {
+    private final boolean cold;
+    private final Runnable call;
+    private final int calls;
+    private final List<double[]> rounds = new ArrayList<>();
+    private double seconds;
+    private int count;
+
+    private Series(boolean cold, Runnable call) {
+      this.cold = cold;
+      this.call = call;
+      warmUp(call);
+      this.calls = cold ? 1 : callsPerSample(call);
+    }
+
+    /** One more round, of at least one sample and about so long. */
+    void round(double atLeast) {
+      var micros = new ArrayList<Double>();
+      long begin = System.nanoTime();
+      double taken;
+      do {
+        group(micros);
+        taken = (System.nanoTime() - begin) / 1e9;
+      } while (taken < atLeast);
+      seconds += taken;
+      count += micros.size();
+      rounds.add(micros.stream().mapToDouble(x -> x).toArray());
+    }
+
+    /** As many samples as may wait in the device's queue. */
+    private void group(List<Double> micros) {
       int group = device.name().equals("cuda") ? IN_FLIGHT : 1;
+      long[] from = new long[group];
+      long[] to = new long[group];
       for (int i = 0; i < group; i++) {
         if (cold || i == 0) {
           meter.copy(half(0), half(1));
@@ -83,18 +98,40 @@ final class Timer {
       for (int i = 0; i < group; i++) {
         micros.add(device.millis(from[i], to[i]) * 1e3 / calls);
       }
-      boolean enough = micros.size() >= least;
-      if (enough
-          && (System.nanoTime() > end
-              || micros.size() >= MAX_SAMPLES
-              || of(micros).medianUncertainty() < noise)) {
-        return of(micros);
-      }
+    }
+
+    int size() {
+      return rounds.size();
+    }
+
+    /** That all rounds together took. */
+    double seconds() {
+      return seconds;
+    }
+
+    Samples samples() {
+      return Samples.of(rounds);
     }
   }
 
-  private static Samples of(List<Double> micros) {
-    return new Samples(micros.stream().mapToDouble(x -> x).toArray());
+  Series series(boolean cold, Runnable call) {
+    return new Series(cold, call);
+  }
+
+  /**
+   * Without rows between its rounds: at least ten samples, until the median is known this well or
+   * so much time has passed.
+   */
+  Samples samples(boolean cold, Runnable call, double precision, double seconds) {
+    Series series = series(cold, call);
+    int enough = LEAST;
+    do {
+      while (series.count < enough) {
+        series.round(0);
+      }
+      enough = series.count + series.count / 4; // looking at all of them takes time too
+    } while (series.seconds() < seconds && series.samples().interval().precision() > precision);
+    return series.samples();
   }
 
   private void warmUp(Runnable call) {

@@ -6,14 +6,19 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import starling.device.InputException;
+import starling.device.Limits;
 
 /**
  * A user's own kernel in the place of one of ours: its file is compiled and linked with the objects
  * of the library in {@code target/native}, so that everything else is the same.
  */
-final class UserKernel {
+public final class UserKernel {
+  private static final Pattern ERROR =
+      Pattern.compile("error|undefined reference|multiple definition");
+
   private UserKernel() {}
 
   /**
@@ -22,12 +27,10 @@ final class UserKernel {
    * @param checkout where {@code kernels} and {@code target/native} lie
    * @param entry a function with the C signature of the operator ({@code starling.h})
    * @return the library, in {@code folder}
-   * @throws InputException with the compiler's first error, or what is missing
+   * @throws DoesNotCompile with what the compiler says
+   * @throws InputException with what is missing
    */
   static Path compile(String device, Path checkout, Path source, String entry, Path folder) {
-    if (!Files.isReadable(source)) {
-      throw new InputException(source + ": cannot be read");
-    }
     boolean cuda = device.equals("cuda");
     Path build = checkout.resolve("target/native").resolve(cuda ? "cuda" : "host");
     Path built = build.resolve("CMakeFiles");
@@ -38,8 +41,10 @@ final class UserKernel {
     }
     Path object = folder.resolve("user.o");
     Path library = folder.resolve("libuser.so");
-    var compile = new ArrayList<>(cuda ? nvcc() : List.of("g++", "-xc++"));
-    compile.addAll(List.of("-std=c++20", "-O3", "-c", source.toString(), "-o", object.toString()));
+    var compile = new ArrayList<>(cuda ? nvcc() : List.of("g++"));
+    Path file = source.toAbsolutePath(); // a name that begins with - or @ would be an option
+    compile.addAll(List.of("-x", cuda ? "cu" : "c++", "-std=c++20", "-O3"));
+    compile.addAll(List.of("-c", file.toString(), "-o", object.toString()));
     for (String include : List.of("kernels", "native", "native/include", "native/host")) {
       compile.add("-I" + checkout.resolve(include));
     }
@@ -98,25 +103,49 @@ final class UserKernel {
     }
   }
 
+  /** A compiler's or linker's complaints. */
+  public static final class DoesNotCompile extends InputException {
+    private static final long serialVersionUID = 1;
+    private static final int MOST = 100;
+
+    private final ArrayList<String> errors;
+
+    DoesNotCompile(Path source, List<String> errors) {
+      super(source + " does not compile: " + String.join("; ", errors));
+      this.errors = new ArrayList<>(errors.subList(0, Math.min(MOST, errors.size())));
+      if (errors.size() > MOST) {
+        this.errors.add("and " + (errors.size() - MOST) + " more errors");
+      }
+    }
+
+    /** One line for each error, of at most a hundred. */
+    public List<String> errors() {
+      return List.copyOf(errors);
+    }
+  }
+
   private static void run(Path source, List<String> command) {
-    try {
-      Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
-      String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-      if (process.waitFor() != 0) {
-        String first =
-            output
-                .lines()
-                .filter(l -> l.contains("error") || l.contains("undefined"))
-                .findFirst()
-                .orElse(output.lines().findFirst().orElse("no output"));
-        throw new InputException(source + " does not compile: " + first.strip());
+    var builder = new ProcessBuilder(command).redirectErrorStream(true);
+    builder.environment().put("LC_ALL", "C"); // errors are found by their name
+    try (var compiler = new Child(builder)) {
+      if (!compiler.ended(() -> Limits.COMPILE_SECONDS, () -> 0, () -> false)) {
+        throw new InputException(
+            "%s: %s did not end within %d s"
+                .formatted(source, command.get(0), Limits.COMPILE_SECONDS));
+      }
+      if (compiler.status() != 0) {
+        String output = compiler.output();
+        List<String> errors =
+            output.lines().filter(ERROR.asPredicate()).map(String::strip).distinct().toList();
+        throw new DoesNotCompile(
+            source,
+            errors.isEmpty()
+                ? List.of(output.lines().findFirst().orElse("no output").strip())
+                : errors);
       }
     } catch (IOException e) {
       throw new InputException(
           source + ": " + command.get(0) + " cannot be started (" + e.getMessage() + ")", e);
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw new InputException(source + ": interrupted", e);
     }
   }
 }

@@ -18,6 +18,9 @@ import picocli.CommandLine.Spec;
 import picocli.CommandLine.Unmatched;
 import starling.bench.Bench;
 import starling.bench.KernelReport;
+import starling.bench.UserKernel;
+import starling.device.InputException;
+import starling.device.Sentence;
 
 /** Measurements. */
 @Command(
@@ -33,6 +36,8 @@ final class BenchCommand implements Callable<Integer> {
     throw new ParameterException(spec.commandLine(), "kernels or ceilings is missing");
   }
 
+  private static final int MOST_SECONDS = 3600;
+
   /** Where it runs and what becomes of the result. */
   static final class Common {
     @Option(
@@ -44,12 +49,20 @@ final class BenchCommand implements Callable<Integer> {
     @Option(
         names = "--max-time",
         paramLabel = "SECONDS",
-        defaultValue = "1",
+        defaultValue = "5",
         description = "sample a row at most so long (${DEFAULT-VALUE})")
     private double seconds;
 
     @Option(names = "--json", description = "print JSON")
     private boolean json;
+
+    void check(CommandSpec spec) {
+      if (!(seconds > 0 && seconds <= MOST_SECONDS)) { // nor NaN
+        throw new ParameterException(
+            spec.commandLine(),
+            "--max-time is " + seconds + "; it must be more than 0 and at most " + MOST_SECONDS);
+      }
+    }
   }
 
   @Command(
@@ -105,24 +118,55 @@ final class BenchCommand implements Callable<Integer> {
     private List<String> providers;
 
     @Option(
-        names = "--noise",
-        defaultValue = "0.01",
-        description = "stop when the median is known this well (${DEFAULT-VALUE})")
-    private double noise;
+        names = {"--precision", "--noise"},
+        paramLabel = "PART",
+        defaultValue = "0.04",
+        description =
+            "sample a row until its median is known within this part of it, with 99 %% certainty"
+                + " (${DEFAULT-VALUE}: 1.3 times the time is found)")
+    private double precision;
 
     @Option(
         names = "--out",
         paramLabel = "FILE",
-        description = "write FILE.json, .md or .csv, by its ending")
-    private List<Path> out = List.of();
+        description = "write FILE.json, .md or .csv, by its ending; numbers are gemm's axis out")
+    private List<String> out = List.of();
+
+    private static final String NUMBERS = "[+-]?\\d+(,[+-]?\\d+)*";
+    private static final List<String> FORMATS = List.of(".json", ".md", ".csv");
 
     @Unmatched private List<String> rest = new ArrayList<>();
 
     @Override
     public Integer call() {
+      common.check(spec);
+      if (!(precision > 0 && precision <= 1)) { // nor NaN
+        throw new ParameterException(
+            spec.commandLine(),
+            "--precision is "
+                + precision
+                + "; it must be more than 0 and at most 1 (a small one uses all of --max-time)");
+      }
       Map<String, List<Integer>> axes = axes();
+      for (String value : out) {
+        if (value.matches(NUMBERS)) {
+          axes.put("out", numbers("out", value));
+        }
+      }
+      List<Path> files = out.stream().filter(o -> !o.matches(NUMBERS)).map(Path::of).toList();
+      for (Path file : files) {
+        if (FORMATS.stream().noneMatch(file.toString()::endsWith)) {
+          throw new ParameterException(
+              spec.commandLine(),
+              "--out '" + file + "' does not end with one of " + String.join(", ", FORMATS));
+        }
+      }
       if ((source == null) != (entry == null)) {
         throw new ParameterException(spec.commandLine(), "--source and --entry go together");
+      }
+      if (entry != null && !entry.matches("[A-Za-z_][A-Za-z0-9_]*")) {
+        throw new ParameterException(
+            spec.commandLine(), "--entry '" + entry + "' is no name of a C function");
       }
       for (String provider : providers) {
         if (!provider.equals("own") && !Bench.providers().contains(provider)) {
@@ -138,7 +182,7 @@ final class BenchCommand implements Callable<Integer> {
               spec.commandLine(), "--cache '" + cache + "' is not cold or warm");
         }
       }
-      Output.checkWritable(out, source == null ? List.of() : List.of(source));
+      Output.checkWritable(files, source == null ? List.of() : List.of(source));
       boolean cuda = common.device.equals("cuda");
       var options =
           new Bench.Options(
@@ -147,17 +191,32 @@ final class BenchCommand implements Callable<Integer> {
               operators,
               axes,
               !dtypes.isEmpty() ? dtypes : List.of(cuda ? "bf16" : "f32"),
-              caches,
+              caches.stream().distinct().toList(),
               source,
               entry,
               providers,
-              noise,
+              precision,
               common.seconds);
-      KernelReport report = Bench.kernels(options, Terminal::say);
-      out.forEach(file -> write(file, report));
+      KernelReport report = measured(options);
+      files.forEach(file -> write(file, report));
       System.out.print(common.json ? Output.json(report.json()) + "\n" : report.text());
-      report.failures().forEach(f -> System.err.println("starling: " + f));
+      if (common.json) {
+        report.notes().forEach(n -> System.err.println("starling: " + Sentence.of(n)));
+      }
+      report.failures().forEach(f -> System.err.println("starling: " + Sentence.of(f)));
       return report.failed() ? 1 : 0;
+    }
+
+    private static KernelReport measured(Bench.Options options) {
+      try {
+        return Bench.kernels(options, Terminal::say);
+      } catch (UserKernel.DoesNotCompile e) {
+        Terminal.clear();
+        e.errors().forEach(error -> System.err.println(Sentence.of(error)));
+        throw new InputException(options.source() + " does not compile", e);
+      } finally {
+        Terminal.clear();
+      }
     }
 
     private static void write(Path file, KernelReport report) {
@@ -189,11 +248,19 @@ final class BenchCommand implements Callable<Integer> {
     }
 
     private List<Integer> numbers(String axis, String text) {
-      try {
-        return Stream.of(text.split(",", -1)).map(Integer::valueOf).toList();
-      } catch (NumberFormatException e) {
+      if (!text.matches(NUMBERS)) {
         throw new ParameterException(
-            spec.commandLine(), "--" + axis + " '" + text + "' is not a list of whole numbers", e);
+            spec.commandLine(), "--" + axis + " '" + text + "' is not a list of whole numbers");
+      }
+      return Stream.of(text.split(",", -1)).map(n -> number(axis, n)).toList();
+    }
+
+    private static Integer number(String axis, String text) {
+      try {
+        return Integer.valueOf(text);
+      } catch (NumberFormatException e) {
+        throw new InputException(
+            "--" + axis + " is " + text + "; it can be at most " + Integer.MAX_VALUE, e);
       }
     }
   }
@@ -202,10 +269,12 @@ final class BenchCommand implements Callable<Integer> {
       name = "ceilings",
       description = "Measures what the hardware can do: copy, read, products, an empty launch.")
   static final class CeilingsCommand implements Callable<Integer> {
+    @Spec private CommandSpec spec;
     @CommandLine.Mixin private Common common;
 
     @Override
     public Integer call() {
+      common.check(spec);
       Bench.CeilingReport report = Bench.ceilings(common.device, common.seconds);
       if (common.json) {
         System.out.println(Output.json(report));

@@ -11,7 +11,8 @@ import starling.bench.Compare;
 @Command(
     name = "compare",
     description =
-        "Compares two files of bench kernels: same, faster, slower or unsure per row. Exit 1 on a regression.")
+        "Compares two files of bench kernels: times are the same, faster, slower or unsure, counted work is the same,"
+            + " grew or shrank. Exit 1 on a regression.")
 final class CompareCommand implements Callable<Integer> {
   @Parameters(index = "0", paramLabel = "A.json", description = "the baseline")
   private Path before;

@@ -123,5 +123,16 @@ public final class Limits {
   /** Of all of them. */
   public static final int PICTURE_TEXTS = 64 << 20;
 
+  // Kernels of a user, in the bench.
+
+  /** Of the file of one. */
+  public static final long KERNEL_SOURCE_BYTES = 4L << 20;
+
+  /** That its compiler may take, in seconds. */
+  public static final int COMPILE_SECONDS = 120;
+
+  /** Without a step forward of a process that runs one, in seconds; more for much work. */
+  public static final int KERNEL_SECONDS = 20;
+
   private Limits() {}
 }

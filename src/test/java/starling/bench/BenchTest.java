@@ -7,11 +7,15 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.lang.foreign.MemorySegment;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.HashMap;
 import java.util.HashSet;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import starling.Devices;
@@ -22,6 +26,7 @@ import starling.device.DType;
 import starling.device.Device;
 import starling.device.InputException;
 import starling.device.Meter;
+import starling.device.Tensor;
 
 /** What the bench measures, and above all what it refuses to give a time. */
 class BenchTest {
@@ -149,6 +154,255 @@ class BenchTest {
     refused(
         "k=9 is more than n=4", List.of("token_select"), Map.of("n", List.of(4), "k", List.of(9)));
     refused("--T is 0; it must be at least 1", List.of("rmsnorm"), Map.of("T", List.of(0)));
+    refused("--causal is 2; it is 0 or 1", List.of("attention"), Map.of("causal", List.of(0, 2)));
+    refused("--causal is -1; it is 0 or 1", List.of("attention"), Map.of("causal", List.of(-1)));
+    List<Integer> many = IntStream.rangeClosed(1, 101).boxed().toList();
+    refused("more than 10000 rows", List.of("rmsnorm"), Map.of("T", many, "D", many));
+  }
+
+  /** Products beyond an int and a long, and what is merely more than there is. */
+  @Test
+  void sizesThatAreTooLargeAreOneSentenceEach() {
+    for (String sizes :
+        List.of(
+            "gemm T=65536 in=65536 out=1",
+            "gemm T=most in=most out=most",
+            "gemm T=1 in=1 out=most",
+            "rmsnorm T=most D=4",
+            "attention T=most S=most H=most",
+            "attention_colsum T=most S=most H=1",
+            "token_select n=most k=most H=most",
+            "combine_rows n=most k=most w=most",
+            "compact_rows L=most S=most",
+            "patchify image=most patch=1",
+            "row_map T=most",
+            "sample V=most",
+            "advance n=most",
+            "embed T=1 D=1 V=most")) {
+      String[] words = sizes.split(" ", -1);
+      var axes = new HashMap<String, List<Integer>>();
+      for (int i = 1; i < words.length; i++) {
+        String[] size = words[i].split("=", -1);
+        axes.put(
+            size[0],
+            List.of(size[1].equals("most") ? Integer.MAX_VALUE : Integer.parseInt(size[1])));
+      }
+      String why =
+          Bench.kernels(options("cpu", List.of(words[0]), axes, "f32"), text -> {})
+              .failures()
+              .get(0);
+      assertTrue(
+          why.matches("(?s).*: (it needs [0-9.]+ GB, and the device has|[a-z]+ would take) .*"),
+          why);
+    }
+  }
+
+  @Test
+  void whatIsAskedForTwiceIsOneRow() {
+    var axes = Map.of("T", List.of(8, 16, 8), "D", List.of(4, 4));
+    KernelReport report =
+        Bench.kernels(options("cpu", List.of("rmsnorm", "rmsnorm"), axes, "f32"), text -> {});
+    assertEquals(
+        List.of("rmsnorm T=8 D=4 f32 warm", "rmsnorm T=16 D=4 f32 warm"),
+        report.rows().stream().map(Row::key).toList());
+  }
+
+  // ---- what a row says ----
+
+  @Test
+  void aRowSaysWhyItsSamplingEnded() {
+    var axes = Map.of("T", List.of(8));
+    var easy =
+        new Bench.Options(
+            "cpu",
+            "tiny",
+            List.of("rmsnorm"),
+            axes,
+            List.of("f32"),
+            List.of("warm"),
+            null,
+            null,
+            List.of("own"),
+            1e6,
+            1);
+    Row reached = Bench.kernels(easy, text -> {}).rows().get(0);
+    assertEquals("precision 1000000 reached", reached.stopped());
+    assertEquals(20, reached.time().rounds().length);
+    var hopeless =
+        new Bench.Options(
+            "cpu",
+            "tiny",
+            List.of("rmsnorm"),
+            axes,
+            List.of("f32"),
+            List.of("cold", "warm"),
+            null,
+            null,
+            List.of("own"),
+            1e-9,
+            0.02);
+    KernelReport report = Bench.kernels(hopeless, text -> {});
+    for (Row row : report.rows()) {
+      String at = Row.shortest(row.time().interval().precision());
+      assertEquals("time used up at " + at, row.stopped());
+      assertTrue(report.text().contains(row.stopped()));
+      assertTrue(report.csv().contains("," + row.stopped() + ","));
+      assertTrue(report.json().toString().contains("stopped=" + row.stopped()));
+    }
+    assertTrue(report.control().rounds().length >= 20);
+  }
+
+  @Test
+  void digitsThatMatter() {
+    assertEquals("0.04", Row.shortest(0.04));
+    assertEquals("0.12", Row.shortest(0.1234));
+    assertEquals("0.00012", Row.shortest(0.000123));
+    assertEquals("1.3", Row.shortest(1.25001));
+    assertEquals("more than can be said", Row.shortest(Double.POSITIVE_INFINITY));
+  }
+
+  /** RFC 4180: a column for every axis and figure, the same ones for all, nothing rounded. */
+  @Test
+  void theCsvHasEveryAxisAndAllDigits() {
+    var times = new Samples(new double[] {1.0 / 3, 2.0 / 3, 100.0 / 7});
+    var timed =
+        new Row(
+            "token_select",
+            new LinkedHashMap<>(Map.of("n", 576)),
+            "f32",
+            "warm",
+            times,
+            Double.NaN,
+            123_456_789,
+            7,
+            12.345678901234567,
+            "bytes",
+            1.25e-7,
+            "time used up at 3",
+            null,
+            null,
+            null,
+            null);
+    var work = new starling.device.Work(1, 2, 3, 4, 5, 6, List.of("a", "b"));
+    var counted =
+        new Row(
+            "row_map",
+            Map.of("T", 636),
+            "f32",
+            "counted",
+            null,
+            Double.NaN,
+            10,
+            0,
+            Double.NaN,
+            "",
+            0,
+            null,
+            work,
+            null,
+            null,
+            null);
+    Row failed =
+        Row.failed("embed", Map.of("V", 5), "bf16", "cold", "it said \"no\", twice\r\nand so");
+    String csv =
+        new KernelReport(Map.of(), null, null, List.of(), List.of(timed, counted, failed)).csv();
+    String[] lines = csv.split("\n", 3);
+    assertEquals(
+        "op,image,patch,T,D,V,in,out,H,G,d,S,causal,n,k,w,L,dtype,cache,median_us,p5_us,p95_us,"
+            + "min_us,spread,samples,precision,stopped,bytes,gb_per_s,flops,tflop_per_s,"
+            + "percent_of_ceiling,bound,error,host_us,mhz_before,mhz_after,throttled,kernels,"
+            + "launches,blocks,barriers,read_bytes,written_bytes,counted_flops,failure",
+        lines[0]);
+    assertEquals(
+        "token_select,,,,,,,,,,,,,576,,,,f32,warm,0.6666666666666666,0.3333333333333333,"
+            + "14.285714285714286,0.3333333333333333,20.92857142857143,3,Infinity,time used up at 3,"
+            + "123456789,185185.1835,7,1.05E-5,12.345678901234567,bytes,1.25E-7,,,,,,,,,,,,",
+        lines[1]);
+    assertEquals(
+        "row_map,,,636,,,,,,,,,,,,,,f32,counted,,,,,,,,,10,,0,,,,0.0,,,,,a b,1,2,6,3,4,5,\n"
+            + "embed,,,,,5,,,,,,,,,,,,bf16,cold"
+            + ",".repeat(27)
+            + "\"it said \"\"no\"\", twice\r\nand so\"\n",
+        lines[2]);
+  }
+
+  // ---- what was right once ----
+
+  /** On the cpu, where nothing counts: right until it is timed, then nothing, or what it was. */
+  @Test
+  void whatIsRightOnlyBeforeItIsTimedHasNoTime() {
+    Operator rmsnorm =
+        Catalogue.OPERATORS.stream().filter(o -> o.name().equals("rmsnorm")).findFirst().get();
+    try (Device device = Devices.open("cpu");
+        Device reference = Devices.reference();
+        Meter meter = Devices.meter(device);
+        var bench = new KernelBench(device, reference, meter, null, 0.5, 0.01)) {
+      var sizes = Preset.TINY.sizes(rmsnorm).get(0);
+      assertEquals(null, failure(bench, rmsnorm, sizes));
+      String nothing = failure(bench, after(device, rmsnorm, first -> () -> {}), sizes);
+      assertTrue(nothing.startsWith("out[0] is NaN: it was not written"), nothing);
+      String same = failure(bench, after(device, rmsnorm, first -> first::put), sizes);
+      assertTrue(same.startsWith("out is wrong: relative distance 1."), same);
+    }
+  }
+
+  /** The first result of an operator. */
+  private record Result(Device device, Tensor out, float[] values) {
+    void put() {
+      device.upload(out, MemorySegment.ofArray(values));
+    }
+  }
+
+  /** An operator that computes the first time, and does something else from then on. */
+  private static Operator after(
+      Device device, Operator real, java.util.function.Function<Result, Runnable> then) {
+    return new Operator(
+        real.name(),
+        real.axes(),
+        real.typed(),
+        (in, s) -> {
+          Runnable call = real.body().apply(in, s);
+          if (in.device != device) {
+            return call;
+          }
+          var later = new Runnable[1];
+          return () -> {
+            if (later[0] != null) {
+              later[0].run();
+              return;
+            }
+            call.run();
+            Tensor out = in.outputs().get(0);
+            var values = new float[out.rows() * out.width()];
+            device.download(MemorySegment.ofArray(values), out);
+            later[0] = then.apply(new Result(device, out, values));
+          };
+        },
+        real.bytes(),
+        real.flops());
+  }
+
+  @Test
+  void anotherSeedGivesOtherInputsEverywhere() {
+    try (Device device = Devices.open("cpu");
+        var arena = device.arena("inputs")) {
+      for (Operator o : Catalogue.OPERATORS) {
+        if (o.name().equals("advance")) {
+          continue; // has no input but what it changes
+        }
+        Sizes sizes = Preset.TINY.sizes(o).get(0);
+        var results = new HashSet<String>();
+        for (int seed = 0; seed < 3; seed++) {
+          var in = new Inputs(device, arena, DType.F32, seed);
+          Runnable call = o.body().apply(in, sizes);
+          in.poison();
+          call.run();
+          Tensor out = in.outputs().get(0);
+          results.add(java.util.Arrays.toString(in.values(out)));
+        }
+        assertEquals(3, results.size(), o.name());
+      }
+    }
   }
 
   private static void refused(String why, List<String> operators, Map<String, List<Integer>> axes) {
@@ -197,10 +451,10 @@ class BenchTest {
         onFakeGpu(
             "rmsnorm",
             (gpu, bench, operator, sizes) -> {
-              assertEquals(null, failure(bench, operator, sizes));
+              assertEquals(null, row(bench, operator, sizes, "cold").failure());
               // From here events tell a ten-thousandth of the true time.
               gpu.order("clock=0.0001");
-              return bench.ceilings.frozen(() -> failure(bench, operator, sizes));
+              return bench.ceilings.frozen(() -> row(bench, operator, sizes, "cold").failure());
             });
     assertTrue(why.startsWith("impossible: "), why);
     assertTrue(why.contains("% of what this device can do"), why);
@@ -288,18 +542,39 @@ class BenchTest {
   void theExampleOfTheReadmeStandsBesideOurs() throws IOException {
     KernelReport report = own(example());
     assertEquals(List.of(), report.failures());
+    assertEquals(List.of(), report.notes(), "it is right about NaN");
     assertEquals(
         List.of("token_select:rank_select", "token_select"),
         report.rows().stream().map(Row::op).toList());
   }
 
+  /** The same without what the definition says of numbers that are not finite. */
+  @Test
+  void whatIsWrongAboutNanIsSaid() throws IOException {
+    String source = example();
+    String naive = source.replace("finite(mean) ? mean : -INFINITY", "mean");
+    assertFalse(naive.equals(source));
+    KernelReport report = own(naive);
+    assertEquals(List.of(), report.failures(), "its row stands");
+    assertEquals(1, report.notes().size(), report.notes().toString());
+    String note = report.notes().get(0);
+    assertTrue(
+        note.startsWith(
+            "token_select:rank_select n=576 k=58 H=4 f32, where inputs are not finite: "),
+        note);
+    String silent = source.replace("if (!finite(mean)) atomic_or(fault, 1);", "");
+    assertFalse(silent.equals(source));
+    note = own(silent).notes().get(0);
+    assertTrue(note.endsWith("where inputs are not finite: fault[0] is 0.0, not 1.0"), note);
+  }
+
   @Test
   void aWrongKernelGetsOneSentence() throws IOException {
-    String why = ownFailure("store(score + j, s[j]);", "store(score + j, 2 * s[j]);");
+    String why = ownFailure("store(score + j, mean);", "store(score + j, 2 * mean);");
     assertTrue(why.startsWith("score is wrong: relative distance"), why);
     why = ownFailure("better += s[i] > s[j]", "better += s[i] < s[j]");
     assertTrue(why.startsWith("keep["), why);
-    why = ownFailure("store(score + j, s[j]);", "");
+    why = ownFailure("store(score + j, mean);", "");
     assertTrue(why.startsWith("score[0] is NaN: it was not written"), why);
   }
 
@@ -317,6 +592,17 @@ class BenchTest {
     String source = example();
     String why = compileError(source.replace("int better = 0;", "int better = nothing;"));
     assertTrue(why.contains("rank.cu does not compile: ") && why.contains("nothing"), why);
+    var wrong = source.replace("int better = 0;", "int better = nothing;");
+    wrong = wrong.replace("int place = 0;", "int place = nowhere;");
+    Path two = Files.writeString(dir.resolve("-two.cu"), wrong);
+    var errors =
+        assertThrows(
+                UserKernel.DoesNotCompile.class,
+                () -> UserKernel.compile("emulated", Path.of("."), two, "rank_select", dir))
+            .errors();
+    assertEquals(2, errors.size(), errors.toString());
+    assertTrue(errors.get(0).matches(".*-two.cu:[0-9]+:[0-9]+: error: .*nothing.*"), errors.get(0));
+    assertTrue(errors.get(1).matches(".*-two.cu:[0-9]+:[0-9]+: error: .*nowhere.*"), errors.get(1));
     why = compileError(source.replace("int rank_select(", "int other_select("));
     assertTrue(why.contains("there is no function rank_select"), why);
   }

@@ -49,10 +49,8 @@ class TimerTest {
         Meter meter = Devices.meter(device);
         var arena = device.arena("timer")) {
       Tensor flush = Timer.flushing(device, arena, CACHE);
-      var timer =
-          new Timer(
-              recorded(Device.class, device), recorded(Meter.class, meter), flush, 10, 1e-9, 0.02);
-      timer.samples(cold, () -> events.add("call"));
+      var timer = new Timer(recorded(Device.class, device), recorded(Meter.class, meter), flush);
+      timer.samples(cold, () -> events.add("call"), 1e-9, 0.02);
     }
     String all = String.join(" ", events);
     return List.of(all.substring(all.indexOf("flush")).split(" (?=flush)"));

@@ -8,6 +8,7 @@ import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.ByteArrayInputStream;
 import java.io.ByteArrayOutputStream;
+import java.io.File;
 import java.io.IOException;
 import java.io.InputStream;
 import java.io.PrintStream;
@@ -17,12 +18,14 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import starling.Demo;
+import starling.cuda.Native;
 import starling.image.Picture;
 
 /**
@@ -523,7 +526,7 @@ class CommandLineTest {
     Result same = run("compare", file, file);
     assertEquals(0, same.status(), same.err());
     assertFalse(same.out().matches("(?s).*(slower|faster).*"), same.out());
-    assertRefused(1, "a.md: ", run("compare", file, dir.resolve("a.md").toString()));
+    assertRefused(1, "a.md: is not JSON", run("compare", file, dir.resolve("a.md").toString()));
     assertRefused(1, "none.json: ", run("compare", dir.resolve("none.json").toString(), file));
   }
 
@@ -546,5 +549,137 @@ class CommandLineTest {
     assertRefused(1, "there is no folder", bench("--op", "embed", "--out", "no/where.json"));
     assertRefused(1, "'q8'", bench("--op", "embed", "--dtype", "q8"));
     assertRefused(1, "'tpu'", bench("--op", "embed", "--device", "tpu"));
+  }
+
+  @Test
+  void whatBenchCannotDoIsSaidBeforeTheWork(@TempDir Path dir) {
+    for (String seconds : List.of("0", "-1", "NaN", "Infinity", "1e300", "3601")) {
+      assertRefused(2, "--max-time is ", bench("--op", "embed", "--max-time", seconds));
+      assertRefused(2, "--max-time is ", run("bench", "ceilings", "--max-time", seconds));
+    }
+    for (String option : List.of("--precision", "--noise")) {
+      for (String part : List.of("0", "-0.1", "NaN", "1.5", "Infinity")) {
+        assertRefused(2, "--precision is ", bench("--op", "embed", option, part));
+      }
+    }
+    for (String name : List.of("a.txt", "a", "a.JSON.gz", "json")) {
+      String file = dir.resolve(name).toString();
+      assertRefused(2, "does not end with one of .json, .md, .csv", bench("--out", file));
+    }
+    assertRefused(
+        2, "'a b' is no name of a C function", bench("--source", "a.cu", "--entry", "a b"));
+    assertRefused(
+        1, "cpu runs no kernels", bench("--op", "embed", "--source", "a.cu", "--entry", "a"));
+    String most = "it can be at most 2147483647";
+    assertRefused(1, "--T is 3000000000; " + most, bench("--op", "embed", "--T", "3000000000"));
+    assertRefused(1, "--T is 99999999999999999999; " + most, bench("--T=99999999999999999999"));
+    assertRefused(2, "--T '1e3' is not a list of whole numbers", bench("--T", "1e3"));
+    assertRefused(2, "--T '1,' is not a list of whole numbers", bench("--T", "1,"));
+    Result large = bench("--op", "gemm", "--T", "65536", "--in", "65536");
+    assertEquals(1, large.status(), large.err());
+    assertTrue(large.err().contains("gemm T=65536 in=65536 out=384 f32: it needs"), large.err());
+  }
+
+  /** Numbers behind --out are an axis, as a file's name would end with its format. */
+  @Test
+  void theAxisOutCanBeGiven(@TempDir Path dir) throws IOException {
+    Path file = dir.resolve("a.json");
+    Result result =
+        bench("--op", "gemm", "--T", "1,1", "--in", "8", "--out", "4,5", "--out", file.toString());
+    assertEquals(0, result.status(), result.err());
+    JsonNode states = JSON.readTree(file.toFile()).at("/benchmarks/0/states");
+    assertEquals(2, states.size(), "one row for a size that is given twice");
+    assertEquals("gemm T=1 in=8 out=4 f32 warm", states.at("/0/starling/key").asText());
+    assertEquals("gemm T=1 in=8 out=5 f32 warm", states.at("/1/starling/key").asText());
+    String stopped = states.at("/0/starling/stopped").asText();
+    assertTrue(stopped.matches("precision 0.5 reached|time used up at .*"), stopped);
+  }
+
+  @Test
+  void workThatGrewFailsTheComparison(@TempDir Path dir) throws IOException {
+    Native.needs(Native.HOST);
+    Path a = dir.resolve("a.json");
+    assertEquals(
+        0,
+        bench("--device", "emulated", "--op", "rmsnorm", "--T", "9", "--out", a.toString())
+            .status());
+    Result same = run("compare", a.toString(), a.toString());
+    assertEquals(0, same.status(), same.err());
+    assertTrue(same.out().contains("same"), same.out());
+    String text = Files.readString(a);
+    assertTrue(text.contains("\"blocks\":3,"), text);
+    Path b =
+        Files.writeString(dir.resolve("b.json"), text.replace("\"blocks\":3,", "\"blocks\":4,"));
+    Result grew = run("compare", a.toString(), b.toString());
+    assertEquals(1, grew.status());
+    assertTrue(grew.out().contains("grew     blocks 3 -> 4"), grew.out());
+    JsonNode json = JSON.readTree(run("compare", "--json", a.toString(), b.toString()).out());
+    assertEquals("grew", json.at("/0/verdict").asText());
+    assertEquals(3, json.at("/0/counters/blocks/a").asLong());
+    assertEquals(4, json.at("/0/counters/blocks/b").asLong());
+    Result shrank = run("compare", b.toString(), a.toString());
+    assertEquals(0, shrank.status());
+    assertTrue(shrank.out().contains("shrank   blocks 4 -> 3"), shrank.out());
+  }
+
+  /** The commit is the build's, wherever it is run. */
+  @Test
+  void theCommitIsNotThatOfTheFolderItRunsIn(@TempDir Path dir) throws Exception {
+    for (String[] git :
+        new String[][] {
+          {"git", "init", "-q"},
+          {
+            "git",
+            "-c",
+            "user.name=a",
+            "-c",
+            "user.email=a@b",
+            "commit",
+            "-q",
+            "--allow-empty",
+            "-m",
+            "x"
+          },
+          {"git", "tag", "elsewhere"}
+        }) {
+      assertEquals(0, new ProcessBuilder(git).directory(dir.toFile()).start().waitFor());
+    }
+    var command =
+        List.of(
+            Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+            "--add-modules",
+            "jdk.incubator.vector",
+            "--enable-native-access=ALL-UNNAMED",
+            "-cp",
+            absolute(System.getProperty("java.class.path")),
+            "starling.cli.Main",
+            "bench",
+            "kernels",
+            "--op",
+            "advance",
+            "--cache",
+            "warm",
+            "--max-time",
+            "0.01",
+            "--json");
+    Process process =
+        new ProcessBuilder(command)
+            .directory(dir.toFile())
+            .redirectError(dir.resolve("err").toFile())
+            .start();
+    JsonNode environment = JSON.readTree(process.getInputStream()).at("/starling/environment");
+    assertEquals(0, process.waitFor(), Files.readString(dir.resolve("err")));
+    String built = Files.readString(Path.of("target/classes/starling/bench/commit")).strip();
+    assertEquals(built, environment.path("commit").asText());
+    assertFalse(built.isEmpty());
+    if (Files.exists(Path.of(".git"))) {
+      assertTrue(built.matches("(.*-g)?[0-9a-f]{7,}(-dirty)?"), built);
+    }
+  }
+
+  private static String absolute(String classPath) {
+    return Stream.of(classPath.split(File.pathSeparator, -1))
+        .map(part -> Path.of(part).toAbsolutePath().toString())
+        .collect(Collectors.joining(File.pathSeparator));
   }
 }

@@ -1,0 +1,272 @@
+package starling.bench;
+
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.File;
+import java.io.IOException;
+import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.Comparator;
+import java.util.List;
+import java.util.function.Consumer;
+import java.util.regex.Matcher;
+import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
+import starling.Devices;
+import starling.bench.KernelBench.Case;
+import starling.bench.OwnKernelProcess.Line;
+import starling.bench.OwnKernelProcess.Request;
+import starling.device.InputException;
+import starling.device.InputFile;
+import starling.device.Limits;
+import starling.device.Sentence;
+
+/**
+ * A user's kernel, every size of it in a process of its own: if it crashes, ends the process,
+ * prints or never comes back, one row is lost.
+ */
+final class OwnKernel {
+  /** The last line of a process that came to its end. */
+  static final String DONE = "done";
+
+  /** The row is there; what follows is on inputs that are not finite. */
+  static final String NOT_FINITE = "not finite";
+
+  /** No kernel is so slow on the host layer. */
+  private static final double SLOW_BYTES = 10e6;
+
+  private static final double SLOW_FLOPS = 50e6;
+
+  private static final String NAN = ", where inputs are not finite: ";
+
+  /** For the process itself to begin, on a machine that has much else to do. */
+  private static final double START_SECONDS = 60;
+
+  /** Sizes at which it may fail to come back; then the rest is not tried. */
+  private static final int ENDLESS = 2;
+
+  private static final ObjectMapper JSON = new ObjectMapper();
+  private static final Pattern SIGNAL = Pattern.compile("#  (SIG[A-Z]+)");
+
+  /** What the JVM itself says. */
+  private static final Pattern JVM =
+      Pattern.compile("#|WARNING: Using incubator modules|\\[[0-9.]+s]\\[");
+
+  private final Bench.Options options;
+  private final int seconds;
+  private final List<String> notes;
+  private final Consumer<String> progress;
+  private int endless;
+
+  /**
+   * @param notes gets what it printed, and where it is wrong without losing its row
+   */
+  OwnKernel(Bench.Options options, List<String> notes, Consumer<String> progress) {
+    this(options, Limits.KERNEL_SECONDS, notes, progress);
+  }
+
+  OwnKernel(Bench.Options options, int seconds, List<String> notes, Consumer<String> progress) {
+    this.options = options;
+    this.seconds = seconds;
+    this.notes = notes;
+    this.progress = progress;
+  }
+
+  /** Its rows at all sizes, as {@code op:entry}. */
+  List<Row> rows(List<Case> plans) {
+    InputFile.read(options.source(), Limits.KERNEL_SOURCE_BYTES);
+    try {
+      Path folder = Files.createTempDirectory("starling-kernel"); // nobody else's
+      try {
+        progress.accept("compiling " + options.source());
+        Path library =
+            UserKernel.compile(
+                options.device(), Devices.checkout(), options.source(), options.entry(), folder);
+        var rows = new ArrayList<Row>();
+        for (Case plan : plans) {
+          rows.addAll(rows(plan, library, folder));
+        }
+        return rows;
+      } finally {
+        delete(folder);
+      }
+    } catch (IOException e) {
+      throw new InputException(
+          "a folder to compile a kernel in cannot be used: " + e.getMessage(), e);
+    }
+  }
+
+  private static void delete(Path folder) throws IOException {
+    try (Stream<Path> files = Files.walk(folder)) {
+      for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+        Files.deleteIfExists(file);
+      }
+    }
+  }
+
+  /** Those at one size, by a library in a folder of its own. */
+  List<Row> rows(Case plan, Path library, Path folder) throws IOException {
+    var of =
+        new Case(plan.name() + ":" + options.entry(), plan.operator(), plan.sizes(), plan.dtype());
+    List<String> caches =
+        options.device().equals("emulated") ? List.of("counted") : options.caches();
+    if (endless == ENDLESS) {
+      return failed(of, caches, "not tried: it did not come back at other sizes");
+    }
+    Path request = folder.resolve("request.json");
+    Path lines = folder.resolve("lines");
+    Path crash = folder.resolve("crash");
+    Files.deleteIfExists(lines);
+    Files.deleteIfExists(crash);
+    JSON.writeValue(request.toFile(), request(of, library));
+    boolean ended;
+    int status;
+    String output;
+    try (var child = new Child(command(request, lines, crash, folder))) {
+      ended =
+          child.ended(
+              () -> size(lines) == 0 ? START_SECONDS : patience(of),
+              () -> size(lines),
+              () -> done(lines));
+      status = ended ? child.status() : 0;
+      output = child.output();
+    }
+    said(of, output);
+    var rows = new ArrayList<Row>();
+    String step = "";
+    for (Line line : read(lines)) {
+      if (line.step() != null) {
+        step = line.step();
+      }
+      if (line.row() != null) {
+        rows.add(line.row());
+      }
+      if (line.failure() != null) {
+        return failed(of, caches, line.failure());
+      }
+      if (line.notFinite() != null) {
+        notes.add(of.title() + NAN + line.notFinite());
+      }
+    }
+    if (step.equals(DONE)) {
+      return rows;
+    }
+    endless += ended ? 0 : 1;
+    String how =
+        ended ? how(status, crash) : "it did not come back within %.0f s".formatted(patience(of));
+    if (step.equals(NOT_FINITE)) {
+      notes.add(of.title() + NAN + how);
+      return rows;
+    }
+    return failed(of, caches, how);
+  }
+
+  private Request request(Case of, Path library) {
+    String op = of.name().substring(0, of.name().indexOf(':'));
+    return new Request(
+        options.device(),
+        library.toString(),
+        "starling_" + op,
+        options.entry(),
+        of.name(),
+        of.operator().name(),
+        of.sizes().of(),
+        of.dtype().name(),
+        options.caches(),
+        options.precision(),
+        options.seconds());
+  }
+
+  /** The same program with the same libraries, in a folder where it may leave what it likes. */
+  private static ProcessBuilder command(Path request, Path lines, Path crash, Path folder) {
+    var command =
+        new ArrayList<>(
+            List.of(
+                Path.of(System.getProperty("java.home"), "bin", "java").toString(),
+                "--add-modules",
+                "jdk.incubator.vector",
+                "--enable-native-access=ALL-UNNAMED",
+                "-XX:ErrorFile=" + crash,
+                "-XX:ErrorLogTimeout=2",
+                "-XX:-CreateCoredumpOnCrash"));
+    for (String name : System.getProperties().stringPropertyNames()) {
+      if (name.startsWith("starling.") || name.equals("java.library.path")) {
+        command.add("-D" + name + "=" + System.getProperty(name));
+      }
+    }
+    String classes =
+        Stream.of(System.getProperty("java.class.path").split(File.pathSeparator, -1))
+            .map(part -> Path.of(part).toAbsolutePath().toString())
+            .collect(Collectors.joining(File.pathSeparator));
+    command.addAll(List.of("-cp", classes, OwnKernelProcess.class.getName()));
+    command.addAll(List.of(request.toString(), lines.toString()));
+    var builder = new ProcessBuilder(command).redirectErrorStream(true).directory(folder.toFile());
+    for (String options : List.of("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS")) {
+      builder.environment().remove(options); // the JVM would say that it has read them
+    }
+    return builder;
+  }
+
+  /** Seconds without a step forward. */
+  private double patience(Case of) {
+    return seconds
+        + of.operator().bytes(of.sizes(), of.dtype()) / SLOW_BYTES
+        + of.operator().flops(of.sizes(), of.dtype()) / SLOW_FLOPS;
+  }
+
+  private static long size(Path file) {
+    try {
+      return Files.exists(file) ? Files.size(file) : 0;
+    } catch (IOException e) {
+      return 0;
+    }
+  }
+
+  private static boolean done(Path file) {
+    List<Line> lines = read(file);
+    return !lines.isEmpty() && DONE.equals(lines.getLast().step());
+  }
+
+  /** The last one may be half a line, if the process was killed. */
+  private static List<Line> read(Path file) {
+    var lines = new ArrayList<Line>();
+    try (Stream<String> texts = Files.lines(file)) {
+      for (String text : (Iterable<String>) texts::iterator) {
+        lines.add(JSON.readValue(text, Line.class));
+      }
+    } catch (IOException e) {
+      // It was not begun, or ends here.
+    }
+    return lines;
+  }
+
+  private static String how(int status, Path crash) throws IOException {
+    if (Files.exists(crash)) {
+      Matcher signal = SIGNAL.matcher(Files.readString(crash, StandardCharsets.ISO_8859_1));
+      return "it crashed" + (signal.find() ? " (" + signal.group(1) + ")" : "");
+    }
+    return status > 128
+        ? "it was ended by signal " + (status - 128)
+        : "it ended its process, with status " + status;
+  }
+
+  private void said(Case of, String output) {
+    String printed =
+        output
+            .lines()
+            .filter(line -> !JVM.matcher(line).lookingAt())
+            .collect(Collectors.joining(" / "))
+            .strip();
+    if (!printed.isEmpty()) {
+      notes.add(of.title() + " printed: " + Sentence.of(printed));
+    }
+  }
+
+  private static List<Row> failed(Case of, List<String> caches, String why) {
+    return caches.stream()
+        .map(c -> Row.failed(of.name(), of.sizes().of(), of.dtype().label(), c, why))
+        .toList();
+  }
+}
