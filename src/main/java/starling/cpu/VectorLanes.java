@@ -383,7 +383,7 @@ sealed class VectorLanes implements Lanes permits UnfusedLanes {
       s1 =
           FloatVector.fromArray(S, a, aAt + i + L)
               .fma(
-                  ShortVector.fromMemorySegment(HALVES, w, from + 2 * L, ORDER)
+                  ShortVector.fromMemorySegment(HALVES, w, from + 2L * L, ORDER)
                       .convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0)
                       .lanewise(VectorOperators.LSHL, 16)
                       .reinterpretAsFloats(),
@@ -391,7 +391,7 @@ sealed class VectorLanes implements Lanes permits UnfusedLanes {
       s2 =
           FloatVector.fromArray(S, a, aAt + i + 2 * L)
               .fma(
-                  ShortVector.fromMemorySegment(HALVES, w, from + 4 * L, ORDER)
+                  ShortVector.fromMemorySegment(HALVES, w, from + 4L * L, ORDER)
                       .convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0)
                       .lanewise(VectorOperators.LSHL, 16)
                       .reinterpretAsFloats(),
@@ -399,7 +399,7 @@ sealed class VectorLanes implements Lanes permits UnfusedLanes {
       s3 =
           FloatVector.fromArray(S, a, aAt + i + 3 * L)
               .fma(
-                  ShortVector.fromMemorySegment(HALVES, w, from + 6 * L, ORDER)
+                  ShortVector.fromMemorySegment(HALVES, w, from + 6L * L, ORDER)
                       .convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0)
                       .lanewise(VectorOperators.LSHL, 16)
                       .reinterpretAsFloats(),
