@@ -52,7 +52,7 @@ final class LibraryAttention implements AutoCloseable {
     var shape =
         new CudnnAttention.Shape(
             q.rows(),
-            kv.k().rows(),
+            kv.length() == null ? q.rows() : kv.k().rows(),
             q.dim(1),
             kv.k().dim(1),
             q.dim(2),

@@ -11,12 +11,18 @@ import java.util.List;
  *
  * <p>What changes from one decode step to the next (lengths, positions, ids) is read from device
  * memory, so that a step can be captured and replayed. An output may be the same view as an input
- * of the same shape only where said. Floating-point tensors may be f32, bf16 or f16 unless a type
- * stands beside them; arithmetic is f32 and a value is rounded once, when it is stored.
+ * of the same shape only where said, and otherwise lies apart from all of them. Floating-point
+ * tensors of a call are of one type, f32, bf16 or f16, unless a type stands beside them; arithmetic
+ * is f32 and a value is rounded once, when it is stored.
  *
- * <p>A device is used by one thread at a time. Wrong shapes or types are {@link
- * IllegalArgumentException}s and closed memory is an {@link IllegalStateException}, both with the
- * tensor's name, before anything is computed.
+ * <p>A device is used by one thread at a time. What is wrong with arguments, and the sentence about
+ * it, is the same on all devices ({@link Arguments}): types, shapes, overlap, alignment and memory
+ * that is out of reach or read-only are {@link IllegalArgumentException}s, closed memory is an
+ * {@link IllegalStateException}, both with the tensor's name, before anything is computed. Rows of
+ * {@code x}, {@code q}, {@code k}, {@code v}, caches, features and weights start at multiples of 16
+ * bytes, as those of {@link TensorArena#alloc} do; heads of 32, 64 and 128 channels are taken by
+ * every device, others by the cpu device. Lengths and indices are checked where Java or the
+ * emulated device can read them.
  */
 public interface Device extends AutoCloseable {
   /** {@code cpu}, {@code cuda} or {@code emulated}. */
@@ -80,7 +86,7 @@ public interface Device extends AutoCloseable {
   void rmsnorm(Tensor out /* [T, D] */, Tensor x /* [T, D] */, Norm norm);
 
   /**
-   * {@code y = activation(norm(x)·wᵀ + bias) + residual}.
+   * {@code y = activation(norm(x)·wᵀ + bias) + residual}; {@code y} has {@code x}'s type or is f32.
    *
    * @param before applied to the rows of {@code x} first, rounded to {@code x}'s type; null for
    *     none
@@ -141,7 +147,7 @@ public interface Device extends AutoCloseable {
   /**
    * Scores {@code score[j] = Σ_h sums[h, j] / (H·rows)} and the {@code k} best of them, ascending
    * by index; ties go to the lowest index. A score that is not finite is never preferred and sets
-   * {@code fault}.
+   * {@code fault}. There are at most 4096 candidates.
    */
   void tokenSelect(
       Tensor keep /* i32 [k] */,
@@ -178,7 +184,7 @@ public interface Device extends AutoCloseable {
   /**
    * The rows that stay in a sequence of which pictures were cut, ascending, and their positions.
    *
-   * @param cuts in order of {@code at}; rows outside them stay
+   * @param cuts at most 64, in order of {@code at}; rows outside them stay
    */
   void rowMap(
       Tensor rows /* i32 [T'] */,
@@ -187,7 +193,7 @@ public interface Device extends AutoCloseable {
       List<Cut> cuts,
       PositionRule rule);
 
-  /** {@code out[i] = in[rows[i]]} for every pair of tensors; outputs and inputs do not overlap. */
+  /** {@code out[i] = in[rows[i]]} for every pair of tensors, 1 to 8 of one type and width each. */
   void gatherRows(
       List<Tensor> out /* [T', ·] */, List<Tensor> in /* [T, ·] */, Tensor rows /* i32 [T'] */);
 

@@ -25,6 +25,8 @@ public final class Tensor {
   private final int rowStride;
   private final Block block;
   private final long offset;
+  private final long start; // where element 0 lies; on the Java heap, counted from the array's
+  private final long end; // behind the last element
 
   Tensor(
       TensorArena arena,
@@ -43,6 +45,9 @@ public final class Tensor {
     this.rowStride = rowStride;
     this.block = block;
     this.offset = offset;
+    MemorySegment memory = block.memory();
+    this.start = (memory == null ? block.address() : memory.address()) + offset;
+    this.end = isEmpty() ? start : start + (rows() - 1) * strideBytes() + rowBytes();
   }
 
   public String name() {
@@ -122,7 +127,7 @@ public final class Tensor {
    */
   public long address(TensorArena.Memory owner, Arguments.Runner runner) {
     checkReach(owner, runner);
-    return start();
+    return start;
   }
 
   void checkReach(TensorArena.Memory owner, Arguments.Runner runner) {
@@ -141,11 +146,6 @@ public final class Tensor {
     }
   }
 
-  /** Where element 0 lies; of an array on the Java heap, counted from its first byte. */
-  private long start() {
-    return (block.memory() == null ? block.address() : block.memory().address()) + offset;
-  }
-
   /** Holds a new view against what it lies in. */
   void checkBlock(long bytes) {
     MemorySegment memory = block.memory();
@@ -161,9 +161,9 @@ public final class Tensor {
       throw new IllegalArgumentException(
           this + ", which needs " + bytes + " bytes; its memory has " + has);
     }
-    if (start() % dtype.bytes() != 0) {
+    if (start % dtype.bytes() != 0) {
       throw new IllegalArgumentException(
-          this + " at address " + start() + ", which is no multiple of " + dtype.bytes());
+          this + " at address " + start + ", which is no multiple of " + dtype.bytes());
     }
   }
 
@@ -225,7 +225,7 @@ public final class Tensor {
 
   /** Whether every row, or the vector, starts at a multiple of {@code bytes}. */
   boolean rowsStartAt(int bytes) {
-    return (rank() == 1 ? start() : start() | strideBytes()) % bytes == 0;
+    return (rank() == 1 ? start : start | strideBytes()) % bytes == 0;
   }
 
   /** Whether no thread but its owner may touch its memory. */
@@ -241,7 +241,7 @@ public final class Tensor {
   boolean isSame(Tensor t) {
     return t == this
         || isInOneMemory(t)
-            && start() == t.start()
+            && start == t.start
             && rowStride == t.rowStride
             && dtype == t.dtype
             && Arrays.equals(shape, t.shape);
@@ -249,9 +249,7 @@ public final class Tensor {
 
   /** Whether an element of one lies where an element of the other does. */
   boolean overlaps(Tensor t) {
-    long from = start();
-    long other = t.start();
-    if (from >= t.end() || other >= end() || isEmpty() || t.isEmpty() || !isInOneMemory(t)) {
+    if (start >= t.end || t.start >= end || isEmpty() || t.isEmpty() || !isInOneMemory(t)) {
       return false;
     }
     // Rows of one stride may lie side by side. A single row has the stride of the other tensor.
@@ -263,7 +261,7 @@ public final class Tensor {
       return true;
     }
     // Row j of the other tensor begins at most a stride before row i, or less than one behind it.
-    long apart = other - from;
+    long apart = t.start - start;
     long step = Math.floorDiv(-apart, stride);
     return (isStep(step, t) && apart + step * stride > -otherBytes)
         || (isStep(step + 1, t) && apart + (step + 1) * stride < bytes);
@@ -292,11 +290,6 @@ public final class Tensor {
 
   private long strideBytes() {
     return (long) rowStride * dtype.bytes();
-  }
-
-  /** The byte behind the last element of a tensor that has one. */
-  private long end() {
-    return start() + (rows() - 1) * strideBytes() + rowBytes();
   }
 
   /**

@@ -80,6 +80,9 @@ public final class TensorArena implements AutoCloseable {
     // One row has no next one, so any stride is true of it: one that every kernel takes.
     int stride = shape.length > 1 && shape[0] <= 1 ? aligned(tensor, width) : width;
     checkOpen(tensor);
+    if (block == null) {
+      throw new IllegalArgumentException(tensor + ": there is no block to view");
+    }
     var view = new Tensor(this, tensor, dtype, null, shape.clone(), stride, block, 0);
     view.checkBlock(bytes(tensor, shape[0], width, dtype));
     return view;

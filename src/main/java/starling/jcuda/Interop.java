@@ -51,16 +51,21 @@ public final class Interop {
 
   /**
    * A program's own device memory as the memory of tensors ({@code TensorArena.view}); it must stay
-   * until the work on it is done.
+   * until the work on it is done. How large it is nobody knows: a view is taken at its word.
    *
    * @throws IllegalArgumentException for a pointer to host memory, or none
    */
   public static Block block(Pointer memory) {
+    return block(memory, Block.UNKNOWN);
+  }
+
+  /** The same of {@code bytes} bytes, which every view is held against. */
+  public static Block block(Pointer memory, long bytes) {
     long address = new Address(memory).value();
     if (address == 0) {
       throw new IllegalArgumentException("memory is no device pointer: " + memory);
     }
-    return new Block(null, address);
+    return new Block(null, address, bytes);
   }
 
   /** A device whose work runs on a program's own stream; the caller closes it before the stream. */

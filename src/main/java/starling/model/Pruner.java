@@ -2,6 +2,7 @@ package starling.model;
 
 import java.util.ArrayList;
 import java.util.List;
+import starling.device.Arguments;
 import starling.device.Cut;
 import starling.device.DType;
 import starling.device.Device;
@@ -58,6 +59,14 @@ final class Pruner {
     this.survivors = new Tensor[images];
     if (mode == Mode.MASK && cuts.stream().anyMatch(cut -> cut.sources() > 1)) {
       throw new InputException("mode=mask: a method that merges tokens has no masked form");
+    }
+    boolean together = mode == Mode.MASK || cuts.stream().anyMatch(c -> c.where() == Where.DECODER);
+    if (!cuts.isEmpty() && together && images > Arguments.MAX_CUTS) {
+      throw new InputException(
+          images
+              + " pictures in one prompt; at most "
+              + Arguments.MAX_CUTS
+              + " can be pruned in the decoder or with mode=mask");
     }
   }
 
@@ -213,6 +222,16 @@ final class Pruner {
               + " visual tokens, but only "
               + n
               + " are left");
+    }
+    if (cut.scored() && n > Arguments.MAX_CANDIDATES) {
+      throw new InputException(
+          "stage "
+              + stageNumber(cut)
+              + " would choose among "
+              + n
+              + " visual tokens of a picture; at most "
+              + Arguments.MAX_CANDIDATES
+              + " are compared");
     }
     boolean merges = cut.sources() > 1;
     var out =

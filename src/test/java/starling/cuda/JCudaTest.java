@@ -39,7 +39,13 @@ class JCudaTest {
       Pointer theirs = Interop.pointer(device, t.rows(1, 4));
       // A program's arithmetic: two rows further on.
       Pointer further = theirs.withByteOffset(2L * t.rowStride() * 4);
-      Tensor view = arena.view("theirs", DType.F32, Interop.block(further), 1, 8);
+      Tensor view = arena.view("theirs", DType.F32, Interop.block(further, 32), 1, 8);
+      assertEquals(
+          "theirs is F32[2, 8], which needs 64 bytes; its memory has 32",
+          assertThrows(
+                  IllegalArgumentException.class,
+                  () -> arena.view("theirs", DType.F32, Interop.block(further, 32), 2, 8))
+              .getMessage());
       assertEquals(device.addressOf(t.rows(3, 4)), device.addressOf(view));
       float[] row = new float[8];
       device.download(MemorySegment.ofArray(row), view);

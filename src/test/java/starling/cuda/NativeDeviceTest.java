@@ -692,12 +692,15 @@ class NativeDeviceTest {
 
   @Test
   void marksMeasureTime() {
+    assertThrows(IllegalArgumentException.class, () -> nativeDevice.millis(0, 0), "none made yet");
     long from = nativeDevice.mark();
     try (TensorArena arena = nativeDevice.arena("a")) {
       nativeDevice.advance(arena.alloc("c", DType.I32, 1), 1);
     }
     long to = nativeDevice.mark();
     double millis = nativeDevice.millis(from, to);
+    assertThrows(IllegalArgumentException.class, () -> nativeDevice.millis(from, to + 1));
+    assertThrows(IllegalArgumentException.class, () -> nativeDevice.millis(-1, to));
     assertTrue(millis >= 0 && millis < 10_000);
     for (int i = 0; i < 5000; i++) {
       nativeDevice.mark();

@@ -1758,7 +1758,7 @@ class OperatorArgumentsTest {
               .collect(Collectors.toMap(o -> o, o -> o.call.apply(device, o.right.apply(w))));
       for (var entry : calls.entrySet()) {
         long least = Long.MAX_VALUE;
-        for (int window = 0; window < 60 && least > 0; window++) {
+        for (int window = 0; window < 300 && least > 0; window++) {
           long before = threads.getCurrentThreadAllocatedBytes();
           for (int i = 0; i < 200; i++) {
             entry.getValue().run();
