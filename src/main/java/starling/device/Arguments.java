@@ -118,7 +118,7 @@ public final class Arguments {
   }
 
   private static void heads(Stored weight, int n, int head, String what) {
-    if (head < 0 || head > 0 && n % head != 0) {
+    if (head < 0 || (head > 0 && n % head != 0)) {
       throw new IllegalArgumentException(
           weight.name() + ": " + n + " " + what + " are no heads of " + head);
     }
@@ -374,7 +374,7 @@ public final class Arguments {
   }
 
   private void weights(Linear w, Tensor x, boolean gated, Tensor y) {
-    if (w.in() < 1 || w.out() < 1 || gated && w.out() % 2 != 0) {
+    if (w.in() < 1 || w.out() < 1 || (gated && w.out() % 2 != 0)) {
       throw new IllegalArgumentException(
           "w: " + w.name() + " is a matrix [" + w.out() + ", " + w.in() + "]");
     }
@@ -387,7 +387,7 @@ public final class Arguments {
       apart("y", y, "w", part);
       rows += part.rows();
     }
-    if (rows != w.out() || runner != Runner.JAVA && w.parts().size() != 1) {
+    if (rows != w.out() || (runner != Runner.JAVA && w.parts().size() != 1)) {
       throw new IllegalArgumentException(
           "w: "
               + w.name()
@@ -537,8 +537,7 @@ public final class Arguments {
     receiving("sums", sums, q, kv, lse, mask, keys);
   }
 
-  private void received(
-      Tensor q, Kv kv, Tensor lse, Mask mask, float scale, Span rows, Keys keys) {
+  private void received(Tensor q, Kv kv, Tensor lse, Mask mask, float scale, Span rows, Keys keys) {
     cube("q", q, null, -1, -1, -1);
     int among = attended(q, kv, mask, scale);
     matrix("lse", lse, DType.F32, q.dim(1), q.rows());
@@ -546,9 +545,7 @@ public final class Arguments {
       throw new IllegalArgumentException("rows: " + rows + " of " + q);
     }
     boolean listed = keys.index() != null;
-    if (keys.at() < 0
-        || keys.count() < 0
-        || keys.at() + (listed ? 0L : keys.count()) > among) {
+    if (keys.at() < 0 || keys.count() < 0 || keys.at() + (listed ? 0L : keys.count()) > among) {
       throw new IllegalArgumentException(
           "keys: " + keys.at() + " + " + keys.count() + " of " + among + ", k: " + kv.k());
     }
@@ -690,11 +687,7 @@ public final class Arguments {
   }
 
   public void hideRows(
-      Tensor hidden,
-      Tensor positionsOut,
-      Tensor positionsIn,
-      List<Cut> cuts,
-      PositionRule rule) {
+      Tensor hidden, Tensor positionsOut, Tensor positionsIn, List<Cut> cuts, PositionRule rule) {
     vector("positionsIn", positionsIn, DType.I32, -1);
     vector("positionsOut", positionsOut, DType.I32, positionsIn.rows());
     vector("hidden", hidden, DType.U8, -1);
@@ -782,8 +775,7 @@ public final class Arguments {
     writable(role, t);
     apart(role, t, "rows", rows);
     if (t.type() != first.type() || t.rowStride() != first.rowStride()) {
-      throw new IllegalArgumentException(
-          "kv: " + t + " and " + first + " differ in their rows");
+      throw new IllegalArgumentException("kv: " + t + " and " + first + " differ in their rows");
     }
     if (rows.rows() > t.rows()) {
       throw new IllegalArgumentException("rows: " + rows + " of " + role + ", where " + t);

@@ -234,17 +234,17 @@ public final class Tensor {
   }
 
   boolean isReadOnly() {
-    return block.memory() != null && block.memory().isReadOnly() || dtype != type();
+    return dtype != type() || (block.memory() != null && block.memory().isReadOnly());
   }
 
   /** Whether it is the same view as another: the same elements in the same places. */
   boolean isSame(Tensor t) {
     return t == this
-        || isInOneMemory(t)
+        || (isInOneMemory(t)
             && start == t.start
             && rowStride == t.rowStride
             && dtype == t.dtype
-            && Arrays.equals(shape, t.shape);
+            && Arrays.equals(shape, t.shape));
   }
 
   /** Whether an element of one lies where an element of the other does. */
@@ -277,7 +277,7 @@ public final class Tensor {
     MemorySegment b = t.block.memory();
     boolean heap = a != null && !a.isNative();
     boolean otherHeap = b != null && !b.isNative();
-    return a == b || heap == otherHeap && (!heap || a.asOverlappingSlice(b).isPresent());
+    return a == b || (heap == otherHeap && (!heap || a.asOverlappingSlice(b).isPresent()));
   }
 
   private boolean isEmpty() {

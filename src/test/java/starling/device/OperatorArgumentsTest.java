@@ -19,7 +19,6 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.BiFunction;
-import java.util.function.Consumer;
 import java.util.function.Function;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -354,8 +353,7 @@ class OperatorArgumentsTest {
                     new Linear("my w", g.n("in"), g.n("out"), g.all("part", "part2"), g.t("b"));
                 Norm norm = g.norm();
                 var activation = (Activation) g.of.get("activation");
-                return () ->
-                    d.gemm(g.t("y"), g.t("x"), weight, norm, activation, g.t("residual"));
+                return () -> d.gemm(g.t("y"), g.t("x"), weight, norm, activation, g.t("residual"));
               }),
           new Operator(
               "rope",
@@ -382,8 +380,7 @@ class OperatorArgumentsTest {
               (d, g) -> {
                 Kv kv = g.kv("");
                 Mask mask = g.mask();
-                return () ->
-                    d.attention(g.t("out"), g.t("lse"), g.t("q"), kv, mask, g.f("scale"));
+                return () -> d.attention(g.t("out"), g.t("lse"), g.t("q"), kv, mask, g.f("scale"));
               }),
           new Operator(
               "attentionColsum",
@@ -395,14 +392,7 @@ class OperatorArgumentsTest {
                 Keys keys = g.keys();
                 return () ->
                     d.attentionColsum(
-                        g.t("sums"),
-                        g.t("q"),
-                        kv,
-                        g.t("lse"),
-                        mask,
-                        g.f("scale"),
-                        g.span(),
-                        keys);
+                        g.t("sums"), g.t("q"), kv, g.t("lse"), mask, g.f("scale"), g.span(), keys);
               }),
           new Operator(
               "tokenSelect",
@@ -513,8 +503,7 @@ class OperatorArgumentsTest {
                       .with("in", w.f32("my in", 5, 32))
                       .with("index", w.i32("my index", 2, 3))
                       .with("weight", w.f32("my weight", 2, 3)),
-              (d, g) ->
-                  () -> d.combineRows(g.t("out"), g.t("in"), g.t("index"), g.t("weight"))),
+              (d, g) -> () -> d.combineRows(g.t("out"), g.t("in"), g.t("index"), g.t("weight"))),
           new Operator(
               "compactRows",
               Set.of("k", "v", "k2", "v2"),
@@ -541,7 +530,8 @@ class OperatorArgumentsTest {
                       .with("fault", w.i32("my fault", 1)),
               (d, g) -> {
                 var sampling = (Sampling) g.of.get("sampling");
-                return () -> d.sample(g.t("id"), g.t("logits"), sampling, g.t("step"), g.t("fault"));
+                return () ->
+                    d.sample(g.t("id"), g.t("logits"), sampling, g.t("step"), g.t("fault"));
               }),
           new Operator(
               "advance",
@@ -704,10 +694,7 @@ class OperatorArgumentsTest {
           outcome(operator, name + " with dimension " + at + " changed by " + by, change);
         }
       }
-      outcome(
-          operator,
-          name + " of no rows",
-          (w, g) -> g.with(name, g.t(name).rows(0, 0)));
+      outcome(operator, name + " of no rows", (w, g) -> g.with(name, g.t(name).rows(0, 0)));
       String ranks =
           outcome(
               operator,
@@ -729,14 +716,14 @@ class OperatorArgumentsTest {
       refused(
           "tensor my " + name + " is used after its arena 'closed' was closed",
           outcome(
-                  operator,
-                  name + " of a closed arena",
-                  (w, g) -> {
-                    TensorArena closed = w.device.arena("closed");
-                    Tensor t = g.t(name);
-                    g.with(name, closed.alloc("my " + name, t.dtype(), shape(t)));
-                    closed.close();
-                  }),
+              operator,
+              name + " of a closed arena",
+              (w, g) -> {
+                TensorArena closed = w.device.arena("closed");
+                Tensor t = g.t(name);
+                g.with(name, closed.alloc("my " + name, t.dtype(), shape(t)));
+                closed.close();
+              }),
           operator + " " + name);
       refused(
           " of another device",
@@ -967,20 +954,17 @@ class OperatorArgumentsTest {
                 operator,
                 "no key head",
                 "my k is F32[8, 0, 32] does not divide the 2 query heads",
-                (w, g) ->
-                    g.with("k", w.f32("my k", 8, 0, 32)).with("v", w.f32("my v", 8, 0, 32))),
+                (w, g) -> g.with("k", w.f32("my k", 8, 0, 32)).with("v", w.f32("my v", 8, 0, 32))),
             bad(
                 operator,
                 "key heads that do not divide",
                 "my k is F32[8, 3, 32] does not divide the 2 query heads",
-                (w, g) ->
-                    g.with("k", w.f32("my k", 8, 3, 32)).with("v", w.f32("my v", 8, 3, 32))),
+                (w, g) -> g.with("k", w.f32("my k", 8, 3, 32)).with("v", w.f32("my v", 8, 3, 32))),
             bad(
                 operator,
                 "a cache of fewer rows than the call",
                 "my k is F32[3, 1, 32] has no room for 4 rows behind 0",
-                (w, g) ->
-                    g.with("k", w.f32("my k", 3, 1, 32)).with("v", w.f32("my v", 3, 1, 32))),
+                (w, g) -> g.with("k", w.f32("my k", 3, 1, 32)).with("v", w.f32("my v", 3, 1, 32))),
             bad(
                 operator,
                 "a mask shorter than the cache",
@@ -1064,9 +1048,7 @@ class OperatorArgumentsTest {
             "two cuts that overlap",
             "rows 4 + 2 do not follow 5 within 9",
             (w, g) ->
-                g.with(
-                    "cuts",
-                    List.of(new Cut(2, 3, g.t("keep")), new Cut(4, 2, g.t("keep"))))),
+                g.with("cuts", List.of(new Cut(2, 3, g.t("keep")), new Cut(4, 2, g.t("keep"))))),
         bad(operator, "65 cuts", "65 pictures in one prompt; the device takes 64", cuts(65)),
         bad(operator, "rule", null, "rule: null"));
   }
@@ -1224,8 +1206,7 @@ class OperatorArgumentsTest {
               badKeys("colsumSelect"),
               Stream.of(
                   bad("colsumSelect", "span", new Span(2, 2), "is empty"),
-                  bad(
-                      "tokenSelect", "rows", 0, "sums: my sums is F32[2, 6] of 0 rows"),
+                  bad("tokenSelect", "rows", 0, "sums: my sums is F32[2, 6] of 0 rows"),
                   bad("tokenSelect", "rows", -1, "sums: my sums is F32[2, 6] of -1 rows"),
                   bad(
                       "tokenSelect",
@@ -1292,8 +1273,7 @@ class OperatorArgumentsTest {
                       "compactRows",
                       "layers of different strides",
                       "kv: my k2 is F32[7, 1, 32] and my k is F32[8, 1, 32] differ",
-                      (w, g) ->
-                          g.with("k2", w.f32("my k2", 7, 40).columns(0, 32).split(1, 32))),
+                      (w, g) -> g.with("k2", w.f32("my k2", 7, 40).columns(0, 32).split(1, 32))),
                   bad(
                       "compactRows",
                       "more rows than a cache has",
@@ -1337,15 +1317,15 @@ class OperatorArgumentsTest {
   @ParameterizedTest
   @MethodSource("bad")
   void badArgumentsGetTheSameSentenceOnEveryDevice(Bad bad) {
-    refused(
-        bad.expected, outcome(operator(bad.operator), bad.what, bad.change), bad.toString());
+    refused(bad.expected, outcome(operator(bad.operator), bad.what, bad.change), bad.toString());
   }
 
   /** Numbers in memory that Java reads, on the devices that reach it. */
   private static final List<Bad> NUMBERS =
       Stream.of(
               Stream.of(
-                  numbers("embed", "ids", "my ids[1] is 5; it must be at least 0 and below 5", 0, 5, 1),
+                  numbers(
+                      "embed", "ids", "my ids[1] is 5; it must be at least 0 and below 5", 0, 5, 1),
                   numbers("embed", "ids", "my ids[2] is -1; it must be at least 0", 0, 1, -1),
                   numbers("rope", "positions", "my positions[3] is 9; it must be", 0, 1, 2, 9),
                   numbers("rope", "length", "has no room for 4 rows behind 5", 5),
@@ -1363,7 +1343,8 @@ class OperatorArgumentsTest {
                       "my index[0, 1] is 5; it must be at least 0 and below 5",
                       (w, g) -> {
                         MemorySegment m = w.host.allocate(24, 16);
-                        MemorySegment.copy(new int[] {0, 5, 0, 0, 0, 0}, 0, m, ValueLayout.JAVA_INT, 0, 6);
+                        MemorySegment.copy(
+                            new int[] {0, 5, 0, 0, 0, 0}, 0, m, ValueLayout.JAVA_INT, 0, 6);
                         g.with("index", w.arena.view("my index", DType.I32, Block.of(m), 2, 3));
                       })),
               ofBoth(
@@ -1411,8 +1392,7 @@ class OperatorArgumentsTest {
   @ParameterizedTest
   @MethodSource("numbers")
   void numbersThatJavaCanReadAreCheckedOnEveryDeviceThatReachesThem(Bad bad) {
-    String outcome =
-        outcome(thoseThatReachTheHost(), operator(bad.operator), bad.what, bad.change);
+    String outcome = outcome(thoseThatReachTheHost(), operator(bad.operator), bad.what, bad.change);
     refused(bad.expected, outcome, bad.toString());
   }
 
@@ -1590,8 +1570,7 @@ class OperatorArgumentsTest {
         in.add(w.f32("in", 3, 8));
         assertEquals(
             "out: 9 tensors for 9; they come in pairs, 1 to 8",
-            assertThrows(
-                    IllegalArgumentException.class, () -> device.gatherRows(out, in, rows))
+            assertThrows(IllegalArgumentException.class, () -> device.gatherRows(out, in, rows))
                 .getMessage());
       }
     }
@@ -1663,7 +1642,8 @@ class OperatorArgumentsTest {
             outcome(() -> rmsnorm.call.apply(device, given).run()),
             device.name());
 
-        // Where it is not widened by an operator's arithmetic: rows gathered, and numbers read as f32.
+        // Where it is not widened by an operator's arithmetic: rows gathered, and numbers read as
+        // f32.
         Tensor table =
             device.table(
                 w.arena,
@@ -1704,8 +1684,7 @@ class OperatorArgumentsTest {
         Tensor y = w.f32("y", 64, 1024);
         device.rmsnorm(y, x, new Norm(w.f32("weight", 1024), null, 0));
         var weight = List.of(w.f32("part", 1024, 1024));
-        device.gemm(
-            y, x, new Linear("w", 1024, 1024, weight, null), null, Activation.NONE, null);
+        device.gemm(y, x, new Linear("w", 1024, 1024, weight, null), null, Activation.NONE, null);
         Tensor heads = x.split(32, 32);
         Tensor out = w.f32("out", 64, 1024).split(32, 32);
         Tensor lse = w.f32("lse", 32, 64);
@@ -1730,8 +1709,7 @@ class OperatorArgumentsTest {
             w.i32("fault", 1));
         device.visprunerDedup(w.i32("keep", 9), w.f32("score", 64), x, 3, w.i32("fault", 1));
         var rope = new Rope(w.f32("cos", 64, 16), w.f32("sin", 64, 16));
-        var cache =
-            new Kv(w.f32("k", 64, 1, 32), w.f32("v", 64, 1, 32), w.i32("length", 1));
+        var cache = new Kv(w.f32("k", 64, 1, 32), w.f32("v", 64, 1, 32), w.i32("length", 1));
         Tensor q = w.f32("q", 64, 30, 32);
         device.rope(q, cache, x, w.i32("positions", 64), rope);
       }

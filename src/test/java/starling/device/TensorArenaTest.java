@@ -113,7 +113,8 @@ class TensorArenaTest {
       assertEquals(5, arena.view("t", DType.U8, new Block(null, 256, 5), 5).rows());
       assertEquals(99, arena.view("t", DType.F32, new Block(null, 256), 99, 99).rows());
       assertEquals(
-          "a block of -2 bytes", refused(BAD, () -> Block.of(memory).equals(new Block(null, 1, -2))));
+          "a block of -2 bytes",
+          refused(BAD, () -> Block.of(memory).equals(new Block(null, 1, -2))));
     }
   }
 
@@ -241,7 +242,7 @@ class TensorArenaTest {
         var bytes = List.of(new BitSet(), new BitSet());
         for (int i = 0; i < 2; i++) {
           DType type = random.nextInt(8) == 0 ? DType.BF16 : DType.F32;
-          Block block = Block.of(memory.asSlice(4 * random.nextInt(40)));
+          Block block = Block.of(memory.asSlice(4L * random.nextInt(40)));
           int from = random.nextInt(widths[i]);
           t[i] =
               arena
@@ -250,7 +251,7 @@ class TensorArenaTest {
           t[i] = t[i].rows(random.nextInt(t[i].rows()), t[i].rows());
           for (int row = 0; row < t[i].rows(); row++) {
             long start = t[i].memory().address() - memory.address() + t[i].offset(row);
-            bytes.get(i).set((int) start, (int) start + t[i].width() * type.bytes());
+            bytes.get(i).set((int) start, (int) (start + (long) t[i].width() * type.bytes()));
           }
         }
         boolean overlap = bytes.get(0).intersects(bytes.get(1));
