@@ -9,6 +9,7 @@ module starling {
   requires static info.picocli;
   requires static jcublas;
   requires static jcuda;
+  requires static commons.math3;
   requires static jdk.incubator.vector;
   requires static me.tongfei.progressbar;
 

@@ -2,6 +2,8 @@ package starling.bench;
 
 import java.util.Arrays;
 import java.util.List;
+import org.apache.commons.math3.distribution.TDistribution;
+import org.apache.commons.math3.stat.StatUtils;
 
 /**
  * Times of one row, in microseconds of one call, in the order they were taken.
@@ -15,12 +17,6 @@ record Samples(double[]... rounds) {
 
   /** With fewer rounds the samples themselves are grouped. */
   private static final int LEAST_ROUNDS = 5;
-
-  /** Student's t for 99 %, by degrees of freedom from 1. */
-  private static final double[] T = {
-    63.657, 9.925, 5.841, 4.604, 4.032, 3.707, 3.499, 3.355, 3.250, 3.169, 3.106, 3.055, 3.012,
-    2.977, 2.947, 2.921, 2.898, 2.878, 2.861
-  };
 
   Samples {
     if (rounds.length == 0 || Arrays.stream(rounds).anyMatch(r -> r.length == 0)) {
@@ -37,53 +33,31 @@ record Samples(double[]... rounds) {
     return Arrays.stream(rounds).flatMapToDouble(Arrays::stream).toArray();
   }
 
-  private double[] sorted() {
-    double[] sorted = micros();
-    Arrays.sort(sorted);
-    return sorted;
-  }
-
   double median() {
     return percentile(50);
   }
 
   /** Between the two samples at rank {@code p·(n + 1) / 100}. */
   double percentile(double p) {
-    return percentile(sorted(), p);
-  }
-
-  private static double percentile(double[] sorted, double p) {
-    double rank = p * (sorted.length + 1) / 100;
-    int below = (int) Math.floor(rank);
-    if (below < 1) {
-      return sorted[0];
-    }
-    if (below >= sorted.length) {
-      return sorted[sorted.length - 1];
-    }
-    return sorted[below - 1] + (rank - below) * (sorted[below] - sorted[below - 1]);
+    return StatUtils.percentile(micros(), p);
   }
 
   double min() {
-    return sorted()[0];
+    return StatUtils.min(micros());
   }
 
   double mean() {
-    return Arrays.stream(micros()).average().orElseThrow();
+    return StatUtils.mean(micros());
   }
 
   /** The standard deviation over the mean. */
   double relativeDeviation() {
-    double[] micros = micros();
-    double mean = mean();
-    double squares = Arrays.stream(micros).map(x -> (x - mean) * (x - mean)).sum();
-    return micros.length < 2 ? 0 : Math.sqrt(squares / (micros.length - 1)) / mean;
+    return Math.sqrt(StatUtils.variance(micros())) / mean();
   }
 
   /** {@code (p95 − p5) / median}. */
   double spread() {
-    double[] sorted = sorted();
-    return (percentile(sorted, 95) - percentile(sorted, 5)) / percentile(sorted, 50);
+    return (percentile(95) - percentile(5)) / median();
   }
 
   /** A figure and where it lies with 99 % certainty. */
@@ -115,8 +89,9 @@ record Samples(double[]... rounds) {
    * too few samples to say.
    */
   Interval interval() {
-    double[] sorted = sorted();
-    double median = percentile(sorted, 50);
+    double[] sorted = micros();
+    Arrays.sort(sorted);
+    double median = median();
     int n = sorted.length;
     double[][] groups = groups();
     if (groups.length < 2) {
@@ -142,7 +117,7 @@ record Samples(double[]... rounds) {
 
   /** What Student's distribution exceeds on either side in one case of a hundred together. */
   static double t(int degrees) {
-    return T[degrees - 1];
+    return new TDistribution(null, degrees).inverseCumulativeProbability(0.995);
   }
 
   private double[][] groups() {
