@@ -21,14 +21,15 @@ final class Fma {
     long slow = Long.MAX_VALUE;
     float a = 1.25f;
     float b = 1.25f;
+    float c = a / 4;
     for (int round = 0; round < ROUNDS; round++) {
       long start = System.nanoTime();
       for (int i = 0; i < CALLS; i++) {
-        a = Math.fma(a, 0.75f, 0.3f);
+        a = Math.fma(a, 0.75f, c);
       }
       long middle = System.nanoTime();
       for (int i = 0; i < CALLS; i++) {
-        b = new BigDecimal((double) b * 0.75f).add(new BigDecimal(0.3f)).floatValue();
+        b = new BigDecimal((double) b * 0.75f).add(new BigDecimal(c)).floatValue();
       }
       fused = Math.min(fused, middle - start);
       slow = Math.min(slow, System.nanoTime() - middle);
