@@ -61,12 +61,12 @@ class PublicFiguresTest {
     assertEquals(4, a.flops().visionBlocks());
     assertTrue(a.flops().countsText() && a.flops().countsVision());
 
-    long row = 2 * 4 * 32 * bytes;
+    long row = 2L * 4 * 32 * bytes;
     assertEquals(row * 8 * DENSE_ROWS, a.kvBytes().dense());
     assertEquals(row * (4 * 532 + 4 * 72), a.kvBytes().pruned());
     // Room for three tokens, of which the last is not fed back.
     assertEquals(row * (4 * 534 + 4 * 74), a.kvReservedBytes());
-    long weights = 8 * (4 * 128 * 128 + 3 * 128 * 352) + 512 * 128; // matrices; norms are 4 KB
+    long weights = 8L * (4 * 128 * 128 + 3 * 128 * 352) + 512 * 128; // matrices; norms are 4 KB
     assertEquals(2 * weights + a.kvBytes().pruned(), a.decodeBytesPerToken());
   }
 
