@@ -169,7 +169,7 @@ class PlanTest {
     long layer = 2 * 5 * 8 * 24 * 2 + 2 * 5 * 8 * 12 * 2 + 2 * 5 * 5 * 24 * 2 + 2 * 5 * 8 * 12 * 3;
     long block = 2 * 5 * 6 * 6 * 4 + 2 * 5 * 5 * 6 * 2 + 2 * 5 * 6 * 10 * 2;
     long projector = 2 * 4 * (6 * 8 + 8 * 8);
-    assertEquals(3 * layer + 2 * block + projector, dense);
+    assertEquals((double) (3 * layer + 2 * block + projector), dense);
   }
 
   // ---- tokens ----
