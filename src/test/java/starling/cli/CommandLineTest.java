@@ -398,9 +398,7 @@ class CommandLineTest {
   @Test
   void whatFailsNamesTheFileAndLeavesNothingBehind(@TempDir Path dir) throws IOException {
     assertRefused(
-        1,
-        "nowhere/config.json: there is no such file",
-        run("run", "--model", "nowhere", "--prompt", "x"));
+        1, "nowhere: there is no such folder", run("run", "--model", "nowhere", "--prompt", "x"));
     assertRefused(1, "no-picture.png: there is no such file", ask("--image", "no-picture.png"));
     assertRefused(1, "there is no folder", ask("--trace", dir.resolve("no/trace.json").toString()));
     assertRefused(1, "R=0.9 must be smaller", ask("--prune", "star:R=0.9,P=0.5"));

@@ -82,12 +82,12 @@ class LiteralValuesTest {
     Path file = Files.writeString(dir.resolve("args"), "--nonsense");
     Result result = run("run", "--model", "@" + file, "--prompt", "x");
     assertEquals(1, result.status());
-    assertEquals("starling: @" + file + "/config.json: there is no such file\n", result.err());
+    assertEquals("starling: @" + file + ": there is no such folder\n", result.err());
     result = run("@" + file);
     assertEquals(2, result.status());
     assertTrue(result.err().contains("'@" + file + "'"), result.err());
     result = run("inspect", "@" + file);
-    assertTrue(result.err().startsWith("starling: @" + file + "/config.json: "), result.err());
+    assertTrue(result.err().startsWith("starling: @" + file + ": "), result.err());
   }
 
   @ParameterizedTest
@@ -152,6 +152,6 @@ class LiteralValuesTest {
   @Test
   void behindTheEndOfTheOptionsNothingIsOne() {
     Result result = run("inspect", "--", "--json");
-    assertEquals("starling: --json/config.json: there is no such file\n", result.err());
+    assertEquals("starling: --json: there is no such folder\n", result.err());
   }
 }

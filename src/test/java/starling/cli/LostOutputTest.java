@@ -115,13 +115,25 @@ class LostOutputTest {
   @ValueSource(
       strings = {
         "run --device cpu --model MODEL --prompt Hello --trace /dev/full",
-        "run --device cpu --model MODEL --prompt Hello --image PICTURE --overlay /dev/full",
-        "bench kernels --op advance --cache warm --max-time 0.01 --out /dev/full"
+        "run --device cpu --model MODEL --prompt Hello --image PICTURE --overlay /dev/full"
       })
   void aFullDeviceAsFileFailsTheCommand(String command) throws IOException {
     Lost lost = run(false, false, words(command));
     assertEquals(1, lost.status());
     assertEquals("starling: /dev/full" + NO_SPACE, lost.err());
+  }
+
+  /** The bench goes by the ending, so a link has to lead to the device. */
+  @Test
+  void aFullDeviceBehindALinkFailsTheBench() throws IOException {
+    Path link = Files.createSymbolicLink(dir.resolve("full.json"), Path.of("/dev/full"));
+    Lost lost =
+        run(
+            false,
+            false,
+            words("bench kernels --op advance --cache warm --max-time 0.01 --out DIR/full.json"));
+    assertEquals(1, lost.status());
+    assertEquals("starling: " + link + NO_SPACE, lost.err());
   }
 
   /** Nothing is asked of a model when the answer has nowhere to go. */
