@@ -317,7 +317,9 @@ sealed class VectorLanes implements Lanes permits UnfusedLanes {
             .intoArray(out, at + i);
       }
     }
-    Rows.load(t, row, from + i, n - i, out, at + i);
+    if (i < n) {
+      Rows.load(t, row, from + i, n - i, out, at + i);
+    }
   }
 
   @Override
