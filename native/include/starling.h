@@ -243,54 +243,65 @@ STARLING_API int starling_lse_from_natural(float *lse /* f32 [H, T] */, int64_t 
 
 /* ---- selection and compaction ---- */
 
-/* score[j] = sum_h sums[h, j] / (H * rows), heads added in order; keep = the k best, ascending by index; ties go to the
- * lowest index. A score that is not finite is never preferred and sets fault[0] to 1. n <= 4096. */
-STARLING_API int starling_token_select(int32_t *keep /* [k] */, float *score /* f32 [n] */, int32_t *fault /* [1] */,
-                                       const float *sums /* f32 [H, n] */, int64_t sums_stride, int32_t heads, int32_t n,
-                                       int32_t k, int32_t rows, starling_stream *stream);
+/* score[j] = sum over s < w and h of sums[h, j * w + s] / (H * rows * w), w = sources: the heads of a column are added in
+ * order, then the columns of a candidate; keep = the k best, ascending by index; ties go to the lowest index. A score that
+ * is not finite is never preferred and sets non_finite[0] to 1. n <= 4096. */
+STARLING_API int starling_token_select(int32_t *keep /* [k] */, float *score /* f32 [n] */, int32_t *non_finite /* [1] */,
+                                       const float *sums /* f32 [H, n*w] */, int64_t sums_stride, int32_t heads, int32_t n,
+                                       int32_t k, int32_t rows, int32_t sources, starling_stream *stream);
 
-/* starling_attention_colsum and starling_token_select with rows = row_to - row_from, in one launch: the last block of a
- * group of keys adds the heads in order, the last of all selects. The same bits as the two calls. */
+/* starling_attention_colsum over n * sources keys and starling_token_select with rows = row_to - row_from, in one launch:
+ * the last block of a group of keys adds the heads in order, the last of all selects. The same bits as the two calls. */
 STARLING_API int starling_colsum_select(int32_t *keep /* [k] */, float *score /* f32 [n] */, int32_t *fault /* [1] */,
                                         const void *q /* [T, H*d] [16] */, int64_t q_stride,
                                         const void *k /* [capacity, G*d] [16] */, int64_t k_stride,
                                         const float *lse /* f32 [H, T] */, int64_t lse_stride,
                                         const int32_t *length /* [1] | NULL: 0 */,
                                         const uint8_t *hidden /* [>= S] | NULL */,
-                                        const int32_t *index /* [n] | NULL */, int32_t row_from, int32_t row_to,
-                                        int32_t key_at, int32_t n, int32_t kept, int32_t capacity, int32_t heads,
-                                        int32_t kv_heads, int32_t head_size, int32_t causal, float scale, int32_t dtype,
+                                        const int32_t *index /* [n*w] | NULL */, int32_t row_from, int32_t row_to,
+                                        int32_t key_at, int32_t n, int32_t sources, int32_t kept, int32_t capacity,
+                                        int32_t heads, int32_t kv_heads, int32_t head_size, int32_t causal, float scale, int32_t dtype,
                                         starling_stream *stream);
 
-/* VisPruner (arXiv 2412.01818): the `important` best scores; of the rest, in falling order of score, those that are left
- * when rounds of at most 8 drop the even places nearest by cosine to an odd place. keep ascends. A cosine that is not
- * finite sets fault[0] to 1. n <= 4096. */
-STARLING_API int starling_vispruner_dedup(int32_t *keep /* [k] */, int32_t *fault /* [1] */,
-                                          const float *score /* f32 [n] */, const void *features /* [n, D] [16] */,
-                                          int64_t features_stride, int32_t n, int32_t width, int32_t k,
-                                          int32_t important, int32_t dtype, starling_stream *stream);
+/* out[i, j] = x_i . x_j / sqrt((x_i . x_i) * (x_j . x_j)). One that is not finite sets non_finite[0] to 1. n <= 4096. */
+STARLING_API int starling_cosines(float *out /* f32 [n, n] */, int64_t out_stride, int32_t *non_finite /* [1] */,
+                                  const void *x /* [n, D] [16] */, int64_t x_stride, int32_t n, int32_t width,
+                                  int32_t dtype, starling_stream *stream);
 
-/* The rows of one picture in a sequence, and which of them stay. */
+/* The `best` best scores; of the rest, in falling order of score, those that are left when rounds of at most 8 drop the
+ * even places most alike to an odd place (VisPruner, arXiv 2412.01818). keep ascends. What is not finite is the lowest.
+ * n <= 4096. */
+STARLING_API int starling_drop_duplicates(int32_t *keep /* [k] */, const float *score /* f32 [n] */,
+                                          const float *cosines /* f32 [n, n] */, int64_t cosines_stride, int32_t n,
+                                          int32_t k, int32_t best, starling_stream *stream);
+
+/* A choice among rows of a sequence: candidates, and which of them stay. Rows that are no candidates stay too. */
 typedef struct {
-  const int32_t *keep; /* device, [kept], ascending, below count */
-  int32_t at;          /* first row of the picture */
-  int32_t count;
+  const int32_t *keep;       /* device, [kept], ascending, below n */
+  const int32_t *candidates; /* device, [n], ascending, below count: candidate j is row at + candidates[j] | NULL: at + j */
+  int32_t at;                /* first row */
+  int32_t count;             /* rows from there on that the candidates lie in */
+  int32_t n;                 /* candidates; `count` where they are not listed */
   int32_t kept;
-  int32_t reserved; /* 0 */
 } starling_cut;
 
 #define STARLING_MAX_CUTS 64
 
-/* The rows that stay, ascending, and their positions. Cuts are in order of `at` and do not overlap; T' = T - sum(count -
- * kept). */
-STARLING_API int starling_row_map(int32_t *rows /* [T'] */, int32_t *positions_out /* [T'] */,
-                                  const int32_t *positions_in /* [T] */, const starling_cut *cuts /* host [cut_count] */, int32_t cut_count,
-                                  int32_t row_count, int32_t positions, starling_stream *stream);
+/* The rows that stay, ascending, and their positions on every axis. sources[i]: for a row that is no candidate, its number
+ * among those; for a kept candidate, T - sum(n) plus its number among the kept. Cuts have no candidate in common;
+ * T' = T - sum(n - kept). */
+STARLING_API int starling_row_map(int32_t *rows /* [T'] */, int32_t *positions_out /* [axes, T'] */,
+                                  int64_t positions_out_stride, int32_t *sources /* [T'] | NULL */,
+                                  const int32_t *positions_in /* [axes, T] */, int64_t positions_in_stride, int32_t axes,
+                                  const starling_cut *cuts /* host [cut_count] */, int32_t cut_count, int32_t row_count,
+                                  int32_t positions, starling_stream *stream);
 
 /* The masked form: rows that a cut drops become hidden (those already hidden stay so); visible rows get the positions that
  * compaction would give them, a hidden row keeps its own. */
-STARLING_API int starling_hide_rows(uint8_t *hidden /* [>= T] */, int32_t *positions_out /* [T] */,
-                                    const int32_t *positions_in /* [T] */, const starling_cut *cuts /* host [cut_count] */, int32_t cut_count,
+STARLING_API int starling_hide_rows(uint8_t *hidden /* [>= T] */, int32_t *positions_out /* [axes, T] */,
+                                    int64_t positions_out_stride, const int32_t *positions_in /* [axes, T] */,
+                                    int64_t positions_in_stride, int32_t axes,
+                                    const starling_cut *cuts /* host [cut_count] */, int32_t cut_count,
                                     int32_t row_count, int32_t positions, starling_stream *stream);
 
 /* Source and destination of a gather; rows of `width` bytes. */
