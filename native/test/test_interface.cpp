@@ -28,11 +28,20 @@ TEST(wrong_arguments_get_a_sentence) {
           STARLING_INVALID_ARGUMENT, "no room");
   Ints keep(5), fault(1, 0);
   Tensor s = gaussian(STARLING_F32, 1, 4);
-  refused(starling_token_select(keep.data, s.as<float>(), fault.data, s.as<float>(), s.stride, 1, 4, 5, 1, stream),
+  refused(starling_token_select(keep.data, s.as<float>(), fault.data, s.as<float>(), s.stride, 1, 4, 5, 1, 1, stream),
           STARLING_INVALID_ARGUMENT, "k must be 1 to n");
-  starling_cut cuts[] = {{keep.data, 0, 3, 1, 0}, {keep.data, 2, 3, 1, 0}};
-  refused(starling_row_map(keep.data, keep.data, keep.data, cuts, 2, 10, STARLING_KEEP, stream), STARLING_INVALID_ARGUMENT,
-          "overlap");
+  starling_cut cuts[] = {{keep.data, nullptr, 0, 3, 3, 1}, {keep.data, nullptr, 2, 3, 3, 1}};
+  auto row_map = [&](int axes) {
+    return starling_row_map(keep.data, keep.data, 10, nullptr, keep.data, 10, axes, cuts, 2, 10, STARLING_KEEP, stream);
+  };
+  refused(row_map(1), STARLING_INVALID_ARGUMENT, "overlap");
+  refused(row_map(0), STARLING_INVALID_ARGUMENT, "at least one axis");
+  cuts[1] = {keep.data, nullptr, 8, 3, 3, 1};
+  refused(row_map(1), STARLING_INVALID_ARGUMENT, "rows beyond those of the call");
+  cuts[1] = {keep.data, nullptr, 5, 3, 2, 1};
+  refused(row_map(1), STARLING_INVALID_ARGUMENT, "more candidates than rows");
+  cuts[1] = {keep.data, keep.data, 5, 3, 2, 3};
+  refused(row_map(1), STARLING_INVALID_ARGUMENT, "more candidates kept than there are");
   y.receive();
   for (float v : y.values) equal("y is untouched", true, bool(std::isnan(v)));
 }

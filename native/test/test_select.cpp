@@ -1,6 +1,7 @@
 // token_select, colsum_select, row_map, hide_rows, gather_rows, compact_rows: indices, so everything is exact.
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <numeric>
 
 #include "attention_case.h"
@@ -26,30 +27,137 @@ std::vector<int32_t> best(const std::vector<float>& score, int k) {
   return order;
 }
 
-void check_select(const std::vector<float>& sums, int heads, int k, int rows) {
-  int n = int(sums.size()) / heads;
-  Tensor in(STARLING_F32, heads, n);
+void token_select(Ints& keep, Tensor& score, Ints& non_finite, const Tensor& sums, int rows) {
+  int n = score.width;
+  ok(starling_token_select(keep.data, score.as<float>(), non_finite.data, sums.as<float>(), sums.stride, sums.rows, n,
+                           int(keep.values.size()), rows, sums.width / n, stream));
+  keep.receive();
+  score.receive();
+  non_finite.receive();
+}
+
+void check_select(const std::vector<float>& sums, int heads, int k, int rows, int sources = 1) {
+  int n = int(sums.size()) / heads / sources;
+  Tensor in(STARLING_F32, heads, n * sources);
   in.values = sums;
   in.send();
   Tensor score = filled(STARLING_F32, 1, n, NAN);
-  Ints keep(k), fault(1, 0);
-  ok(starling_token_select(keep.data, score.as<float>(), fault.data, in.as<float>(), in.stride, heads, n, k, rows, stream));
-  keep.receive();
-  score.receive();
-  fault.receive();
+  Ints keep(k), non_finite(1, 0);
+  token_select(keep, score, non_finite, in, rows);
   std::vector<float> expected(n);
   bool finite = true;
   for (int j = 0; j < n; j++) {
     float sum = 0;
-    for (int h = 0; h < heads; h++) sum += in.at(h, j);
-    expected[j] = sum / (float(heads) * float(rows));
+    for (int s = 0; s < sources; s++) {
+      float column = 0;
+      for (int h = 0; h < heads; h++) column += in.at(h, j * sources + s);
+      sum += column;
+    }
+    expected[j] = sum / (float(heads) * float(rows) * float(sources));
     finite &= bool(std::isfinite(expected[j]));
   }
   for (int j = 0; j < n; j++) {
     if (memcmp(&expected[j], &score.values[j], 4) && !(std::isnan(expected[j]) && std::isnan(score.values[j]))) fail("score");
   }
   equal("keep of " + std::to_string(k) + " of " + std::to_string(n), best(expected, k), keep.values);
-  equal("fault", finite ? 0 : 1, int(fault.values[0]));
+  equal("non_finite", finite ? 0 : 1, int(non_finite.values[0]));
+}
+
+// One of several cuts, in words and for the device.
+struct Cut {
+  int at, count;
+  std::vector<int32_t> keep, candidates;  // no candidates: all rows
+  bool listed = false;
+};
+
+int candidate(const Cut& c, int j) { return c.at + (c.listed ? c.candidates[j] : j); }
+
+// Keeps device memory for as long as the cuts are used.
+struct CutList {
+  explicit CutList(const std::vector<Cut>& all) {
+    for (const Cut& c : all) {
+      lists.push_back(std::make_unique<Ints>(c.keep));
+      const int32_t* keep = lists.back()->data;
+      if (c.listed) lists.push_back(std::make_unique<Ints>(c.candidates));
+      int n = c.listed ? int(c.candidates.size()) : c.count;
+      cuts.push_back({keep, c.listed ? lists.back()->data : nullptr, c.at, c.count, n, int32_t(c.keep.size())});
+    }
+  }
+  std::vector<std::unique_ptr<Ints>> lists;
+  std::vector<starling_cut> cuts;
+};
+
+int row_map(Ints& rows, Ints& out, int out_stride, Ints* sources, const Ints& in, int in_stride, int axes, const CutList& c,
+            int row_count, int rule) {
+  return starling_row_map(rows.data, out.data, out_stride, sources ? sources->data : nullptr, in.data, in_stride, axes,
+                          c.cuts.data(), int(c.cuts.size()), row_count, rule, stream);
+}
+
+int hide_rows(Bytes& hidden, Ints& out, int out_stride, const Ints& in, int in_stride, int axes, const CutList& c,
+              int row_count, int rule) {
+  return starling_hide_rows(hidden.data, out.data, out_stride, in.data, in_stride, axes, c.cuts.data(), int(c.cuts.size()),
+                            row_count, rule, stream);
+}
+
+void check_cuts(const std::vector<Cut>& cuts, int row_count, int axes) {
+  std::vector<int> fate(row_count, 0);  // 0 fixed, 1 dropped, 2 kept
+  for (const Cut& c : cuts) {
+    for (int j = 0; j < int(c.listed ? c.candidates.size() : size_t(c.count)); j++) fate[candidate(c, j)] = 1;
+    for (int j : c.keep) fate[candidate(c, j)] = 2;
+  }
+  std::vector<int32_t> stay, fixed, kept;
+  for (int i = 0; i < row_count; i++) {
+    if (fate[i] != 1) stay.push_back(i);
+    if (fate[i] == 0) fixed.push_back(i);
+    if (fate[i] == 2) kept.push_back(i);
+  }
+  std::vector<int32_t> apart = fixed;
+  apart.insert(apart.end(), kept.begin(), kept.end());
+  int n = int(stay.size()), in_stride = row_count + 3, out_stride = n + 5, after_stride = row_count + 1;
+  std::vector<int32_t> positions(size_t(axes) * in_stride, -1);
+  for (int a = 0; a < axes; a++) {
+    for (int i = 0; i < row_count; i++) positions[a * in_stride + i] = 10000 * a + 2 * i + 1;
+  }
+  Ints in(positions);
+  CutList list(cuts);
+  for (int rule : {STARLING_CONTIGUOUS, STARLING_KEEP}) {
+    Ints rows(n), sources(n), out(axes * out_stride), after(axes * after_stride);
+    ok(row_map(rows, out, out_stride, &sources, in, in_stride, axes, list, row_count, rule));
+    rows.receive();
+    sources.receive();
+    out.receive();
+    equal("rows", stay, rows.values);
+    for (int i = 0; i < n; i++) equal("source", stay[i], apart.at(sources.values[i]));
+    for (int a = 0; a < axes; a++) {
+      for (int i = 0; i < out_stride; i++) {
+        int expected = i >= n ? -7 : rule == STARLING_KEEP ? positions[a * in_stride + stay[i]] : i;
+        equal("position", expected, int(out.values[a * out_stride + i]));
+      }
+    }
+    std::vector<uint8_t> before(row_count + 3, 0);
+    before[fixed.empty() ? 0 : fixed.back()] = 1;
+    Bytes hidden(before);
+    ok(hide_rows(hidden, after, after_stride, in, in_stride, axes, list, row_count, rule));
+    hidden.receive();
+    after.receive();
+    int rank = 0;
+    for (int i = 0; i < row_count; i++) {
+      bool visible = fate[i] != 1 && !before[i];
+      equal("hidden", visible ? 0 : 1, int(hidden.values[i]));
+      for (int a = 0; a < axes; a++) {
+        int kept_position = positions[a * in_stride + i];
+        equal("position", rule == STARLING_KEEP || !visible ? kept_position : rank, int(after.values[a * after_stride + i]));
+      }
+      rank += visible;
+    }
+    for (int i = row_count; i < row_count + 3; i++) equal("behind the rows", 0, int(hidden.values[i]));
+  }
+}
+
+std::vector<int32_t> counting(int n) {
+  std::vector<int32_t> list(n);
+  std::iota(list.begin(), list.end(), 0);
+  return list;
 }
 
 }  // namespace
@@ -74,6 +182,20 @@ TEST(token_select_takes_the_best_ties_lowest) {
   }
 }
 
+TEST(token_select_adds_the_sources_of_a_candidate) {
+  std::normal_distribution<float> normal;
+  for (int n : small ? std::vector<int>{33} : std::vector<int>{1, 33, 700}) {
+    for (int sources : {2, 3, 4, 9}) {
+      std::vector<float> sums(size_t(n) * sources * 5);
+      for (float& v : sums) v = std::fabs(normal(rng));
+      check_select(sums, 5, n / 3 + 1, 7, sources);
+      sums[sums.size() - 1] = NAN;  // the last head's last source of the last candidate
+      check_select(sums, 5, n, 7, sources);
+      check_select(sums, 5, std::max(1, n - 1), 7, sources);
+    }
+  }
+}
+
 // A quarter of the smallest number below zero is −0, and no worse than 0.
 TEST(token_select_takes_minus_zero_for_zero) {
   float least = -0x1p-149f;
@@ -93,25 +215,25 @@ TEST(colsum_select_is_its_two_parts_to_the_bit) {
       Inputs in(c, dtype);
       Tensor out = filled(dtype, c.rows, c.heads * c.d, NAN), lse = filled(STARLING_F32, c.heads, c.rows, NAN);
       in.attention(out, &lse);
-      int n = c.rows - 9, kept = n / 10 + 1;
-      Tensor sums = filled(STARLING_F32, c.heads, n, NAN);
-      Tensor score1 = filled(STARLING_F32, 1, n, NAN), score2 = filled(STARLING_F32, 1, n, NAN);
-      Ints keep1(kept), keep2(kept), fault(1, 0);
-      for (int repeat = 0; repeat < 2; repeat++) {  // the tickets are zero again
-        in.colsum(sums, lse, 5, c.rows, 1, n, nullptr);
-        ok(starling_token_select(keep1.data, score1.as<float>(), fault.data, sums.as<float>(), sums.stride, c.heads, n,
-                                 kept, c.rows - 5, stream));
-        ok(starling_colsum_select(keep2.data, score2.as<float>(), fault.data, in.q.data, in.q.stride, in.k.data,
-                                  in.k.stride, lse.as<float>(), lse.stride, in.length.data, in.mask(), nullptr, 5, c.rows,
-                                  1, n, kept, in.capacity, c.heads, c.kv_heads, c.d, c.causal, in.scale, dtype, stream));
-        keep1.receive();
-        keep2.receive();
-        score1.receive();
-        score2.receive();
-        fault.receive();
-        equal("keep", keep1.values, keep2.values);
-        same_bits("score", score1, score2);
-        equal("fault", 0, int(fault.values[0]));
+      for (int sources : {1, 3, 4}) {  // three do not divide a tile of 64 keys
+        int n = (c.rows - 9) / sources, keys = n * sources, kept = n / 10 + 1;
+        Tensor sums = filled(STARLING_F32, c.heads, keys, NAN);
+        Tensor score1 = filled(STARLING_F32, 1, n, NAN), score2 = filled(STARLING_F32, 1, n, NAN);
+        Ints keep1(kept), keep2(kept), fault(1, 0);
+        for (int repeat = 0; repeat < 2; repeat++) {  // the tickets are zero again
+          in.colsum(sums, lse, 5, c.rows, 1, keys, nullptr);
+          token_select(keep1, score1, fault, sums, c.rows - 5);
+          ok(starling_colsum_select(keep2.data, score2.as<float>(), fault.data, in.q.data, in.q.stride, in.k.data,
+                                    in.k.stride, lse.as<float>(), lse.stride, in.length.data, in.mask(), nullptr, 5, c.rows,
+                                    1, n, sources, kept, in.capacity, c.heads, c.kv_heads, c.d, c.causal, in.scale, dtype,
+                                    stream));
+          keep2.receive();
+          score2.receive();
+          fault.receive();
+          equal("keep", keep1.values, keep2.values);
+          same_bits("score", score1, score2);
+          equal("fault", 0, int(fault.values[0]));
+        }
       }
     }
   }
@@ -131,19 +253,19 @@ TEST(one_launch_or_two) {
   ok(starling_attention_colsum(sums.as<float>(), sums.stride, in.q.data, in.q.stride, in.k.data, in.k.stride, lse.as<float>(),
                                lse.stride, nullptr, nullptr, nullptr, 1, 577, 1, 576, 577, 16, 16, 64, 0, in.scale,
                                STARLING_BF16, stream));
-  ok(starling_token_select(keep.data, score.as<float>(), fault.data, sums.as<float>(), sums.stride, 16, 576, 288, 576, stream));
+  token_select(keep, score, fault, sums, 576);
   starling_host_counters(two);
   starling_host_reset_counters();
   ok(starling_colsum_select(keep.data, score.as<float>(), fault.data, in.q.data, in.q.stride, in.k.data, in.k.stride,
-                            lse.as<float>(), lse.stride, nullptr, nullptr, nullptr, 1, 577, 1, 576, 288, 577, 16, 16, 64, 0,
-                            in.scale, STARLING_BF16, stream));
+                            lse.as<float>(), lse.stride, nullptr, nullptr, nullptr, 1, 577, 1, 576, 1, 288, 577, 16, 16, 64,
+                            0, in.scale, STARLING_BF16, stream));
   starling_host_counters(one);
   equal("launches of two calls", uint64_t(2), two[0]);
   equal("launches of one", uint64_t(1), one[0]);
   equal("FLOPs", two[4], one[4]);
-  // Beside the products: the fused form reads every score once more.
+  // Beside the products: the fused form writes and reads every key's sum over heads once more.
   equal("bytes read", two[2] + 576 * 4, one[2]);
-  equal("bytes written", two[3], one[3]);
+  equal("bytes written", two[3] + 576 * 4, one[3]);
   printf("colsum + select: %llu launches, %.2f MB read, %.1f KB written; colsum_select: %llu launch, %.2f MB read, %.1f KB written; %.2f GFLOP each\n",
          (unsigned long long)two[0], double(two[2]) / 1e6, double(two[3]) / 1e3, (unsigned long long)one[0],
          double(one[2]) / 1e6, double(one[3]) / 1e3, double(one[4]) / 1e9);
@@ -151,40 +273,34 @@ TEST(one_launch_or_two) {
 #endif
 
 TEST(row_map_and_hide_rows_agree) {
-  std::vector<int32_t> positions(700);
-  for (int i = 0; i < 700; i++) positions[i] = 2 * i + 1;
-  Ints in(positions), keep1({0, 4, 9}), keep2(std::vector<int32_t>{2}), all(300);
-  std::iota(all.values.begin(), all.values.end(), 0);
-  all.send();
-  std::vector<starling_cut> cuts = {{keep1.data, 3, 10, 3, 0}, {keep2.data, 13, 5, 1, 0}, {all.data, 100, 300, 300, 0}};
-  std::vector<int32_t> stay;
-  for (int i = 0; i < 700; i++) {
-    bool dropped = (i >= 3 && i < 13 && i != 3 && i != 7 && i != 12) || (i >= 13 && i < 18 && i != 15);
-    if (!dropped) stay.push_back(i);
+  std::vector<Cut> cuts = {{3, 10, {0, 4, 9}, {}}, {13, 5, {2}, {}}, {100, 300, counting(300), {}}};
+  check_cuts(cuts, 700, 1);
+  check_cuts(cuts, 700, 3);
+  check_cuts({}, 5, 1);
+  check_cuts({{0, 600, {}, {}}}, 600, 1);
+  check_cuts({{0, 513, {512}, {}}}, 513, 2);
+}
+
+TEST(row_map_takes_cuts_between_each_others_candidates) {
+  // A A | B B B | newline, line by line, and a third cut that lists what the first leaves.
+  std::vector<int32_t> a, b, rest;
+  for (int line = 0; line < 40; line++) {
+    for (int i : {0, 1}) a.push_back(6 * line + i);
+    for (int i : {0, 1, 2}) b.push_back(6 * line + i);
+    if (line % 3) rest.push_back(6 * line);
   }
-  for (int rule : {STARLING_CONTIGUOUS, STARLING_KEEP}) {
-    int n = int(stay.size());
-    Ints rows(n), out(n), after(700);
-    ok(starling_row_map(rows.data, out.data, in.data, cuts.data(), 3, 700, rule, stream));
-    rows.receive();
-    out.receive();
-    equal("rows", stay, rows.values);
-    for (int i = 0; i < n; i++) equal("position", rule == STARLING_KEEP ? positions[stay[i]] : i, out.values[i]);
-    std::vector<uint8_t> before(703, 0);
-    before[50] = 1;
-    Bytes hidden(before);
-    ok(starling_hide_rows(hidden.data, after.data, in.data, cuts.data(), 3, 700, rule, stream));
-    hidden.receive();
-    after.receive();
-    int rank = 0;
-    for (int i = 0; i < 700; i++) {
-      bool stays = std::binary_search(stay.begin(), stay.end(), i), visible = stays && i != 50;
-      equal("hidden", visible ? 0 : 1, int(hidden.values[i]));
-      equal("position", rule == STARLING_KEEP || !visible ? positions[i] : rank, after.values[i]);
-      rank += visible;
-    }
-    for (int i = 700; i < 703; i++) equal("behind the rows", 0, int(hidden.values[i]));
+  Cut one{7, 240, {0, 1, 5, 40, 79}, a, true}, two{9, 238, {2, 3, 4, 119}, b, true}, three{12, 235, {0, 7, 25}, rest, true};
+  check_cuts({one, two, three}, 300, 1);
+  check_cuts({three, one, two}, 300, 3);  // in any order
+  check_cuts({{0, 4, {}, {3}, true}, {0, 4, {0, 1}, {1, 2}, true}}, 4, 1);
+  std::vector<Cut> many;
+  for (int i = 0; i < STARLING_MAX_CUTS; i++) {
+    Cut c{i, 600 - STARLING_MAX_CUTS, {}, {}, true};
+    for (int j = 0; j < 8; j++) c.candidates.push_back(STARLING_MAX_CUTS * j);
+    for (int j = i % 3; j < 8; j += 1 + i % 4) c.keep.push_back(j);
+    many.push_back(c);
   }
+  check_cuts(many, 600, 1);
 }
 
 TEST(gather_rows_moves_any_width) {
