@@ -6,7 +6,7 @@
 // Launch    gemm.cu for G, which goes where the cosines do; a copy of its diagonal to scratch; n blocks of 256 threads.
 // Cost      2·n²·D FLOPs for G (576 × 1024: 0.68 GFLOP), then 8·n² bytes that lie in L2. Bound by launch latency there.
 // Limits    n ≤ 4096. Needs sm_80.
-#include "gpu/launch.h"
+#include "gpu/args.h"
 #include "gpu/select.h"
 
 KERNEL(256)
@@ -26,15 +26,23 @@ cosines_kernel(float* out, int64_t stride, const float* diagonal, int32_t* non_f
   }
 }
 
-extern "C" int starling_cosines(float* out, int64_t out_stride, int32_t* non_finite, const void* x, int64_t x_stride,
-                                int32_t n, int32_t width, int32_t dtype, starling_stream* stream) {
-  return gpu::guarded([&] {
-    gpu::require(n >= 1 && n <= MAX_SELECT, "cosines: n must be 1 to 4096");
-    int status = starling_gemm(out, out_stride, x, x_stride, x, x_stride, nullptr, nullptr, nullptr, nullptr, 0, n, n, width,
-                               0.f, STARLING_NONE, STARLING_F32, dtype, stream);
+extern "C" int starling_cosines(const starling_cosines_args* args, starling_stream* stream) {
+  return gpu::guarded("cosines", args, [&](const starling_cosines_args& a) {
+    int n = a.x.rows;
+    gpu::require(n >= 1 && n <= MAX_SELECT, "n must be 1 to 4096");
+    auto* out = gpu::matrix<float>("out", a.out, n, n);
+    auto* non_finite = gpu::vector<int32_t>("non_finite", a.non_finite, 1);
+    starling_gemm_args product{};
+    product.size = sizeof product;
+    product.y = a.out;
+    product.x = a.x;
+    product.w.data = a.x.data;
+    product.w.stride = a.x.stride;
+    product.w.rows = n;
+    int status = starling_gemm(&product, stream);
     if (status) throw gpu::Error(status, starling_error());
     auto* diagonal = static_cast<float*>(gpu::scratch(stream, size_t(n) * sizeof(float)));
-    gpu::launch<diagonal_kernel>(dim3(gpu::ceil_div(n, 256)), dim3(256), 0, stream, diagonal, out, out_stride, n);
-    gpu::launch<cosines_kernel>(dim3(n), dim3(256), 0, stream, out, out_stride, diagonal, non_finite, n);
+    gpu::launch<diagonal_kernel>(dim3(gpu::ceil_div(n, 256)), dim3(256), 0, stream, diagonal, out, a.out.stride, n);
+    gpu::launch<cosines_kernel>(dim3(n), dim3(256), 0, stream, out, a.out.stride, diagonal, non_finite, n);
   });
 }

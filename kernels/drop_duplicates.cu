@@ -10,7 +10,7 @@
 // Cost      a round compares R²/4 cosines and R²/4 ranks, (n − k)/8 rounds: about 5 million reads for 576 candidates, by
 //           one SM. Bound by latency there; at 2880 candidates rounds should become launches.
 // Limits    n ≤ 4096.
-#include "gpu/launch.h"
+#include "gpu/args.h"
 #include "gpu/select.h"
 
 constexpr int ROUND_THREADS = 1024, DROPPED_PER_ROUND = 8;
@@ -70,13 +70,16 @@ drop_duplicates_kernel(int32_t* keep, const float* score, const float* cosines, 
   }
 }
 
-extern "C" int starling_drop_duplicates(int32_t* keep, const float* score, const float* cosines, int64_t cosines_stride,
-                                        int32_t n, int32_t k, int32_t best, starling_stream* stream) {
-  return gpu::guarded([&] {
-    gpu::require(n >= 1 && n <= MAX_SELECT, "drop_duplicates: n must be 1 to 4096");
-    gpu::require(best >= 0 && best <= k && k >= 1 && k <= n, "drop_duplicates: best ≤ k ≤ n");
+extern "C" int starling_drop_duplicates(const starling_drop_duplicates_args* args, starling_stream* stream) {
+  return gpu::guarded("drop_duplicates", args, [&](const starling_drop_duplicates_args& a) {
+    int n = a.score.rows, k = a.keep.rows;
+    gpu::require(n >= 1 && n <= MAX_SELECT, "n must be 1 to 4096");
+    gpu::require(a.best >= 0 && a.best <= k && k >= 1 && k <= n, "best ≤ k ≤ n");
+    auto* keep = gpu::vector<int32_t>("keep", a.keep, k);
+    auto* score = gpu::vector<float>("score", a.score, n);
+    auto* cosines = gpu::matrix<float>("cosines", a.cosines, n, n);
     size_t shared = 2 * smem_bytes<int>(MAX_SELECT) + smem_bytes<uint64_t>(MAX_SELECT / 2);
-    gpu::launch<drop_duplicates_kernel>(dim3(1), dim3(ROUND_THREADS), shared, stream, keep, score, cosines, cosines_stride,
-                                        n, k, best);
+    gpu::launch<drop_duplicates_kernel>(dim3(1), dim3(ROUND_THREADS), shared, stream, keep, score, cosines,
+                                        a.cosines.stride, n, k, a.best);
   });
 }

@@ -30,14 +30,13 @@ hide_rows_kernel(uint8_t* hidden, Positions positions, Cuts cuts, int rows, int 
   }
 }
 
-extern "C" int starling_hide_rows(uint8_t* hidden, int32_t* positions_out, int64_t positions_out_stride,
-                                  const int32_t* positions_in, int64_t positions_in_stride, int32_t axes,
-                                  const starling_cut* cuts, int32_t cut_count, int32_t row_count, int32_t positions,
-                                  starling_stream* stream) {
-  return gpu::guarded([&] {
-    gpu::require(axes >= 1, "hide_rows: positions have at least one axis");
-    Cuts list = checked_cuts(cuts, cut_count, row_count);
-    Positions p{positions_out, positions_in, positions_out_stride, positions_in_stride, axes, 0};
-    gpu::launch<hide_rows_kernel>(dim3(1), dim3(HIDE_THREADS), 0, stream, hidden, p, list, row_count, positions);
+extern "C" int starling_hide_rows(const starling_hide_rows_args* args, starling_stream* stream) {
+  return gpu::guarded("hide_rows", args, [&](const starling_hide_rows_args& a) {
+    int all = a.positions_in.width;
+    Cuts cuts = checked_cuts(a.cuts, a.cut_count, all);
+    Positions positions = checked_positions(a.positions_out, a.positions_in, all);
+    gpu::require(a.hidden.rows >= all, "hidden is shorter than the rows");
+    auto* hidden = gpu::vector<uint8_t>("hidden", a.hidden, a.hidden.rows);
+    gpu::launch<hide_rows_kernel>(dim3(1), dim3(HIDE_THREADS), 0, stream, hidden, positions, cuts, all, a.rule);
   });
 }

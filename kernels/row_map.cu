@@ -27,15 +27,15 @@ row_map_kernel(int32_t* rows, int32_t* sources, Positions positions, Cuts cuts, 
   }
 }
 
-extern "C" int starling_row_map(int32_t* rows, int32_t* positions_out, int64_t positions_out_stride, int32_t* sources,
-                                const int32_t* positions_in, int64_t positions_in_stride, int32_t axes,
-                                const starling_cut* cuts, int32_t cut_count, int32_t row_count, int32_t positions,
-                                starling_stream* stream) {
-  return gpu::guarded([&] {
-    gpu::require(axes >= 1, "row_map: positions have at least one axis");
-    Cuts list = checked_cuts(cuts, cut_count, row_count);
-    Positions p{positions_out, positions_in, positions_out_stride, positions_in_stride, axes, 0};
-    gpu::launch<row_map_kernel>(dim3(gpu::ceil_div(row_count, 256)), dim3(256), 0, stream, rows, sources, p, list,
-                                row_count, row_count - list.candidates + list.kept, positions);
+extern "C" int starling_row_map(const starling_row_map_args* args, starling_stream* stream) {
+  return gpu::guarded("row_map", args, [&](const starling_row_map_args& a) {
+    int all = a.positions_in.width;
+    Cuts cuts = checked_cuts(a.cuts, a.cut_count, all);
+    int stay = all - cuts.candidates + cuts.kept;
+    Positions positions = checked_positions(a.positions_out, a.positions_in, stay);
+    auto* rows = gpu::vector<int32_t>("rows", a.rows, stay);
+    auto* sources = gpu::optional_vector<int32_t>("sources", a.sources, stay);
+    gpu::launch<row_map_kernel>(dim3(gpu::ceil_div(all, 256)), dim3(256), 0, stream, rows, sources, positions, cuts, all,
+                                stay, a.rule);
   });
 }

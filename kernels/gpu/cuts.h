@@ -1,6 +1,6 @@
 // Cuts as a kernel parameter, and what they make of a row.
 #pragma once
-#include "launch.h"
+#include "args.h"
 
 struct Cut {
   const int32_t* keep;        // [kept]
@@ -19,16 +19,19 @@ inline Cuts checked_cuts(const starling_cut* cuts, int count, int rows) {
   out.count = count;
   for (int i = 0; i < count; i++) {
     const starling_cut& c = cuts[i];
+    int kept = c.keep.rows, n = c.candidates.data ? c.candidates.rows : c.count;
     gpu::require(c.at >= 0 && c.count >= 0 && int64_t(c.at) + c.count <= rows, "cuts: rows beyond those of the call");
-    gpu::require(c.candidates ? c.n >= 0 && c.n <= c.count : c.n == c.count, "cuts: more candidates than rows");
-    gpu::require(c.kept >= 0 && c.kept <= c.n, "cuts: more candidates kept than there are");
+    gpu::require(n <= c.count, "cuts: more candidates than rows");
+    gpu::require(kept >= 0 && kept <= n, "cuts: more candidates kept than there are");
     for (int j = 0; j < i; j++) {
       bool apart = c.at + c.count <= cuts[j].at || cuts[j].at + cuts[j].count <= c.at;
-      gpu::require(apart || c.candidates || cuts[j].candidates, "cuts: two overlap, and neither lists its candidates");
+      bool listed = c.candidates.data || cuts[j].candidates.data;
+      gpu::require(apart || listed, "cuts: two overlap, and neither lists its candidates");
     }
-    out.cut[i] = Cut{c.keep, c.candidates, c.at, c.count, c.n, c.kept};
-    out.candidates += c.n;
-    out.kept += c.kept;
+    out.cut[i] = Cut{gpu::vector<int32_t>("keep", c.keep, kept),
+                     gpu::optional_vector<int32_t>("candidates", c.candidates, n), c.at, c.count, n, kept};
+    out.candidates += n;
+    out.kept += kept;
   }
   return out;
 }
@@ -92,6 +95,11 @@ struct Positions {
   int64_t out_stride, in_stride;
   int32_t axes, reserved;
 };
+inline Positions checked_positions(const starling_tensor& out, const starling_tensor& in, int stay) {
+  gpu::require(in.rows >= 1, "positions have at least one axis");
+  return Positions{gpu::matrix<int32_t>("positions_out", out, in.rows, stay),
+                   gpu::matrix<int32_t>("positions_in", in, in.rows, in.width), out.stride, in.stride, in.rows, 0};
+}
 // On every axis `number`, or what `row` had if that is negative.
 DEVICE void store_positions(const Positions& p, int to, int row, int number) {
   for (int a = 0; a < p.axes; a++) {

@@ -42,15 +42,14 @@ std::vector<int32_t> expected(const std::vector<float>& score, const Tensor& cos
 }
 
 void cosines(Tensor& out, Ints& non_finite, const Tensor& x) {
-  ok(starling_cosines(out.as<float>(), out.stride, non_finite.data, x.data, x.stride, x.rows, x.width, x.dtype, stream));
+  ok(CALL(cosines, .out = out, .non_finite = non_finite, .x = x));
   out.receive();
   non_finite.receive();
 }
 
 std::vector<int32_t> drop_duplicates(const Tensor& score, const Tensor& cosines, int k, int best) {
   Ints keep(k);
-  ok(starling_drop_duplicates(keep.data, score.as<float>(), cosines.as<float>(), cosines.stride, cosines.rows, k, best,
-                              stream));
+  ok(CALL(drop_duplicates, .keep = keep, .score = score.vector(), .cosines = cosines, .best = best));
   keep.receive();
   return keep.values;
 }

@@ -8,7 +8,7 @@
 #if defined(STARLING_EMULATED)
 #include <cstdio>
 
-#include "starling_host.h"
+#include "starling_bench.h"
 #endif
 
 using namespace check;
@@ -28,9 +28,7 @@ std::vector<int32_t> best(const std::vector<float>& score, int k) {
 }
 
 void token_select(Ints& keep, Tensor& score, Ints& non_finite, const Tensor& sums, int rows) {
-  int n = score.width;
-  ok(starling_token_select(keep.data, score.as<float>(), non_finite.data, sums.as<float>(), sums.stride, sums.rows, n,
-                           int(keep.values.size()), rows, sums.width / n, stream));
+  ok(CALL(token_select, .keep = keep, .score = score.vector(), .non_finite = non_finite, .sums = sums, .rows = rows));
   keep.receive();
   score.receive();
   non_finite.receive();
@@ -77,26 +75,21 @@ struct CutList {
   explicit CutList(const std::vector<Cut>& all) {
     for (const Cut& c : all) {
       lists.push_back(std::make_unique<Ints>(c.keep));
-      const int32_t* keep = lists.back()->data;
-      if (c.listed) lists.push_back(std::make_unique<Ints>(c.candidates));
-      int n = c.listed ? int(c.candidates.size()) : c.count;
-      cuts.push_back({keep, c.listed ? lists.back()->data : nullptr, c.at, c.count, n, int32_t(c.keep.size())});
+      starling_cut cut{*lists.back(), {}, c.at, c.count};
+      if (c.listed) {
+        lists.push_back(std::make_unique<Ints>(c.candidates));
+        cut.candidates = *lists.back();
+      }
+      cuts.push_back(cut);
     }
   }
   std::vector<std::unique_ptr<Ints>> lists;
   std::vector<starling_cut> cuts;
 };
 
-int row_map(Ints& rows, Ints& out, int out_stride, Ints* sources, const Ints& in, int in_stride, int axes, const CutList& c,
-            int row_count, int rule) {
-  return starling_row_map(rows.data, out.data, out_stride, sources ? sources->data : nullptr, in.data, in_stride, axes,
-                          c.cuts.data(), int(c.cuts.size()), row_count, rule, stream);
-}
-
-int hide_rows(Bytes& hidden, Ints& out, int out_stride, const Ints& in, int in_stride, int axes, const CutList& c,
-              int row_count, int rule) {
-  return starling_hide_rows(hidden.data, out.data, out_stride, in.data, in_stride, axes, c.cuts.data(), int(c.cuts.size()),
-                            row_count, rule, stream);
+// Rows of whole numbers in a list: [axes, n].
+starling_tensor rows_of(const Ints& list, int axes, int n, int stride) {
+  return {list.data, stride, axes, n, STARLING_I32, 0};
 }
 
 void check_cuts(const std::vector<Cut>& cuts, int row_count, int axes) {
@@ -122,7 +115,9 @@ void check_cuts(const std::vector<Cut>& cuts, int row_count, int axes) {
   CutList list(cuts);
   for (int rule : {STARLING_CONTIGUOUS, STARLING_KEEP}) {
     Ints rows(n), sources(n), out(axes * out_stride), after(axes * after_stride);
-    ok(row_map(rows, out, out_stride, &sources, in, in_stride, axes, list, row_count, rule));
+    starling_tensor before_cut = rows_of(in, axes, row_count, in_stride);
+    ok(CALL(row_map, .rows = rows, .positions_out = rows_of(out, axes, n, out_stride), .sources = sources,
+            .positions_in = before_cut, .cuts = list.cuts.data(), .cut_count = int(cuts.size()), .rule = rule));
     rows.receive();
     sources.receive();
     out.receive();
@@ -137,7 +132,8 @@ void check_cuts(const std::vector<Cut>& cuts, int row_count, int axes) {
     std::vector<uint8_t> before(row_count + 3, 0);
     before[fixed.empty() ? 0 : fixed.back()] = 1;
     Bytes hidden(before);
-    ok(hide_rows(hidden, after, after_stride, in, in_stride, axes, list, row_count, rule));
+    ok(CALL(hide_rows, .hidden = hidden, .positions_out = rows_of(after, axes, row_count, after_stride),
+            .positions_in = before_cut, .cuts = list.cuts.data(), .cut_count = int(cuts.size()), .rule = rule));
     hidden.receive();
     after.receive();
     int rank = 0;
@@ -221,12 +217,10 @@ TEST(colsum_select_is_its_two_parts_to_the_bit) {
         Tensor score1 = filled(STARLING_F32, 1, n, NAN), score2 = filled(STARLING_F32, 1, n, NAN);
         Ints keep1(kept), keep2(kept), fault(1, 0);
         for (int repeat = 0; repeat < 2; repeat++) {  // the tickets are zero again
-          in.colsum(sums, lse, 5, c.rows, 1, keys, nullptr);
+          in.colsum(sums, lse, 5, c.rows, 1);
           token_select(keep1, score1, fault, sums, c.rows - 5);
-          ok(starling_colsum_select(keep2.data, score2.as<float>(), fault.data, in.q.data, in.q.stride, in.k.data,
-                                    in.k.stride, lse.as<float>(), lse.stride, in.length.data, in.mask(), nullptr, 5, c.rows,
-                                    1, n, sources, kept, in.capacity, c.heads, c.kv_heads, c.d, c.causal, in.scale, dtype,
-                                    stream));
+          ok(CALL(colsum_select, .keep = keep2, .score = score2.vector(), .fault = fault, .in = in.inputs(), .lse = lse,
+                  .row_from = 5, .row_to = c.rows, .key_at = 1, .sources = sources == 1 ? 0 : sources));
           keep2.receive();
           score2.receive();
           fault.receive();
@@ -250,15 +244,14 @@ TEST(one_launch_or_two) {
   Ints keep(288), fault(1, 0);
   uint64_t two[8], one[8];
   starling_host_reset_counters();
-  ok(starling_attention_colsum(sums.as<float>(), sums.stride, in.q.data, in.q.stride, in.k.data, in.k.stride, lse.as<float>(),
-                               lse.stride, nullptr, nullptr, nullptr, 1, 577, 1, 576, 577, 16, 16, 64, 0, in.scale,
-                               STARLING_BF16, stream));
+  starling_attention_inputs all = in.inputs();
+  all.length = {};
+  ok(CALL(attention_colsum, .sums = sums, .in = all, .lse = lse, .row_from = 1, .row_to = 577, .key_at = 1));
   token_select(keep, score, fault, sums, 576);
   starling_host_counters(two);
   starling_host_reset_counters();
-  ok(starling_colsum_select(keep.data, score.as<float>(), fault.data, in.q.data, in.q.stride, in.k.data, in.k.stride,
-                            lse.as<float>(), lse.stride, nullptr, nullptr, nullptr, 1, 577, 1, 576, 1, 288, 577, 16, 16, 64,
-                            0, in.scale, STARLING_BF16, stream));
+  ok(CALL(colsum_select, .keep = keep, .score = score.vector(), .fault = fault, .in = all, .lse = lse,
+          .row_from = 1, .row_to = 577, .key_at = 1));
   starling_host_counters(one);
   equal("launches of two calls", uint64_t(2), two[0]);
   equal("launches of one", uint64_t(1), one[0]);
@@ -311,10 +304,8 @@ TEST(gather_rows_moves_any_width) {
     Tensor a = gaussian(s.dtype, 90, s.width, 1, s.padding), b = gaussian(STARLING_F32, 90, 40);
     Ints rows({0, 2, 3, 40, 89, 89, 1});
     Tensor to_a = filled(s.dtype, 7, s.width, NAN), to_b = filled(STARLING_F32, 7, 40, NAN);
-    int e = s.dtype == STARLING_F32 ? 4 : 2;
-    starling_gather pairs[] = {{to_a.data, a.data, to_a.stride * e, a.stride * e, s.width * e, 90, 0},
-                               {to_b.data, b.data, to_b.stride * 4, b.stride * 4, 160, 90, 0}};
-    ok(starling_gather_rows(pairs, 2, rows.data, 7, stream));
+    starling_gather pairs[] = {{to_a, a}, {to_b, b}};
+    ok(CALL(gather_rows, .pair_count = 2, .pairs = pairs, .rows = rows));
     to_a.receive();
     to_b.receive();
     for (int i = 0; i < 7; i++) {
@@ -331,8 +322,8 @@ TEST(compact_rows_moves_in_place) {
     for (int i = 0; i < n; i++) rows[i] = n == 50 ? 2 * i : i + (i > 2 ? 5 : 0);
     Ints list(rows);
     std::vector<float> before = k.values;
-    void* tensors[] = {k.data, v.data};
-    ok(starling_compact_rows(tensors, 2, 128, 128, list.data, n, 100, stream));
+    starling_tensor tensors[] = {k, v};
+    ok(CALL(compact_rows, .tensor_count = 2, .tensors = tensors, .rows = list));
     k.receive();
     v.receive();
     for (int i = 0; i < 100; i++) {
