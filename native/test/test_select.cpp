@@ -296,6 +296,33 @@ TEST(row_map_takes_cuts_between_each_others_candidates) {
   check_cuts(many, 600, 1);
 }
 
+#if defined(STARLING_EMULATED)
+// Lists are written by other kernels: the host layer reports what a GPU would trust.
+TEST(row_map_and_hide_rows_name_a_wrong_entry_of_a_list) {
+  struct Wrong {
+    std::vector<int32_t> keep, candidates;
+    const char* part;
+  };
+  for (const Wrong& w : {Wrong{{0, 3}, {0, 1, 4}, "a kept candidate is 3; it must be at least 0 and below 3"},
+                         {{-1, 2}, {0, 1, 4}, "a kept candidate is -1"},
+                         {{0, 1}, {0, 1, 6}, "a candidate's row is 6; it must be at least 0 and below 6"},
+                         {{2, 1}, {0, 1, 4}, "the step to the next of a cut's ascending numbers is -2"},
+                         {{0, 1}, {0, 4, 4}, "the step to the next of a cut's ascending numbers is -1"}}) {
+    CutList list({{2, 6, w.keep, w.candidates, true}});
+    Ints in(10, 0), out(9), rows(9), after(10);
+    Bytes hidden(std::vector<uint8_t>(10, 0));
+    auto fails = [&](int status) {
+      equal("status", int(STARLING_KERNEL_FAULT), status);
+      if (!strstr(starling_error(), w.part)) fail(std::string(starling_error()) + " does not say " + w.part);
+    };
+    fails(CALL(row_map, .rows = rows, .positions_out = rows_of(out, 1, 9, 9), .positions_in = rows_of(in, 1, 10, 10),
+               .cuts = list.cuts.data(), .cut_count = 1, .rule = STARLING_KEEP));
+    fails(CALL(hide_rows, .hidden = hidden, .positions_out = rows_of(after, 1, 10, 10),
+               .positions_in = rows_of(in, 1, 10, 10), .cuts = list.cuts.data(), .cut_count = 1, .rule = STARLING_KEEP));
+  }
+}
+#endif
+
 TEST(gather_rows_moves_any_width) {
   struct Shape {
     int dtype, width, padding;
