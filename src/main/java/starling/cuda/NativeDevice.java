@@ -336,8 +336,14 @@ public final class NativeDevice implements Device {
   @Override
   public String description() {
     return description
+        + (upload.decoded().isEmpty() ? "" : ", weights decoded on load: " + upload.decoded())
         + (products == null ? "" : ", gemm by " + CublasLtGemm.version())
         + (attentions == null ? "" : ", attention by " + CudnnAttention.version());
+  }
+
+  @Override
+  public String weightFormats() {
+    return "f32, bf16 and f16; block formats are decoded on load, to the type of the activations";
   }
 
   /**
@@ -381,6 +387,13 @@ public final class NativeDevice implements Device {
     checkOpen();
     arguments.linear(arena, dtype, source);
     return upload.linear(arena, dtype, source);
+  }
+
+  @Override
+  public Linear asLinear(Tensor weight, Tensor bias) {
+    checkOpen();
+    arguments.asLinear(weight, bias);
+    return new NativeLinear(weight, bias);
   }
 
   @Override
@@ -545,17 +558,18 @@ public final class NativeDevice implements Device {
       Tensor y, Tensor x, Linear w, Norm before, Activation activation, Tensor residual) {
     checkOpen();
     arguments.gemm(y, x, w, before, activation, residual);
+    var weight = (NativeLinear) w;
     if (products == null || !products.takes(y, x)) {
-      ownGemm(y, x, w, before, activation, residual);
+      ownGemm(y, x, weight, before, activation, residual);
     } else {
       libraryCalls++;
-      products.gemm(y, x, w, before, activation, residual);
+      products.gemm(y, x, weight, before, activation, residual);
     }
   }
 
   private void ownGemm(
-      Tensor y, Tensor x, Linear w, Norm before, Activation activation, Tensor residual) {
-    Tensor weight = w.parts().get(0);
+      Tensor y, Tensor x, NativeLinear w, Norm before, Activation activation, Tensor residual) {
+    Tensor weight = w.matrix();
     check(
         library.gemm(
             address(y),
@@ -564,7 +578,7 @@ public final class NativeDevice implements Device {
             x.rowStride(),
             address(weight),
             weight.rowStride(),
-            address(w.bias()),
+            address(w.biases()),
             before == null ? 0 : address(before.weight()),
             before == null ? 0 : address(before.bias()),
             address(residual),

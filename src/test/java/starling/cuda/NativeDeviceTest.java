@@ -386,10 +386,10 @@ class NativeDeviceTest {
       assertEquals(0, nativeDevice.address(table) % 256);
       assertEquals(239f, floats(nativeDevice, table)[239]);
       var source = new Linear.Source(List.of(stored, stored), Collections.nCopies(2, null), 20, 0);
-      Linear padded = nativeDevice.linear(arena, DType.F32, source);
-      assertEquals(0, nativeDevice.address(padded.parts().get(0)) % 256);
+      var padded = (NativeLinear) nativeDevice.linear(arena, DType.F32, source);
+      assertEquals(0, nativeDevice.address(padded.matrix()) % 256);
       assertEquals(128, padded.out());
-      float[] values = floats(nativeDevice, padded.parts().get(0));
+      float[] values = floats(nativeDevice, padded.matrix());
       for (int row = 0; row < 128; row++) {
         int head = row / 32;
         boolean real = row % 32 < 20;
@@ -403,9 +403,9 @@ class NativeDeviceTest {
               Collections.singletonList(null),
               0,
               20);
-      Linear in = nativeDevice.linear(arena, DType.F32, columns);
+      var in = (NativeLinear) nativeDevice.linear(arena, DType.F32, columns);
       assertEquals(64, in.in());
-      float[] o = floats(nativeDevice, in.parts().get(0));
+      float[] o = floats(nativeDevice, in.matrix());
       assertEquals(0, o[20]);
       assertEquals(20f, o[32]);
     }
