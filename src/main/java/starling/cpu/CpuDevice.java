@@ -17,6 +17,7 @@ import starling.device.Kv;
 import starling.device.Linear;
 import starling.device.Mask;
 import starling.device.Norm;
+import starling.device.PlainFormat;
 import starling.device.PositionRule;
 import starling.device.Rope;
 import starling.device.Sampling;
@@ -145,7 +146,7 @@ public final class CpuDevice implements Device {
       boolean plain = weight.format().isPlain();
       Tensor part = plain ? table(arena, dtype, weight) : blocks(arena, weight);
       parts.add(part);
-      formats.add(plain ? WeightFormat.of(part.dtype()) : weight.format());
+      formats.add(plain ? new PlainFormat(part.dtype()) : weight.format());
     }
     Stored first = source.weights().get(0);
     Tensor bias = bias(arena, dtype, source);
@@ -205,7 +206,7 @@ public final class CpuDevice implements Device {
     arguments.table(arena, dtype, stored);
     WeightFormat format = stored.format();
     boolean exact =
-        format.isPlain() && (dtype == DType.F32 || format.equals(WeightFormat.of(dtype)));
+        format.isPlain() && (dtype == DType.F32 || format.equals(new PlainFormat(dtype)));
     if (exact && stored.bytes().isNative()) {
       return arena.mapped(dtype, stored);
     }

@@ -8,10 +8,10 @@ import java.util.Set;
 import java.util.concurrent.ConcurrentSkipListSet;
 import starling.device.DType;
 import starling.device.Linear;
+import starling.device.PlainFormat;
 import starling.device.Stored;
 import starling.device.Tensor;
 import starling.device.TensorArena;
-import starling.device.WeightFormat;
 
 /**
  * Puts what a checkpoint stores on the device: blocks decoded, rounded to the run's type, heads
@@ -122,7 +122,7 @@ final class Upload {
       DType dtype) {
     int bytes = dtype.bytes();
     int n = values.length;
-    if (from.format().equals(WeightFormat.of(dtype)) && heads.equals(Heads.NONE)) {
+    if (from.format().equals(new PlainFormat(dtype)) && heads.equals(Heads.NONE)) {
       MemorySegment.copy(from.bytes(), start * bytes, to, at * bytes, (long) n * bytes);
       return;
     }

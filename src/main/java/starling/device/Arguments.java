@@ -2,6 +2,7 @@ package starling.device;
 
 import java.lang.foreign.MemorySegment;
 import java.util.List;
+import java.util.Locale;
 
 /**
  * Checks of an operator's arguments, before anything is computed: one rule and one sentence for all
@@ -122,12 +123,9 @@ public final class Arguments {
   }
 
   private static void floats(DType dtype, Stored stored) {
-    boolean floats = !(stored.format() instanceof WeightFormat.Plain p) || p.dtype().isFloat();
-    if (!dtype.isFloat() || !floats) {
-      String type =
-          stored.format() instanceof WeightFormat.Plain p
-              ? p.dtype().name()
-              : stored.format().name();
+    boolean whole = stored.format() instanceof PlainFormat plain && !plain.dtype().isFloat();
+    if (whole || !dtype.isFloat()) {
+      String type = stored.format().name().toUpperCase(Locale.ROOT);
       throw new IllegalArgumentException(
           stored.name() + ": " + type + " as " + dtype + "; both must be float types");
     }

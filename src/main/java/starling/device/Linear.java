@@ -48,7 +48,7 @@ public abstract class Linear {
         weight.type(),
         weight.width(),
         List.of(weight),
-        List.of(WeightFormat.of(weight.dtype())),
+        List.of(new PlainFormat(weight.dtype())),
         bias);
   }
 

@@ -45,7 +45,7 @@ public record Stored(String name, WeightFormat format, List<Integer> shape, Memo
 
   /** Elements of a plain type. */
   public Stored(String name, DType dtype, List<Integer> shape, MemorySegment bytes) {
-    this(name, WeightFormat.of(dtype), shape, bytes);
+    this(name, new PlainFormat(dtype), shape, bytes);
   }
 
   /** A tensor of values computed while loading, for example the class row of a vision tower. */

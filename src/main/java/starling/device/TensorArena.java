@@ -95,7 +95,7 @@ public final class TensorArena implements AutoCloseable {
    * cpu device alone can.
    */
   public Tensor mapped(DType type, Stored stored) {
-    DType stands = ((WeightFormat.Plain) stored.format()).dtype();
+    DType stands = ((PlainFormat) stored.format()).dtype();
     return mapped(stored, stands, type, stored.shape().stream().mapToInt(d -> d).toArray());
   }
 

@@ -83,7 +83,7 @@ public final class ReferenceDevice implements Device {
         }
       }
     }
-    var formats = Collections.nCopies(parts.size(), WeightFormat.F32);
+    List<WeightFormat> formats = Collections.nCopies(parts.size(), new PlainFormat(DType.F32));
     return new Linear(source.weights().get(0).name(), DType.F32, in, parts, formats, bias) {};
   }
 

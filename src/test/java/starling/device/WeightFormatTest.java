@@ -150,7 +150,7 @@ class WeightFormatTest {
       assertEquals(dtype.value(i), run[i]);
       assertEquals(dtype.value(i), stored.get(i));
     }
-    assertEquals(WeightFormat.of(dtype), stored.format());
+    assertEquals(new PlainFormat(dtype), stored.format());
     assertEquals(dtype.label(), stored.format().name());
   }
 
@@ -370,12 +370,12 @@ class WeightFormatTest {
         assertEquals("w", w.name());
         assertEquals(DType.F16, w.activations());
         if (readsBlocks(device)) {
-          assertEquals(List.of(new EightBits(), WeightFormat.F16), w.formats());
+          assertEquals(List.of(new EightBits(), new PlainFormat(DType.F16)), w.formats());
           assertEquals(8 * 2 * 34 + 8 * 128, w.bytes());
           assertEquals(
               "f32, bf16, f16 and block formats as they are stored", device.weightFormats());
         } else {
-          assertEquals(List.of(WeightFormat.F16), w.formats());
+          assertEquals(List.of(new PlainFormat(DType.F16)), w.formats());
           assertEquals(16 * 128, w.bytes());
           String said = ", weights decoded on load: eight_bits to f16";
           assertTrue(device.description().contains(said), device.description());
