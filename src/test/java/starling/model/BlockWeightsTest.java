@@ -9,6 +9,7 @@ import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.UnaryOperator;
 import org.junit.jupiter.api.Test;
@@ -68,7 +69,7 @@ class BlockWeightsTest {
 
   /** The device, which is given other matrices than the checkpoint's. */
   private static Device loading(
-      Device device, UnaryOperator<Linear.Source> change, TreeSet<String> formats) {
+      Device device, UnaryOperator<Linear.Source> change, Set<String> formats) {
     return (Device)
         Proxy.newProxyInstance(
             Device.class.getClassLoader(),
