@@ -5,7 +5,7 @@
 // Launch    ⌈n/128⌉ blocks of 128 threads.
 // Cost      8 bytes per counter. Bound by launch latency.
 // Limits    none.
-#include "gpu/launch.h"
+#include "gpu/args.h"
 #include "gpu/prims.h"
 
 KERNEL(128)
@@ -14,8 +14,10 @@ advance_kernel(int32_t* counters, int n, int by) {
   if (i < n) store(counters + i, load(counters + i) + by);
 }
 
-extern "C" int starling_advance(int32_t* counters, int32_t n, int32_t by, starling_stream* stream) {
-  return gpu::guarded([&] {
-    gpu::launch<advance_kernel>(dim3(gpu::ceil_div(n, 128)), dim3(128), 0, stream, counters, n, by);
+extern "C" int starling_advance(const starling_advance_args* args, starling_stream* stream) {
+  return gpu::guarded("advance", args, [&](const starling_advance_args& a) {
+    int n = a.counters.rows;
+    auto* counters = gpu::vector<int32_t>("counters", a.counters, n);
+    gpu::launch<advance_kernel>(dim3(gpu::ceil_div(n, 128)), dim3(128), 0, stream, counters, n, a.by);
   });
 }

@@ -12,7 +12,7 @@
 //           bf16 are 1.4 GFLOP and 4.7 MB. Bound by the latency of 160 blocks at that size, by mma at thousands of rows.
 // Limits    H ≤ 65535. Needs sm_80.
 #include "gpu/attention_decode.h"
-#include "gpu/launch.h"
+#include "gpu/attention_inputs.h"
 #include "gpu/tile.h"
 
 template <class T, int D>
@@ -127,31 +127,29 @@ attention_kernel(T* out, float* lse, const T* q, const T* k, const T* v, const i
   }
 }
 
-extern "C" int starling_attention(void* out, int64_t out_stride, float* lse, int64_t lse_stride, const void* q,
-                                  int64_t q_stride, const void* k, int64_t k_stride, const void* v, int64_t v_stride,
-                                  const int32_t* length, const uint8_t* hidden, int32_t rows, int32_t capacity,
-                                  int32_t heads, int32_t kv_heads, int32_t head_size, int32_t causal, float scale,
-                                  int32_t dtype, starling_stream* stream) {
-  return gpu::guarded([&] {
-    gpu::require(rows >= 0 && capacity >= rows, "attention: the cache has no room for the rows of the call");
-    gpu::require(kv_heads >= 1 && heads % kv_heads == 0, "attention: the key heads do not divide the query heads");
-    gpu::with_type(dtype, [&]<class T>() {
-      auto *q_ = static_cast<const T*>(q), *k_ = static_cast<const T*>(k), *v_ = static_cast<const T*>(v);
-      gpu::require_rows16(q_, q_stride, "q");
-      gpu::require_rows16(k_, k_stride, "k");
-      gpu::require_rows16(v_, v_stride, "v");
-      gpu::with_head(head_size, [&]<int D>() {
-        float scale_log2 = scale * LOG2_E;
+extern "C" int starling_attention(const starling_attention_args* args, starling_stream* stream) {
+  return gpu::guarded("attention", args, [&](const starling_attention_args& a) {
+    const starling_attention_inputs& in = a.in;
+    int rows = in.q.rows, capacity = in.k.rows, heads = in.heads, group = in.heads / require_heads(in), causal = in.causal;
+    gpu::require(capacity >= rows, "the cache has no room for the rows of the call");
+    auto* lse = gpu::optional_matrix<float>("lse", a.lse, heads, rows);
+    auto* length = gpu::optional_vector<int32_t>("length", in.length, 1);
+    auto* hidden = gpu::optional_vector<uint8_t>("hidden", in.hidden, in.hidden.rows);
+    gpu::with_type(in.q.dtype, [&]<class T>() {
+      gpu::with_head(in.head_size, [&]<int D>() {
+        auto *out = gpu::matrix<T>("out", a.out, rows, heads * D), *q = gpu::matrix16<T>("q", in.q, rows, heads * D);
+        auto* k = gpu::matrix16<T>("k", in.k, capacity, in.kv_heads * D);
+        auto* v = gpu::matrix16<T>("v", in.v, capacity, in.kv_heads * D);
+        float scale_log2 = in.scale * LOG2_E;
         if (rows <= DECODE_ROWS) {
-          attention_decode<T, D>(static_cast<T*>(out), lse, q_, k_, v_, length, hidden, out_stride, lse_stride, q_stride,
-                                 k_stride, v_stride, rows, capacity, heads, heads / kv_heads, causal, scale_log2, stream);
+          attention_decode<T, D>(out, lse, q, k, v, length, hidden, a.out.stride, a.lse.stride, in.q.stride, in.k.stride,
+                                 in.v.stride, rows, capacity, heads, group, causal, scale_log2, stream);
           return;
         }
         size_t shared = 2 * smem_bytes<T>(2 * (sizeof(T) == 4 ? 32 : 64) * PADDED<T, D>);
-        gpu::launch<attention_kernel<T, D>>(dim3(gpu::ceil_div(rows, 64), heads), dim3(128), shared, stream,
-                                            static_cast<T*>(out), lse, q_, k_, v_, length, hidden, out_stride, lse_stride,
-                                            q_stride, k_stride, v_stride, rows, capacity, heads / kv_heads, causal,
-                                            scale_log2);
+        gpu::launch<attention_kernel<T, D>>(dim3(gpu::ceil_div(rows, 64), heads), dim3(128), shared, stream, out, lse, q, k, v,
+                                            length, hidden, a.out.stride, a.lse.stride, in.q.stride, in.k.stride,
+                                            in.v.stride, rows, capacity, group, causal, scale_log2);
       });
     });
   });

@@ -6,7 +6,7 @@
 // Launch    one thread; grid (⌈T/256⌉, H), 256 threads.
 // Cost      8 bytes per statistic: 16 heads of 577 rows are 74 KB. Bound by launch latency.
 // Limits    H ≤ 65535.
-#include "gpu/launch.h"
+#include "gpu/args.h"
 #include "gpu/prims.h"
 
 KERNEL(1)
@@ -24,16 +24,19 @@ lse_from_natural_kernel(float* lse, int64_t stride, int rows) {
   }
 }
 
-extern "C" int starling_sequence_lengths(int32_t* lengths, const int32_t* length, int32_t rows, starling_stream* stream) {
-  return gpu::guarded([&] {
-    gpu::launch<sequence_lengths_kernel>(dim3(1), dim3(1), 0, stream, lengths, length, rows);
+extern "C" int starling_sequence_lengths(const starling_sequence_lengths_args* args, starling_stream* stream) {
+  return gpu::guarded("sequence_lengths", args, [&](const starling_sequence_lengths_args& a) {
+    auto* lengths = gpu::vector<int32_t>("lengths", a.lengths, 2);
+    auto* length = gpu::optional_vector<int32_t>("length", a.length, 1);
+    gpu::launch<sequence_lengths_kernel>(dim3(1), dim3(1), 0, stream, lengths, length, a.rows);
   });
 }
 
-extern "C" int starling_lse_from_natural(float* lse, int64_t lse_stride, int32_t heads, int32_t rows,
-                                         starling_stream* stream) {
-  return gpu::guarded([&] {
+extern "C" int starling_lse_from_natural(const starling_lse_from_natural_args* args, starling_stream* stream) {
+  return gpu::guarded("lse_from_natural", args, [&](const starling_lse_from_natural_args& a) {
+    int heads = a.lse.rows, rows = a.lse.width;
+    auto* lse = gpu::matrix<float>("lse", a.lse, heads, rows);
     dim3 grid(gpu::ceil_div(rows, 256), heads);
-    gpu::launch<lse_from_natural_kernel>(grid, dim3(256), 0, stream, lse, lse_stride, rows);
+    gpu::launch<lse_from_natural_kernel>(grid, dim3(256), 0, stream, lse, a.lse.stride, rows);
   });
 }

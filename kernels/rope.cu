@@ -6,7 +6,7 @@
 // Launch    grid (T, H + 2G), 64 threads: a block has one head of one row.
 // Cost      2·T·(H + 2G)·d elements: 636 rows of 3·4096 in bf16 are 31 MB. Bound by memory.
 // Limits    H + 2G ≤ 65535. The length is advanced by advance.cu, once a step.
-#include "gpu/launch.h"
+#include "gpu/args.h"
 #include "gpu/prims.h"
 
 template <class T>
@@ -35,18 +35,23 @@ rope_kernel(T* q, T* k, T* v, const T* qkv, const int32_t* positions, const int3
   }
 }
 
-extern "C" int starling_rope(void* q, int64_t q_stride, void* k, int64_t k_stride, void* v, int64_t v_stride,
-                             const void* qkv, int64_t qkv_stride, const int32_t* positions, const int32_t* length,
-                             const float* cos, int64_t cos_stride, const float* sin, int64_t sin_stride, int32_t rows,
-                             int32_t capacity, int32_t heads, int32_t kv_heads, int32_t head_size, int32_t half,
-                             int32_t table_rows, int32_t dtype, starling_stream* stream) {
-  return gpu::guarded([&] {
-    gpu::require(half >= 0 && 2 * half <= head_size, "rope: the table is wider than a head");
-    gpu::with_type(dtype, [&]<class T>() {
-      gpu::launch<rope_kernel<T>>(dim3(rows, heads + 2 * kv_heads), dim3(64), 0, stream, static_cast<T*>(q),
-                                  static_cast<T*>(k), static_cast<T*>(v), static_cast<const T*>(qkv), positions, length,
-                                  cos, sin, q_stride, k_stride, v_stride, qkv_stride, cos_stride, sin_stride, capacity,
-                                  heads, kv_heads, head_size, half, table_rows);
+extern "C" int starling_rope(const starling_rope_args* args, starling_stream* stream) {
+  return gpu::guarded("rope", args, [&](const starling_rope_args& a) {
+    int rows = a.q.rows, capacity = a.k.rows, heads = a.heads, kv_heads = a.kv_heads, d = a.head_size;
+    int half = a.cos.width, table_rows = a.cos.rows;
+    gpu::require(heads >= 1 && kv_heads >= 1 && d >= 1, "heads, kv_heads and head_size must be at least 1");
+    gpu::require(2 * half <= d, "the table is wider than a head");
+    auto* positions = gpu::vector<int32_t>("positions", a.positions, rows);
+    auto* length = gpu::vector<int32_t>("length", a.length, 1);
+    auto *cos = gpu::matrix<float>("cos", a.cos, table_rows, half), *sin = gpu::matrix<float>("sin", a.sin, table_rows, half);
+    gpu::with_type(a.q.dtype, [&]<class T>() {
+      auto* q = gpu::matrix<T>("q", a.q, rows, int64_t(heads) * d);
+      auto* k = gpu::matrix<T>("k", a.k, capacity, int64_t(kv_heads) * d);
+      auto* v = gpu::matrix<T>("v", a.v, capacity, int64_t(kv_heads) * d);
+      auto* qkv = gpu::matrix<T>("qkv", a.qkv, rows, int64_t(heads + 2 * kv_heads) * d);
+      gpu::launch<rope_kernel<T>>(dim3(rows, heads + 2 * kv_heads), dim3(64), 0, stream, q, k, v, qkv, positions, length, cos,
+                                  sin, a.q.stride, a.k.stride, a.v.stride, a.qkv.stride, a.cos.stride, a.sin.stride,
+                                  capacity, heads, kv_heads, d, half, table_rows);
     });
   });
 }

@@ -10,7 +10,7 @@
 // Shared    2 KB of weights and the scans.
 // Cost      greedy reads V once; a draw reads it about 15 times from L2: 32,000 logits are 128 KB. Bound by latency.
 // Limits    V·2^32 < 2^53, that is V ≤ 2,097,152. Tokens less likely than 2^−32 of the likeliest are never drawn.
-#include "gpu/launch.h"
+#include "gpu/args.h"
 #include "gpu/philox.h"
 #include "gpu/select.h"
 
@@ -113,13 +113,17 @@ sample_kernel(int32_t* id, const float* logits, const int32_t* step, const int32
   }
 }
 
-extern "C" int starling_sample(int32_t* id, const float* logits, const int32_t* step, const int32_t* fault,
-                               int32_t vocabulary, float temperature, int32_t top_k, float top_p, uint64_t seed,
-                               starling_stream* stream) {
-  return gpu::guarded([&] {
-    gpu::require(vocabulary >= 1 && vocabulary <= 1 << 21, "sample: the vocabulary must have 1 to 2097152 tokens");
-    gpu::require(temperature >= 0 && top_k >= 0 && top_p > 0 && top_p <= 1, "sample: temperature, top_k or top_p");
-    gpu::launch<sample_kernel>(dim3(1), dim3(SAMPLE_THREADS), 0, stream, id, logits, step, fault, vocabulary, temperature,
-                               top_k, top_p, seed);
+extern "C" int starling_sample(const starling_sample_args* args, starling_stream* stream) {
+  return gpu::guarded("sample", args, [&](const starling_sample_args& a) {
+    int vocabulary = a.logits.width;
+    float top_p = a.top_p == 0 ? 1 : a.top_p;
+    gpu::require(vocabulary >= 1 && vocabulary <= 1 << 21, "the vocabulary must have 1 to 2097152 tokens");
+    gpu::require(a.temperature >= 0 && a.top_k >= 0 && top_p > 0 && top_p <= 1, "temperature, top_k or top_p");
+    auto* id = gpu::vector<int32_t>("id", a.id, 1);
+    auto* logits = gpu::matrix<float>("logits", a.logits, 1, vocabulary);
+    auto* step = gpu::vector<int32_t>("step", a.step, 1);
+    auto* fault = gpu::vector<int32_t>("fault", a.fault, 1);
+    gpu::launch<sample_kernel>(dim3(1), dim3(SAMPLE_THREADS), 0, stream, id, logits, step, fault, vocabulary, a.temperature,
+                               a.top_k, top_p, a.seed);
   });
 }

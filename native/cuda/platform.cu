@@ -139,7 +139,8 @@ std::string probe() {
   int value = 0;
   int status = starling_stream_create(&stream, nullptr);
   if (!status) status = starling_allocate(&counter, 4, stream);
-  if (!status) status = starling_advance(static_cast<int32_t*>(counter), 1, 7, stream);
+  starling_advance_args advance{sizeof advance, {counter, 1, 1, 1, STARLING_I32, 0}, 7};
+  if (!status) status = starling_advance(&advance, stream);
   if (!status) status = starling_download(&value, 4, counter, 4, 4, 1, stream);
   std::string why = status ? starling_error() : "";
   starling_free(counter, stream);

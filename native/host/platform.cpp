@@ -9,6 +9,7 @@
 
 #include "layer.h"
 #include "runtime/platform.h"
+#include "starling_bench.h"
 #include "starling_host.h"
 
 namespace platform {

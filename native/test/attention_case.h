@@ -51,19 +51,22 @@ struct Inputs {
     int64_t n = int64_t(hidden.size());
     check::ok(starling_upload(hidden_bytes.data, n, hidden.data(), n, n, 1, check::stream));
   }
-  const uint8_t* mask() const { return c.hidden ? hidden_bytes.data : nullptr; }
+  starling_attention_inputs inputs() const {
+    starling_attention_inputs in{q, k, v, length, {}, c.heads, c.kv_heads, c.d, c.causal, scale};
+    if (c.hidden) in.hidden = hidden_bytes;
+    return in;
+  }
 
   void attention(check::Tensor& out, check::Tensor* lse) {
-    check::ok(starling_attention(out.data, out.stride, lse ? lse->as<float>() : nullptr, lse ? lse->stride : 0, q.data,
-                                 q.stride, k.data, k.stride, v.data, v.stride, length.data, mask(), c.rows, capacity,
-                                 c.heads, c.kv_heads, c.d, c.causal, scale, dtype, check::stream));
+    starling_tensor none{};
+    check::ok(CALL_ON(check::stream, attention, .out = out, .lse = lse ? *lse : none, .in = inputs()));
     out.receive();
     if (lse) lse->receive();
   }
-  void colsum(check::Tensor& sums, const check::Tensor& lse, int from, int to, int key_at, int n, const int32_t* index) {
-    check::ok(starling_attention_colsum(sums.as<float>(), sums.stride, q.data, q.stride, k.data, k.stride,
-                                        lse.as<float>(), lse.stride, length.data, mask(), index, from, to, key_at, n,
-                                        capacity, c.heads, c.kv_heads, c.d, c.causal, scale, dtype, check::stream));
+  // sums.width candidates.
+  void colsum(check::Tensor& sums, const check::Tensor& lse, int from, int to, int key_at, starling_tensor index = {}) {
+    check::ok(CALL_ON(check::stream, attention_colsum, .sums = sums, .in = inputs(), .lse = lse, .index = index,
+                      .row_from = from, .row_to = to, .key_at = key_at));
     sums.receive();
   }
 };

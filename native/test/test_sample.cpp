@@ -15,7 +15,8 @@ int draw(const std::vector<float>& logits, float temperature, int top_k, float t
   row.values = logits;
   row.send();
   Ints id(1), at(1, step), broken(1, fault);
-  ok(starling_sample(id.data, row.as<float>(), at.data, broken.data, row.width, temperature, top_k, top_p, seed, stream));
+  ok(CALL(sample, .id = id, .logits = row, .step = at, .fault = broken, .temperature = temperature, .top_k = top_k,
+          .top_p = top_p, .seed = seed));
   id.receive();
   return id.values[0];
 }

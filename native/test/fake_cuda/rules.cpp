@@ -39,6 +39,11 @@ static std::vector<Rule> rules;
 
 static unsigned tickets[gpu::STREAM_TICKETS];
 
+int advance(void* counter, int by, starling_stream* stream) {
+  starling_advance_args args{sizeof args, {counter, 1, 1, 1, STARLING_I32, 0}, by};
+  return starling_advance(&args, stream);
+}
+
 // A stream with a counter; the kernel adds to it.
 struct Counter {
   explicit Counter(unsigned flags = cudaStreamNonBlocking, bool ordered = true) {
@@ -58,7 +63,7 @@ struct Counter {
     if (memory) cudaFreeAsync(memory, stream);
     cudaStreamDestroy(stream);
   }
-  int add(int n) { return starling_advance(memory, 1, n, &ours); }
+  int add(int n) { return advance(memory, n, &ours); }
   int value() {
     int value = -1;
     cudaMemcpyAsync(&value, memory, 4, cudaMemcpyDeviceToHost, stream);
@@ -130,12 +135,12 @@ RULE(memory_is_not_zero_by_itself) {
 
 RULE(two_streams_on_one_memory_need_an_order) {
   Counter a, b;
-  starling_advance(a.memory, 1, 1, &b.ours);  // its memset is in a's order
+  advance(a.memory, 1, &b.ours);  // its memset is in a's order
   b.value();
   faults("nothing orders advance_kernel and cudaMallocAsync on the same memory\n"
          "nothing orders advance_kernel and cudaMemsetAsync on the same memory\n");
   a.value();
-  starling_advance(a.memory, 1, 1, &b.ours);
+  advance(a.memory, 1, &b.ours);
   b.value();
   faults("");
 }
@@ -178,7 +183,7 @@ RULE(a_graph_does_not_keep_its_memory) {
   Counter c, d;
   cudaStreamSynchronize(d.stream);
   cudaStreamBeginCapture(c.stream, cudaStreamCaptureModeThreadLocal);
-  starling_advance(d.memory, 1, 1, &c.ours);
+  advance(d.memory, 1, &c.ours);
   cudaGraph_t graph;
   cudaGraphExec_t exec;
   cudaStreamEndCapture(c.stream, &graph);
@@ -299,7 +304,7 @@ RULE(the_callers_capture_is_not_spoilt) {
   equal("create", STARLING_OK, starling_stream_create(&guest, c.stream));
   equal("allocate", STARLING_OK, starling_allocate(&p, 4, guest));
   cudaStreamBeginCapture(c.stream, cudaStreamCaptureModeThreadLocal);
-  equal("advance", STARLING_OK, starling_advance(static_cast<int32_t*>(p), 1, 2, guest));
+  equal("advance", STARLING_OK, advance(p, 2, guest));
   equal("allocate", STARLING_INVALID_ARGUMENT, starling_allocate(&q, 4, guest));
   equal("wait", STARLING_INVALID_ARGUMENT, starling_stream_wait(guest));
   equal("a capture in it", STARLING_INVALID_ARGUMENT, starling_capture_begin(guest));
@@ -334,13 +339,13 @@ RULE(a_capture_that_was_spoilt_ends_with_a_sentence_and_the_stream_works) {
   starling_allocate(&p, 4, s);
   for (int round = 0; round < 2; round++) {
     equal("begin", STARLING_OK, starling_capture_begin(s));
-    equal("advance", STARLING_OK, starling_advance(static_cast<int32_t*>(p), 1, 1, s));
+    equal("advance", STARLING_OK, advance(p, 1, s));
     cudaMalloc(&q, 4);  // some library's
-    equal("advance", STARLING_KERNEL_FAULT, starling_advance(static_cast<int32_t*>(p), 1, 1, s));
+    equal("advance", STARLING_KERNEL_FAULT, advance(p, 1, s));
     equal("end", STARLING_KERNEL_FAULT, starling_capture_end(&graph, s));
     equal("sentence", "cudaStreamEndCapture: operation failed due to a previous error during capture", starling_error());
     equal("a second end", STARLING_INVALID_ARGUMENT, starling_capture_end(&graph, s));
-    equal("advance", STARLING_OK, starling_advance(static_cast<int32_t*>(p), 1, 10, s));
+    equal("advance", STARLING_OK, advance(p, 10, s));
     equal("download", STARLING_OK, starling_download(&value, 4, p, 4, 4, 1, s));
     equal("value", 10 * (round + 1), value);
   }

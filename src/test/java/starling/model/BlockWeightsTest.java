@@ -41,11 +41,7 @@ class BlockWeightsTest {
 
   /** Tokens, the logits they were drawn from, and what the device and its matrices were. */
   private record Run(
-      List<Integer> tokens,
-      List<float[]> logits,
-      String device,
-      TreeSet<String> formats,
-      long bytes) {}
+      List<Integer> tokens, List<float[]> logits, String device, Set<String> formats, long bytes) {}
 
   /** Of several matrices, the second stays as it is; so does one whose rows are no whole blocks. */
   private static Linear.Source inBlocks(Linear.Source source) {
