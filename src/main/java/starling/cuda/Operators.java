@@ -60,8 +60,7 @@ final class Operators {
    * @param arena where the structures lie, as long as this is used
    * @param address where a tensor begins in the device's memory
    */
-  Operators(
-      Bindings library, MemorySegment stream, Arena arena, ToLongFunction<Tensor> address) {
+  Operators(Bindings library, MemorySegment stream, Arena arena, ToLongFunction<Tensor> address) {
     this.library = library;
     this.stream = stream;
     this.address = address;
