@@ -403,8 +403,7 @@ final class KernelBench implements AutoCloseable {
     }
   }
 
-  private static double distance(
-      Inputs inputs, Inputs expected, Runnable right) {
+  private static double distance(Inputs inputs, Inputs expected, Runnable right) {
     String trespass = inputs.trespass();
     if (trespass != null) {
       throw new Wrong(trespass);
@@ -415,8 +414,7 @@ final class KernelBench implements AutoCloseable {
     for (int i = 0; i < expected.outputs().size(); i++) {
       Tensor e = expected.outputs().get(i);
       Tensor a = inputs.outputs().get(i);
-      double distance =
-          Reference.distance(e, expected.values(e), inputs.values(a), scores(inputs));
+      double distance = Reference.distance(e, expected.values(e), inputs.values(a), scores(inputs));
       worst = Math.max(worst, distance);
     }
     return worst;

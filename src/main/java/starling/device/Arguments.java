@@ -581,11 +581,7 @@ public final class Arguments {
   private static void sources(String role, int all, Tensor score) {
     if (all < score.rows() || all % score.rows() != 0) {
       throw new IllegalArgumentException(
-          role
-              + ": "
-              + all
-              + " do not make as many sources for every candidate, where "
-              + score);
+          role + ": " + all + " do not make as many sources for every candidate, where " + score);
     }
   }
 
@@ -718,7 +714,14 @@ public final class Arguments {
       vector("keep", cut.keep(), DType.I32, -1);
       if (cut.at() < 0 || cut.count() < 0 || (long) cut.at() + cut.count() > rows) {
         throw new IllegalArgumentException(
-            "cuts: rows " + cut.at() + " + " + cut.count() + " of " + rows + ", where " + cut.keep());
+            "cuts: rows "
+                + cut.at()
+                + " + "
+                + cut.count()
+                + " of "
+                + rows
+                + ", where "
+                + cut.keep());
       }
       if (cut.candidates() != null) {
         vector("candidates", cut.candidates(), DType.I32, -1);

@@ -189,8 +189,7 @@ public interface Device extends AutoCloseable {
    * How alike rows are: {@code out[i, j] = x_i·x_j / √((x_i·x_i)·(x_j·x_j))}. One that is not
    * finite, as of a row of zeros, sets {@code nonFinite}. There are at most 4096 rows.
    */
-  void cosines(
-      Tensor out /* f32 [n, n] */, Tensor x /* [n, D] */, Tensor nonFinite /* i32 [1] */);
+  void cosines(Tensor out /* f32 [n, n] */, Tensor x /* [n, D] */, Tensor nonFinite /* i32 [1] */);
 
   /**
    * The {@code best} best scores, and of the others those that are least alike, by VisPruner's rule

@@ -2,8 +2,8 @@ package starling.device;
 
 /**
  * The candidates of a selection among the keys of an attention: candidate {@code j} is key {@code
- * at + j}, or {@code at + index[j]}. Where a candidate has {@code w} sources, these are its keys {@code
- * j·w … j·w + w − 1}, and {@code count} and {@code index} count keys.
+ * at + j}, or {@code at + index[j]}. Where a candidate has {@code w} sources, these are its keys
+ * {@code j·w … j·w + w − 1}, and {@code count} and {@code index} count keys.
  *
  * @param at first key of the picture
  * @param count number of keys

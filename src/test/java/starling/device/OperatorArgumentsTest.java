@@ -1566,12 +1566,9 @@ class OperatorArgumentsTest {
                           numbers(o, "keep", "my keep[1] is 4; it must be at least 0", 0, 4),
                           numbers(o, "keep", "my keep: 0 follows 3; it must ascend", 3, 0),
                           numbers(o, "keep", "my keep: 1 follows 1; it must ascend", 1, 1),
-                          numbers(
-                              o, "candidates", "my candidates[3] is 5; it must be", 0, 1, 2, 5),
-                          numbers(
-                              o, "candidates", "my candidates[0] is -1; it must", -1, 1, 2, 3),
-                          numbers(
-                              o, "candidates", "my candidates: 2 follows 2; it", 0, 2, 2, 3),
+                          numbers(o, "candidates", "my candidates[3] is 5; it must be", 0, 1, 2, 5),
+                          numbers(o, "candidates", "my candidates[0] is -1; it must", -1, 1, 2, 3),
+                          numbers(o, "candidates", "my candidates: 2 follows 2; it", 0, 2, 2, 3),
                           bad(
                               o,
                               "a candidate of two cuts",
