@@ -6,8 +6,8 @@
 // Launch    grid (⌈D/256⌉, T), 256 threads.
 // Cost      2 to 4 elements of traffic per output: 577 × 4096 in bf16 are 9.5 MB. Bound by memory.
 // Limits    T ≤ 65535.
+#include "gpu/args.h"
 #include "gpu/epilogue.h"
-#include "gpu/launch.h"
 
 template <class T, bool GATED>
 KERNEL(256)
@@ -20,19 +20,22 @@ activation_kernel(const T* x, int64_t x_stride, Epilogue p) {
   }
 }
 
-extern "C" int starling_activation(void* out, int64_t out_stride, const void* x, int64_t x_stride, const float* bias,
-                                   const void* residual, int64_t residual_stride, int32_t rows, int32_t width,
-                                   int32_t activation, int32_t dtype, starling_stream* stream) {
-  return gpu::guarded([&] {
-    gpu::require(activation >= STARLING_NONE && activation <= STARLING_SILU_MUL, "activation: unknown activation");
-    gpu::with_type(dtype, [&]<class T>() {
-      Epilogue p{out, bias, residual, out_stride, residual_stride, width, activation, dtype == STARLING_F32, 0};
+extern "C" int starling_activation(const starling_activation_args* args, starling_stream* stream) {
+  return gpu::guarded("activation", args, [&](const starling_activation_args& a) {
+    gpu::require(a.activation >= STARLING_NONE && a.activation <= STARLING_SILU_MUL, "unknown activation");
+    int rows = a.out.rows, width = a.out.width;
+    bool gated = a.activation == STARLING_SILU_MUL;
+    int64_t columns = gated ? int64_t(2) * width : width;
+    auto* bias = gpu::optional_vector<float>("bias", a.bias, columns);
+    gpu::with_type(a.out.dtype, [&]<class T>() {
+      auto *out = gpu::matrix<T>("out", a.out, rows, width), *x = gpu::matrix<T>("x", a.x, rows, columns);
+      auto* residual = gpu::optional_matrix<T>("residual", a.residual, rows, width);
+      Epilogue p{out, bias, residual, a.out.stride, a.residual.stride, width, a.activation, a.out.dtype == STARLING_F32, 0};
       dim3 grid(gpu::ceil_div(width, 256), rows);
-      auto* x_ = static_cast<const T*>(x);
-      if (activation == STARLING_SILU_MUL) {
-        gpu::launch<activation_kernel<T, true>>(grid, dim3(256), 0, stream, x_, x_stride, p);
+      if (gated) {
+        gpu::launch<activation_kernel<T, true>>(grid, dim3(256), 0, stream, x, a.x.stride, p);
       } else {
-        gpu::launch<activation_kernel<T, false>>(grid, dim3(256), 0, stream, x_, x_stride, p);
+        gpu::launch<activation_kernel<T, false>>(grid, dim3(256), 0, stream, x, a.x.stride, p);
       }
     });
   });

@@ -9,6 +9,7 @@
 //           warp. nothing: one thread.
 // Cost      copy: 2·bytes; read: bytes; products: blocks·steps·8 warps·32768 FLOPs.
 // Limits    products uses mma.sync for bf16 and f16: on Hopper that is about two thirds of what wgmma reaches.
+#include "gpu/ceilings.h"
 #include "gpu/launch.h"
 #include "gpu/prims.h"
 

@@ -9,7 +9,6 @@
 // Cost      saves one launch and its gap beside the two-call form (two beside three kernels that also reduce apart), and
 //           reads the H·n sums by ⌈n/64⌉ blocks instead of one. The selection runs in 128 threads.
 // Limits    n ≤ 4096, H ≤ 65535. Needs sm_80.
-#include "gpu/launch.h"
 #include "gpu/received.h"
 #include "gpu/select.h"
 
@@ -37,21 +36,19 @@ colsum_select_kernel(int32_t* keep, float* score, int32_t* fault, float* sums, u
   select_block<COLSUM_THREADS>(keep, keys, p.n, kept);
 }
 
-extern "C" int starling_colsum_select(int32_t* keep, float* score, int32_t* fault, const void* q, int64_t q_stride,
-                                      const void* k, int64_t k_stride, const float* lse, int64_t lse_stride,
-                                      const int32_t* length, const uint8_t* hidden, const int32_t* index,
-                                      int32_t row_from, int32_t row_to, int32_t key_at, int32_t n, int32_t kept,
-                                      int32_t capacity, int32_t heads, int32_t kv_heads, int32_t head_size,
-                                      int32_t causal, float scale, int32_t dtype, starling_stream* stream) {
-  return gpu::guarded([&] {
-    gpu::require(n >= 1 && n <= MAX_SELECT, "colsum_select: n must be 1 to 4096");
-    gpu::require(kept >= 1 && kept <= n, "colsum_select: k must be 1 to n");
-    gpu::require(row_to > row_from, "colsum_select: the span of rows is empty");
-    gpu::with_type(dtype, [&]<class T>() {
-      Received<T> p = received<T>(q, q_stride, k, k_stride, lse, lse_stride, length, hidden, index, row_from, row_to,
-                                  key_at, n, capacity, heads, kv_heads, causal, scale);
+extern "C" int starling_colsum_select(const starling_colsum_select_args* args, starling_stream* stream) {
+  return gpu::guarded("colsum_select", args, [&](const starling_colsum_select_args& a) {
+    int heads = a.in.heads, n = a.score.rows, kept = a.keep.rows;
+    gpu::require(n >= 1 && n <= MAX_SELECT, "n must be 1 to 4096");
+    gpu::require(kept >= 1 && kept <= n, "k must be 1 to n");
+    gpu::require(a.row_to > a.row_from, "the span of rows is empty");
+    auto* keep = gpu::vector<int32_t>("keep", a.keep, kept);
+    auto* score = gpu::vector<float>("score", a.score, n);
+    auto* fault = gpu::vector<int32_t>("fault", a.fault, 1);
+    gpu::with_type(a.in.q.dtype, [&]<class T>() {
+      Received<T> p = received<T>(a.in, a.lse, a.index, a.row_from, a.row_to, a.key_at, n);
       auto* sums = static_cast<float*>(gpu::scratch(stream, size_t(heads) * n * sizeof(float)));
-      gpu::with_head(head_size, [&]<int D>() {
+      gpu::with_head(a.in.head_size, [&]<int D>() {
         gpu::launch<colsum_select_kernel<T, D>>(dim3(gpu::ceil_div(n, COLSUM_KEYS), heads), dim3(COLSUM_THREADS),
                                                 colsum_smem<T, D>() + smem_bytes<uint32_t>(MAX_SELECT), stream, keep,
                                                 score, fault, sums, stream->tickets, p, kept);

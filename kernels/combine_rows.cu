@@ -5,7 +5,7 @@
 // Launch    one block of 128 threads per output row.
 // Cost      (w + 1)·m·D elements. Bound by memory.
 // Limits    none.
-#include "gpu/launch.h"
+#include "gpu/args.h"
 #include "gpu/prims.h"
 
 template <class T>
@@ -23,13 +23,15 @@ combine_rows_kernel(T* out, const T* in, const int32_t* index, const float* weig
   }
 }
 
-extern "C" int starling_combine_rows(void* out, int64_t out_stride, const void* in, int64_t in_stride, const int32_t* index,
-                                     int64_t index_stride, const float* weight, int64_t weight_stride, int32_t m, int32_t n,
-                                     int32_t width, int32_t w, int32_t dtype, starling_stream* stream) {
-  return gpu::guarded([&] {
-    gpu::with_type(dtype, [&]<class T>() {
-      gpu::launch<combine_rows_kernel<T>>(dim3(m), dim3(128), 0, stream, static_cast<T*>(out), static_cast<const T*>(in),
-                                          index, weight, out_stride, in_stride, index_stride, weight_stride, n, width, w);
+extern "C" int starling_combine_rows(const starling_combine_rows_args* args, starling_stream* stream) {
+  return gpu::guarded("combine_rows", args, [&](const starling_combine_rows_args& a) {
+    int m = a.index.rows, w = a.index.width, n = a.in.rows, width = a.in.width;
+    auto* index = gpu::matrix<int32_t>("index", a.index, m, w);
+    auto* weight = gpu::matrix<float>("weight", a.weight, m, w);
+    gpu::with_type(a.in.dtype, [&]<class T>() {
+      auto *out = gpu::matrix<T>("out", a.out, m, width), *in = gpu::matrix<T>("in", a.in, n, width);
+      gpu::launch<combine_rows_kernel<T>>(dim3(m), dim3(128), 0, stream, out, in, index, weight, a.out.stride, a.in.stride,
+                                          a.index.stride, a.weight.stride, n, width, w);
     });
   });
 }

@@ -7,7 +7,7 @@
 //           scratch and no barrier, whatever order threads run in.
 // Cost      2·T'·width bytes per tensor: 204 rows of 28 tensors of 8 KB are 94 MB. Bound by memory.
 // Limits    width is a multiple of 16 bytes.
-#include "gpu/launch.h"
+#include "gpu/args.h"
 #include "gpu/prims.h"
 
 constexpr int COMPACT_TENSORS = 128, IN_FLIGHT = 8;
@@ -37,19 +37,26 @@ compact_rows_kernel(Tensors tensors, const int32_t* rows, int64_t stride_bytes, 
   }
 }
 
-extern "C" int starling_compact_rows(void* const* tensors, int32_t tensor_count, int64_t stride_bytes, int64_t width,
-                                     const int32_t* rows, int32_t row_count, int32_t capacity, starling_stream* stream) {
-  return gpu::guarded([&] {
-    gpu::require(width % 16 == 0 && stride_bytes % 16 == 0, "compact_rows: rows must be multiples of 16 bytes");
-    for (int first = 0; first < tensor_count; first += COMPACT_TENSORS) {
+extern "C" int starling_compact_rows(const starling_compact_rows_args* args, starling_stream* stream) {
+  return gpu::guarded("compact_rows", args, [&](const starling_compact_rows_args& a) {
+    auto* rows = gpu::vector<int32_t>("rows", a.rows, a.rows.rows);
+    gpu::require(a.tensor_count >= 0, "a negative number of tensors");
+    for (int first = 0; first < a.tensor_count; first += COMPACT_TENSORS) {
+      const starling_tensor& t = a.tensors[0];
+      int64_t element = gpu::dtype_bytes(t.dtype), stride_bytes = t.stride * element, width = t.width * element;
+      gpu::require(width % 16 == 0 && stride_bytes % 16 == 0, "rows must be multiples of 16 bytes");
       Tensors list{};
-      int n = std::min(COMPACT_TENSORS, tensor_count - first);
+      int n = std::min(COMPACT_TENSORS, a.tensor_count - first), capacity = INT32_MAX;
       for (int i = 0; i < n; i++) {
-        list.base[i] = static_cast<char*>(tensors[first + i]);
-        gpu::require(gpu::aligned(list.base[i], 0, 16), "compact_rows: tensors must start at multiples of 16 bytes");
+        const starling_tensor& one = a.tensors[first + i];
+        gpu::require(one.dtype == t.dtype && one.stride == t.stride, "tensors differ in their type or stride");
+        gpu::require_shape("a tensor", one, one.rows, t.width);
+        list.base[i] = static_cast<char*>(one.data);
+        capacity = std::min(capacity, one.rows);
+        gpu::require(gpu::aligned(list.base[i], 0, 16), "tensors must start at multiples of 16 bytes");
       }
       gpu::launch<compact_rows_kernel>(dim3(gpu::ceil_div(width / 16, 128), n), dim3(128), 0, stream, list, rows,
-                                       stride_bytes, row_count, int(width / 16), capacity);
+                                       stride_bytes, a.rows.rows, int(width / 16), capacity);
     }
   });
 }

@@ -5,7 +5,7 @@
 // Launch    one block of 128 threads per row.
 // Cost      2·T·D elements: one row of 4096 in bf16 is 16 KB. Bound by latency.
 // Limits    an id outside the table is reported by the host layer and trusted by a GPU.
-#include "gpu/launch.h"
+#include "gpu/args.h"
 #include "gpu/prims.h"
 
 template <class T>
@@ -16,12 +16,15 @@ embed_kernel(T* out, const int32_t* ids, const T* table, int64_t out_stride, int
   for (int i = int(threadIdx.x); i < width; i += 128) store(out + blockIdx.x * out_stride + i, load(table + id * table_stride + i));
 }
 
-extern "C" int starling_embed(void* out, int64_t out_stride, const int32_t* ids, const void* table, int64_t table_stride,
-                              int32_t rows, int32_t width, int32_t vocabulary, int32_t dtype, starling_stream* stream) {
-  return gpu::guarded([&] {
-    gpu::with_type(dtype, [&]<class T>() {
-      gpu::launch<embed_kernel<T>>(dim3(rows), dim3(128), 0, stream, static_cast<T*>(out), ids,
-                                   static_cast<const T*>(table), out_stride, table_stride, width, vocabulary);
+extern "C" int starling_embed(const starling_embed_args* args, starling_stream* stream) {
+  return gpu::guarded("embed", args, [&](const starling_embed_args& a) {
+    int rows = a.ids.rows, width = a.table.width, vocabulary = a.table.rows;
+    auto* ids = gpu::vector<int32_t>("ids", a.ids, rows);
+    gpu::with_type(a.out.dtype, [&]<class T>() {
+      auto* out = gpu::matrix<T>("out", a.out, rows, width);
+      auto* table = gpu::matrix<T>("table", a.table, vocabulary, width);
+      gpu::launch<embed_kernel<T>>(dim3(rows), dim3(128), 0, stream, out, ids, table, a.out.stride, a.table.stride, width,
+                                   vocabulary);
     });
   });
 }

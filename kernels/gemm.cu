@@ -12,8 +12,8 @@
 // Cost      2·T·out·in FLOPs; w once per 64 rows of x. 636 × 4096 × 4096 are 21.3 GFLOP and 44 MB. Bound by mma from
 //           about 200 rows, by memory below.
 // Limits    ⌈T/64⌉ ≤ 65535. mma.sync on every architecture, no wgmma. Needs sm_80.
+#include "gpu/args.h"
 #include "gpu/gemv.h"
-#include "gpu/launch.h"
 #include "gpu/tile.h"
 
 namespace {
@@ -99,9 +99,11 @@ static void gemm(const T* x, const T* w, const T* norm_weight, const T* norm_bia
   if (norm_weight) {
     int64_t stride = (in + 7) / 8 * 8;
     auto* normed = static_cast<T*>(gpu::scratch(stream, size_t(rows) * stride * sizeof(T)));
-    constexpr int dtype = sizeof(T) == 4 ? STARLING_F32 : std::is_same_v<T, bf16> ? STARLING_BF16 : STARLING_F16;
-    int status = norm_bias ? starling_layernorm(normed, stride, x, x_stride, norm_weight, norm_bias, rows, in, eps, dtype, stream)
-                           : starling_rmsnorm(normed, stride, x, x_stride, norm_weight, rows, in, eps, dtype, stream);
+    starling_tensor to = gpu::tensor(normed, rows, in, stride), from = gpu::tensor(x, rows, in, x_stride);
+    starling_tensor weight = gpu::tensor(norm_weight, in, 1, 1), bias = gpu::tensor(norm_bias, in, 1, 1);
+    starling_layernorm_args layer{sizeof layer, to, from, weight, bias, eps};
+    starling_rmsnorm_args rms{sizeof rms, to, from, weight, eps};
+    int status = norm_bias ? starling_layernorm(&layer, stream) : starling_rmsnorm(&rms, stream);
     if (status) throw gpu::Error(status, starling_error());
     x = normed;
     x_stride = stride;
@@ -115,23 +117,30 @@ static void gemm(const T* x, const T* w, const T* norm_weight, const T* norm_bia
   }
 }
 
-extern "C" int starling_gemm(void* y, int64_t y_stride, const void* x, int64_t x_stride, const void* w, int64_t w_stride,
-                             const float* bias, const void* norm_weight, const void* norm_bias, const void* residual,
-                             int64_t residual_stride, int32_t rows, int32_t out, int32_t in, float eps, int32_t activation,
-                             int32_t y_dtype, int32_t dtype, starling_stream* stream) {
-  return gpu::guarded([&] {
-    gpu::require(rows >= 0 && out >= 1 && in >= 1, "gemm: a size is not positive");
-    gpu::require(activation >= STARLING_NONE && activation <= STARLING_SILU_MUL, "gemm: unknown activation");
-    gpu::require(y_dtype == dtype || y_dtype == STARLING_F32, "gemm: y must have the type of x, or f32");
-    gpu::with_type(dtype, [&]<class T>() {
-      auto *x_ = static_cast<const T*>(x), *w_ = static_cast<const T*>(w);
-      auto *nw = static_cast<const T*>(norm_weight), *nb = static_cast<const T*>(norm_bias);
-      gpu::require_rows16(x_, x_stride, "x");
-      gpu::require_rows16(w_, w_stride, "w");
-      gpu::require_rows16(nw, 0, "norm_weight");
-      gpu::require_rows16(nb, 0, "norm_bias");
-      Epilogue p{y, bias, residual, y_stride, residual_stride, out, activation, y_dtype == STARLING_F32, 0};
-      gemm<T>(x_, w_, nw, nb, x_stride, w_stride, rows, in, eps, p, stream);
+extern "C" int starling_gemm(const starling_gemm_args* args, starling_stream* stream) {
+  return gpu::guarded("gemm", args, [&](const starling_gemm_args& a) {
+    int rows = a.x.rows, in = a.x.width, out = a.y.width;
+    gpu::require(out >= 1 && in >= 1, "a size is not positive");
+    gpu::require(a.activation >= STARLING_NONE && a.activation <= STARLING_SILU_MUL, "unknown activation");
+    gpu::require(a.y.dtype == a.x.dtype || a.y.dtype == STARLING_F32, "y must have the type of x, or f32");
+    gpu::require(a.w.layout == STARLING_PLAIN, "the layout of w is none of this library's");
+    gpu::require(!a.w.scale && !a.w.minimum && !a.w.group, "a plain w has no groups, scales or minima");
+    int64_t w_rows = a.activation == STARLING_SILU_MUL ? int64_t(2) * out : out;
+    auto* bias = gpu::optional_vector<float>("bias", a.bias, w_rows);
+    gpu::with_type(a.x.dtype, [&]<class T>() {
+      auto* x = gpu::matrix16<T>("x", a.x, rows, in);
+      auto* w = gpu::matrix16<T>("w", {const_cast<void*>(a.w.data), a.w.stride, a.w.rows, in, a.x.dtype, 0}, w_rows, in);
+      auto *nw = gpu::optional_vector16<T>("norm_weight", a.norm_weight, in);
+      auto *nb = gpu::optional_vector16<T>("norm_bias", a.norm_bias, in);
+      bool f32 = a.y.dtype == STARLING_F32;
+      void* y = f32 ? gpu::matrix<float>("y", a.y, rows, out) : static_cast<void*>(gpu::matrix<T>("y", a.y, rows, out));
+      void* residual = a.residual.data;
+      if (residual) {
+        gpu::require(a.residual.dtype == a.y.dtype, "residual and y have different types");
+        gpu::require_shape("residual", a.residual, rows, out);
+      }
+      Epilogue p{y, bias, residual, a.y.stride, a.residual.stride, out, a.activation, f32, 0};
+      gemm<T>(x, w, nw, nb, a.x.stride, a.w.stride, rows, in, a.eps, p, stream);
     });
   });
 }

@@ -15,7 +15,7 @@ KERNEL(HIDE_THREADS)
 hide_rows_kernel(uint8_t* hidden, int32_t* positions_out, const int32_t* positions_in, Cuts cuts, int cut_count, int rows,
                  int rule) {
   for (int c = 0; c < cut_count; c++) {
-    const starling_cut& cut = cuts.cut[c];
+    const RowCut& cut = cuts.cut[c];
     for (int i = int(threadIdx.x); i < cut.count; i += HIDE_THREADS) {
       int low = 0, high = cut.kept;  // the first kept row ≥ i
       while (low < high) {
@@ -39,13 +39,16 @@ hide_rows_kernel(uint8_t* hidden, int32_t* positions_out, const int32_t* positio
   }
 }
 
-extern "C" int starling_hide_rows(uint8_t* hidden, int32_t* positions_out, const int32_t* positions_in,
-                                  const starling_cut* cuts, int32_t cut_count, int32_t row_count, int32_t positions,
-                                  starling_stream* stream) {
-  return gpu::guarded([&] {
-    Cuts list{};
-    checked_cuts(list, cuts, cut_count, row_count);
-    gpu::launch<hide_rows_kernel>(dim3(1), dim3(HIDE_THREADS), 0, stream, hidden, positions_out, positions_in, list,
-                                  cut_count, row_count, positions);
+extern "C" int starling_hide_rows(const starling_hide_rows_args* args, starling_stream* stream) {
+  return gpu::guarded("hide_rows", args, [&](const starling_hide_rows_args& a) {
+    Cuts cuts{};
+    int rows = a.positions_in.rows;
+    checked_cuts(cuts, a.cuts, a.cut_count, rows);
+    gpu::require(a.hidden.rows >= rows, "hidden is shorter than positions_in");
+    auto* hidden = gpu::vector<uint8_t>("hidden", a.hidden, a.hidden.rows);
+    auto* positions_out = gpu::vector<int32_t>("positions_out", a.positions_out, rows);
+    auto* positions_in = gpu::vector<int32_t>("positions_in", a.positions_in, rows);
+    gpu::launch<hide_rows_kernel>(dim3(1), dim3(HIDE_THREADS), 0, stream, hidden, positions_out, positions_in, cuts,
+                                  a.cut_count, rows, a.rule);
   });
 }

@@ -5,7 +5,7 @@
 // Launch    ⌈T/4⌉ blocks of 128 threads: a warp has a row, no barrier.
 // Cost      2·T·D elements of traffic (the later reads are from L1): 577 rows of 1024 in bf16 are 2.4 MB. Bound by memory.
 // Limits    none.
-#include "gpu/launch.h"
+#include "gpu/args.h"
 #include "gpu/norm.h"
 
 template <class T>
@@ -30,18 +30,16 @@ layernorm_kernel(T* out, const T* x, const T* weight, const T* bias, int64_t out
   }
 }
 
-extern "C" int starling_layernorm(void* out, int64_t out_stride, const void* x, int64_t x_stride, const void* weight,
-                                  const void* bias, int32_t rows, int32_t width, float eps, int32_t dtype,
-                                  starling_stream* stream) {
-  return gpu::guarded([&] {
-    gpu::require(width >= 1, "layernorm: rows without elements");
-    gpu::with_type(dtype, [&]<class T>() {
-      auto *x_ = static_cast<const T*>(x), *w_ = static_cast<const T*>(weight), *b_ = static_cast<const T*>(bias);
-      gpu::require_rows16(x_, x_stride, "x");
-      gpu::require_rows16(w_, 0, "weight");
-      gpu::require_rows16(b_, 0, "bias");
-      gpu::launch<layernorm_kernel<T>>(dim3(gpu::ceil_div(rows, 4)), dim3(128), 0, stream, static_cast<T*>(out), x_, w_,
-                                       b_, out_stride, x_stride, rows, width, eps);
+extern "C" int starling_layernorm(const starling_layernorm_args* args, starling_stream* stream) {
+  return gpu::guarded("layernorm", args, [&](const starling_layernorm_args& a) {
+    int rows = a.x.rows, width = a.x.width;
+    gpu::require(width >= 1, "rows without elements");
+    gpu::with_type(a.x.dtype, [&]<class T>() {
+      auto *out = gpu::matrix<T>("out", a.out, rows, width), *x = gpu::matrix16<T>("x", a.x, rows, width);
+      auto* weight = gpu::vector16<T>("weight", a.weight, width);
+      auto* bias = gpu::vector16<T>("bias", a.bias, width);
+      gpu::launch<layernorm_kernel<T>>(dim3(gpu::ceil_div(rows, 4)), dim3(128), 0, stream, out, x, weight, bias,
+                                       a.out.stride, a.x.stride, rows, width, a.eps);
     });
   });
 }

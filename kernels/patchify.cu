@@ -5,7 +5,7 @@
 // Launch    one block of 256 threads per patch.
 // Cost      4 bytes read and one element written per value: 336 × 336 pixels are 1.35 MB and 0.68 MB. Bound by latency.
 // Limits    none.
-#include "gpu/launch.h"
+#include "gpu/args.h"
 #include "gpu/prims.h"
 
 template <class T>
@@ -19,13 +19,15 @@ patchify_kernel(T* out, const float* pixels, int64_t out_stride, int64_t pixels_
   }
 }
 
-extern "C" int starling_patchify(void* out, int64_t out_stride, const float* pixels, int64_t pixels_stride, int32_t height,
-                                 int32_t width, int32_t patch, int32_t dtype, starling_stream* stream) {
-  return gpu::guarded([&] {
-    gpu::require(patch >= 1 && height >= patch && width >= patch, "patchify: the picture is smaller than a patch");
-    gpu::with_type(dtype, [&]<class T>() {
-      gpu::launch<patchify_kernel<T>>(dim3((height / patch) * (width / patch)), dim3(256), 0, stream,
-                                      static_cast<T*>(out), pixels, out_stride, pixels_stride, width, patch);
+extern "C" int starling_patchify(const starling_patchify_args* args, starling_stream* stream) {
+  return gpu::guarded("patchify", args, [&](const starling_patchify_args& a) {
+    gpu::require(a.patch >= 1 && a.height >= a.patch && a.width >= a.patch, "the picture is smaller than a patch");
+    int patches = (a.height / a.patch) * (a.width / a.patch);
+    auto* pixels = gpu::matrix<float>("pixels", a.pixels, 3, int64_t(a.height) * a.width);
+    gpu::with_type(a.out.dtype, [&]<class T>() {
+      auto* out = gpu::matrix<T>("out", a.out, patches, int64_t(3) * a.patch * a.patch);
+      gpu::launch<patchify_kernel<T>>(dim3(patches), dim3(256), 0, stream, out, pixels, a.out.stride, a.pixels.stride,
+                                      a.width, a.patch);
     });
   });
 }

@@ -5,7 +5,7 @@
 // Launch    ⌈T/4⌉ blocks of 128 threads: a warp has a row, no barrier.
 // Cost      2·T·D elements of traffic (the second read is from L1): 636 rows of 4096 in bf16 are 10.4 MB. Bound by memory.
 // Limits    one row alone is slow (one warp reads it); decode folds the norm into gemv.cu instead.
-#include "gpu/launch.h"
+#include "gpu/args.h"
 #include "gpu/norm.h"
 
 template <class T>
@@ -28,16 +28,15 @@ rmsnorm_kernel(T* out, const T* x, const T* weight, int64_t out_stride, int64_t 
   }
 }
 
-extern "C" int starling_rmsnorm(void* out, int64_t out_stride, const void* x, int64_t x_stride, const void* weight,
-                                int32_t rows, int32_t width, float eps, int32_t dtype, starling_stream* stream) {
-  return gpu::guarded([&] {
-    gpu::require(width >= 1, "rmsnorm: rows without elements");
-    gpu::with_type(dtype, [&]<class T>() {
-      auto *x_ = static_cast<const T*>(x), *w_ = static_cast<const T*>(weight);
-      gpu::require_rows16(x_, x_stride, "x");
-      gpu::require_rows16(w_, 0, "weight");
-      gpu::launch<rmsnorm_kernel<T>>(dim3(gpu::ceil_div(rows, 4)), dim3(128), 0, stream, static_cast<T*>(out), x_, w_,
-                                     out_stride, x_stride, rows, width, eps);
+extern "C" int starling_rmsnorm(const starling_rmsnorm_args* args, starling_stream* stream) {
+  return gpu::guarded("rmsnorm", args, [&](const starling_rmsnorm_args& a) {
+    int rows = a.x.rows, width = a.x.width;
+    gpu::require(width >= 1, "rows without elements");
+    gpu::with_type(a.x.dtype, [&]<class T>() {
+      auto *out = gpu::matrix<T>("out", a.out, rows, width), *x = gpu::matrix16<T>("x", a.x, rows, width);
+      auto* weight = gpu::vector16<T>("weight", a.weight, width);
+      gpu::launch<rmsnorm_kernel<T>>(dim3(gpu::ceil_div(rows, 4)), dim3(128), 0, stream, out, x, weight, a.out.stride,
+                                     a.x.stride, rows, width, a.eps);
     });
   });
 }

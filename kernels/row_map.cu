@@ -16,7 +16,7 @@ row_map_kernel(int32_t* rows, int32_t* positions_out, const int32_t* positions_i
   if (i < stay) {
     int row = i;  // the answer as long as every cut passed so far keeps all its rows; what they drop is added
     for (int c = 0; c < cut_count; c++) {
-      const starling_cut& cut = cuts.cut[c];
+      const RowCut& cut = cuts.cut[c];
       if (row < cut.at) break;
       if (row < cut.at + cut.kept) {
         row = cut.at + checked(load(cut.keep + row - cut.at), cut.count, "a kept row");
@@ -29,13 +29,14 @@ row_map_kernel(int32_t* rows, int32_t* positions_out, const int32_t* positions_i
   }
 }
 
-extern "C" int starling_row_map(int32_t* rows, int32_t* positions_out, const int32_t* positions_in,
-                                const starling_cut* cuts, int32_t cut_count, int32_t row_count, int32_t positions,
-                                starling_stream* stream) {
-  return gpu::guarded([&] {
-    Cuts list{};
-    int stay = row_count - checked_cuts(list, cuts, cut_count, row_count);
-    gpu::launch<row_map_kernel>(dim3(gpu::ceil_div(stay, 256)), dim3(256), 0, stream, rows, positions_out, positions_in,
-                                list, cut_count, stay, positions);
+extern "C" int starling_row_map(const starling_row_map_args* args, starling_stream* stream) {
+  return gpu::guarded("row_map", args, [&](const starling_row_map_args& a) {
+    Cuts cuts{};
+    int rows = a.positions_in.rows, stay = rows - checked_cuts(cuts, a.cuts, a.cut_count, rows);
+    auto* rows_out = gpu::vector<int32_t>("rows", a.rows, stay);
+    auto* positions_out = gpu::vector<int32_t>("positions_out", a.positions_out, stay);
+    auto* positions_in = gpu::vector<int32_t>("positions_in", a.positions_in, rows);
+    gpu::launch<row_map_kernel>(dim3(gpu::ceil_div(stay, 256)), dim3(256), 0, stream, rows_out, positions_out, positions_in,
+                                cuts, a.cut_count, stay, a.rule);
   });
 }

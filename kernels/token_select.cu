@@ -8,7 +8,7 @@
 // Cost      4·H·n bytes read: 37 KB for 16 heads × 576, through one SM. About 30 barriers; bound by their latency, a few
 //           microseconds.
 // Limits    n ≤ 4096 (a larger n needs a grid and several launches). Needs sm_80.
-#include "gpu/launch.h"
+#include "gpu/args.h"
 #include "gpu/select.h"
 
 constexpr int SELECT_THREADS = 512;
@@ -29,13 +29,17 @@ token_select_kernel(int32_t* keep, float* score, int32_t* fault, const float* su
   select_block<SELECT_THREADS>(keep, keys, n, k);
 }
 
-extern "C" int starling_token_select(int32_t* keep, float* score, int32_t* fault, const float* sums, int64_t sums_stride,
-                                     int32_t heads, int32_t n, int32_t k, int32_t rows, starling_stream* stream) {
-  return gpu::guarded([&] {
-    gpu::require(n >= 1 && n <= MAX_SELECT, "token_select: n must be 1 to 4096");
-    gpu::require(k >= 1 && k <= n, "token_select: k must be 1 to n");
-    gpu::require(rows >= 1 && heads >= 1, "token_select: rows and heads must be at least 1");
-    gpu::launch<token_select_kernel>(dim3(1), dim3(SELECT_THREADS), 0, stream, keep, score, fault, sums, sums_stride,
-                                     heads, n, k, rows);
+extern "C" int starling_token_select(const starling_token_select_args* args, starling_stream* stream) {
+  return gpu::guarded("token_select", args, [&](const starling_token_select_args& a) {
+    int heads = a.sums.rows, n = a.sums.width, k = a.keep.rows;
+    gpu::require(n >= 1 && n <= MAX_SELECT, "n must be 1 to 4096");
+    gpu::require(k >= 1 && k <= n, "k must be 1 to n");
+    gpu::require(a.rows >= 1 && heads >= 1, "rows and heads must be at least 1");
+    auto* keep = gpu::vector<int32_t>("keep", a.keep, k);
+    auto* score = gpu::vector<float>("score", a.score, n);
+    auto* fault = gpu::vector<int32_t>("fault", a.fault, 1);
+    auto* sums = gpu::matrix<float>("sums", a.sums, heads, n);
+    gpu::launch<token_select_kernel>(dim3(1), dim3(SELECT_THREADS), 0, stream, keep, score, fault, sums, a.sums.stride,
+                                     heads, n, k, a.rows);
   });
 }

@@ -13,7 +13,7 @@
 //           about 5 million reads for 576 tokens, by one SM. Bound by latency there; at 2880 tokens rounds should become
 //           launches.
 // Limits    n ≤ 4096.
-#include "gpu/launch.h"
+#include "gpu/args.h"
 #include "gpu/select.h"
 #include "gpu/tile.h"
 
@@ -88,17 +88,26 @@ dedup_rounds_kernel(int32_t* keep, const float* score, const float* cosines, int
   }
 }
 
-extern "C" int starling_vispruner_dedup(int32_t* keep, int32_t* fault, const float* score, const void* features,
-                                        int64_t features_stride, int32_t n, int32_t width, int32_t k, int32_t important,
-                                        int32_t dtype, starling_stream* stream) {
-  return gpu::guarded([&] {
-    gpu::require(n >= 1 && n <= MAX_SELECT, "vispruner_dedup: n must be 1 to 4096");
-    gpu::require(important >= 0 && important <= k && k >= 1 && k <= n, "vispruner_dedup: important ≤ k ≤ n");
+extern "C" int starling_vispruner_dedup(const starling_vispruner_dedup_args* args, starling_stream* stream) {
+  return gpu::guarded("vispruner_dedup", args, [&](const starling_vispruner_dedup_args& a) {
+    int n = a.score.rows, k = a.keep.rows, important = a.important;
+    gpu::require(n >= 1 && n <= MAX_SELECT, "n must be 1 to 4096");
+    gpu::require(important >= 0 && important <= k && k >= 1 && k <= n, "important ≤ k ≤ n");
+    auto* keep = gpu::vector<int32_t>("keep", a.keep, k);
+    auto* fault = gpu::vector<int32_t>("fault", a.fault, 1);
+    auto* score = gpu::vector<float>("score", a.score, n);
+    gpu::require_shape("features", a.features, n, a.features.width);
     auto* gram = static_cast<float*>(gpu::scratch(stream, (size_t(n) * n + n) * sizeof(float)));
     float* diagonal = gram + size_t(n) * n;
     if (k > important && n > k) {
-      int status = starling_gemm(gram, n, features, features_stride, features, features_stride, nullptr, nullptr, nullptr,
-                                 nullptr, 0, n, n, width, 0.f, STARLING_NONE, STARLING_F32, dtype, stream);
+      starling_gemm_args product{};
+      product.size = sizeof product;
+      product.y = gpu::tensor(gram, n, n, n);
+      product.x = a.features;
+      product.w.data = a.features.data;
+      product.w.stride = a.features.stride;
+      product.w.rows = n;
+      int status = starling_gemm(&product, stream);
       if (status) throw gpu::Error(status, starling_error());
       gpu::launch<diagonal_kernel>(dim3(gpu::ceil_div(n, 256)), dim3(256), 0, stream, diagonal, gram, n);
       gpu::launch<cosine_kernel>(dim3(n), dim3(256), 0, stream, gram, diagonal, fault, n);

@@ -1,9 +1,13 @@
 // Cuts as a kernel parameter.
 #pragma once
-#include "launch.h"
+#include "args.h"
 
+struct RowCut {
+  const int32_t* keep;  // [kept]
+  int32_t at, count, kept, reserved;
+};
 struct Cuts {
-  starling_cut cut[STARLING_MAX_CUTS];
+  RowCut cut[STARLING_MAX_CUTS];
 };
 
 // Checks their order; returns how many rows they drop.
@@ -12,11 +16,12 @@ inline int checked_cuts(Cuts& out, const starling_cut* cuts, int count, int rows
   int end = 0, dropped = 0;
   for (int i = 0; i < count; i++) {
     const starling_cut& c = cuts[i];
+    int kept = c.keep.rows;
     gpu::require(c.at >= end && c.count >= 0 && c.at + c.count <= rows, "cuts: pictures overlap or lie beyond the rows");
-    gpu::require(c.kept >= 0 && c.kept <= c.count, "cuts: more rows kept than there are");
-    out.cut[i] = c;
+    gpu::require(kept >= 0 && kept <= c.count, "cuts: more rows kept than there are");
+    out.cut[i] = {gpu::vector<int32_t>("keep", c.keep, kept), c.at, c.count, kept, 0};
     end = c.at + c.count;
-    dropped += c.count - c.kept;
+    dropped += c.count - kept;
   }
   return dropped;
 }

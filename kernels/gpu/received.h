@@ -1,19 +1,30 @@
 // The arguments that attention_colsum and colsum_select share, checked.
 #pragma once
+#include "attention_inputs.h"
 #include "colsum.h"
-#include "launch.h"
 
 template <class T>
-Received<T> received(const void* q, int64_t q_stride, const void* k, int64_t k_stride, const float* lse,
-                     int64_t lse_stride, const int32_t* length, const uint8_t* hidden, const int32_t* index,
-                     int32_t row_from, int32_t row_to, int32_t key_at, int32_t n, int32_t capacity, int32_t heads,
-                     int32_t kv_heads, int32_t causal, float scale) {
-  gpu::require(row_from >= 0 && row_to >= row_from, "attention_colsum: the span of rows runs backwards");
-  gpu::require(key_at >= 0 && n >= 0 && (index || key_at + n <= capacity), "attention_colsum: keys beyond the capacity");
-  gpu::require(kv_heads >= 1 && heads % kv_heads == 0, "attention_colsum: the key heads do not divide the query heads");
-  auto *q_ = static_cast<const T*>(q), *k_ = static_cast<const T*>(k);
-  gpu::require_rows16(q_, q_stride, "q");
-  gpu::require_rows16(k_, k_stride, "k");
-  return Received<T>{q_,       k_,     lse,    length, hidden,   index,            q_stride, k_stride,      lse_stride,
-                     row_from, row_to, key_at, n,      capacity, heads / kv_heads, causal,   scale * LOG2_E};
+Received<T> received(const starling_attention_inputs& in, const starling_tensor& lse, const starling_tensor& index,
+                     int32_t row_from, int32_t row_to, int32_t key_at, int32_t n) {
+  int rows = in.q.rows, kv_heads = require_heads(in);
+  SegmentTable segments = segment_table(in);
+  gpu::require(segments.count == 1, "column sums are of one segment");
+  gpu::require(row_from >= 0 && row_to >= row_from && row_to <= segments.rows, "the span of rows runs backwards or beyond q");
+  gpu::require(key_at >= 0 && n >= 0 && (index.data || key_at + n <= segments.keys), "keys beyond the segment's");
+  return Received<T>{gpu::matrix16<T>("q", in.q, rows, int64_t(in.heads) * in.head_size),
+                     gpu::matrix16<T>("k", in.k, in.k.rows, int64_t(kv_heads) * in.head_size),
+                     gpu::matrix<float>("lse", lse, in.heads, rows),
+                     segments,
+                     gpu::optional_vector<uint8_t>("hidden", in.hidden, in.hidden.rows),
+                     gpu::optional_vector<int32_t>("index", index, n),
+                     in.q.stride,
+                     in.k.stride,
+                     lse.stride,
+                     row_from,
+                     row_to,
+                     key_at,
+                     n,
+                     in.heads / kv_heads,
+                     in.causal,
+                     in.scale * LOG2_E};
 }

@@ -1,6 +1,6 @@
 /* The part of cuBLASLt that gemm uses, as NVIDIA's documentation of the cublasLt API defines it: names, values and layouts are
  * the library's. check_cublaslt.c holds it against the real headers. Java's bindings are generated from it:
- *   jextract @native/bindings/cublaslt.args --output src/main/java native/bindings/cublaslt.h */
+ *   jextract @native/bindings/cublaslt.args --output src/generated/java native/bindings/cublaslt.h */
 #ifndef STARLING_CUBLASLT_H
 #define STARLING_CUBLASLT_H
 

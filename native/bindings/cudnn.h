@@ -1,7 +1,7 @@
 /* The part of cuDNN's backend interface that fused attention uses, as NVIDIA's documentation of cuDNN 9 defines it: names and
  * values are the library's. The single-node attention is there from 9.13.1 on, its subgraph and the diagonal mask from 9.21
  * on. check_cudnn.c holds it against the real headers. Java's bindings are generated from it:
- *   jextract @native/bindings/cudnn.args --output src/main/java native/bindings/cudnn.h */
+ *   jextract @native/bindings/cudnn.args --output src/generated/java native/bindings/cudnn.h */
 #ifndef STARLING_CUDNN_H
 #define STARLING_CUDNN_H
 

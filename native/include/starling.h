@@ -8,16 +8,20 @@
  * which grows when a larger shape comes and goes with the stream. Pointers marked "host" are to the caller's own memory and
  * are used only until the call returns.
  *
- * Shapes stand beside every parameter: T rows of the call, D channels, H query heads, G key heads (H is a multiple of G),
- * d channels of a head (32, 64 or 128; pad others with zeros), S keys, V vocabulary. A tensor is rows; the elements of a
- * row are contiguous, and `stride` is the number of elements from one row to the next. Rows of f32, bf16 and f16 inputs
- * start at multiples of 16 bytes where a parameter says [16]. What lies between the end of a row and the next one is never
- * read into a result and never written. `dtype` is that of all tensors that have no other type beside them. Arithmetic is
- * f32; a value is rounded once, when it is stored.
+ * Arguments. An operator takes one structure and the stream. Its first member is `size`, sizeof of the structure: another
+ * size than this library's is refused. Zero is the default of every member that may be left out. Outputs come first, then
+ * inputs, sizes and scalars; the structure is read before the call returns and not kept.
  *
- * Order. Calls return at once; work runs in the order of the calls on one stream. Outputs come first, then inputs, sizes,
- * scalars and the stream. An output may be the same tensor as an input only where said. One thread at a time uses a
- * stream; different threads may use different streams.
+ * Shapes stand beside every tensor: T rows of the call, D channels, H query heads, G key heads (H is a multiple of G),
+ * d channels of a head (32, 64 or 128; pad others with zeros), S keys, V vocabulary. A tensor is rows; the elements of a
+ * row are contiguous, and `stride` is the number of elements from one row to the next. [n] is a vector: n rows of one
+ * element, side by side. Every call checks that the sizes of its tensors agree. Rows start at multiples of 16 bytes where a
+ * tensor says [16]. What lies between the end of a row and the next one is never read into a result and never written.
+ * Tensors without a type beside them have one of f32, bf16 and f16, the same in the whole call. Arithmetic is f32; a value
+ * is rounded once, when it is stored.
+ *
+ * Order. Calls return at once; work runs in the order of the calls on one stream. An output may be the same tensor as an
+ * input only where said. One thread at a time uses a stream; different threads may use different streams.
  *
  * Steps. Lengths, positions, ids and counters are read from device memory, so that the arguments of one decode step equal
  * those of the next and a step can be captured once and replayed.
@@ -38,7 +42,7 @@ extern "C" {
 #define STARLING_API __attribute__((visibility("default")))
 
 /* Changes with every change of this file that a caller could notice. */
-#define STARLING_ABI_VERSION 5
+#define STARLING_ABI_VERSION 6
 
 enum starling_status {
   STARLING_OK = 0,
@@ -48,7 +52,7 @@ enum starling_status {
   STARLING_KERNEL_FAULT = 4   /* a launch failed, or a kernel did something wrong */
 };
 
-enum starling_dtype { STARLING_F32 = 0, STARLING_BF16 = 1, STARLING_F16 = 2 };
+enum starling_dtype { STARLING_F32 = 0, STARLING_BF16 = 1, STARLING_F16 = 2, STARLING_I32 = 3, STARLING_U8 = 4 };
 
 enum starling_activation {
   STARLING_NONE = 0,
@@ -59,6 +63,51 @@ enum starling_activation {
 
 /* Positions of rows that stay after a cut. */
 enum starling_positions { STARLING_CONTIGUOUS = 0, STARLING_KEEP = 1 };
+
+/* How a weight is stored. */
+enum starling_layout { STARLING_PLAIN = 0 /* elements of x's type */ };
+
+/* Rows of a tensor. */
+typedef struct {
+  void *data;     /* NULL: not there */
+  int64_t stride; /* elements from one row to the next; of a vector 1 */
+  int32_t rows;
+  int32_t width; /* elements of a row; of a vector 1 */
+  int32_t dtype;
+  int32_t reserved; /* 0 */
+} starling_tensor;
+
+/* Rows of a weight matrix. */
+typedef struct {
+  const void *data;
+  const void *scale;   /* of a group; NULL with STARLING_PLAIN */
+  const void *minimum; /* of a group; NULL with STARLING_PLAIN */
+  int64_t stride;      /* elements from one row to the next */
+  int32_t layout;
+  int32_t group; /* elements that share a scale; 0 with STARLING_PLAIN */
+  int32_t rows;
+  int32_t reserved; /* 0 */
+} starling_weight;
+
+/* The segments of a call: sequences of a batch, crops or windows. Each has a run of the call's rows and a run of keys of its
+ * own, and sees no other's; its rows do not depend on the other segments, and the kernels and grids only on `rows` and
+ * `keys`, so that a step can be captured. The table, one row of 16 numbers per segment, holds offsets, never addresses:
+ *    0 row       first of its rows in the call; segments that are not idle stand in order of their rows and share none
+ *    1 rows      how many it has there; 0: idle, nothing of it is read and nothing written
+ *    2 at        first row of its keys in k and v
+ *    3 capacity  rows that it owns there
+ *    4 length    keys written before this call: row i of the segment becomes key length + i
+ *    5 hidden    first of its bytes in `hidden`, -1: none
+ *    6, 7, 8     position of its first row on three axes
+ *    9 step      tokens drawn before this one
+ *   10 temperature (the bits of an f32), 11 top-k, 12 top-p (the bits of an f32), 13, 14 seed, its low half first
+ *   15           0
+ * Without a table (data NULL) all rows of the call are one segment, and its keys are the first rows of k and v. */
+typedef struct {
+  starling_tensor table; /* i32 [S, 16] */
+  int32_t rows;          /* the most rows of a segment */
+  int32_t keys;          /* the most keys of a segment, those of this call included; more gives the same bits */
+} starling_segments;
 
 typedef struct starling_stream starling_stream;
 typedef struct starling_event starling_event;
@@ -101,6 +150,12 @@ STARLING_API int starling_card_describe(starling_card *out /* host */, int32_t i
 /* `bytes` zeroed bytes at a multiple of 256, for the work that is put on `stream` from here on. Other streams wait for this
  * one before they touch them (starling_stream_wait, or an event of the program's own). */
 STARLING_API int starling_allocate(void **out /* host */, int64_t bytes, starling_stream *stream);
+
+/* A part of an allocation belongs to somebody from here on: a slot. An allocation of which a part was ever claimed is a pool:
+ * libstarling_host.so then ends a launch whose segment does not lie in one slot, and AddressSanitizer sees who touches what is
+ * nobody's. libstarling_cuda.so does nothing. A slot is given back by the address it was claimed at. */
+STARLING_API int starling_slot_claim(void *memory, int64_t bytes);
+STARLING_API int starling_slot_release(void *memory);
 
 /* Frees in the order of a stream: behind the work that was put on it before this call, which may still run. Of other
  * streams nothing may use the memory any more. `stream` NULL: nothing at all uses it, as after starling_stream_destroy.
@@ -158,200 +213,281 @@ STARLING_API int starling_graph_destroy(starling_graph *graph /* host */);
 
 /* Cuts a picture into patches, row by row; a row of `out` holds a patch as channel, y, x. N = (height / patch) * (width /
  * patch); what is left over at the right and bottom is not read. */
-STARLING_API int starling_patchify(void *out /* [N, 3*patch*patch] */, int64_t out_stride,
-                                   const float *pixels /* f32 [3, height*width] */, int64_t pixels_stride,
-                                   int32_t height, int32_t width, int32_t patch, int32_t dtype, starling_stream *stream);
+typedef struct {
+  uint32_t size;
+  starling_tensor out;    /* [N, 3*patch*patch] */
+  starling_tensor pixels; /* f32 [3, height*width] */
+  int32_t height, width, patch;
+} starling_patchify_args;
+STARLING_API int starling_patchify(const starling_patchify_args *args /* host */, starling_stream *stream);
 
 /* out[t] = table[ids[t]] */
-STARLING_API int starling_embed(void *out /* [T, D] */, int64_t out_stride, const int32_t *ids /* [T] */,
-                                const void *table /* [V, D] */, int64_t table_stride, int32_t rows, int32_t width,
-                                int32_t vocabulary, int32_t dtype, starling_stream *stream);
+typedef struct {
+  uint32_t size;
+  starling_tensor out;   /* [T, D] */
+  starling_tensor ids;   /* i32 [T] */
+  starling_tensor table; /* [V, D] */
+} starling_embed_args;
+STARLING_API int starling_embed(const starling_embed_args *args /* host */, starling_stream *stream);
 
 /* out = (x - mean) / sqrt(var + eps) * weight + bias, row by row. `out` may be `x`. */
-STARLING_API int starling_layernorm(void *out /* [T, D] */, int64_t out_stride, const void *x /* [T, D] [16] */,
-                                    int64_t x_stride, const void *weight /* [D] [16] */, const void *bias /* [D] [16] */,
-                                    int32_t rows, int32_t width, float eps, int32_t dtype, starling_stream *stream);
+typedef struct {
+  uint32_t size;
+  starling_tensor out;    /* [T, D] */
+  starling_tensor x;      /* [T, D] [16] */
+  starling_tensor weight; /* [D] [16] */
+  starling_tensor bias;   /* [D] [16] */
+  float eps;
+} starling_layernorm_args;
+STARLING_API int starling_layernorm(const starling_layernorm_args *args /* host */, starling_stream *stream);
 
 /* out = x / sqrt(mean(x*x) + eps) * weight, row by row. `out` may be `x`. */
-STARLING_API int starling_rmsnorm(void *out /* [T, D] */, int64_t out_stride, const void *x /* [T, D] [16] */,
-                                  int64_t x_stride, const void *weight /* [D] [16] */, int32_t rows, int32_t width,
-                                  float eps, int32_t dtype, starling_stream *stream);
+typedef struct {
+  uint32_t size;
+  starling_tensor out;    /* [T, D] */
+  starling_tensor x;      /* [T, D] [16] */
+  starling_tensor weight; /* [D] [16] */
+  float eps;
+} starling_rmsnorm_args;
+STARLING_API int starling_rmsnorm(const starling_rmsnorm_args *args /* host */, starling_stream *stream);
 
 /* y = activation(norm(x) * transpose(w) + bias) + residual.
- * The norm is layer norm with norm_bias, RMS norm without; its result is rounded to `dtype`. With STARLING_SILU_MUL w has
- * 2*out rows, gate rows first, and so has bias. `residual` has y's type and may be y. */
-STARLING_API int starling_gemm(void *y /* y_dtype [T, out] */, int64_t y_stride, const void *x /* [T, in] [16] */,
-                               int64_t x_stride, const void *w /* [out | 2*out, in] [16] */, int64_t w_stride,
-                               const float *bias /* f32 [out | 2*out] | NULL */,
-                               const void *norm_weight /* [in] [16] | NULL */, const void *norm_bias /* [in] [16] | NULL */,
-                               const void *residual /* y_dtype [T, out] | NULL */, int64_t residual_stride, int32_t rows,
-                               int32_t out, int32_t in, float eps, int32_t activation, int32_t y_dtype, int32_t dtype,
-                               starling_stream *stream);
+ * The norm is layer norm with norm_bias, RMS norm without; its result is rounded to x's type, which w has too. With
+ * STARLING_SILU_MUL w has 2*out rows, gate rows first, and so has bias. y and residual have x's type, or both f32;
+ * `residual` may be y. */
+typedef struct {
+  uint32_t size;
+  starling_tensor y;           /* [T, out] */
+  starling_tensor x;           /* [T, in] [16] */
+  starling_weight w;           /* [out | 2*out, in] [16] */
+  starling_tensor bias;        /* f32 [out | 2*out], or not there */
+  starling_tensor norm_weight; /* [in] [16], or not there */
+  starling_tensor norm_bias;   /* [in] [16], or not there */
+  starling_tensor residual;    /* [T, out], or not there */
+  int32_t activation;
+  float eps; /* of the norm */
+} starling_gemm_args;
+STARLING_API int starling_gemm(const starling_gemm_args *args /* host */, starling_stream *stream);
 
 /* out = activation(x + bias) + residual. With STARLING_SILU_MUL x has 2*D columns, gate first, and so has bias. `out` may
  * be `residual`, and `x` without STARLING_SILU_MUL. */
-STARLING_API int starling_activation(void *out /* [T, D] */, int64_t out_stride, const void *x /* [T, D | 2*D] */,
-                                     int64_t x_stride, const float *bias /* f32 [D | 2*D] | NULL */,
-                                     const void *residual /* [T, D] | NULL */, int64_t residual_stride, int32_t rows,
-                                     int32_t width, int32_t activation, int32_t dtype, starling_stream *stream);
+typedef struct {
+  uint32_t size;
+  starling_tensor out;      /* [T, D] */
+  starling_tensor x;        /* [T, D | 2*D] */
+  starling_tensor bias;     /* f32 [D | 2*D], or not there */
+  starling_tensor residual; /* [T, D], or not there */
+  int32_t activation;
+} starling_activation_args;
+STARLING_API int starling_activation(const starling_activation_args *args /* host */, starling_stream *stream);
 
 /* ---- attention ---- */
 
-/* Turns queries and keys by their positions (channel i with channel i + half, i < half) and appends keys and values to the
- * cache, at rows length[0] ... length[0] + T - 1. Channels from 2*half on are copied. */
-STARLING_API int starling_rope(void *q /* [T, H*d] */, int64_t q_stride, void *k /* [capacity, G*d] */, int64_t k_stride,
-                               void *v /* [capacity, G*d] */, int64_t v_stride, const void *qkv /* [T, (H+2G)*d] */,
-                               int64_t qkv_stride, const int32_t *positions /* [T] */,
-                               const int32_t *length /* [1] */, const float *cos /* f32 [table_rows, half] */,
-                               int64_t cos_stride, const float *sin /* f32 [table_rows, half] */, int64_t sin_stride,
-                               int32_t rows, int32_t capacity, int32_t heads, int32_t kv_heads, int32_t head_size,
-                               int32_t half, int32_t table_rows, int32_t dtype, starling_stream *stream);
+/* Turns queries and keys by their positions (channel i with channel i + half, i < half) and appends keys and values to those
+ * of their segments. Channels from 2*half on are copied. With three axes frequencies i < section_first follow the position on
+ * the first, the next section_second that on the second and the rest that on the third. */
+typedef struct {
+  uint32_t size;
+  starling_tensor q;         /* [T, H*d] */
+  starling_tensor k;         /* [N, G*d] */
+  starling_tensor v;         /* [N, G*d] */
+  starling_tensor qkv;       /* [T, (H+2G)*d] */
+  starling_tensor positions; /* i32 [T], the same on all axes, or [3, T]; not there: those of the segments */
+  starling_segments segments;
+  starling_tensor cos;       /* f32 [table rows, half] */
+  starling_tensor sin;       /* f32 [table rows, half] */
+  int32_t heads, kv_heads, head_size;
+  int32_t axes; /* 1 (or 0) or 3 */
+  int32_t section_first, section_second;
+} starling_rope_args;
+STARLING_API int starling_rope(const starling_rope_args *args /* host */, starling_stream *stream);
 
-/* out = softmax(scale * q * transpose(k)) * v over S = length[0] + T keys. With `causal`, row t sees keys 0 ... length[0] +
- * t. Keys marked in `hidden` are seen by nobody. lse is the log2 of the row's sum, log2(sum_j 2^(s_ij * log2 e)), which
- * starling_attention_colsum reads. A row that sees no key gives 0 and +infinity. */
-STARLING_API int starling_attention(void *out /* [T, H*d] */, int64_t out_stride, float *lse /* f32 [H, T] | NULL */,
-                                    int64_t lse_stride, const void *q /* [T, H*d] [16] */, int64_t q_stride,
-                                    const void *k /* [capacity, G*d] [16] */, int64_t k_stride,
-                                    const void *v /* [capacity, G*d] [16] */, int64_t v_stride,
-                                    const int32_t *length /* [1] | NULL: 0 */,
-                                    const uint8_t *hidden /* [>= S] | NULL */, int32_t rows, int32_t capacity,
-                                    int32_t heads, int32_t kv_heads, int32_t head_size, int32_t causal, float scale,
-                                    int32_t dtype, starling_stream *stream);
+/* What attention and the column sums of its probabilities are taken of: softmax(scale * q * transpose(k)) over the length +
+ * rows keys of a segment. With `causal`, its row i sees keys 0 ... length + i. Keys marked in `hidden` are seen by nobody. */
+typedef struct {
+  starling_tensor q;      /* [T, H*d] [16] */
+  starling_tensor k;      /* [N, G*d] [16] */
+  starling_tensor v;      /* [N, G*d] [16]; column sums do not read it */
+  starling_segments segments;
+  starling_tensor hidden; /* u8, or not there; without a table key j has byte j */
+  int32_t heads, kv_heads, head_size;
+  int32_t causal;
+  float scale;
+} starling_attention_inputs;
 
-/* Attention received: sums[h, j] = sum over rows i in [row_from, row_to) of A_h[i, key(j)], where A is recomputed from lse
- * and key(j) = key_at + j, or key_at + index[j]. No map of attention is held, nothing is added atomically. The sum over
+/* out = softmax(scale * q * transpose(k)) * v. lse is the log2 of the row's sum, log2(sum_j 2^(s_ij * log2 e)), which
+ * starling_attention_colsum reads. A row that sees no key gives 0 and +infinity; rows of no segment are left as they are. */
+typedef struct {
+  uint32_t size;
+  starling_tensor out; /* [T, H*d] */
+  starling_tensor lse; /* f32 [H, T], or not there */
+  starling_attention_inputs in;
+} starling_attention_args;
+STARLING_API int starling_attention(const starling_attention_args *args /* host */, starling_stream *stream);
+
+/* Attention received in the one segment there is: sums[h, j] = sum over its rows i in [row_from, row_to) of A_h[i, key(j)],
+ * where A is recomputed from lse and key(j) = key_at + j, or key_at + index[j], of its keys. No map of attention is held, nothing is added atomically. The sum over
  * all keys is the number of rows. A hidden key receives 0, a row whose lse is +infinity gives 0. */
-STARLING_API int starling_attention_colsum(float *sums /* f32 [H, n] */, int64_t sums_stride,
-                                           const void *q /* [T, H*d] [16] */, int64_t q_stride,
-                                           const void *k /* [capacity, G*d] [16] */, int64_t k_stride,
-                                           const float *lse /* f32 [H, T] */, int64_t lse_stride,
-                                           const int32_t *length /* [1] | NULL: 0 */,
-                                           const uint8_t *hidden /* [>= S] | NULL */,
-                                           const int32_t *index /* [n] | NULL */, int32_t row_from, int32_t row_to,
-                                           int32_t key_at, int32_t n, int32_t capacity, int32_t heads, int32_t kv_heads,
-                                           int32_t head_size, int32_t causal, float scale, int32_t dtype,
-                                           starling_stream *stream);
+typedef struct {
+  uint32_t size;
+  starling_tensor sums; /* f32 [H, n] */
+  starling_attention_inputs in;
+  starling_tensor lse;   /* f32 [H, T] */
+  starling_tensor index; /* i32 [n], or not there */
+  int32_t row_from, row_to, key_at;
+} starling_attention_colsum_args;
+STARLING_API int starling_attention_colsum(const starling_attention_colsum_args *args /* host */, starling_stream *stream);
 
-/* What another library's attention is told and what it gives: lengths = {T, length[0] + T}. */
-STARLING_API int starling_sequence_lengths(int32_t *lengths /* [2] */, const int32_t *length /* [1] | NULL: 0 */,
-                                           int32_t rows, starling_stream *stream);
+/* What another library's attention is told and what it gives: lengths = {rows, length + rows} of the one segment. */
+typedef struct {
+  uint32_t size;
+  starling_tensor lengths; /* i32 [2] */
+  starling_segments segments;
+} starling_sequence_lengths_args;
+STARLING_API int starling_sequence_lengths(const starling_sequence_lengths_args *args /* host */, starling_stream *stream);
 
 /* lse *= log2 e: natural logarithms of row sums become those that starling_attention_colsum reads. */
-STARLING_API int starling_lse_from_natural(float *lse /* f32 [H, T] */, int64_t lse_stride, int32_t heads, int32_t rows,
-                                           starling_stream *stream);
+typedef struct {
+  uint32_t size;
+  starling_tensor lse; /* f32 [H, T] */
+} starling_lse_from_natural_args;
+STARLING_API int starling_lse_from_natural(const starling_lse_from_natural_args *args /* host */, starling_stream *stream);
 
 /* ---- selection and compaction ---- */
 
 /* score[j] = sum_h sums[h, j] / (H * rows), heads added in order; keep = the k best, ascending by index; ties go to the
  * lowest index. A score that is not finite is never preferred and sets fault[0] to 1. n <= 4096. */
-STARLING_API int starling_token_select(int32_t *keep /* [k] */, float *score /* f32 [n] */, int32_t *fault /* [1] */,
-                                       const float *sums /* f32 [H, n] */, int64_t sums_stride, int32_t heads, int32_t n,
-                                       int32_t k, int32_t rows, starling_stream *stream);
+typedef struct {
+  uint32_t size;
+  starling_tensor keep;  /* i32 [k] */
+  starling_tensor score; /* f32 [n] */
+  starling_tensor fault; /* i32 [1] */
+  starling_tensor sums;  /* f32 [H, n] */
+  int32_t rows;
+} starling_token_select_args;
+STARLING_API int starling_token_select(const starling_token_select_args *args /* host */, starling_stream *stream);
 
 /* starling_attention_colsum and starling_token_select with rows = row_to - row_from, in one launch: the last block of a
  * group of keys adds the heads in order, the last of all selects. The same bits as the two calls. */
-STARLING_API int starling_colsum_select(int32_t *keep /* [k] */, float *score /* f32 [n] */, int32_t *fault /* [1] */,
-                                        const void *q /* [T, H*d] [16] */, int64_t q_stride,
-                                        const void *k /* [capacity, G*d] [16] */, int64_t k_stride,
-                                        const float *lse /* f32 [H, T] */, int64_t lse_stride,
-                                        const int32_t *length /* [1] | NULL: 0 */,
-                                        const uint8_t *hidden /* [>= S] | NULL */,
-                                        const int32_t *index /* [n] | NULL */, int32_t row_from, int32_t row_to,
-                                        int32_t key_at, int32_t n, int32_t kept, int32_t capacity, int32_t heads,
-                                        int32_t kv_heads, int32_t head_size, int32_t causal, float scale, int32_t dtype,
-                                        starling_stream *stream);
+typedef struct {
+  uint32_t size;
+  starling_tensor keep;  /* i32 [k] */
+  starling_tensor score; /* f32 [n] */
+  starling_tensor fault; /* i32 [1] */
+  starling_attention_inputs in;
+  starling_tensor lse;   /* f32 [H, T] */
+  starling_tensor index; /* i32 [n], or not there */
+  int32_t row_from, row_to, key_at;
+} starling_colsum_select_args;
+STARLING_API int starling_colsum_select(const starling_colsum_select_args *args /* host */, starling_stream *stream);
 
 /* VisPruner (arXiv 2412.01818): the `important` best scores; of the rest, in falling order of score, those that are left
  * when rounds of at most 8 drop the even places nearest by cosine to an odd place. keep ascends. A cosine that is not
  * finite sets fault[0] to 1. n <= 4096. */
-STARLING_API int starling_vispruner_dedup(int32_t *keep /* [k] */, int32_t *fault /* [1] */,
-                                          const float *score /* f32 [n] */, const void *features /* [n, D] [16] */,
-                                          int64_t features_stride, int32_t n, int32_t width, int32_t k,
-                                          int32_t important, int32_t dtype, starling_stream *stream);
+typedef struct {
+  uint32_t size;
+  starling_tensor keep;     /* i32 [k] */
+  starling_tensor fault;    /* i32 [1] */
+  starling_tensor score;    /* f32 [n] */
+  starling_tensor features; /* [n, D] [16] */
+  int32_t important;
+} starling_vispruner_dedup_args;
+STARLING_API int starling_vispruner_dedup(const starling_vispruner_dedup_args *args /* host */, starling_stream *stream);
 
 /* The rows of one picture in a sequence, and which of them stay. */
 typedef struct {
-  const int32_t *keep; /* device, [kept], ascending, below count */
-  int32_t at;          /* first row of the picture */
+  starling_tensor keep; /* i32 [kept], ascending, below count */
+  int32_t at;           /* first row of the picture */
   int32_t count;
-  int32_t kept;
-  int32_t reserved; /* 0 */
 } starling_cut;
 
 #define STARLING_MAX_CUTS 64
 
 /* The rows that stay, ascending, and their positions. Cuts are in order of `at` and do not overlap; T' = T - sum(count -
  * kept). */
-STARLING_API int starling_row_map(int32_t *rows /* [T'] */, int32_t *positions_out /* [T'] */,
-                                  const int32_t *positions_in /* [T] */, const starling_cut *cuts /* host [cut_count] */, int32_t cut_count,
-                                  int32_t row_count, int32_t positions, starling_stream *stream);
+typedef struct {
+  uint32_t size;
+  starling_tensor rows;          /* i32 [T'] */
+  starling_tensor positions_out; /* i32 [T'] */
+  starling_tensor positions_in;  /* i32 [T] */
+  const starling_cut *cuts;      /* host [cut_count] */
+  int32_t cut_count;
+  int32_t rule; /* starling_positions */
+} starling_row_map_args;
+STARLING_API int starling_row_map(const starling_row_map_args *args /* host */, starling_stream *stream);
 
 /* The masked form: rows that a cut drops become hidden (those already hidden stay so); visible rows get the positions that
  * compaction would give them, a hidden row keeps its own. */
-STARLING_API int starling_hide_rows(uint8_t *hidden /* [>= T] */, int32_t *positions_out /* [T] */,
-                                    const int32_t *positions_in /* [T] */, const starling_cut *cuts /* host [cut_count] */, int32_t cut_count,
-                                    int32_t row_count, int32_t positions, starling_stream *stream);
-
-/* Source and destination of a gather; rows of `width` bytes. */
 typedef struct {
-  void *out; /* [T', width] */
-  const void *in;
-  int64_t out_stride_bytes, in_stride_bytes;
-  int64_t width;
-  int32_t in_rows;
-  int32_t reserved; /* 0 */
+  uint32_t size;
+  starling_tensor hidden;        /* u8 [>= T] */
+  starling_tensor positions_out; /* i32 [T] */
+  starling_tensor positions_in;  /* i32 [T] */
+  const starling_cut *cuts;      /* host [cut_count] */
+  int32_t cut_count;
+  int32_t rule; /* starling_positions */
+} starling_hide_rows_args;
+STARLING_API int starling_hide_rows(const starling_hide_rows_args *args /* host */, starling_stream *stream);
+
+/* Source and destination of a gather: rows of one type and width. */
+typedef struct {
+  starling_tensor out; /* [T', D] */
+  starling_tensor in;  /* [n, D] */
 } starling_gather;
 
 #define STARLING_MAX_GATHERS 8
 
 /* out[i] = in[rows[i]] for every pair, in one launch. Outputs and inputs do not overlap. */
-STARLING_API int starling_gather_rows(const starling_gather *pairs /* host [pair_count] */, int32_t pair_count, const int32_t *rows /* [T'] */,
-                                      int32_t row_count, starling_stream *stream);
+typedef struct {
+  uint32_t size;
+  int32_t pair_count;
+  const starling_gather *pairs; /* host [pair_count] */
+  starling_tensor rows;         /* i32 [T'] */
+} starling_gather_rows_args;
+STARLING_API int starling_gather_rows(const starling_gather_rows_args *args /* host */, starling_stream *stream);
 
 /* out[i] = sum_j weight[i, j] * in[index[i, j]], in order of j. */
-STARLING_API int starling_combine_rows(void *out /* [m, D] */, int64_t out_stride, const void *in /* [n, D] */,
-                                       int64_t in_stride, const int32_t *index /* [m, w] */, int64_t index_stride,
-                                       const float *weight /* f32 [m, w] */, int64_t weight_stride, int32_t m, int32_t n,
-                                       int32_t width, int32_t w, int32_t dtype, starling_stream *stream);
+typedef struct {
+  uint32_t size;
+  starling_tensor out;    /* [m, D] */
+  starling_tensor in;     /* [n, D] */
+  starling_tensor index;  /* i32 [m, w] */
+  starling_tensor weight; /* f32 [m, w] */
+} starling_combine_rows_args;
+STARLING_API int starling_combine_rows(const starling_combine_rows_args *args /* host */, starling_stream *stream);
 
-/* Moves row rows[i] of every tensor to row i, in place; rows ascends. Rows of `width` bytes, a multiple of 16; tensors
- * start at multiples of 16 bytes. */
-STARLING_API int starling_compact_rows(void *const *tensors /* host [tensor_count], each device [capacity, width] */,
-                                       int32_t tensor_count, int64_t stride_bytes, int64_t width,
-                                       const int32_t *rows /* [T'] */, int32_t row_count, int32_t capacity,
-                                       starling_stream *stream);
+/* Moves row rows[i] of every tensor to row i, in place; rows ascends. All tensors have one type, width and stride; their
+ * rows are multiples of 16 bytes and start at multiples of 16 bytes. */
+typedef struct {
+  uint32_t size;
+  int32_t tensor_count;
+  const starling_tensor *tensors; /* host [tensor_count], each [capacity, D] */
+  starling_tensor rows;           /* i32 [T'] */
+} starling_compact_rows_args;
+STARLING_API int starling_compact_rows(const starling_compact_rows_args *args /* host */, starling_stream *stream);
 
 /* ---- the end of a step ---- */
 
-/* The next token. temperature 0 is greedy, ties to the lowest id. Otherwise the top_k largest logits (0: all), of these the
- * shortest prefix, largest first, whose mass reaches top_p, and one of them by a Philox number keyed by (seed, step[0]).
- * A logit that is not finite, or fault[0], makes id -1. */
-STARLING_API int starling_sample(int32_t *id /* [1] */, const float *logits /* f32 [V] */, const int32_t *step /* [1] */,
-                                 const int32_t *fault /* [1] */, int32_t vocabulary, float temperature, int32_t top_k,
-                                 float top_p, uint64_t seed, starling_stream *stream);
+/* The next token of every segment that is not idle, by the step and the sampling in its row of the table. temperature 0 is
+ * greedy, ties to the lowest id. Otherwise the top-k largest logits (0: all), of these the shortest prefix, largest first,
+ * whose mass reaches top-p, and one of them by a Philox number keyed by (seed, step). A logit of the segment that is not
+ * finite, or its fault, makes its id -1. */
+typedef struct {
+  uint32_t size;
+  starling_tensor ids;      /* i32 [S] */
+  starling_tensor logits;   /* f32 [S, V] */
+  starling_tensor segments; /* i32 [S, 16] */
+  starling_tensor fault;    /* i32 [S] */
+} starling_sample_args;
+STARLING_API int starling_sample(const starling_sample_args *args /* host */, starling_stream *stream);
 
-/* counters[i] += by */
-STARLING_API int starling_advance(int32_t *counters /* [n] */, int32_t n, int32_t by, starling_stream *stream);
-
-/* ---- ceilings: what a bench holds kernels against ---- */
-
-/* out = in: the plain copy. Multiples of 16 bytes. */
-STARLING_API int starling_ceiling_copy(void *out /* [16] */, const void *in /* [16] */, int64_t bytes,
-                                       starling_stream *stream);
-
-/* Reads everything; out[b] = sum of what block b read, as f32, for the ceil(bytes / 32768) blocks, at most 1024, there are.
- * Multiples of 16 bytes. */
-STARLING_API int starling_ceiling_read(float *out /* f32 [1024] */, const void *in /* [16] */, int64_t bytes,
-                                       starling_stream *stream);
-
-/* Products in registers, without memory: `blocks` blocks of 8 warps, `steps` times 16*64*16 multiply-adds a warp; that is
- * blocks * steps * 262144 FLOPs. f32 by FMA, bf16 and f16 by mma.sync. out[b] = a sum over the block. */
-STARLING_API int starling_ceiling_products(float *out /* f32 [blocks] */, int32_t blocks, int32_t steps, int32_t dtype,
-                                           starling_stream *stream);
-
-/* `launches` empty launches. */
-STARLING_API int starling_ceiling_nothing(int32_t launches, starling_stream *stream);
+/* Moves segments on, after a step has used them: of those that are not idle, length and positions grow by rows, the step by
+ * one. */
+typedef struct {
+  uint32_t size;
+  starling_tensor segments; /* i32 [L*S, 16], those of all layers */
+} starling_advance_args;
+STARLING_API int starling_advance(const starling_advance_args *args /* host */, starling_stream *stream);
 
 #if defined(__cplusplus)
 }

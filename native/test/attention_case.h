@@ -1,6 +1,7 @@
 // Inputs of an attention, and its definition in double.
 #pragma once
 #include "check.h"
+#include "segment_case.h"
 
 struct Case {
   int rows, past, heads, kv_heads, d;
@@ -18,7 +19,7 @@ struct Inputs {
   int dtype, capacity;
   float scale;
   check::Tensor q, k, v;
-  check::Ints length;
+  Table table;
   std::vector<uint8_t> hidden;
   check::Bytes hidden_bytes;
 
@@ -30,7 +31,7 @@ struct Inputs {
         q(check::gaussian(dtype, c.rows, c.heads * c.d)),
         k(check::gaussian(dtype, capacity, c.kv_heads * c.d)),
         v(check::gaussian(dtype, capacity, c.kv_heads * c.d)),
-        length(std::vector<int32_t>{c.past}),
+        table({segment(0, c.rows, 0, capacity).behind(c.past).hides(c.hidden ? 0 : -1)}),
         hidden(c.hidden ? pattern(capacity) : std::vector<uint8_t>(capacity, 0)),
         hidden_bytes(hidden) {
     for (check::Tensor* t : {&k, &v}) {
@@ -47,23 +48,27 @@ struct Inputs {
   }
   void hide(int key) {
     c.hidden = true;
+    table.hide(0, 0);
     hidden[key] = 1;
     int64_t n = int64_t(hidden.size());
     check::ok(starling_upload(hidden_bytes.data, n, hidden.data(), n, n, 1, check::stream));
   }
-  const uint8_t* mask() const { return c.hidden ? hidden_bytes.data : nullptr; }
+  starling_attention_inputs inputs() const {
+    starling_attention_inputs in{q, k, v, table.segments(), {}, c.heads, c.kv_heads, c.d, c.causal, scale};
+    if (c.hidden) in.hidden = hidden_bytes;
+    return in;
+  }
 
   void attention(check::Tensor& out, check::Tensor* lse) {
-    check::ok(starling_attention(out.data, out.stride, lse ? lse->as<float>() : nullptr, lse ? lse->stride : 0, q.data,
-                                 q.stride, k.data, k.stride, v.data, v.stride, length.data, mask(), c.rows, capacity,
-                                 c.heads, c.kv_heads, c.d, c.causal, scale, dtype, check::stream));
+    starling_tensor none{};
+    check::ok(CALL_ON(check::stream, attention, .out = out, .lse = lse ? *lse : none, .in = inputs()));
     out.receive();
     if (lse) lse->receive();
   }
-  void colsum(check::Tensor& sums, const check::Tensor& lse, int from, int to, int key_at, int n, const int32_t* index) {
-    check::ok(starling_attention_colsum(sums.as<float>(), sums.stride, q.data, q.stride, k.data, k.stride,
-                                        lse.as<float>(), lse.stride, length.data, mask(), index, from, to, key_at, n,
-                                        capacity, c.heads, c.kv_heads, c.d, c.causal, scale, dtype, check::stream));
+  // sums.width candidates.
+  void colsum(check::Tensor& sums, const check::Tensor& lse, int from, int to, int key_at, starling_tensor index = {}) {
+    check::ok(CALL_ON(check::stream, attention_colsum, .sums = sums, .in = inputs(), .lse = lse, .index = index,
+                      .row_from = from, .row_to = to, .key_at = key_at));
     sums.receive();
   }
 };

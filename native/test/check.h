@@ -19,6 +19,23 @@ double eps_of(int dtype);
 const char* name_of(int dtype);
 
 extern starling_stream* stream;
+
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+// CALL(rmsnorm, .out = y, .x = x, …) calls starling_rmsnorm on `stream`; what is not named is zero.
+#define CALL(operator, ...) CALL_ON(stream, operator, __VA_ARGS__)
+#define CALL_ON(stream, operator, ...) \
+  starling_##operator(check::sized(starling_##operator##_args{.size = 0, __VA_ARGS__}), stream)
+template <class A>
+const A* sized(A&& args) {
+  args.size = sizeof args;
+  return &args;
+}
+
+// A tensor that lies apart from its `Tensor`.
+inline starling_tensor with(starling_tensor t, void* data) {
+  t.data = data;
+  return t;
+}
 extern std::mt19937_64 rng;
 
 // Rows of a type; `values` are what the device holds, exactly.
@@ -40,6 +57,9 @@ class Tensor {
   void receive();  // copies back; fails if padding is no longer NaN
   template <class T>
   T* as() const { return static_cast<T*>(data); }
+  operator starling_tensor() const { return {data, stride, rows, width, dtype, 0}; }
+  starling_tensor vector() const { return {data, 1, width, 1, dtype, 0}; }  // of the one row there is
+  starling_weight weight() const { return {data, nullptr, nullptr, stride, STARLING_PLAIN, 0, rows, 0}; }
 };
 
 Tensor gaussian(int dtype, int rows, int width, double scale = 1, int padding = -1);
@@ -54,6 +74,7 @@ class Ints {
   ~Ints();
   void send();
   void receive();
+  operator starling_tensor() const { return {data, 1, int32_t(values.size()), 1, STARLING_I32, 0}; }
   std::vector<int32_t> values;
   int32_t* data = nullptr;
 };
@@ -64,6 +85,7 @@ class Bytes {
   Bytes(const Bytes&) = delete;
   ~Bytes();
   void receive();
+  operator starling_tensor() const { return {data, 1, int32_t(values.size()), 1, STARLING_U8, 0}; }
   std::vector<uint8_t> values;
   uint8_t* data = nullptr;
 };

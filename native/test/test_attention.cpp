@@ -61,7 +61,7 @@ TEST(column_sums_follow_their_definition_and_keep_their_mass) {
       };
       for (Span span : {Span{0, c.rows}, Span{0, 1}, Span{c.rows / 3, c.rows}, Span{c.rows - 1, c.rows}}) {
         Tensor sums = filled(STARLING_F32, c.heads, keys, NAN);
-        in.colsum(sums, lse, span.from, span.to, 0, keys, nullptr);
+        in.colsum(sums, lse, span.from, span.to, 0);
         std::string name = c.name() + " " + name_of(dtype) + " rows " + std::to_string(span.from) + " to " + std::to_string(span.to);
         for (int h = 0; h < c.heads; h++) {
           double mass = 0, expected_mass = 0;
@@ -80,8 +80,8 @@ TEST(column_sums_follow_their_definition_and_keep_their_mass) {
         for (int j = 0; j < n; j++) index.values[j] = j;
         index.send();
         Tensor listed = filled(STARLING_F32, c.heads, n, NAN), some = filled(STARLING_F32, c.heads, n, NAN);
-        in.colsum(listed, lse, span.from, span.to, keys / 4, n, index.data);
-        in.colsum(some, lse, span.from, span.to, keys / 4, n, nullptr);
+        in.colsum(listed, lse, span.from, span.to, keys / 4, index);
+        in.colsum(some, lse, span.from, span.to, keys / 4);
         for (int h = 0; h < c.heads; h++) {
           for (int j = 0; j < n; j++) {
             near(name + " listed", sums.at(h, keys / 4 + j), listed.at(h, j), 50 * EPS * (span.to - span.from));
@@ -99,8 +99,8 @@ TEST(a_row_of_column_sums_does_not_depend_on_other_keys) {
   Tensor out = filled(STARLING_BF16, c.rows, c.heads * c.d, NAN), lse = filled(STARLING_F32, c.heads, c.rows, NAN);
   in.attention(out, &lse);
   Tensor all = filled(STARLING_F32, c.heads, 130, NAN), some = filled(STARLING_F32, c.heads, 64, NAN);
-  in.colsum(all, lse, 1, 130, 0, 130, nullptr);
-  in.colsum(some, lse, 1, 130, 64, 64, nullptr);
+  in.colsum(all, lse, 1, 130, 0);
+  in.colsum(some, lse, 1, 130, 64);
   for (int h = 0; h < 2; h++) {
     for (int j = 0; j < 64; j++) equal("sums", all.at(h, 64 + j), some.at(h, j));
   }
@@ -116,7 +116,7 @@ TEST(a_row_that_sees_no_key_gives_zero_and_infinity) {
     equal("lse", INFINITY, lse.at(0, 0));
     for (int j = 0; j < 32; j++) equal("out", 0.f, out.at(0, j));
     Tensor sums = filled(STARLING_F32, 1, rows, NAN);
-    in.colsum(sums, lse, 0, 1, 0, rows, nullptr);
+    in.colsum(sums, lse, 0, 1, 0);
     for (int j = 0; j < rows; j++) equal("sums", 0.f, sums.at(0, j));
   }
 }
@@ -150,6 +150,6 @@ TEST(equal_scores_give_equal_shares) {
   Tensor out = filled(STARLING_BF16, 66, 32, NAN), lse = filled(STARLING_F32, 1, 66, NAN);
   in.attention(out, &lse);
   Tensor sums = filled(STARLING_F32, 1, 66, NAN);
-  in.colsum(sums, lse, 0, 66, 0, 66, nullptr);
+  in.colsum(sums, lse, 0, 66, 0);
   for (int j = 0; j < 66; j++) near("sums", 1, sums.at(0, j), 200 * EPS);
 }

@@ -4,6 +4,7 @@
 #include <thread>
 
 #include "check.h"
+#include "starling_bench.h"
 
 using namespace check;
 
@@ -14,34 +15,90 @@ static void refused(int status, int expected, const char* part) {
 
 TEST(wrong_arguments_get_a_sentence) {
   Tensor x = gaussian(STARLING_BF16, 4, 64), y = filled(STARLING_BF16, 4, 64, NAN);
-  refused(starling_rmsnorm(y.data, y.stride, x.as<char>() + 2, x.stride, x.data, 3, 60, 1e-5f, STARLING_BF16, stream),
-          STARLING_INVALID_ARGUMENT, "x: every row must start at a multiple of 16 bytes");
-  refused(starling_rmsnorm(y.data, y.stride, x.data, 68, x.data, 3, 60, 1e-5f, STARLING_BF16, stream),
-          STARLING_INVALID_ARGUMENT, "x: every row must start at a multiple of 16 bytes");
-  refused(starling_rmsnorm(y.data, y.stride, x.data, x.stride, x.data, 3, 60, 1e-5f, 9, stream), STARLING_INVALID_ARGUMENT,
+  starling_tensor out{y.data, y.stride, 3, 60, STARLING_BF16, 0}, in{x.data, x.stride, 3, 60, STARLING_BF16, 0};
+  starling_tensor weight{x.data, 1, 60, 1, STARLING_BF16, 0}, shifted = in, odd = in, unknown = in;
+  shifted.data = x.as<char>() + 2;
+  odd.stride = 68;
+  unknown.dtype = 9;
+  refused(CALL(rmsnorm, .out = out, .x = shifted, .weight = weight), STARLING_INVALID_ARGUMENT,
+          "rmsnorm: x: every row must start at a multiple of 16 bytes");
+  refused(CALL(rmsnorm, .out = out, .x = odd, .weight = weight), STARLING_INVALID_ARGUMENT,
+          "x: every row must start at a multiple of 16 bytes");
+  refused(CALL(rmsnorm, .out = out, .x = unknown, .weight = weight), STARLING_INVALID_ARGUMENT,
           "dtype 9 is not f32, bf16 or f16");
-  refused(starling_attention(y.data, y.stride, nullptr, 0, x.data, x.stride, x.data, x.stride, x.data, x.stride, nullptr,
-                             nullptr, 4, 4, 1, 1, 48, 0, 1, STARLING_BF16, stream),
-          STARLING_INVALID_ARGUMENT, "head size 48 is not 32, 64 or 128");
-  refused(starling_attention(y.data, y.stride, nullptr, 0, x.data, x.stride, x.data, x.stride, x.data, x.stride, nullptr,
-                             nullptr, 4, 3, 1, 1, 32, 0, 1, STARLING_BF16, stream),
-          STARLING_INVALID_ARGUMENT, "no room");
+  starling_attention_inputs heads{x, x, x, {}, {}, 1, 1, 48, 0, 1};
+  refused(CALL(attention, .out = y, .in = heads), STARLING_INVALID_ARGUMENT, "head size 48 is not 32, 64 or 128");
+  heads.head_size = 64;
+  heads.k.rows = heads.v.rows = 3;
+  refused(CALL(attention, .out = y, .in = heads), STARLING_INVALID_ARGUMENT, "no room");
   Ints keep(5), fault(1, 0);
   Tensor s = gaussian(STARLING_F32, 1, 4);
-  refused(starling_token_select(keep.data, s.as<float>(), fault.data, s.as<float>(), s.stride, 1, 4, 5, 1, stream),
+  refused(CALL(token_select, .keep = keep, .score = s.vector(), .fault = fault, .sums = s, .rows = 1),
           STARLING_INVALID_ARGUMENT, "k must be 1 to n");
-  starling_cut cuts[] = {{keep.data, 0, 3, 1, 0}, {keep.data, 2, 3, 1, 0}};
-  refused(starling_row_map(keep.data, keep.data, keep.data, cuts, 2, 10, STARLING_KEEP, stream), STARLING_INVALID_ARGUMENT,
-          "overlap");
+  starling_cut cuts[] = {{fault, 0, 3}, {fault, 2, 3}};
+  refused(CALL(row_map, .rows = keep, .positions_out = keep, .positions_in = keep, .cuts = cuts, .cut_count = 2, .rule = 1),
+          STARLING_INVALID_ARGUMENT, "overlap");
+  y.receive();
+  for (float v : y.values) equal("y is untouched", true, bool(std::isnan(v)));
+}
+
+TEST(a_structure_of_another_size_is_refused) {
+  Ints counter(1, 0);
+  starling_advance_args args{uint32_t(sizeof args) - 8, counter};
+  refused(starling_advance(&args, stream), STARLING_INVALID_ARGUMENT,
+          ("advance: `size` is " + std::to_string(sizeof args - 8) + ", this library's arguments have " +
+           std::to_string(sizeof args) + " bytes")
+              .c_str());
+  args.size = sizeof args + 8;
+  refused(starling_advance(&args, stream), STARLING_INVALID_ARGUMENT, "advance: `size` is");
+  args.size = 0;
+  refused(starling_advance(&args, stream), STARLING_INVALID_ARGUMENT, "advance: `size` is 0");
+  refused(starling_advance(nullptr, stream), STARLING_INVALID_ARGUMENT, "advance: its arguments are NULL");
+  counter.receive();
+  equal("counter", 0, counter.values[0]);
+}
+
+TEST(tensors_that_do_not_fit_get_a_sentence) {
+  Tensor x = gaussian(STARLING_BF16, 4, 64), y = filled(STARLING_BF16, 4, 64, NAN), w = gaussian(STARLING_BF16, 64, 64);
+  Tensor wide = filled(STARLING_F32, 4, 64, NAN);
+  auto gemm = [&](const char* part, const std::function<void(starling_gemm_args&)>& change) {
+    starling_gemm_args a{.size = sizeof a, .y = y, .x = x, .w = w.weight()};
+    change(a);
+    refused(starling_gemm(&a, stream), STARLING_INVALID_ARGUMENT, part);
+  };
+  gemm("gemm: y is [3, 64], not [4, 64]", [](auto& a) { a.y.rows = 3; });
+  gemm("gemm: w is [63, 64], not [64, 64]", [](auto& a) { a.w.rows = 63; });
+  gemm("gemm: w is [64, 64], not [128, 64]", [](auto& a) { a.activation = STARLING_SILU_MUL; });
+  gemm("gemm: x has a stride of 0: its rows overlap", [](auto& a) { a.x.stride = 0; });
+  gemm("gemm: x is not there (its data is NULL)", [](auto& a) { a.x.data = nullptr; });
+  gemm("gemm: y must have the type of x, or f32", [](auto& a) { a.y.dtype = STARLING_F16; });
+  gemm("gemm: residual and y have different types", [&](auto& a) { a.residual = wide; });
+  gemm("gemm: bias is [64, 1], not [128, 1]", [&](auto& a) {
+    a.bias = {wide.data, 1, 64, 1, STARLING_F32, 0};
+    a.w.rows = 128;
+    a.activation = STARLING_SILU_MUL;
+  });
+  gemm("gemm: the layout of w is none of this library's", [](auto& a) { a.w.layout = 1; });
+  gemm("gemm: a plain w has no groups", [](auto& a) { a.w.group = 32; });
+  Ints table(32, 0);
+  starling_tensor narrow{table.data, 16, 2, 15, STARLING_I32, 0}, floats{table.data, 16, 2, 16, STARLING_F32, 0};
+  starling_tensor every_second{table.data, 2, 2, 1, STARLING_I32, 0};
+  refused(CALL(embed, .out = y, .ids = every_second, .table = x), STARLING_INVALID_ARGUMENT,
+          "embed: ids is a vector with a stride of 2");
+  refused(CALL(advance, .segments = narrow), STARLING_INVALID_ARGUMENT, "advance: segments is [2, 15], not [2, 16]");
+  refused(CALL(advance, .segments = floats), STARLING_INVALID_ARGUMENT, "advance: segments is f32, not i32");
+  starling_attention_inputs in{x, x, x, {}, {}, 1, 1, 32, 0, 1};
+  refused(CALL(attention, .out = y, .in = in), STARLING_INVALID_ARGUMENT, "attention: out is [4, 64], not [4, 32]");
   y.receive();
   for (float v : y.values) equal("y is untouched", true, bool(std::isnan(v)));
 }
 
 TEST(no_rows_are_no_work) {
   Tensor x = gaussian(STARLING_BF16, 1, 64);
-  ok(starling_rmsnorm(nullptr, 64, x.data, x.stride, x.data, 0, 64, 1e-5f, STARLING_BF16, stream));
-  ok(starling_gemm(nullptr, 64, x.data, x.stride, x.data, x.stride, nullptr, nullptr, nullptr, nullptr, 0, 0, 1, 64, 0,
-                   STARLING_NONE, STARLING_BF16, STARLING_BF16, stream));
+  starling_tensor out{nullptr, 64, 0, 64, STARLING_BF16, 0}, y{nullptr, 64, 0, 1, STARLING_BF16, 0}, in = x;
+  in.rows = 0;
+  ok(CALL(rmsnorm, .out = out, .x = in, .weight = x.vector(), .eps = 1e-5f));
+  ok(CALL(gemm, .y = y, .x = in, .w = x.weight()));
 }
 
 TEST(out_of_memory_says_how_much) {
@@ -61,7 +118,7 @@ TEST(threads_with_streams_of_their_own) {
       void* counter = nullptr;
       int32_t value = 0;
       int bad = starling_stream_create(&own, nullptr) || starling_allocate(&counter, 4, own);
-      for (int n = 0; n < 50 && !bad; n++) bad = starling_advance(static_cast<int32_t*>(counter), 1, i, own);
+      for (int n = 0; n < 50 && !bad; n++) bad = starling_add(static_cast<int32_t*>(counter), 1, i, own);
       bad = bad || starling_download(&value, 4, counter, 4, 4, 1, own);
       if (bad) problems[i] = starling_error();
       else if (value != 50 * i) problems[i] = "a wrong sum";
@@ -79,7 +136,7 @@ TEST(events_measure_in_order) {
   ok(starling_event_create(&to));
   Ints counter(1, 0);
   ok(starling_event_record(from, stream));
-  ok(starling_advance(counter.data, 1, 1, stream));
+  ok(starling_add(counter.data, 1, 1, stream));
   ok(starling_event_record(to, stream));
   double ms = -1;
   ok(starling_event_elapsed(&ms, from, to));
@@ -92,8 +149,8 @@ TEST(a_capture_runs_nothing_and_replays_in_order) {
   Ints counter(1, 1);
   Tensor table = gaussian(STARLING_BF16, 8, 64), row = filled(STARLING_BF16, 1, 64, NAN);
   ok(starling_capture_begin(stream));
-  ok(starling_embed(row.data, row.stride, counter.data, table.data, table.stride, 1, 64, 8, STARLING_BF16, stream));
-  ok(starling_advance(counter.data, 1, 2, stream));
+  ok(CALL(embed, .out = row, .ids = counter, .table = table));
+  ok(starling_add(counter.data, 1, 2, stream));
   starling_graph* graph = nullptr;
   ok(starling_capture_end(&graph, stream));
   counter.receive();
@@ -108,7 +165,7 @@ TEST(a_capture_runs_nothing_and_replays_in_order) {
   ok(starling_graph_destroy(graph));
   ok(starling_graph_destroy(nullptr));
   // What was captured is gone from the stream: it runs again.
-  ok(starling_advance(counter.data, 1, -7, stream));
+  ok(starling_add(counter.data, 1, -7, stream));
   counter.receive();
   equal("counter", 0, counter.values[0]);
 }
@@ -128,16 +185,16 @@ TEST(a_capture_in_a_capture_and_an_end_without_one_are_refused) {
 static void refused_in_a_capture(const char* part, const std::function<int()>& call) {
   Ints counter(1, 3);
   ok(starling_capture_begin(stream));
-  ok(starling_advance(counter.data, 1, 1, stream));
+  ok(starling_add(counter.data, 1, 1, stream));
   refused(call(), STARLING_INVALID_ARGUMENT, part);
   starling_graph* graph = nullptr;
   refused(starling_capture_end(&graph, stream), STARLING_INVALID_ARGUMENT, part);
   equal("a graph", true, graph == nullptr);
-  ok(starling_advance(counter.data, 1, 10, stream));
+  ok(starling_add(counter.data, 1, 10, stream));
   counter.receive();
   equal("counter", 13, counter.values[0]);
   ok(starling_capture_begin(stream));
-  ok(starling_advance(counter.data, 1, 100, stream));
+  ok(starling_add(counter.data, 1, 100, stream));
   ok(starling_capture_end(&graph, stream));
   ok(starling_graph_launch(graph, stream));
   ok(starling_graph_destroy(graph));
@@ -166,8 +223,7 @@ struct NormedProduct {
       : x(gaussian(STARLING_BF16, rows, 64)), w(gaussian(STARLING_BF16, 24, 64)), norm(gaussian(STARLING_BF16, 1, 64)),
         y(filled(STARLING_BF16, rows, 24, NAN)) {}
   int run() {
-    return starling_gemm(y.data, y.stride, x.data, x.stride, w.data, w.stride, nullptr, norm.data, nullptr, nullptr, 0,
-                         x.rows, 24, 64, 1e-5f, STARLING_NONE, STARLING_BF16, STARLING_BF16, stream);
+    return CALL(gemm, .y = y, .x = x, .w = w.weight(), .norm_weight = norm.vector(), .eps = 1e-5f);
   }
   Tensor x, w, norm, y;
 };
@@ -236,7 +292,7 @@ TEST(what_is_freed_in_a_capture_is_freed_after_it) {
   Ints counter(1, 0);
   starling_graph* graph = nullptr;
   ok(starling_capture_begin(stream));
-  ok(starling_advance(counter.data, 1, 1, stream));
+  ok(starling_add(counter.data, 1, 1, stream));
   ok(starling_free(p, stream));
   ok(starling_capture_end(&graph, stream));
   ok(starling_graph_launch(graph, stream));
@@ -250,11 +306,11 @@ TEST(memory_is_freed_behind_the_work_on_it) {
     int n = 5000 + 3000 * i;
     void* p = nullptr;
     ok(starling_allocate(&p, 4 * n, stream));
-    for (int k = 0; k < 3; k++) ok(starling_advance(static_cast<int32_t*>(p), n, 1, stream));
+    for (int k = 0; k < 3; k++) ok(starling_add(static_cast<int32_t*>(p), n, 1, stream));
     Ints last(1, -1);
-    starling_gather pair{last.data, static_cast<char*>(p) + 4 * (n - 1), 4, 4, 4, 1, 0};
+    starling_gather pair{last, {static_cast<char*>(p) + 4 * (n - 1), 1, 1, 1, STARLING_I32, 0}};
     Ints row(1, 0);
-    ok(starling_gather_rows(&pair, 1, row.data, 1, stream));
+    ok(CALL(gather_rows, .pair_count = 1, .pairs = &pair, .rows = row));
     ok(starling_free(p, stream));
     last.receive();
     equal("zeroed, and three times one more", 3, last.values[0]);
@@ -266,7 +322,7 @@ TEST(memory_outlives_its_stream) {
   {
     NewStream own;
     ok(starling_allocate(&p, 4000, stream));
-    ok(starling_advance(static_cast<int32_t*>(p), 1000, 1, stream));
+    ok(starling_add(static_cast<int32_t*>(p), 1000, 1, stream));
   }
   ok(starling_free(p, nullptr));
 }
@@ -278,8 +334,8 @@ TEST(two_streams_are_captured_apart) {
   {
     NewStream own;
     ok(starling_capture_begin(common));
-    ok(starling_advance(a.data, 1, 1, common));
-    ok(starling_advance(b.data, 1, 5, stream));  // runs
+    ok(starling_add(a.data, 1, 1, common));
+    ok(starling_add(b.data, 1, 5, stream));  // runs
     ok(starling_capture_end(&graph, common));
     int32_t value = 0;
     ok(starling_download(&value, 4, b.data, 4, 4, 1, stream));
@@ -298,7 +354,7 @@ TEST(a_stream_that_is_captured_can_be_destroyed) {
   Ints counter(1, 0);
   NewStream own;
   ok(starling_capture_begin(stream));
-  ok(starling_advance(counter.data, 1, 1, stream));
+  ok(starling_add(counter.data, 1, 1, stream));
   ok(starling_stream_destroy(stream));
   ok(starling_stream_create(&stream, nullptr));
   counter.receive();

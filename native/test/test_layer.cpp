@@ -7,6 +7,7 @@
 #include "gpu/launch.h"
 #include "gpu/prims.h"
 #include "layer.h"
+#include "starling_bench.h"
 
 using namespace check;
 
@@ -223,11 +224,11 @@ TEST(a_whole_tile_gives_the_bits_of_its_parts) {
 TEST(launches_are_recorded_and_counted) {
   Ints counter(1, 0);
   host::start_recording();
-  ok(starling_advance(counter.data, 1, 5, stream));
-  ok(starling_advance(counter.data, 1, 5, stream));
+  ok(starling_add(counter.data, 1, 5, stream));
+  ok(starling_add(counter.data, 1, 5, stream));
   std::vector<host::Launched> records = host::stop_recording();
   equal("launches", size_t(2), records.size());
-  equal("name", std::string("advance_kernel"), records[0].kernel);
+  equal("name", std::string("add_kernel"), records[0].kernel);
   equal("bytes", records[0].arguments, records[1].arguments);
   equal("size", sizeof(void*) + 8, records[0].arguments.size());
   int32_t by;
@@ -236,16 +237,16 @@ TEST(launches_are_recorded_and_counted) {
 #if !defined(HOST_TSAN)
   host::reset_counters();
   Tensor x = whole(STARLING_BF16, 64, 64), w = whole(STARLING_BF16, 128, 64), y = filled(STARLING_F32, 64, 128, NAN);
-  ok(starling_gemm(y.data, y.stride, x.data, x.stride, w.data, w.stride, nullptr, nullptr, nullptr, nullptr, 0, 64, 128, 64, 0,
-                   STARLING_NONE, STARLING_F32, STARLING_BF16, stream));
+  ok(CALL(gemm, .y = y, .x = x, .w = w.weight()));
   host::Counters c = host::counters();
   equal("launches", uint64_t(1), c.launches);
   equal("flops", uint64_t(2) * 64 * 128 * 64, c.flops);
   equal("bytes read", uint64_t(2) * (64 + 128) * 64, c.read);
   equal("bytes written", uint64_t(4) * 64 * 128, c.written);
   host::reset_counters();  // gemv: the weights once, and x by each of eight blocks
-  ok(starling_gemm(y.data, y.stride, x.data, x.stride, w.data, w.stride, nullptr, nullptr, nullptr, nullptr, 0, 1, 128, 64, 0,
-                   STARLING_NONE, STARLING_F32, STARLING_BF16, stream));
+  starling_tensor one_y = y, one_x = x;
+  one_y.rows = one_x.rows = 1;
+  ok(CALL(gemm, .y = one_y, .x = one_x, .w = w.weight()));
   c = host::counters();
   equal("flops", uint64_t(2) * 128 * 64, c.flops);
   equal("bytes read", uint64_t(2) * 128 * 64 + 8 * 2 * 64, c.read);

@@ -46,9 +46,10 @@ void check_gemm(Shape s, int dtype, int y_dtype, int activation, int norm, bool 
   Tensor x = gaussian(dtype, s.rows, s.in), w = gaussian(dtype, w_rows, s.in, 1 / std::sqrt(double(s.in)));
   Tensor bias = gaussian(STARLING_F32, 1, w_rows), residual = gaussian(y_dtype, s.rows, s.out);
   Tensor nw = gaussian(dtype, 1, s.in), nb = gaussian(dtype, 1, s.in), y = filled(y_dtype, s.rows, s.out, NAN);
-  ok(starling_gemm(y.data, y.stride, x.data, x.stride, w.data, w.stride, with_bias ? bias.as<float>() : nullptr,
-                   norm ? nw.data : nullptr, norm == 2 ? nb.data : nullptr, with_residual ? residual.data : nullptr,
-                   residual.stride, s.rows, s.out, s.in, 1e-5f, activation, y_dtype, dtype, stream));
+  starling_tensor none{};
+  ok(CALL(gemm, .y = y, .x = x, .w = w.weight(), .bias = with_bias ? bias.vector() : none,
+          .norm_weight = norm ? nw.vector() : none, .norm_bias = norm == 2 ? nb.vector() : none,
+          .residual = with_residual ? residual : none, .activation = activation, .eps = 1e-5f));
   y.receive();
   std::vector<double> a = normed(x, norm ? &nw : nullptr, norm == 2 ? &nb : nullptr, 1e-5);
   std::string name = std::to_string(s.rows) + "×" + std::to_string(s.in) + "×" + std::to_string(s.out) + " " +
@@ -101,8 +102,7 @@ TEST(gemm_of_whole_numbers_is_exact) {
   for (Shape s : shapes()) {
     for (int dtype : all_dtypes()) {
       Tensor x = whole(dtype, s.rows, s.in), w = whole(dtype, s.out, s.in), y = filled(STARLING_F32, s.rows, s.out, NAN);
-      ok(starling_gemm(y.data, y.stride, x.data, x.stride, w.data, w.stride, nullptr, nullptr, nullptr, nullptr, 0, s.rows,
-                       s.out, s.in, 0, STARLING_NONE, STARLING_F32, dtype, stream));
+      ok(CALL(gemm, .y = y, .x = x, .w = w.weight()));
       y.receive();
       for (int r = 0; r < s.rows; r++) {
         for (int c = 0; c < s.out; c++) {
@@ -118,15 +118,14 @@ TEST(gemm_of_whole_numbers_is_exact) {
 TEST(a_row_of_gemm_does_not_depend_on_the_others) {
   for (int dtype : all_dtypes()) {
     Tensor x = gaussian(dtype, 100, 120), w = gaussian(dtype, 90, 120), y = filled(dtype, 100, 90, NAN);
-    auto run = [&](const Tensor& to, int rows, const void* from) {
-      ok(starling_gemm(to.data, to.stride, from, x.stride, w.data, w.stride, nullptr, nullptr, nullptr, nullptr, 0, rows, 90,
-                       120, 0, STARLING_NONE, dtype, dtype, stream));
+    auto run = [&](const Tensor& to, void* from) {
+      ok(CALL(gemm, .y = to, .x = {from, x.stride, to.rows, 120, dtype, 0}, .w = w.weight()));
     };
-    run(y, 100, x.data);
+    run(y, x.data);
     y.receive();
     Tensor some = filled(dtype, 20, 90, NAN);
     size_t e = dtype == STARLING_F32 ? 4 : 2;
-    run(some, 20, x.as<char>() + 33 * x.stride * e);
+    run(some, x.as<char>() + 33 * x.stride * e);
     some.receive();
     for (int r = 0; r < 20; r++) {
       for (int c = 0; c < 90; c++) equal("row", y.at(33 + r, c), some.at(r, c));
@@ -138,8 +137,7 @@ TEST(gemm_writes_over_its_residual) {
   for (int rows : {3, 40}) {
     Tensor x = whole(STARLING_BF16, rows, 64), w = whole(STARLING_BF16, 64, 64), y = whole(STARLING_F32, rows, 64);
     std::vector<float> before = y.values;
-    ok(starling_gemm(y.data, y.stride, x.data, x.stride, w.data, w.stride, nullptr, nullptr, nullptr, y.data, y.stride, rows,
-                     64, 64, 0, STARLING_NONE, STARLING_F32, STARLING_BF16, stream));
+    ok(CALL(gemm, .y = y, .x = x, .w = w.weight(), .residual = y));
     y.receive();
     for (int r = 0; r < rows; r++) {
       for (int c = 0; c < 64; c++) {
@@ -156,8 +154,7 @@ TEST(nan_stays_in_its_row_of_gemm) {
     Tensor x = gaussian(STARLING_F16, rows, 64), w = gaussian(STARLING_F16, 70, 64), y = filled(STARLING_F16, rows, 70, 0);
     x.at(3, 5) = NAN;
     x.send();
-    ok(starling_gemm(y.data, y.stride, x.data, x.stride, w.data, w.stride, nullptr, nullptr, nullptr, nullptr, 0, rows, 70,
-                     64, 0, STARLING_QUICK_GELU, STARLING_F16, STARLING_F16, stream));
+    ok(CALL(gemm, .y = y, .x = x, .w = w.weight(), .activation = STARLING_QUICK_GELU));
     y.receive();
     for (int r = 0; r < rows; r++) {
       for (int c = 0; c < 70; c++) equal("NaN", r == 3, bool(std::isnan(y.at(r, c))));
@@ -171,8 +168,7 @@ TEST(activation_follows_its_definition) {
       int width = 300, in = activation == STARLING_SILU_MUL ? 600 : 300;
       Tensor x = gaussian(dtype, 5, in, 3), bias = gaussian(STARLING_F32, 1, in), residual = gaussian(dtype, 5, width);
       Tensor out = filled(dtype, 5, width, NAN);
-      ok(starling_activation(out.data, out.stride, x.data, x.stride, bias.as<float>(), residual.data, residual.stride, 5,
-                             width, activation, dtype, stream));
+      ok(CALL(activation, .out = out, .x = x, .bias = bias.vector(), .residual = residual, .activation = activation));
       out.receive();
       for (int r = 0; r < 5; r++) {
         for (int c = 0; c < width; c++) {

@@ -1,5 +1,6 @@
-// norms, patchify, embed, rope, combine_rows, advance, and what stands around another library's attention.
+// norms, patchify, embed, rope, combine_rows, and what stands around another library's attention.
 #include "check.h"
+#include "segment_case.h"
 
 using namespace check;
 
@@ -11,8 +12,8 @@ TEST(norms_follow_their_definitions) {
       for (int i = 0; i < d; i++) x.at(4, i) += 100;  // a large mean
       x.send();
       Tensor layer = filled(dtype, 5, d, NAN), rms = filled(dtype, 5, d, NAN);
-      ok(starling_layernorm(layer.data, layer.stride, x.data, x.stride, w.data, b.data, 5, d, 1e-5f, dtype, stream));
-      ok(starling_rmsnorm(rms.data, rms.stride, x.data, x.stride, w.data, 5, d, 1e-6f, dtype, stream));
+      ok(CALL(layernorm, .out = layer, .x = x, .weight = w.vector(), .bias = b.vector(), .eps = 1e-5f));
+      ok(CALL(rmsnorm, .out = rms, .x = x, .weight = w.vector(), .eps = 1e-6f));
       layer.receive();
       rms.receive();
       for (int r = 0; r < 5; r++) {
@@ -31,7 +32,7 @@ TEST(norms_follow_their_definitions) {
           near("rmsnorm", m, rms.at(r, i), loss * std::fabs(m) + eps_of(dtype) * std::fabs(m) + EPS);
         }
       }
-      ok(starling_rmsnorm(x.data, x.stride, x.data, x.stride, w.data, 5, d, 1e-6f, dtype, stream));
+      ok(CALL(rmsnorm, .out = x, .x = x, .weight = w.vector(), .eps = 1e-6f));
       x.receive();
       same_bits("in place", rms, x);
     }
@@ -41,7 +42,7 @@ TEST(norms_follow_their_definitions) {
 TEST(patchify_cuts_row_by_row) {
   for (int dtype : all_dtypes()) {
     Tensor pixels = gaussian(STARLING_F32, 3, 13 * 11), out = filled(dtype, 6, 3 * 4 * 4, NAN);
-    ok(starling_patchify(out.data, out.stride, pixels.as<float>(), pixels.stride, 13, 11, 4, dtype, stream));
+    ok(CALL(patchify, .out = out, .pixels = pixels, .height = 13, .width = 11, .patch = 4));
     out.receive();
     for (int n = 0; n < 6; n++) {
       for (int i = 0; i < 48; i++) {
@@ -57,7 +58,7 @@ TEST(embed_takes_rows_and_reports_a_wild_id) {
   for (int dtype : all_dtypes()) {
     Tensor table = gaussian(dtype, 9, 33), out = filled(dtype, 3, 33, NAN);
     Ints ids({8, 0, 3});
-    ok(starling_embed(out.data, out.stride, ids.data, table.data, table.stride, 3, 33, 9, dtype, stream));
+    ok(CALL(embed, .out = out, .ids = ids, .table = table));
     out.receive();
     for (int t = 0; t < 3; t++) {
       for (int i = 0; i < 33; i++) equal("row", table.at(ids.values[t], i), out.at(t, i));
@@ -67,7 +68,7 @@ TEST(embed_takes_rows_and_reports_a_wild_id) {
   Tensor table = gaussian(STARLING_F32, 9, 33), out = filled(STARLING_F32, 3, 33, NAN);
   Ints wild({1, 9, 2});
   equal("status", int(STARLING_KERNEL_FAULT),
-        starling_embed(out.data, out.stride, wild.data, table.data, table.stride, 3, 33, 9, STARLING_F32, stream));
+        CALL(embed, .out = out, .ids = wild, .table = table));
   std::string why = starling_error();
   if (why.find("an id is 9; it must be at least 0 and below 9 at embed.cu:") == std::string::npos) fail(why);
 #endif
@@ -86,12 +87,12 @@ TEST(rope_turns_and_appends) {
       Tensor sin = gaussian(STARLING_F32, 200, s.half), k0 = Tensor(dtype, capacity, s.kv_heads * d), v0 = Tensor(dtype, capacity, s.kv_heads * d);
       k0.values = k.values;
       v0.values = v.values;
-      Ints positions(s.rows), length(1, s.past);
+      Ints positions(s.rows);
+      Table table({segment(0, s.rows, 0, k.rows).behind(s.past)});
       for (int t = 0; t < s.rows; t++) positions.values[t] = 7 + t + (t > 2 ? 20 : 0);
       positions.send();
-      ok(starling_rope(q.data, q.stride, k.data, k.stride, v.data, v.stride, qkv.data, qkv.stride, positions.data,
-                       length.data, cos.as<float>(), cos.stride, sin.as<float>(), sin.stride, s.rows, capacity, s.heads,
-                       s.kv_heads, d, s.half, 200, dtype, stream));
+      ok(CALL(rope, .q = q, .k = k, .v = v, .qkv = qkv, .positions = positions, .segments = table.segments(), .cos = cos, .sin = sin,
+              .heads = s.heads, .kv_heads = s.kv_heads, .head_size = d));
       q.receive();
       k.receive();
       v.receive();
@@ -128,8 +129,8 @@ TEST(combine_rows_weighs) {
   for (int dtype : all_dtypes()) {
     Tensor in = gaussian(dtype, 6, 130), out = filled(dtype, 2, 130, NAN), weight = gaussian(STARLING_F32, 2, 3);
     Ints index({0, 5, 2, 1, 1, 3});
-    ok(starling_combine_rows(out.data, out.stride, in.data, in.stride, index.data, 3, weight.as<float>(), weight.stride, 2,
-                             6, 130, 3, dtype, stream));
+    starling_tensor listed{index.data, 3, 2, 3, STARLING_I32, 0};
+    ok(CALL(combine_rows, .out = out, .in = in, .index = listed, .weight = weight));
     out.receive();
     for (int i = 0; i < 2; i++) {
       for (int c = 0; c < 130; c++) {
@@ -141,30 +142,18 @@ TEST(combine_rows_weighs) {
   }
 }
 
-TEST(advance_adds) {
-  std::vector<int32_t> values(300);
-  for (int i = 0; i < 300; i++) values[i] = i;
-  Ints counters(values);
-  ok(starling_advance(counters.data, 300, 5, stream));
-  ok(starling_advance(counters.data, 1, -2, stream));
-  counters.receive();
-  for (int i = 0; i < 300; i++) equal("counter", i + 5 - (i == 0 ? 2 : 0), int(counters.values[i]));
-}
-
 TEST(sequence_lengths_and_natural_logarithms) {
-  Ints length(1, 37), lengths(2, -1);
-  ok(starling_sequence_lengths(lengths.data, length.data, 5, stream));
+  Ints lengths(2, -1);
+  Table table({segment(0, 5, 0, 42).behind(37)});
+  ok(CALL(sequence_lengths, .lengths = lengths, .segments = table.segments()));
   lengths.receive();
   equal("queries", 5, int(lengths.values[0]));
   equal("keys", 42, int(lengths.values[1]));
-  ok(starling_sequence_lengths(lengths.data, nullptr, 5, stream));
-  lengths.receive();
-  equal("keys without a cache", 5, int(lengths.values[1]));
 
   Tensor lse = gaussian(STARLING_F32, 3, 300);
   std::vector<float> before;
   for (int i = 0; i < 3 * 300; i++) before.push_back(lse.at(i / 300, i % 300));
-  ok(starling_lse_from_natural(lse.as<float>(), lse.stride, 3, 290, stream));
+  ok(CALL(lse_from_natural, .lse = {lse.data, lse.stride, 3, 290, STARLING_F32, 0}));
   lse.receive();
   for (int h = 0; h < 3; h++) {
     for (int t = 0; t < 300; t++) {

@@ -7,7 +7,7 @@
 #if defined(STARLING_EMULATED)
 #include <cstdio>
 
-#include "starling_host.h"
+#include "starling_bench.h"
 #endif
 
 using namespace check;
@@ -33,7 +33,7 @@ void check_select(const std::vector<float>& sums, int heads, int k, int rows) {
   in.send();
   Tensor score = filled(STARLING_F32, 1, n, NAN);
   Ints keep(k), fault(1, 0);
-  ok(starling_token_select(keep.data, score.as<float>(), fault.data, in.as<float>(), in.stride, heads, n, k, rows, stream));
+  ok(CALL(token_select, .keep = keep, .score = score.vector(), .fault = fault, .sums = in, .rows = rows));
   keep.receive();
   score.receive();
   fault.receive();
@@ -98,12 +98,10 @@ TEST(colsum_select_is_its_two_parts_to_the_bit) {
       Tensor score1 = filled(STARLING_F32, 1, n, NAN), score2 = filled(STARLING_F32, 1, n, NAN);
       Ints keep1(kept), keep2(kept), fault(1, 0);
       for (int repeat = 0; repeat < 2; repeat++) {  // the tickets are zero again
-        in.colsum(sums, lse, 5, c.rows, 1, n, nullptr);
-        ok(starling_token_select(keep1.data, score1.as<float>(), fault.data, sums.as<float>(), sums.stride, c.heads, n,
-                                 kept, c.rows - 5, stream));
-        ok(starling_colsum_select(keep2.data, score2.as<float>(), fault.data, in.q.data, in.q.stride, in.k.data,
-                                  in.k.stride, lse.as<float>(), lse.stride, in.length.data, in.mask(), nullptr, 5, c.rows,
-                                  1, n, kept, in.capacity, c.heads, c.kv_heads, c.d, c.causal, in.scale, dtype, stream));
+        in.colsum(sums, lse, 5, c.rows, 1);
+        ok(CALL(token_select, .keep = keep1, .score = score1.vector(), .fault = fault, .sums = sums, .rows = c.rows - 5));
+        ok(CALL(colsum_select, .keep = keep2, .score = score2.vector(), .fault = fault, .in = in.inputs(), .lse = lse,
+                .row_from = 5, .row_to = c.rows, .key_at = 1));
         keep1.receive();
         keep2.receive();
         score1.receive();
@@ -128,15 +126,14 @@ TEST(one_launch_or_two) {
   Ints keep(288), fault(1, 0);
   uint64_t two[8], one[8];
   starling_host_reset_counters();
-  ok(starling_attention_colsum(sums.as<float>(), sums.stride, in.q.data, in.q.stride, in.k.data, in.k.stride, lse.as<float>(),
-                               lse.stride, nullptr, nullptr, nullptr, 1, 577, 1, 576, 577, 16, 16, 64, 0, in.scale,
-                               STARLING_BF16, stream));
-  ok(starling_token_select(keep.data, score.as<float>(), fault.data, sums.as<float>(), sums.stride, 16, 576, 288, 576, stream));
+  starling_attention_inputs all = in.inputs();
+  all.segments = {};
+  ok(CALL(attention_colsum, .sums = sums, .in = all, .lse = lse, .row_from = 1, .row_to = 577, .key_at = 1));
+  ok(CALL(token_select, .keep = keep, .score = score.vector(), .fault = fault, .sums = sums, .rows = 576));
   starling_host_counters(two);
   starling_host_reset_counters();
-  ok(starling_colsum_select(keep.data, score.as<float>(), fault.data, in.q.data, in.q.stride, in.k.data, in.k.stride,
-                            lse.as<float>(), lse.stride, nullptr, nullptr, nullptr, 1, 577, 1, 576, 288, 577, 16, 16, 64, 0,
-                            in.scale, STARLING_BF16, stream));
+  ok(CALL(colsum_select, .keep = keep, .score = score.vector(), .fault = fault, .in = all, .lse = lse,
+          .row_from = 1, .row_to = 577, .key_at = 1));
   starling_host_counters(one);
   equal("launches of two calls", uint64_t(2), two[0]);
   equal("launches of one", uint64_t(1), one[0]);
@@ -156,7 +153,7 @@ TEST(row_map_and_hide_rows_agree) {
   Ints in(positions), keep1({0, 4, 9}), keep2(std::vector<int32_t>{2}), all(300);
   std::iota(all.values.begin(), all.values.end(), 0);
   all.send();
-  std::vector<starling_cut> cuts = {{keep1.data, 3, 10, 3, 0}, {keep2.data, 13, 5, 1, 0}, {all.data, 100, 300, 300, 0}};
+  std::vector<starling_cut> cuts = {{keep1, 3, 10}, {keep2, 13, 5}, {all, 100, 300}};
   std::vector<int32_t> stay;
   for (int i = 0; i < 700; i++) {
     bool dropped = (i >= 3 && i < 13 && i != 3 && i != 7 && i != 12) || (i >= 13 && i < 18 && i != 15);
@@ -165,7 +162,8 @@ TEST(row_map_and_hide_rows_agree) {
   for (int rule : {STARLING_CONTIGUOUS, STARLING_KEEP}) {
     int n = int(stay.size());
     Ints rows(n), out(n), after(700);
-    ok(starling_row_map(rows.data, out.data, in.data, cuts.data(), 3, 700, rule, stream));
+    ok(CALL(row_map, .rows = rows, .positions_out = out, .positions_in = in, .cuts = cuts.data(), .cut_count = 3,
+            .rule = rule));
     rows.receive();
     out.receive();
     equal("rows", stay, rows.values);
@@ -173,7 +171,8 @@ TEST(row_map_and_hide_rows_agree) {
     std::vector<uint8_t> before(703, 0);
     before[50] = 1;
     Bytes hidden(before);
-    ok(starling_hide_rows(hidden.data, after.data, in.data, cuts.data(), 3, 700, rule, stream));
+    ok(CALL(hide_rows, .hidden = hidden, .positions_out = after, .positions_in = in, .cuts = cuts.data(), .cut_count = 3,
+            .rule = rule));
     hidden.receive();
     after.receive();
     int rank = 0;
@@ -195,10 +194,8 @@ TEST(gather_rows_moves_any_width) {
     Tensor a = gaussian(s.dtype, 90, s.width, 1, s.padding), b = gaussian(STARLING_F32, 90, 40);
     Ints rows({0, 2, 3, 40, 89, 89, 1});
     Tensor to_a = filled(s.dtype, 7, s.width, NAN), to_b = filled(STARLING_F32, 7, 40, NAN);
-    int e = s.dtype == STARLING_F32 ? 4 : 2;
-    starling_gather pairs[] = {{to_a.data, a.data, to_a.stride * e, a.stride * e, s.width * e, 90, 0},
-                               {to_b.data, b.data, to_b.stride * 4, b.stride * 4, 160, 90, 0}};
-    ok(starling_gather_rows(pairs, 2, rows.data, 7, stream));
+    starling_gather pairs[] = {{to_a, a}, {to_b, b}};
+    ok(CALL(gather_rows, .pair_count = 2, .pairs = pairs, .rows = rows));
     to_a.receive();
     to_b.receive();
     for (int i = 0; i < 7; i++) {
@@ -215,8 +212,8 @@ TEST(compact_rows_moves_in_place) {
     for (int i = 0; i < n; i++) rows[i] = n == 50 ? 2 * i : i + (i > 2 ? 5 : 0);
     Ints list(rows);
     std::vector<float> before = k.values;
-    void* tensors[] = {k.data, v.data};
-    ok(starling_compact_rows(tensors, 2, 128, 128, list.data, n, 100, stream));
+    starling_tensor tensors[] = {k, v};
+    ok(CALL(compact_rows, .tensor_count = 2, .tensors = tensors, .rows = list));
     k.receive();
     v.receive();
     for (int i = 0; i < 100; i++) {

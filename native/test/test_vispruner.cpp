@@ -62,8 +62,8 @@ TEST(vispruner_follows_its_bookkeeping) {
       for (int k : {1, n / 5 + 1, n / 2, n}) {
         for (int important : {0, k / 2, k}) {
           Ints keep(k), fault(1, 0);
-          ok(starling_vispruner_dedup(keep.data, fault.data, score.as<float>(), f.data, f.stride, n, 256, k, important,
-                                      dtype, stream));
+          ok(CALL(vispruner_dedup, .keep = keep, .fault = fault, .score = score.vector(), .features = f,
+                  .important = important));
           keep.receive();
           fault.receive();
           equal("keep " + std::to_string(k) + " of " + std::to_string(n), expected(score.values, f, k, important), keep.values);
@@ -79,7 +79,7 @@ TEST(vispruner_reports_features_that_are_not_finite) {
   f.at(7, 3) = NAN;
   f.send();
   Ints keep(10), fault(1, 0);
-  ok(starling_vispruner_dedup(keep.data, fault.data, score.as<float>(), f.data, f.stride, 20, 8, 10, 5, STARLING_BF16, stream));
+  ok(CALL(vispruner_dedup, .keep = keep, .fault = fault, .score = score.vector(), .features = f, .important = 5));
   fault.receive();
   equal("fault", 1, int(fault.values[0]));
 }

@@ -16,6 +16,7 @@ import starling.HostCost;
  */
 public class FfmCall extends HostCost {
   private final Arena handles = Arena.ofShared(); // as NativeDevice has it
+  private final AdvanceArgs arguments = new AdvanceArgs(handles);
   private Bindings library;
   private MemorySegment stream;
 
@@ -49,11 +50,15 @@ public class FfmCall extends HostCost {
     return library.abiVersion();
   }
 
-  /** 23 arguments, one of them a segment whose lifetime is checked; no rows, so no launch. */
+  /** The arguments of an operator, put into their structure; no rows, so no launch. */
   @Benchmark
-  public int manyArguments() {
-    return library.rope(
-        0, 4096, 0, 4096, 0, 4096, 0, 12288, 0, 0, 0, 64, 0, 64, 0, 640, 32, 32, 128, 64, 640, 0,
-        stream);
+  public int operator() {
+    arguments.counters.data(0);
+    arguments.counters.stride(1);
+    arguments.counters.rows(0);
+    arguments.counters.width(1);
+    arguments.counters.dtype(AbiConstants.I32);
+    arguments.by(1);
+    return library.advance(arguments, stream);
   }
 }

@@ -14,8 +14,8 @@ import starling.device.TensorArena;
  * kernel's, so that a library that computes something else is not believed.
  */
 final class LibraryAttention implements AutoCloseable {
-  /** Below, keys are read once by our own kernel, which splits them. */
-  private static final int LEAST_ROWS = 17;
+  /** Fewer are our own kernel's that splits the keys: DECODE_ROWS of {@code attention_decode.h}. */
+  static final int LEAST_ROWS = 5;
 
   private final NativeDevice device;
   private final TensorArena arena;
@@ -63,7 +63,7 @@ final class LibraryAttention implements AutoCloseable {
     Tensor q = in.q();
     Kv kv = in.kv();
     if (kv.segments() != null) {
-      device.sequenceLengths(lengths, kv.segments(), q.rows());
+      device.sequenceLengths(lengths, kv.segments());
     }
     var shape =
         new CudnnAttention.Shape(

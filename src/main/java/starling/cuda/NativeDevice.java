@@ -3,7 +3,6 @@ package starling.cuda;
 import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_DOUBLE;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
-import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
@@ -12,7 +11,6 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import java.util.function.ToLongFunction;
 import starling.device.Activation;
 import starling.device.Arguments;
 import starling.device.AttentionInputs;
@@ -38,15 +36,14 @@ import starling.device.TensorArena;
 
 /**
  * The operators as CUDA kernels: {@code cuda} on a GPU, {@code emulated} on the CPU, from the same
- * sources. Every operator is one call of {@code native/include/starling.h} on this device's stream;
- * nothing is allocated for it. Lists are handed over in structures that are allocated once.
+ * sources. Every operator is one call of {@code native/include/starling.h} on this device's stream
+ * ({@link Operators}); nothing is allocated for it.
  *
  * <p>Threads: one at a time; a second one waits. Closing an arena waits for a running call. An
  * error of the library is an {@link IllegalStateException} with its sentence; {@link
  * InputException} when memory runs out.
  */
 public final class NativeDevice implements Device {
-  private static final int MAX_TENSORS = 256;
   private static final int MARKS = 4096;
 
   private final String name;
@@ -55,15 +52,13 @@ public final class NativeDevice implements Device {
   private final SymbolLookup symbols;
   private final Arena handles = Arena.ofShared();
   private final MemorySegment stream;
-  private final CallLists lists = new CallLists(handles, MAX_TENSORS);
-  private final MemorySegment samplings = handles.allocate(4L * Segments.WIDTH * 64, 8);
+  private final Operators operators;
   private final MemorySegment millis = handles.allocate(JAVA_DOUBLE);
   private final long[] events = new long[MARKS];
   private final Upload upload = new Upload(this);
   private final boolean emulated;
   private final Arguments.Runner runner;
   private final Arguments arguments;
-  private final ToLongFunction<Tensor> addressOf = this::address;
   private long marks;
   private final long[] transfers = new long[4];
   private LibraryGemm products; // null: our own
@@ -91,6 +86,20 @@ public final class NativeDevice implements Device {
             check(library.free(block.address(), closed ? MemorySegment.NULL : stream));
           }
         }
+
+        @Override
+        public void claim(Block block, long offset, long bytes) {
+          synchronized (NativeDevice.this) {
+            check(library.slotClaim(block.address() + offset, bytes));
+          }
+        }
+
+        @Override
+        public void unclaim(Block block, long offset) {
+          synchronized (NativeDevice.this) {
+            check(library.slotRelease(block.address() + offset));
+          }
+        }
       };
 
   @SuppressWarnings("restricted") // the stream as a segment, so that calls see whether it is closed
@@ -103,9 +112,14 @@ public final class NativeDevice implements Device {
     this.library = found.bindings();
     this.description = description;
     var out = handles.allocate(ADDRESS);
-    check(library.streamCreate(out, cudaStream));
+    int status = library.streamCreate(out, cudaStream);
+    if (status != AbiConstants.OK) {
+      handles.close();
+      check(status);
+    }
     // A call with a closed device finds the segment's arena closed.
     this.stream = out.get(ADDRESS, 0).reinterpret(1, handles, null);
+    this.operators = new Operators(library, stream, handles, this::address);
   }
 
   /**
@@ -230,19 +244,19 @@ public final class NativeDevice implements Device {
   }
 
   private static Card card(Bindings library, Arena arena, int index) {
-    MemorySegment c = arena.allocate(240, 8);
-    if (library.cardDescribe(c, index) != 0) {
+    var card = new AbiCard(arena);
+    if (library.cardDescribe(card, index) != AbiConstants.OK) {
       throw new InputException(NativeLibrary.string(library.error()));
     }
     return new Card(
-        c.getString(0),
-        c.getString(128),
-        c.get(JAVA_LONG, 192),
-        c.get(JAVA_LONG, 200),
-        c.get(JAVA_LONG, 208),
-        c.get(JAVA_INT, 216),
-        c.get(JAVA_INT, 220) + "." + c.get(JAVA_INT, 224),
-        c.get(JAVA_INT, 232) != 0);
+        card.name(),
+        card.uuid(),
+        card.memoryBytes(),
+        card.freeBytes(),
+        card.l2Bytes(),
+        card.multiprocessors(),
+        card.major() + "." + card.minor(),
+        card.mig() != 0);
   }
 
   Card card(int index) {
@@ -311,14 +325,15 @@ public final class NativeDevice implements Device {
 
   /** The one place where a status becomes an exception. */
   private void check(int status) {
-    if (status == 0) {
+    if (status == AbiConstants.OK) {
       return;
     }
     String sentence = NativeLibrary.string(library.error());
     switch (status) {
-      case 1 -> throw new IllegalArgumentException(sentence);
-      case 2 -> throw new InputException("device " + name + ": " + sentence);
-      case 3 -> throw new OutOfMemoryException("device " + name + ": " + sentence);
+      case AbiConstants.INVALID_ARGUMENT -> throw new IllegalArgumentException(sentence);
+      case AbiConstants.NO_DEVICE -> throw new InputException("device " + name + ": " + sentence);
+      case AbiConstants.OUT_OF_MEMORY ->
+          throw new OutOfMemoryException("device " + name + ": " + sentence);
       default -> throw new IllegalStateException("device " + name + ": " + sentence);
     }
   }
@@ -460,80 +475,32 @@ public final class NativeDevice implements Device {
     return t == null ? 0 : t.address(memory, runner);
   }
 
-  private static long stride(Tensor t) {
-    return t == null ? 0 : t.rowStride();
-  }
-
   @Override
   public synchronized void patchify(Tensor out, Tensor pixels, int patch) {
     checkOpen();
     arguments.patchify(out, pixels, patch);
-    check(
-        library.patchify(
-            address(out),
-            out.rowStride(),
-            address(pixels),
-            pixels.rowStride(),
-            pixels.dim(1),
-            pixels.dim(2),
-            patch,
-            Numbers.of(out.dtype()),
-            stream));
+    check(operators.patchify(out, pixels, patch));
   }
 
   @Override
   public synchronized void embed(Tensor out, Tensor ids, Tensor table) {
     checkOpen();
     arguments.embed(out, ids, table);
-    check(
-        library.embed(
-            address(out),
-            out.rowStride(),
-            address(ids),
-            address(table),
-            table.rowStride(),
-            ids.rows(),
-            table.width(),
-            table.rows(),
-            Numbers.of(out.dtype()),
-            stream));
+    check(operators.embed(out, ids, table));
   }
 
   @Override
   public synchronized void layernorm(Tensor out, Tensor x, Norm norm) {
     checkOpen();
     arguments.layernorm(out, x, norm);
-    check(
-        library.layernorm(
-            address(out),
-            out.rowStride(),
-            address(x),
-            x.rowStride(),
-            address(norm.weight()),
-            address(norm.bias()),
-            x.rows(),
-            x.width(),
-            norm.eps(),
-            Numbers.of(x.dtype()),
-            stream));
+    check(operators.layernorm(out, x, norm));
   }
 
   @Override
   public synchronized void rmsnorm(Tensor out, Tensor x, Norm norm) {
     checkOpen();
     arguments.rmsnorm(out, x, norm);
-    check(
-        library.rmsnorm(
-            address(out),
-            out.rowStride(),
-            address(x),
-            x.rowStride(),
-            address(norm.weight()),
-            x.rows(),
-            x.width(),
-            norm.eps(),
-            Numbers.of(x.dtype()),
-            stream));
+    check(operators.rmsnorm(out, x, norm));
   }
 
   @Override
@@ -551,46 +518,12 @@ public final class NativeDevice implements Device {
 
   private void ownGemm(
       Tensor y, Tensor x, Linear w, Norm before, Activation activation, Tensor residual) {
-    Tensor weight = w.parts().get(0);
-    check(
-        library.gemm(
-            address(y),
-            y.rowStride(),
-            address(x),
-            x.rowStride(),
-            address(weight),
-            weight.rowStride(),
-            address(w.bias()),
-            before == null ? 0 : address(before.weight()),
-            before == null ? 0 : address(before.bias()),
-            address(residual),
-            stride(residual),
-            x.rows(),
-            y.width(),
-            w.in(),
-            before == null ? 0 : before.eps(),
-            Numbers.of(activation),
-            Numbers.of(y.dtype()),
-            Numbers.of(x.dtype()),
-            stream));
+    check(operators.gemm(y, x, w.parts().get(0), w.bias(), before, activation, residual));
   }
 
   /** {@code out = activation(x + bias) + residual}, all of one type. */
   void activation(Tensor out, Tensor x, Tensor bias, Activation activation, Tensor residual) {
-    check(
-        library.activation(
-            address(out),
-            out.rowStride(),
-            address(x),
-            x.rowStride(),
-            address(bias),
-            address(residual),
-            stride(residual),
-            out.rows(),
-            out.width(),
-            Numbers.of(activation),
-            Numbers.of(x.dtype()),
-            stream));
+    check(operators.activation(out, x, bias, activation, residual));
   }
 
   /** How many operators went to NVIDIA's libraries; the rest are our own kernels'. */
@@ -609,52 +542,13 @@ public final class NativeDevice implements Device {
   public synchronized void rope(Tensor q, Kv kv, Tensor qkv, Tensor positions, Rope table) {
     checkOpen();
     arguments.rope(q, kv, qkv, positions, table);
-    if (kv.segments() != null && kv.segments().count() == 0) {
-      return;
-    }
-    check(
-        library.rope(
-            address(q),
-            q.rowStride(),
-            address(kv.k()),
-            kv.k().rowStride(),
-            address(kv.v()),
-            kv.v().rowStride(),
-            address(qkv),
-            qkv.rowStride(),
-            positions == null ? number(kv.segments(), Segments.POSITION) : address(positions),
-            number(kv.segments(), Segments.LENGTH),
-            address(table.cos()),
-            table.cos().rowStride(),
-            address(table.sin()),
-            table.sin().rowStride(),
-            q.rows(),
-            kv.k().rows(),
-            q.dim(1),
-            kv.k().dim(1),
-            q.dim(2),
-            table.cos().width(),
-            table.cos().rows(),
-            Numbers.of(q.dtype()),
-            stream));
-  }
-
-  /** Where a number of the one segment lies; nowhere without a table. */
-  private long number(Segments segments, int column) {
-    if (segments == null) {
-      return 0;
-    }
-    return address(segments.table()) + 4L * column;
+    check(operators.rope(q, kv, qkv, positions, table));
   }
 
   @Override
   public synchronized void attention(Tensor out, Tensor lse, AttentionInputs in) {
     checkOpen();
     arguments.attention(out, lse, in);
-    Segments segments = in.kv().segments();
-    if (segments != null && segments.count() == 0) {
-      return;
-    }
     if (attentions == null || !attentions.takes(in)) {
       ownAttention(out, lse, in);
     } else {
@@ -664,42 +558,17 @@ public final class NativeDevice implements Device {
   }
 
   void ownAttention(Tensor out, Tensor lse, AttentionInputs in) {
-    Tensor q = in.q();
-    Kv kv = in.kv();
-    check(
-        library.attention(
-            address(out),
-            out.rowStride(),
-            address(lse),
-            stride(lse),
-            address(q),
-            q.rowStride(),
-            address(kv.k()),
-            kv.k().rowStride(),
-            address(kv.v()),
-            kv.v().rowStride(),
-            number(kv.segments(), Segments.LENGTH),
-            address(in.mask().hidden()),
-            q.rows(),
-            kv.k().rows(),
-            q.dim(1),
-            kv.k().dim(1),
-            q.dim(2),
-            in.mask().causal() ? 1 : 0,
-            in.scale(),
-            Numbers.of(q.dtype()),
-            stream));
+    check(operators.attention(out, lse, in));
   }
 
-  /** {@code lengths = {rows, length[0] + rows}}. */
-  void sequenceLengths(Tensor lengths, Segments segments, int rows) {
-    long length = number(segments, Segments.LENGTH);
-    check(library.sequenceLengths(address(lengths), length, rows, stream));
+  /** {@code lengths = {rows, length + rows}} of the one segment. */
+  void sequenceLengths(Tensor lengths, Segments segments) {
+    check(operators.sequenceLengths(lengths, segments));
   }
 
   /** Natural logarithms become those of base 2, in place. */
   void lseFromNatural(Tensor lse) {
-    check(library.lseFromNatural(address(lse), lse.rowStride(), lse.rows(), lse.width(), stream));
+    check(operators.lseFromNatural(lse));
   }
 
   /** Downloaded, as floats, row by row. */
@@ -724,33 +593,7 @@ public final class NativeDevice implements Device {
       Tensor sums, AttentionInputs in, Tensor lse, Span rows, Keys keys) {
     checkOpen();
     arguments.attentionColsum(sums, in, lse, rows, keys);
-    Tensor q = in.q();
-    Kv kv = in.kv();
-    check(
-        library.attentionColsum(
-            address(sums),
-            sums.rowStride(),
-            address(q),
-            q.rowStride(),
-            address(kv.k()),
-            kv.k().rowStride(),
-            address(lse),
-            lse.rowStride(),
-            number(kv.segments(), Segments.LENGTH),
-            address(in.mask().hidden()),
-            address(keys.index()),
-            rows.from(),
-            rows.to(),
-            keys.at(),
-            keys.count(),
-            kv.k().rows(),
-            q.dim(1),
-            kv.k().dim(1),
-            q.dim(2),
-            in.mask().causal() ? 1 : 0,
-            in.scale(),
-            Numbers.of(q.dtype()),
-            stream));
+    check(operators.attentionColsum(sums, in, lse, rows, keys));
   }
 
   // ---- selection and compaction ----
@@ -760,18 +603,7 @@ public final class NativeDevice implements Device {
       Tensor keep, Tensor score, Tensor sums, int rows, Tensor fault) {
     checkOpen();
     arguments.tokenSelect(keep, score, sums, rows, fault);
-    check(
-        library.tokenSelect(
-            address(keep),
-            address(score),
-            address(fault),
-            address(sums),
-            sums.rowStride(),
-            sums.rows(),
-            sums.width(),
-            keep.rows(),
-            rows,
-            stream));
+    check(operators.tokenSelect(keep, score, sums, rows, fault));
   }
 
   @Override
@@ -785,35 +617,7 @@ public final class NativeDevice implements Device {
       Tensor fault) {
     checkOpen();
     arguments.colsumSelect(keep, score, in, lse, rows, keys, fault);
-    Tensor q = in.q();
-    Kv kv = in.kv();
-    check(
-        library.colsumSelect(
-            address(keep),
-            address(score),
-            address(fault),
-            address(q),
-            q.rowStride(),
-            address(kv.k()),
-            kv.k().rowStride(),
-            address(lse),
-            lse.rowStride(),
-            number(kv.segments(), Segments.LENGTH),
-            address(in.mask().hidden()),
-            address(keys.index()),
-            rows.from(),
-            rows.to(),
-            keys.at(),
-            keys.count(),
-            keep.rows(),
-            kv.k().rows(),
-            q.dim(1),
-            kv.k().dim(1),
-            q.dim(2),
-            in.mask().causal() ? 1 : 0,
-            in.scale(),
-            Numbers.of(q.dtype()),
-            stream));
+    check(operators.colsumSelect(keep, score, in, lse, rows, keys, fault));
   }
 
   @Override
@@ -821,19 +625,7 @@ public final class NativeDevice implements Device {
       Tensor keep, Tensor score, Tensor features, int important, Tensor fault) {
     checkOpen();
     arguments.visprunerDedup(keep, score, features, important, fault);
-    check(
-        library.visprunerDedup(
-            address(keep),
-            address(fault),
-            address(score),
-            address(features),
-            features.rowStride(),
-            features.rows(),
-            features.width(),
-            keep.rows(),
-            important,
-            Numbers.of(features.dtype()),
-            stream));
+    check(operators.visprunerDedup(keep, score, features, important, fault));
   }
 
   @Override
@@ -841,16 +633,7 @@ public final class NativeDevice implements Device {
       Tensor rows, Tensor positionsOut, Tensor positionsIn, List<Cut> cuts, PositionRule rule) {
     checkOpen();
     arguments.rowMap(rows, positionsOut, positionsIn, cuts, rule);
-    check(
-        library.rowMap(
-            address(rows),
-            address(positionsOut),
-            address(positionsIn),
-            lists.cuts(cuts, addressOf),
-            cuts.size(),
-            positionsIn.rows(),
-            Numbers.of(rule),
-            stream));
+    check(operators.rowMap(rows, positionsOut, positionsIn, cuts, rule));
   }
 
   @Override
@@ -858,68 +641,30 @@ public final class NativeDevice implements Device {
       Tensor hidden, Tensor positionsOut, Tensor positionsIn, List<Cut> cuts, PositionRule rule) {
     checkOpen();
     arguments.hideRows(hidden, positionsOut, positionsIn, cuts, rule);
-    check(
-        library.hideRows(
-            address(hidden),
-            address(positionsOut),
-            address(positionsIn),
-            lists.cuts(cuts, addressOf),
-            cuts.size(),
-            positionsIn.rows(),
-            Numbers.of(rule),
-            stream));
+    check(operators.hideRows(hidden, positionsOut, positionsIn, cuts, rule));
   }
 
   @Override
   public synchronized void gatherRows(List<Tensor> out, List<Tensor> in, Tensor rows) {
     checkOpen();
     arguments.gatherRows(out, in, rows);
-    check(
-        library.gatherRows(
-            lists.gathers(out, in, addressOf), out.size(), address(rows), rows.rows(), stream));
+    check(operators.gatherRows(out, in, rows));
   }
 
   @Override
   public synchronized void combineRows(Tensor out, Tensor in, Tensor index, Tensor weight) {
     checkOpen();
     arguments.combineRows(out, in, index, weight);
-    check(
-        library.combineRows(
-            address(out),
-            out.rowStride(),
-            address(in),
-            in.rowStride(),
-            address(index),
-            index.rowStride(),
-            address(weight),
-            weight.rowStride(),
-            out.rows(),
-            in.rows(),
-            in.width(),
-            index.width(),
-            Numbers.of(in.dtype()),
-            stream));
+    check(operators.combineRows(out, in, index, weight));
   }
 
   @Override
   public synchronized void compactRows(List<Kv> kv, Tensor rows) {
     checkOpen();
     arguments.compactRows(kv, rows);
-    for (int first = 0; first < kv.size(); first += MAX_TENSORS / 2) {
-      List<Kv> some = kv.subList(first, Math.min(kv.size(), first + MAX_TENSORS / 2));
-      Tensor k = some.get(0).k();
-      long bytes = k.dtype().bytes();
-      int capacity = some.stream().mapToInt(layer -> layer.k().rows()).min().orElseThrow();
-      check(
-          library.compactRows(
-              lists.caches(some, addressOf),
-              2 * some.size(),
-              k.rowStride() * bytes,
-              k.width() * bytes,
-              address(rows),
-              rows.rows(),
-              capacity,
-              stream));
+    int most = Operators.MAX_TENSORS / 2;
+    for (int first = 0; first < kv.size(); first += most) {
+      check(operators.compactRows(kv.subList(first, Math.min(kv.size(), first + most)), rows));
     }
   }
 
@@ -929,47 +674,14 @@ public final class NativeDevice implements Device {
   public synchronized void sample(Tensor ids, Tensor logits, Segments segments, Tensor fault) {
     checkOpen();
     arguments.sample(ids, logits, segments, fault);
-    MemorySegment row = numbers(segments);
-    for (int s = 0; s < segments.count(); s++) {
-      long at = 4L * Segments.WIDTH * s;
-      if (row.get(JAVA_INT, at + 4 * Segments.ROWS) == 0) {
-        continue;
-      }
-      check(
-          library.sample(
-              address(ids) + 4L * s,
-              address(logits) + 4L * s * logits.rowStride(),
-              address(segments.table()) + 4L * (s * segments.table().rowStride() + Segments.STEP),
-              address(fault) + 4L * s,
-              logits.width(),
-              Float.intBitsToFloat(row.get(JAVA_INT, at + 4 * Segments.TEMPERATURE)),
-              row.get(JAVA_INT, at + 4 * Segments.TOP_K),
-              Float.intBitsToFloat(row.get(JAVA_INT, at + 4 * Segments.TOP_P)),
-              Integer.toUnsignedLong(row.get(JAVA_INT, at + 4 * Segments.SEED))
-                  | (long) row.get(JAVA_INT, at + 4 * Segments.SEED + 4) << 32,
-              stream));
-    }
+    check(operators.sample(ids, logits, segments, fault));
   }
 
-  /** A table's numbers, where Java reads them. */
-  private MemorySegment numbers(Segments segments) {
-    long row = 4L * Segments.WIDTH;
-    long stride = 4L * segments.table().rowStride();
-    long from = address(segments.table());
-    check(library.download(samplings, row, from, stride, row, segments.count(), stream));
-    return samplings;
-  }
-
-  /** Of segments of one row each. */
   @Override
   public synchronized void advance(Segments segments) {
     checkOpen();
     arguments.advance(segments);
-    for (int s = 0; s < segments.count(); s++) {
-      long row = address(segments.table()) + 4L * s * segments.table().rowStride();
-      check(library.advance(row + 4 * Segments.LENGTH, 1, 1, stream));
-      check(library.advance(row + 4 * Segments.POSITION, Segments.AXES + 1, 1, stream));
-    }
+    check(operators.advance(segments));
   }
 
   /**
@@ -990,7 +702,11 @@ public final class NativeDevice implements Device {
       }
     } finally {
       closed = true; // also of a card that has failed: closing once more is harmless
-      closeStream();
+      try {
+        closeStream();
+      } finally {
+        handles.close();
+      }
     }
   }
 

@@ -28,7 +28,7 @@ import starling.device.InputException;
  */
 final class NativeLibrary {
   /** What this Java code was written against. */
-  static final int ABI_VERSION = 5;
+  static final int ABI_VERSION = AbiConstants.ABI_VERSION;
 
   private static final Map<String, String> FILES =
       Map.of("cuda", "libstarling_cuda.so", "emulated", "libstarling_host.so");

@@ -1,13 +1,11 @@
 package starling.cuda;
 
-import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;
 import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
-import java.lang.invoke.MethodHandle;
 import java.nio.charset.StandardCharsets;
 import java.util.EnumMap;
 import java.util.List;
@@ -23,9 +21,10 @@ import starling.device.Work;
 /** Ceilings of a GPU ({@code kernels/ceilings.cu}), and what the host layer counts. */
 public final class NativeMeter implements Meter {
   private static final int MOST_STEPS = 1024;
-  private static final long FLOPS_OF_A_BLOCK_STEP = 262_144; // starling.h
+  private static final long FLOPS_OF_A_BLOCK_STEP = 262_144; // starling_bench.h
 
   private final NativeDevice device;
+  private final Ceilings ceilings;
   private final TensorArena arena;
   private final Tensor sums;
   private final Nvml nvml;
@@ -34,6 +33,7 @@ public final class NativeMeter implements Meter {
 
   NativeMeter(NativeDevice device) {
     this.device = device;
+    this.ceilings = new Ceilings(device.symbols());
     this.arena = device.arena("meter");
     this.nothings = new CapturedLaunches(device, this::nothing);
     this.sums = arena.alloc("sums", DType.F32, 4096);
@@ -53,14 +53,14 @@ public final class NativeMeter implements Meter {
   public void copy(Tensor out, Tensor in) {
     device.call(
         (library, stream) ->
-            library.ceilingCopy(device.address(out), device.address(in), bytes(in), stream));
+            ceilings.ceilingCopy(device.address(out), device.address(in), bytes(in), stream));
   }
 
   @Override
   public void read(Tensor in) {
     device.call(
         (library, stream) ->
-            library.ceilingRead(device.address(sums), device.address(in), bytes(in), stream));
+            ceilings.ceilingRead(device.address(sums), device.address(in), bytes(in), stream));
   }
 
   @Override
@@ -72,7 +72,7 @@ public final class NativeMeter implements Meter {
     int blocks = Math.min(sums.rows(), 4 * card().multiprocessors());
     device.call(
         (library, stream) ->
-            library.ceilingProducts(
+            ceilings.ceilingProducts(
                 device.address(sums), blocks, steps, Numbers.of(dtype), stream));
     return (long) blocks * steps * FLOPS_OF_A_BLOCK_STEP;
   }
@@ -92,7 +92,7 @@ public final class NativeMeter implements Meter {
 
   @Override
   public void nothing(int launches) {
-    device.call((library, stream) -> library.ceilingNothing(launches, stream));
+    device.call((library, stream) -> ceilings.ceilingNothing(launches, stream));
   }
 
   @Override
@@ -104,14 +104,16 @@ public final class NativeMeter implements Meter {
   /** The host layer's counters concern the whole process. */
   @Override
   public Work counted(Runnable task) {
-    HostCounters counters = device.emulated() ? HostCounters.of(device) : null;
-    if (counters == null) {
+    SymbolLookup library = device.symbols();
+    if (!device.emulated() || library.find("starling_host_counters").isEmpty()) {
       task.run();
       return null;
     }
-    counters.start();
+    var counters = new HostCounters(library);
+    counters.resetCounters();
+    counters.record();
     task.run();
-    return counters.read();
+    return work(counters);
   }
 
   @Override
@@ -128,47 +130,23 @@ public final class NativeMeter implements Meter {
     arena.close();
   }
 
-  /** Counters and records of {@code starling_host.h}, which only the host layer's library has. */
-  private record HostCounters(SymbolLookup library) {
-    private static final MethodHandle NO_ARGUMENTS = Symbols.procedure();
-    private static final MethodHandle READ = Symbols.procedure(ADDRESS);
-    private static final MethodHandle RECORDS = Symbols.function(JAVA_LONG, ADDRESS, JAVA_LONG);
-
-    static HostCounters of(NativeDevice device) {
-      SymbolLookup library = device.symbols();
-      return library.find("starling_host_counters").isPresent() ? new HostCounters(library) : null;
+  private static Work work(HostCounters counters) {
+    try (Arena memory = Arena.ofConfined()) {
+      MemorySegment out = memory.allocate(JAVA_LONG, 8);
+      counters.counters(out);
+      long[] c = out.toArray(JAVA_LONG);
+      return new Work(c[0], c[1], c[2], c[3], c[4], c[5], kernels(counters, memory));
     }
+  }
 
-    void start() {
-      try {
-        NO_ARGUMENTS.invokeExact(Symbols.find(library, "starling_host_reset_counters"));
-        NO_ARGUMENTS.invokeExact(Symbols.find(library, "starling_host_record"));
-      } catch (Throwable e) {
-        throw Symbols.thrown(e);
-      }
-    }
-
-    Work read() {
-      try (Arena memory = Arena.ofConfined()) {
-        MemorySegment out = memory.allocate(JAVA_LONG, 8);
-        READ.invokeExact(Symbols.find(library, "starling_host_counters"), out);
-        long[] c = out.toArray(JAVA_LONG);
-        return new Work(c[0], c[1], c[2], c[3], c[4], c[5], kernels(memory));
-      } catch (Throwable e) {
-        throw Symbols.thrown(e);
-      }
-    }
-
-    /** A line of the record begins with "gather_rows_kernel<uint4>". */
-    private List<String> kernels(Arena memory) throws Throwable {
-      MemorySegment records = Symbols.find(library, "starling_host_records");
-      long size = (long) RECORDS.invokeExact(records, MemorySegment.NULL, 0L);
-      MemorySegment text = memory.allocate(size + 1);
-      long copied = (long) RECORDS.invokeExact(records, text, size);
-      return new String(text.asSlice(0, copied).toArray(JAVA_BYTE), StandardCharsets.UTF_8)
-          .lines()
-          .map(line -> line.replaceFirst("(_kernel)?[<\t].*", ""))
-          .toList();
-    }
+  /** A line of the record begins with "gather_rows_kernel<uint4>". */
+  private static List<String> kernels(HostCounters counters, Arena memory) {
+    long size = counters.records(MemorySegment.NULL, 0);
+    MemorySegment text = memory.allocate(size + 1);
+    long copied = counters.records(text, size);
+    return new String(text.asSlice(0, copied).toArray(JAVA_BYTE), StandardCharsets.UTF_8)
+        .lines()
+        .map(line -> line.replaceFirst("(_kernel)?[<\t].*", ""))
+        .toList();
   }
 }

@@ -10,26 +10,27 @@ final class Numbers {
 
   static int of(DType dtype) {
     return switch (dtype) {
-      case F32 -> 0;
-      case BF16 -> 1;
-      case F16 -> 2;
-      case I32, U8 -> throw new IllegalArgumentException(dtype + ", expected a float type");
+      case F32 -> AbiConstants.F32;
+      case BF16 -> AbiConstants.BF16;
+      case F16 -> AbiConstants.F16;
+      case I32 -> AbiConstants.I32;
+      case U8 -> AbiConstants.U8;
     };
   }
 
   static int of(Activation activation) {
     return switch (activation) {
-      case NONE -> 0;
-      case QUICK_GELU -> 1;
-      case GELU -> 2;
-      case SILU_MUL -> 3;
+      case NONE -> AbiConstants.NONE;
+      case QUICK_GELU -> AbiConstants.QUICK_GELU;
+      case GELU -> AbiConstants.GELU;
+      case SILU_MUL -> AbiConstants.SILU_MUL;
     };
   }
 
   static int of(PositionRule rule) {
     return switch (rule) {
-      case CONTIGUOUS -> 0;
-      case KEEP -> 1;
+      case CONTIGUOUS -> AbiConstants.CONTIGUOUS;
+      case KEEP -> AbiConstants.KEEP;
     };
   }
 }

@@ -166,6 +166,7 @@ class LauncherTest {
   private Path tree() throws IOException {
     Path tree = Files.createDirectories(dir.resolve("tree"));
     Files.createDirectories(tree.resolve("src/main"));
+    Files.createDirectories(tree.resolve("src/generated"));
     Files.createDirectories(tree.resolve("tools"));
     Files.copy(Path.of("tools/starling"), tree.resolve("tools/starling"));
     Files.writeString(tree.resolve("pom.xml"), "");

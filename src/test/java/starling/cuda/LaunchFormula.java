@@ -47,7 +47,7 @@ final class LaunchFormula {
     n.put("rope", (long) l * steps);
     n.put("attention_decode", (long) l * steps);
     n.put("sample", (long) steps);
-    n.put("advance", 2L * l * steps);
+    n.put("advance", (long) steps);
     return n;
   }
 }

@@ -37,7 +37,7 @@ import starling.prune.Methods;
  */
 class LaunchTest {
   private NativeDevice device;
-  private HostBindings host;
+  private HostCounters host;
   private Safetensors files;
   private Llava llava;
   private LlavaConfig config;
@@ -46,7 +46,7 @@ class LaunchTest {
   void open() throws Exception {
     Native.needs(Native.HOST);
     device = NativeDevice.open("emulated");
-    host = new HostBindings(DynamicLibrary.open(Native.HOST));
+    host = new HostCounters(DynamicLibrary.open(Native.HOST));
     config = LlavaConfig.read(Demo.MODEL);
     files = Safetensors.open(Demo.MODEL);
     llava = new Llava(device, config, LlavaWeights.read(config, files), DType.BF16);

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
@@ -50,6 +51,9 @@ class SegmentsTest {
   void open() {
     devices.add(CpuDevice.open(2));
     devices.add(CpuDevice.scalar());
+    if (Files.exists(Native.HOST) || !Native.DEVICE.equals("emulated")) {
+      devices.add(NativeDevice.open(Native.DEVICE));
+    }
   }
 
   @AfterEach

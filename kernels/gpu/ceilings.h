@@ -1,0 +1,3 @@
+// What ceilings.cu implements.
+#pragma once
+#include "starling_bench.h"

@@ -1,0 +1,363 @@
+package starling.cuda;
+
+import java.lang.foreign.Arena;
+import java.lang.foreign.MemorySegment;
+import java.util.List;
+import java.util.function.ToLongFunction;
+import starling.device.Activation;
+import starling.device.Arguments;
+import starling.device.AttentionInputs;
+import starling.device.Cut;
+import starling.device.Keys;
+import starling.device.Kv;
+import starling.device.Norm;
+import starling.device.PositionRule;
+import starling.device.Rope;
+import starling.device.Segments;
+import starling.device.Span;
+import starling.device.Tensor;
+
+/**
+ * Calls of the operators of {@code starling.h} on one stream. Their arguments are put into
+ * structures that are allocated once; the library reads them before it returns. Every method
+ * returns the library's status. One thread at a time.
+ */
+final class Operators {
+  /** Tensors of one {@code compact_rows}. */
+  static final int MAX_TENSORS = 256;
+
+  private final Bindings library;
+  private final MemorySegment stream;
+  private final ToLongFunction<Tensor> address;
+
+  private final PatchifyArgs patchify;
+  private final EmbedArgs embed;
+  private final LayernormArgs layernorm;
+  private final RmsnormArgs rmsnorm;
+  private final GemmArgs gemm;
+  private final ActivationArgs activation;
+  private final RopeArgs rope;
+  private final AttentionArgs attention;
+  private final SequenceLengthsArgs sequenceLengths;
+  private final LseFromNaturalArgs lseFromNatural;
+  private final AttentionColsumArgs attentionColsum;
+  private final TokenSelectArgs tokenSelect;
+  private final ColsumSelectArgs colsumSelect;
+  private final VisprunerDedupArgs visprunerDedup;
+  private final RowMapArgs rowMap;
+  private final HideRowsArgs hideRows;
+  private final AbiCut[] cuts;
+  private final GatherRowsArgs gatherRows;
+  private final AbiGather[] gathers;
+  private final CombineRowsArgs combineRows;
+  private final CompactRowsArgs compactRows;
+  private final AbiTensor[] tensors;
+  private final SampleArgs sample;
+  private final AdvanceArgs advance;
+
+  /**
+   * @param arena where the structures lie, as long as this is used
+   * @param address where a tensor begins in the device's memory
+   */
+  Operators(
+      Bindings library, MemorySegment stream, Arena arena, ToLongFunction<Tensor> address) {
+    this.library = library;
+    this.stream = stream;
+    this.address = address;
+    patchify = new PatchifyArgs(arena);
+    embed = new EmbedArgs(arena);
+    layernorm = new LayernormArgs(arena);
+    rmsnorm = new RmsnormArgs(arena);
+    gemm = new GemmArgs(arena);
+    activation = new ActivationArgs(arena);
+    rope = new RopeArgs(arena);
+    attention = new AttentionArgs(arena);
+    sequenceLengths = new SequenceLengthsArgs(arena);
+    lseFromNatural = new LseFromNaturalArgs(arena);
+    attentionColsum = new AttentionColsumArgs(arena);
+    tokenSelect = new TokenSelectArgs(arena);
+    colsumSelect = new ColsumSelectArgs(arena);
+    visprunerDedup = new VisprunerDedupArgs(arena);
+    rowMap = new RowMapArgs(arena);
+    hideRows = new HideRowsArgs(arena);
+    cuts = AbiCut.array(arena, Arguments.MAX_CUTS);
+    gatherRows = new GatherRowsArgs(arena);
+    gathers = AbiGather.array(arena, Arguments.MAX_GATHERS);
+    combineRows = new CombineRowsArgs(arena);
+    compactRows = new CompactRowsArgs(arena);
+    tensors = AbiTensor.array(arena, MAX_TENSORS);
+    sample = new SampleArgs(arena);
+    advance = new AdvanceArgs(arena);
+  }
+
+  /** The one place where a tensor becomes a structure; null is not there. */
+  private void set(AbiTensor to, Tensor t) {
+    if (t == null) {
+      to.data(0);
+      return;
+    }
+    to.data(address.applyAsLong(t));
+    to.stride(t.rowStride());
+    to.rows(t.rows());
+    to.width(t.width());
+    to.dtype(Numbers.of(t.dtype()));
+  }
+
+  // ---- rows ----
+
+  int patchify(Tensor out, Tensor pixels, int patch) {
+    set(patchify.out, out);
+    set(patchify.pixels, pixels);
+    patchify.height(pixels.dim(1));
+    patchify.width(pixels.dim(2));
+    patchify.patch(patch);
+    return library.patchify(patchify, stream);
+  }
+
+  int embed(Tensor out, Tensor ids, Tensor table) {
+    set(embed.out, out);
+    set(embed.ids, ids);
+    set(embed.table, table);
+    return library.embed(embed, stream);
+  }
+
+  int layernorm(Tensor out, Tensor x, Norm norm) {
+    set(layernorm.out, out);
+    set(layernorm.x, x);
+    set(layernorm.weight, norm.weight());
+    set(layernorm.bias, norm.bias());
+    layernorm.eps(norm.eps());
+    return library.layernorm(layernorm, stream);
+  }
+
+  int rmsnorm(Tensor out, Tensor x, Norm norm) {
+    set(rmsnorm.out, out);
+    set(rmsnorm.x, x);
+    set(rmsnorm.weight, norm.weight());
+    rmsnorm.eps(norm.eps());
+    return library.rmsnorm(rmsnorm, stream);
+  }
+
+  int gemm(
+      Tensor y,
+      Tensor x,
+      Tensor weight,
+      Tensor bias,
+      Norm before,
+      Activation activation,
+      Tensor residual) {
+    set(gemm.y, y);
+    set(gemm.x, x);
+    gemm.w.data(address.applyAsLong(weight));
+    gemm.w.stride(weight.rowStride());
+    gemm.w.rows(weight.rows());
+    gemm.w.layout(AbiConstants.PLAIN);
+    set(gemm.bias, bias);
+    set(gemm.normWeight, before == null ? null : before.weight());
+    set(gemm.normBias, before == null ? null : before.bias());
+    set(gemm.residual, residual);
+    gemm.activation(Numbers.of(activation));
+    gemm.eps(before == null ? 0 : before.eps());
+    return library.gemm(gemm, stream);
+  }
+
+  int activation(Tensor out, Tensor x, Tensor bias, Activation function, Tensor residual) {
+    set(activation.out, out);
+    set(activation.x, x);
+    set(activation.bias, bias);
+    set(activation.residual, residual);
+    activation.activation(Numbers.of(function));
+    return library.activation(activation, stream);
+  }
+
+  // ---- attention ----
+
+  int rope(Tensor q, Kv kv, Tensor qkv, Tensor positions, Rope table) {
+    set(rope.q, q);
+    set(rope.k, kv.k());
+    set(rope.v, kv.v());
+    set(rope.qkv, qkv);
+    set(rope.positions, positions);
+    set(rope.segments, kv.segments());
+    set(rope.cos, table.cos());
+    set(rope.sin, table.sin());
+    rope.heads(q.dim(1));
+    rope.kvHeads(kv.k().dim(1));
+    rope.headSize(q.dim(2));
+    int[] sections = table.sections();
+    rope.axes(sections == null ? 1 : sections.length);
+    rope.sectionFirst(sections == null ? 0 : sections[0]);
+    rope.sectionSecond(sections == null ? 0 : sections[1]);
+    return library.rope(rope, stream);
+  }
+
+  private void set(AbiSegments to, Segments segments) {
+    set(to.table, segments == null ? null : segments.table());
+    to.rows(segments == null ? 0 : segments.rows());
+    to.keys(segments == null ? 0 : segments.keys());
+  }
+
+  private void set(AbiAttentionInputs to, AttentionInputs in) {
+    set(to.q, in.q());
+    set(to.k, in.kv().k());
+    set(to.v, in.kv().v());
+    set(to.segments, in.kv().segments());
+    set(to.hidden, in.mask().hidden());
+    to.heads(in.q().dim(1));
+    to.kvHeads(in.kv().k().dim(1));
+    to.headSize(in.q().dim(2));
+    to.causal(in.mask().causal() ? 1 : 0);
+    to.scale(in.scale());
+  }
+
+  int attention(Tensor out, Tensor lse, AttentionInputs in) {
+    set(attention.out, out);
+    set(attention.lse, lse);
+    set(attention.in, in);
+    return library.attention(attention, stream);
+  }
+
+  int sequenceLengths(Tensor lengths, Segments segments) {
+    set(sequenceLengths.lengths, lengths);
+    set(sequenceLengths.segments, segments);
+    return library.sequenceLengths(sequenceLengths, stream);
+  }
+
+  int lseFromNatural(Tensor lse) {
+    set(lseFromNatural.lse, lse);
+    return library.lseFromNatural(lseFromNatural, stream);
+  }
+
+  int attentionColsum(
+      Tensor sums, AttentionInputs in, Tensor lse, Span rows, Keys keys) {
+    set(attentionColsum.sums, sums);
+    set(attentionColsum.in, in);
+    set(attentionColsum.lse, lse);
+    set(attentionColsum.index, keys.index());
+    attentionColsum.rowFrom(rows.from());
+    attentionColsum.rowTo(rows.to());
+    attentionColsum.keyAt(keys.at());
+    return library.attentionColsum(attentionColsum, stream);
+  }
+
+  // ---- selection and compaction ----
+
+  int tokenSelect(Tensor keep, Tensor score, Tensor sums, int rows, Tensor fault) {
+    set(tokenSelect.keep, keep);
+    set(tokenSelect.score, score);
+    set(tokenSelect.fault, fault);
+    set(tokenSelect.sums, sums);
+    tokenSelect.rows(rows);
+    return library.tokenSelect(tokenSelect, stream);
+  }
+
+  int colsumSelect(
+      Tensor keep,
+      Tensor score,
+      AttentionInputs in,
+      Tensor lse,
+      Span rows,
+      Keys keys,
+      Tensor fault) {
+    set(colsumSelect.keep, keep);
+    set(colsumSelect.score, score);
+    set(colsumSelect.fault, fault);
+    set(colsumSelect.in, in);
+    set(colsumSelect.lse, lse);
+    set(colsumSelect.index, keys.index());
+    colsumSelect.rowFrom(rows.from());
+    colsumSelect.rowTo(rows.to());
+    colsumSelect.keyAt(keys.at());
+    return library.colsumSelect(colsumSelect, stream);
+  }
+
+  int visprunerDedup(Tensor keep, Tensor score, Tensor features, int important, Tensor fault) {
+    set(visprunerDedup.keep, keep);
+    set(visprunerDedup.fault, fault);
+    set(visprunerDedup.score, score);
+    set(visprunerDedup.features, features);
+    visprunerDedup.important(important);
+    return library.visprunerDedup(visprunerDedup, stream);
+  }
+
+  /** The first of the structures that hold them. */
+  private MemorySegment list(List<Cut> list) {
+    for (int i = 0; i < list.size(); i++) {
+      Cut cut = list.get(i);
+      set(cuts[i].keep, cut.keep());
+      cuts[i].at(cut.at());
+      cuts[i].count(cut.count());
+    }
+    return cuts[0].memory();
+  }
+
+  int rowMap(
+      Tensor rows, Tensor positionsOut, Tensor positionsIn, List<Cut> list, PositionRule rule) {
+    set(rowMap.rows, rows);
+    set(rowMap.positionsOut, positionsOut);
+    set(rowMap.positionsIn, positionsIn);
+    rowMap.cuts(list(list));
+    rowMap.cutCount(list.size());
+    rowMap.rule(Numbers.of(rule));
+    return library.rowMap(rowMap, stream);
+  }
+
+  int hideRows(
+      Tensor hidden, Tensor positionsOut, Tensor positionsIn, List<Cut> list, PositionRule rule) {
+    set(hideRows.hidden, hidden);
+    set(hideRows.positionsOut, positionsOut);
+    set(hideRows.positionsIn, positionsIn);
+    hideRows.cuts(list(list));
+    hideRows.cutCount(list.size());
+    hideRows.rule(Numbers.of(rule));
+    return library.hideRows(hideRows, stream);
+  }
+
+  int gatherRows(List<Tensor> out, List<Tensor> in, Tensor rows) {
+    for (int i = 0; i < out.size(); i++) {
+      set(gathers[i].out, out.get(i));
+      set(gathers[i].in, in.get(i));
+    }
+    gatherRows.pairs(gathers[0].memory());
+    gatherRows.pairCount(out.size());
+    set(gatherRows.rows, rows);
+    return library.gatherRows(gatherRows, stream);
+  }
+
+  int combineRows(Tensor out, Tensor in, Tensor index, Tensor weight) {
+    set(combineRows.out, out);
+    set(combineRows.in, in);
+    set(combineRows.index, index);
+    set(combineRows.weight, weight);
+    return library.combineRows(combineRows, stream);
+  }
+
+  /**
+   * @param kv at most {@link #MAX_TENSORS} / 2
+   */
+  int compactRows(List<Kv> kv, Tensor rows) {
+    for (int i = 0; i < kv.size(); i++) {
+      set(tensors[2 * i], kv.get(i).k());
+      set(tensors[2 * i + 1], kv.get(i).v());
+    }
+    compactRows.tensors(tensors[0].memory());
+    compactRows.tensorCount(2 * kv.size());
+    set(compactRows.rows, rows);
+    return library.compactRows(compactRows, stream);
+  }
+
+  // ---- the end of a step ----
+
+  int sample(Tensor ids, Tensor logits, Segments segments, Tensor fault) {
+    set(sample.ids, ids);
+    set(sample.logits, logits);
+    set(sample.segments, segments.table());
+    set(sample.fault, fault);
+    return library.sample(sample, stream);
+  }
+
+  int advance(Segments segments) {
+    set(advance.segments, segments.table());
+    return library.advance(advance, stream);
+  }
+}
