@@ -83,7 +83,12 @@ final class OwnKernel {
         progress.accept("compiling " + options.source());
         Path library =
             UserKernel.compile(
-                options.device(), Devices.checkout(), options.source(), options.entry(), folder);
+                options.device(),
+                Devices.checkout(),
+                options.source(),
+                options.operators().get(0),
+                options.entry(),
+                folder);
         var rows = new ArrayList<Row>();
         for (Case plan : plans) {
           rows.addAll(rows(plan, library, folder));

@@ -1,7 +1,6 @@
 package starling.bench;
 
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -16,8 +15,15 @@ import starling.device.Limits;
  * of the library in {@code target/native}, so that everything else is the same.
  */
 public final class UserKernel {
+  /** What the linker says where the entry is not defined. */
+  private static final String NOT_THERE = "required symbol";
+
   private static final Pattern ERROR =
-      Pattern.compile("error|undefined reference|multiple definition");
+      Pattern.compile("error|undefined reference|multiple definition|" + NOT_THERE);
+
+  /** What g++ and nvcc say of a function of C that was declared with other parameters. */
+  private static final Pattern OTHER_PARAMETERS =
+      Pattern.compile("conflicting declaration of C function|has \"C\" linkage");
 
   private UserKernel() {}
 
@@ -25,12 +31,17 @@ public final class UserKernel {
    * Compiles for a device.
    *
    * @param checkout where {@code kernels} and {@code target/native} lie
+   * @param operator the name of the operator whose place it takes, as {@code token_select}
    * @param entry a function with the C signature of the operator ({@code starling.h})
    * @return the library, in {@code folder}
    * @throws DoesNotCompile with what the compiler says
    * @throws InputException with what is missing
    */
-  static Path compile(String device, Path checkout, Path source, String entry, Path folder) {
+  static Path compile(
+      String device, Path checkout, Path source, String operator, String entry, Path folder) {
+    String signature =
+        "extern \"C\" STARLING_API int %s(const starling_%s_args *args, starling_stream *stream)"
+            .formatted(entry, operator);
     boolean cuda = device.equals("cuda");
     Path build = checkout.resolve("target/native").resolve(cuda ? "cuda" : "host");
     Path built = build.resolve("CMakeFiles");
@@ -39,11 +50,17 @@ public final class UserKernel {
       throw new InputException(
           build + ": no objects to link " + source + " with; tools/build-native makes them");
     }
+    Path object = object(cuda, checkout, source, entry, signature, folder);
+    return library(cuda, object, objects, source, entry, signature, folder);
+  }
+
+  private static Path object(
+      boolean cuda, Path checkout, Path source, String entry, String signature, Path folder) {
     Path object = folder.resolve("user.o");
-    Path library = folder.resolve("libuser.so");
-    var compile = new ArrayList<>(cuda ? nvcc() : List.of("g++"));
     Path file = source.toAbsolutePath(); // a name that begins with - or @ would be an option
+    var compile = new ArrayList<>(cuda ? nvcc() : List.of("g++"));
     compile.addAll(List.of("-x", cuda ? "cu" : "c++", "-std=c++20", "-O3"));
+    compile.addAll(List.of("-include", declared(signature, folder).toString()));
     compile.addAll(List.of("-c", file.toString(), "-o", object.toString()));
     for (String include : List.of("kernels", "native", "native/include", "native/host")) {
       compile.add("-I" + checkout.resolve(include));
@@ -59,27 +76,56 @@ public final class UserKernel {
                 "-fPIC",
                 "-fvisibility=hidden",
                 "-w"));
-    run(source, compile);
+    try {
+      run(source, compile);
+    } catch (DoesNotCompile e) {
+      if (e.errors().stream().anyMatch(OTHER_PARAMETERS.asPredicate())) {
+        throw new InputException(
+            source
+                + ": "
+                + entry
+                + " has not the parameters of the operator, which come in one structure; it must be "
+                + signature,
+            e);
+      }
+      throw e;
+    }
+    return object;
+  }
+
+  private static Path library(
+      boolean cuda,
+      Path object,
+      List<String> objects,
+      Path source,
+      String entry,
+      String signature,
+      Path folder) {
+    Path library = folder.resolve("libuser.so");
     var link = new ArrayList<>(cuda ? nvcc() : List.of("g++"));
     link.addAll(List.of("-shared", object.toString(), "-o", library.toString()));
     link.addAll(objects);
     link.addAll(cuda ? List.of("-cudart", "static") : List.of("-pthread"));
-    run(source, link);
-    if (!new String(read(library), StandardCharsets.ISO_8859_1).contains("\0" + entry + "\0")) {
-      throw new InputException(
-          source
-              + ": there is no function "
-              + entry
-              + "; it must be extern \"C\" STARLING_API, with the parameters of the operator");
+    link.addAll(List.of("-Xlinker", "--require-defined=" + entry));
+    try {
+      run(source, link);
+    } catch (DoesNotCompile e) {
+      if (e.errors().stream().anyMatch(line -> line.contains(NOT_THERE))) {
+        throw new InputException(
+            source + ": there is no function " + entry + "; it must be " + signature, e);
+      }
+      throw e;
     }
     return library;
   }
 
-  private static byte[] read(Path file) {
+  /** Included before the source, so that the compiler finds a function with other parameters. */
+  private static Path declared(String signature, Path folder) {
+    Path header = folder.resolve("declared.h");
     try {
-      return Files.readAllBytes(file);
+      return Files.writeString(header, "#include \"starling.h\"\n" + signature + ";\n");
     } catch (IOException e) {
-      throw new InputException(file + ": " + e.getMessage(), e);
+      throw new InputException(header + ": " + e.getMessage(), e);
     }
   }
 

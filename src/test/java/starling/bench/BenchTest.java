@@ -598,7 +598,7 @@ class BenchTest {
     var errors =
         assertThrows(
                 UserKernel.DoesNotCompile.class,
-                () -> UserKernel.compile("emulated", Path.of("."), two, "rank_select", dir))
+                () -> compiled("emulated", two))
             .errors();
     assertEquals(2, errors.size(), errors.toString());
     assertTrue(errors.get(0).matches(".*-two.cu:[0-9]+:[0-9]+: error: .*nothing.*"), errors.get(0));
@@ -611,8 +611,44 @@ class BenchTest {
   void theExampleCompilesForCuda() throws IOException {
     Native.needs(Native.CUDA);
     Path file = Files.writeString(dir.resolve("rank.cu"), example());
-    Path library = UserKernel.compile("cuda", Path.of("."), file, "rank_select", dir);
-    assertTrue(Files.size(library) > 1_000_000);
+    assertTrue(Files.size(compiled("cuda", file)) > 1_000_000);
+  }
+
+  /** As an operator's parameters were until they came in one structure. */
+  @Test
+  void aKernelInTheOldFormIsToldTheNewOne() throws IOException {
+    String source = example();
+    String old = source.substring(0, source.indexOf("extern \"C\""))
+            + """
+            extern "C" STARLING_API int rank_select(int32_t* keep, float* score, int32_t* fault, const float* sums,
+                                                    int64_t sums_stride, int32_t heads, int32_t n, int32_t k,
+                                                    int32_t rows, starling_stream* stream) {
+              return gpu::guarded([&] {
+                gpu::launch<rank_select_kernel>(dim3(1), dim3(512), 0, stream, keep, score, fault, sums, sums_stride,
+                                                heads, n, k, rows);
+              });
+            }
+            """;
+    String signature =
+        "extern \"C\" STARLING_API int rank_select(const starling_token_select_args *args, starling_stream *stream)";
+    String why = compileError(old);
+    assertTrue(
+        why.endsWith(
+            "rank.cu: rank_select has not the parameters of the operator, which come in one structure; it must be "
+                + signature),
+        why);
+    // In C++ it is another function of that name.
+    why = compileError(old.replace("extern \"C\" STARLING_API", ""));
+    assertTrue(why.endsWith("there is no function rank_select; it must be " + signature), why);
+    if (Files.exists(Native.CUDA)) {
+      Path file = Files.writeString(dir.resolve("old.cu"), old);
+      why = assertThrows(InputException.class, () -> compiled("cuda", file)).getMessage();
+      assertTrue(why.contains("which come in one structure"), why);
+    }
+  }
+
+  private Path compiled(String device, Path source) {
+    return UserKernel.compile(device, Path.of("."), source, "token_select", "rank_select", dir);
   }
 
   private String compileError(String source) {

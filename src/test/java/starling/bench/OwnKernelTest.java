@@ -24,7 +24,7 @@ class OwnKernelTest {
   /** One right kernel under many entries, each of which does something else around it. */
   private static final String SOURCE =
       """
-      #include "gpu/launch.h"
+      #include "gpu/args.h"
       #include "gpu/select.h"
       #include <cstdio>
       #include <cstdlib>
@@ -64,13 +64,16 @@ class OwnKernelTest {
       static float first[4 * 4096];
 
       #define ENTRY(NAME, SUMS, BEFORE) \\
-        extern "C" STARLING_API int NAME(int32_t* keep, float* score, int32_t* fault, const float* sums, int64_t stride, \\
-                                         int32_t heads, int32_t n, int32_t k, int32_t rows, starling_stream* stream) { \\
-          int said = 0; \\
+        extern "C" STARLING_API int NAME(const starling_token_select_args* args, starling_stream* stream) { \\
+          auto* sums = static_cast<const float*>(args->sums.data); \\
+          int heads = args->sums.rows, n = args->sums.width, k = args->keep.rows, said = 0; \\
+          int64_t stride = args->sums.stride; \\
           calls++; \\
           BEFORE; \\
-          return gpu::guarded([&] { \\
-            gpu::launch<rank>(dim3(1), dim3(128), 0, stream, keep, score, fault, SUMS, stride, heads, n, k, rows, said); \\
+          return gpu::guarded(#NAME, args, [&](const starling_token_select_args& a) { \\
+            gpu::launch<rank>(dim3(1), dim3(128), 0, stream, gpu::vector<int32_t>("keep", a.keep, k), \\
+                              gpu::vector<float>("score", a.score, n), gpu::vector<int32_t>("fault", a.fault, 1), SUMS, \\
+                              stride, heads, n, k, a.rows, said); \\
           }); \\
         }
 
@@ -103,7 +106,7 @@ class OwnKernelTest {
   static void compile() throws IOException {
     Native.needs(Native.HOST);
     Path source = Files.writeString(compiled.resolve("own.cu"), SOURCE);
-    library = UserKernel.compile("emulated", Path.of("."), source, "right", compiled);
+    library = UserKernel.compile("emulated", Path.of("."), source, "token_select", "right", compiled);
   }
 
   private OwnKernel kernel(String entry, int seconds) {

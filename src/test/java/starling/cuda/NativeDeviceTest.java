@@ -74,6 +74,22 @@ class NativeDeviceTest {
     }
   }
 
+  /** The structures of its calls, the stream's segment and the places of results. */
+  @Test
+  void closingGivesBackWhatItsCallsLieIn() {
+    NativeDevice device = NativeDevice.open(Native.DEVICE);
+    var stream = new MemorySegment[1];
+    device.call(
+        (library, own) -> {
+          stream[0] = own;
+          return AbiConstants.OK;
+        });
+    assertTrue(stream[0].scope().isAlive());
+    device.close();
+    assertFalse(stream[0].scope().isAlive());
+    device.close();
+  }
+
   /** One device with a set of named inputs; both sides get the same numbers. */
   private record Side(Device device, TensorArena arena, Random random) {
     Tensor floats(String name, DType dtype, int... shape) {
