@@ -1,36 +1,42 @@
 // attention: softmax(scale·q·kᵀ)·v, and log2 of every row's sum.
 //
-// Math      s_ij = scale·log2(e)·q_i·k_j over the keys j < length + T that row i may see (causal: j ≤ length + i; not
-//           hidden); out_i = Σ_j 2^(s_ij − lse_i)·v_j, lse_i = log2 Σ_j 2^s_ij. Online softmax, f32 throughout; bf16 and
+// Math      s_ij = scale·log2(e)·q_i·k_j over the keys j < length + rows of its segment that row i may see (causal: j ≤
+//           length + i; not hidden); out_i = Σ_j 2^(s_ij − lse_i)·v_j, lse_i = log2 Σ_j 2^s_ij. Online softmax, f32 throughout; bf16 and
 //           f16 probabilities are rounded to the type before they meet v (the sums are of the unrounded ones). A row that
 //           sees no key: out 0, lse +∞. f32 uses FMAs, never TF32.
-// Shapes    q, out [T, H·d]; k, v [capacity, G·d]; lse f32 [H, T] or NULL; d = 32, 64, 128; any T, any length.
-// Launch    grid (⌈T/64⌉, H), 128 threads: a warp has 16 query rows; key tiles of 64 (f32: 32) in two cp.async buffers.
-//           At most 4 rows: attention_decode.cu instead.
+// Shapes    q, out [T, H·d]; k, v [N, G·d]; lse f32 [H, T] or NULL; segments i32 [S, 16]; d = 32, 64, 128; any rows, any
+//           length. Rows of no segment are not touched.
+// Launch    grid (⌈most rows of a segment/64⌉, H, S), 128 threads: a warp has 16 query rows; key tiles of 64 (f32: 32) in two
+//           cp.async buffers; a block beyond its segment's rows does nothing. At most 4 rows a segment: attention_decode.cu
+//           instead, however many rows there are in all.
 // Shared    4 tiles of d + 8 (f32: d + 4) columns: 18 KB at d = 64 in bf16 per pair of tiles, 68 KB at d = 128.
 // Cost      4·T·S·H·d FLOPs (causal: about half), T·S·H exponentials; q, k, v, out once: 577 rows of 16 heads of 64 in
 //           bf16 are 1.4 GFLOP and 4.7 MB. Bound by the latency of 160 blocks at that size, by mma at thousands of rows.
-// Limits    H ≤ 65535. Needs sm_80.
+// Limits    H ≤ 65535, S ≤ 65535. Needs sm_80.
 #include "gpu/attention_decode.h"
 #include "gpu/attention_inputs.h"
 #include "gpu/tile.h"
 
 template <class T, int D>
 KERNEL(128)
-attention_kernel(T* out, float* lse, const T* q, const T* k, const T* v, const int32_t* length, const uint8_t* hidden,
-                 int64_t out_stride, int64_t lse_stride, int64_t q_stride, int64_t k_stride, int64_t v_stride, int rows,
-                 int capacity, int group, int causal, float scale_log2) {
+attention_kernel(T* out, float* lse, const T* q, const T* k, const T* v, SegmentTable segments, const uint8_t* hidden,
+                 int64_t out_stride, int64_t lse_stride, int64_t q_stride, int64_t k_stride, int64_t v_stride, int group,
+                 int causal, float scale_log2) {
   constexpr int QUERIES = 64, KEYS = sizeof(T) == 4 ? 32 : 64, LD = PADDED<T, D>;
   constexpr int KS = D / 16, NT = KEYS / 8, DT = D / 8;
   Smem smem;
   T* k_tiles = smem.take<T>(2 * KEYS * LD);
   T* v_tiles = smem.take<T>(2 * KEYS * LD);
   int head = int(blockIdx.y), row0 = int(blockIdx.x) * QUERIES, g = lane_id() / 4, t = lane_id() % 4;
-  q += head * D;
-  k += head / group * D;
-  v += head / group * D;
-  int past = length ? load(length) : 0;
-  int keys = checked(past + rows, capacity + 1, "length + T");
+  Segment segment = segment_of(segments, int(blockIdx.z));
+  int rows = segment.rows, past = segment.length;
+  int keys = row0 < rows ? segment.keys : 0;
+  q += segment.row * q_stride + head * D;
+  k = keys_of(k, k_stride, segment, "keys") + head / group * D;
+  v = keys_of(v, v_stride, segment, "values") + head / group * D;
+  out += segment.row * out_stride;
+  if (lse) lse += segment.row;
+  hidden = segment.hidden < 0 ? nullptr : hidden + segment.hidden;
   int reach = causal && past + row0 + QUERIES < keys ? past + row0 + QUERIES : keys;  // beyond it nobody here looks
 
   // The query tile passes through the key buffers into registers.
@@ -130,26 +136,25 @@ attention_kernel(T* out, float* lse, const T* q, const T* k, const T* v, const i
 extern "C" int starling_attention(const starling_attention_args* args, starling_stream* stream) {
   return gpu::guarded("attention", args, [&](const starling_attention_args& a) {
     const starling_attention_inputs& in = a.in;
-    int rows = in.q.rows, capacity = in.k.rows, heads = in.heads, group = in.heads / require_heads(in), causal = in.causal;
-    gpu::require(capacity >= rows, "the cache has no room for the rows of the call");
+    int rows = in.q.rows, heads = in.heads, group = in.heads / require_heads(in), causal = in.causal;
+    SegmentTable segments = segment_table(in);
     auto* lse = gpu::optional_matrix<float>("lse", a.lse, heads, rows);
-    auto* length = gpu::optional_vector<int32_t>("length", in.length, 1);
     auto* hidden = gpu::optional_vector<uint8_t>("hidden", in.hidden, in.hidden.rows);
     gpu::with_type(in.q.dtype, [&]<class T>() {
       gpu::with_head(in.head_size, [&]<int D>() {
         auto *out = gpu::matrix<T>("out", a.out, rows, heads * D), *q = gpu::matrix16<T>("q", in.q, rows, heads * D);
-        auto* k = gpu::matrix16<T>("k", in.k, capacity, in.kv_heads * D);
-        auto* v = gpu::matrix16<T>("v", in.v, capacity, in.kv_heads * D);
+        auto* k = gpu::matrix16<T>("k", in.k, in.k.rows, in.kv_heads * D);
+        auto* v = gpu::matrix16<T>("v", in.v, in.k.rows, in.kv_heads * D);
         float scale_log2 = in.scale * LOG2_E;
-        if (rows <= DECODE_ROWS) {
-          attention_decode<T, D>(out, lse, q, k, v, length, hidden, a.out.stride, a.lse.stride, in.q.stride, in.k.stride,
-                                 in.v.stride, rows, capacity, heads, group, causal, scale_log2, stream);
+        if (segments.rows <= DECODE_ROWS) {
+          attention_decode<T, D>(out, lse, q, k, v, segments, hidden, a.out.stride, a.lse.stride, in.q.stride, in.k.stride,
+                                 in.v.stride, heads, group, causal, scale_log2, stream);
           return;
         }
         size_t shared = 2 * smem_bytes<T>(2 * (sizeof(T) == 4 ? 32 : 64) * PADDED<T, D>);
-        gpu::launch<attention_kernel<T, D>>(dim3(gpu::ceil_div(rows, 64), heads), dim3(128), shared, stream, out, lse, q, k, v,
-                                            length, hidden, a.out.stride, a.lse.stride, in.q.stride, in.k.stride,
-                                            in.v.stride, rows, capacity, group, causal, scale_log2);
+        dim3 grid(gpu::ceil_div(segments.rows, 64), heads, segments.count);
+        gpu::launch<attention_kernel<T, D>>(grid, dim3(128), shared, stream, out, lse, q, k, v, segments, hidden, a.out.stride,
+                                            a.lse.stride, in.q.stride, in.k.stride, in.v.stride, group, causal, scale_log2);
       });
     });
   });

@@ -3,8 +3,8 @@
 // Math      sums[h, j] = Σ_{i in rows} 2^(scale·log2(e)·q_i·k_key(j) − lse_i): the probabilities of attention.cu, recomputed
 //           from the log-sum-exp it left, because a row's weight is known only when the row is done. Σ_j over all keys is
 //           the number of rows (tested). A hidden key gets 0; a row whose lse is +∞ gives 0, so editing lse drops a row.
-// Shapes    q [T, H·d]; k [capacity, G·d]; lse f32 [H, T]; sums f32 [H, n]; any span of rows: patches, CLS alone, text
-//           rows, the last row. Keys are consecutive or listed.
+// Shapes    q [T, H·d]; k [N, G·d]; lse f32 [H, T]; sums f32 [H, n]; any span of rows of one segment: patches, CLS alone,
+//           text rows, the last row. Keys are the segment's, consecutive or listed.
 // Launch    grid (⌈n/64⌉, H), 128 threads (gpu/colsum.h): keys outside, queries inside, one writer per sum.
 // Shared    2 tiles of 64 × (d + 8): 18 KB at d = 64, 34 KB at d = 128 in bf16.
 // Cost      2·rows·n·H·d FLOPs, half of the attention call before it; 576 rows × 576 keys × 16 heads of 64 are 0.68 GFLOP

@@ -1,18 +1,19 @@
 // sequence_lengths, lse_from_natural: what stands around another library's attention (cuDNN), which wants the lengths of
 // queries and keys in device memory and gives natural logarithms where attention_colsum reads those of base 2.
 //
-// Math      lengths = {T, length[0] + T}; lse[h, t] *= log2 e.
-// Shapes    lengths i32 [2], length i32 [1]; lse f32 [H, T].
+// Math      lengths = {rows, length + rows} of the one segment; lse[h, t] *= log2 e.
+// Shapes    lengths i32 [2], segments i32 [1, 16]; lse f32 [H, T].
 // Launch    one thread; grid (⌈T/256⌉, H), 256 threads.
 // Cost      8 bytes per statistic: 16 heads of 577 rows are 74 KB. Bound by launch latency.
 // Limits    H ≤ 65535.
-#include "gpu/args.h"
+#include "gpu/attention_inputs.h"
 #include "gpu/prims.h"
 
 KERNEL(1)
-sequence_lengths_kernel(int32_t* lengths, const int32_t* length, int rows) {
-  store(lengths, rows);
-  store(lengths + 1, rows + (length ? load(length) : 0));
+sequence_lengths_kernel(int32_t* lengths, SegmentTable segments) {
+  Segment segment = segment_of(segments, 0);
+  store(lengths, segment.rows);
+  store(lengths + 1, segment.keys);
 }
 
 KERNEL(256)
@@ -27,8 +28,9 @@ lse_from_natural_kernel(float* lse, int64_t stride, int rows) {
 extern "C" int starling_sequence_lengths(const starling_sequence_lengths_args* args, starling_stream* stream) {
   return gpu::guarded("sequence_lengths", args, [&](const starling_sequence_lengths_args& a) {
     auto* lengths = gpu::vector<int32_t>("lengths", a.lengths, 2);
-    auto* length = gpu::optional_vector<int32_t>("length", a.length, 1);
-    gpu::launch<sequence_lengths_kernel>(dim3(1), dim3(1), 0, stream, lengths, length, a.rows);
+    SegmentTable segments = segment_table(a.segments, a.segments.rows, a.segments.keys, 0);
+    gpu::require(segments.table && segments.count == 1, "lengths are of one segment");
+    gpu::launch<sequence_lengths_kernel>(dim3(1), dim3(1), 0, stream, lengths, segments);
   });
 }
 

@@ -4,14 +4,16 @@
 //           a whole number, so sums do not depend on their order and every device draws the same. The first top_k tokens
 //           have the mass M; the shortest prefix that reaches ⌈top_p·M⌉ is kept, N its mass; the token whose share of it
 //           holds position ⌊N·u / 2^64⌋ is drawn, u from Philox (seed, step). A logit that is not finite, or fault: −1.
-// Shapes    logits f32 [V], step, fault, id i32 [1].
-// Launch    one block of 1024 threads. A position in the order is found without sorting: four passes over the logits, each
+// Shapes    logits f32 [S, V], ids, fault i32 [S]; step, temperature, top_k, top_p and seed of each segment in its row of the
+//           table i32 [S, 16]. Of an idle segment nothing is drawn.
+// Launch    S blocks of 1024 threads. A position in the order is found without sorting: four passes over the logits, each
 //           a histogram of the masses (or counts) by eight bits of the key.
 // Shared    2 KB of weights and the scans.
 // Cost      greedy reads V once; a draw reads it about 15 times from L2: 32,000 logits are 128 KB. Bound by latency.
 // Limits    V·2^32 < 2^53, that is V ≤ 2,097,152. Tokens less likely than 2^−32 of the likeliest are never drawn.
 #include "gpu/args.h"
 #include "gpu/philox.h"
+#include "gpu/segments.h"
 #include "gpu/select.h"
 
 constexpr int SAMPLE_THREADS = 1024;
@@ -45,10 +47,16 @@ DEVICE Place find_place(const float* logits, int n, uint64_t target, Weight weig
 }
 
 KERNEL(SAMPLE_THREADS)
-sample_kernel(int32_t* id, const float* logits, const int32_t* step, const int32_t* fault, int n, float temperature,
-              int top_k, float top_p, uint64_t seed) {
+sample_kernel(int32_t* id, const float* logits, int64_t logits_stride, const int32_t* table, int64_t table_stride,
+              const int32_t* fault, int n) {
   SHARED(unsigned long long, best_of_warp, SAMPLE_THREADS / 32);
   SHARED(int, broken, 1);
+  const int32_t* numbers = table + blockIdx.x * table_stride;
+  if (load(numbers + SEGMENT_ROWS) == 0) return;
+  id += blockIdx.x;
+  logits += blockIdx.x * logits_stride;
+  fault += blockIdx.x;
+  float temperature = __uint_as_float(uint32_t(load(numbers + SEGMENT_TEMPERATURE)));
   if (threadIdx.x == 0) broken[0] = load(fault) != 0;
   __syncthreads();
   unsigned long long best = 0;  // key, then the lowest id
@@ -75,6 +83,11 @@ sample_kernel(int32_t* id, const float* logits, const int32_t* step, const int32
     return;
   }
 
+  int top_k = load(numbers + SEGMENT_TOP_K);
+  float top_p = __uint_as_float(uint32_t(load(numbers + SEGMENT_TOP_P)));
+  checked(top_k, 0x7fffffff, "top-k");
+  checked(temperature > 0 && top_p > 0 && top_p <= 1 ? 0 : -1, 1, "temperature above 0 and top-p of 0 to 1");
+  uint64_t seed = uint64_t(uint32_t(load(numbers + SEGMENT_SEED))) | uint64_t(load(numbers + SEGMENT_SEED + 1)) << 32;
   float top = load(logits + likeliest);
   auto mass = [&](float logit) {
     return uint64_t(exp((double(logit) - double(top)) / double(temperature)) * 4294967296.0);
@@ -97,7 +110,7 @@ sample_kernel(int32_t* id, const float* logits, const int32_t* step, const int32
   uint64_t each = mass(logit_of(edge.key));
   uint64_t nucleus = edge.above + ((need - 1 - edge.above) / each + 1) * each;
 
-  Philox random = philox(seed, uint64_t(load(step)), 0);
+  Philox random = philox(seed, uint64_t(load(numbers + SEGMENT_STEP)), 0);
   uint64_t target = __umul64hi(nucleus, uint64_t(random.word[1]) << 32 | random.word[0]);
   Place drawn = find_place(logits, n, target, mass);
   uint32_t rank = uint32_t((target - drawn.above) / mass(logit_of(drawn.key)));  // among the tokens with this logit
@@ -115,15 +128,13 @@ sample_kernel(int32_t* id, const float* logits, const int32_t* step, const int32
 
 extern "C" int starling_sample(const starling_sample_args* args, starling_stream* stream) {
   return gpu::guarded("sample", args, [&](const starling_sample_args& a) {
-    int vocabulary = a.logits.width;
-    float top_p = a.top_p == 0 ? 1 : a.top_p;
+    int count = a.segments.rows, vocabulary = a.logits.width;
     gpu::require(vocabulary >= 1 && vocabulary <= 1 << 21, "the vocabulary must have 1 to 2097152 tokens");
-    gpu::require(a.temperature >= 0 && a.top_k >= 0 && top_p > 0 && top_p <= 1, "temperature, top_k or top_p");
-    auto* id = gpu::vector<int32_t>("id", a.id, 1);
-    auto* logits = gpu::matrix<float>("logits", a.logits, 1, vocabulary);
-    auto* step = gpu::vector<int32_t>("step", a.step, 1);
-    auto* fault = gpu::vector<int32_t>("fault", a.fault, 1);
-    gpu::launch<sample_kernel>(dim3(1), dim3(SAMPLE_THREADS), 0, stream, id, logits, step, fault, vocabulary, a.temperature,
-                               a.top_k, top_p, a.seed);
+    auto* ids = gpu::vector<int32_t>("ids", a.ids, count);
+    auto* logits = gpu::matrix<float>("logits", a.logits, count, vocabulary);
+    auto* table = gpu::matrix<int32_t>("segments", a.segments, count, SEGMENT_WIDTH);
+    auto* fault = gpu::vector<int32_t>("fault", a.fault, count);
+    gpu::launch<sample_kernel>(dim3(count), dim3(SAMPLE_THREADS), 0, stream, ids, logits, a.logits.stride, table,
+                               a.segments.stride, fault, vocabulary);
   });
 }

@@ -4,6 +4,7 @@
 // two buffers. The product is S transposed = K·Qᵀ, so that summing over queries is summing over accumulator columns, and
 // only two shuffles are left at the end. One writer per sum, a fixed order, no atomics, no map of attention.
 #pragma once
+#include "segments.h"
 #include "tile.h"
 
 template <class T>
@@ -11,11 +12,11 @@ struct Received {
   const T* q;
   const T* k;
   const float* lse;
-  const int32_t* length;
+  SegmentTable segments;  // one
   const uint8_t* hidden;
   const int32_t* index;
   int64_t q_stride, k_stride, lse_stride;
-  int32_t row_from, row_to, key_at, n, capacity, group, causal;
+  int32_t row_from, row_to, key_at, n, group, causal;
   float scale_log2;
 };
 
@@ -29,12 +30,15 @@ template <class T, int D>
 DEVICE void colsum_block(float* sums, const Received<T>& p, int head, int key0, Smem& smem) {
   constexpr int LD = PADDED<T, D>, KS = D / 16, NT = COLSUM_QUERIES / 8;
   T* tiles = smem.take<T>(2 * COLSUM_QUERIES * LD);
-  const T* q = p.q + head * D;
-  const T* k = p.k + head / p.group * D;
-  const float* lse = p.lse + head * p.lse_stride;
-  int past = p.length ? load(p.length) : 0;
+  Segment segment = segment_of(p.segments, 0);
+  const T* q = p.q + segment.row * p.q_stride + head * D;
+  const T* k = keys_of(p.k, p.k_stride, segment, "keys") + head / p.group * D;
+  const float* lse = p.lse + head * p.lse_stride + segment.row;
+  const uint8_t* hidden = segment.hidden < 0 ? nullptr : p.hidden + segment.hidden;
+  int past = segment.length;
+  checked(p.row_to, segment.rows + 1, "the end of the span of rows");
   auto key_of = [&](int j) {
-    return checked(p.key_at + (p.index ? load(p.index + j) : j), p.capacity, "a candidate's key");
+    return checked(p.key_at + (p.index ? load(p.index + j) : j), segment.keys, "a candidate's key");
   };
 
   load_tile<T, COLSUM_KEYS, D>(tiles, k, p.k_stride, key0, p.n, 0, D, key_of);
@@ -56,7 +60,7 @@ DEVICE void colsum_block(float* sums, const Received<T>& p, int head, int key0, 
     candidate[r] = key0 + warp_id() * 16 + g + 8 * r;
     seen[r] = candidate[r] < p.n;
     key[r] = seen[r] ? key_of(candidate[r]) : 0;
-    if (seen[r] && p.hidden) seen[r] = load(p.hidden + key[r]) == 0;
+    if (seen[r] && hidden) seen[r] = load(hidden + key[r]) == 0;
   }
 
   // With consecutive keys, queries before the first that sees one of them are skipped.

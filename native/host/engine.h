@@ -41,6 +41,9 @@ extern __thread Thread* current;
 
 [[noreturn]] void fail(Site at, const char* format, ...) __attribute__((format(printf, 2, 3)));
 
+// Fails unless these bytes lie in one slot, if the allocation they begin in is a pool (slots.h).
+void check_slot(const void* first, size_t bytes, const char* what, Site at);
+
 // ---- launching ----
 using Body = void (*)(const void* arguments);
 struct Argument {

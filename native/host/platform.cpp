@@ -9,6 +9,7 @@
 
 #include "layer.h"
 #include "runtime/platform.h"
+#include "slots.h"
 #include "starling_bench.h"
 #include "starling_host.h"
 
@@ -52,11 +53,20 @@ void* allocate(int64_t bytes, gpu::Stream) {
   if (posix_memalign(&memory, 256, size_t(bytes ? bytes : 1))) {
     throw gpu::Error(STARLING_OUT_OF_MEMORY, "out of memory: " + std::to_string(bytes) + " bytes asked");
   }
+  host::allocated(memory, size_t(bytes));
   return memory;
 }
 void zero(void* memory, int64_t bytes, gpu::Stream) { std::memset(memory, 0, size_t(bytes)); }
-void release(void* memory, gpu::Stream) { free(memory); }
-void release_unused(void* memory) { free(memory); }
+void release(void* memory, gpu::Stream) { release_unused(memory); }
+void release_unused(void* memory) {
+  host::freed(memory);
+  free(memory);
+}
+static void slots(const char* refused) {
+  if (refused) throw gpu::Error(STARLING_INVALID_ARGUMENT, refused);
+}
+void claim_slot(void* memory, int64_t bytes) { slots(host::claim_slot(memory, size_t(bytes))); }
+void release_slot(void* memory) { slots(host::release_slot(memory)); }
 
 void copy(void* dst, int64_t dst_stride, const void* src, int64_t src_stride, int64_t width, int64_t rows, Direction,
           gpu::Stream) {

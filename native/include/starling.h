@@ -89,6 +89,26 @@ typedef struct {
   int32_t reserved; /* 0 */
 } starling_weight;
 
+/* The segments of a call: sequences of a batch, crops or windows. Each has a run of the call's rows and a run of keys of its
+ * own, and sees no other's; its rows do not depend on the other segments, and the kernels and grids only on `rows` and
+ * `keys`, so that a step can be captured. The table, one row of 16 numbers per segment, holds offsets, never addresses:
+ *    0 row       first of its rows in the call; segments that are not idle stand in order of their rows and share none
+ *    1 rows      how many it has there; 0: idle, nothing of it is read and nothing written
+ *    2 at        first row of its keys in k and v
+ *    3 capacity  rows that it owns there
+ *    4 length    keys written before this call: row i of the segment becomes key length + i
+ *    5 hidden    first of its bytes in `hidden`, -1: none
+ *    6, 7, 8     position of its first row on three axes
+ *    9 step      tokens drawn before this one
+ *   10 temperature (the bits of an f32), 11 top-k, 12 top-p (the bits of an f32), 13, 14 seed, its low half first
+ *   15           0
+ * Without a table (data NULL) all rows of the call are one segment, and its keys are the first rows of k and v. */
+typedef struct {
+  starling_tensor table; /* i32 [S, 16] */
+  int32_t rows;          /* the most rows of a segment */
+  int32_t keys;          /* the most keys of a segment, those of this call included; more gives the same bits */
+} starling_segments;
+
 typedef struct starling_stream starling_stream;
 typedef struct starling_event starling_event;
 typedef struct starling_graph starling_graph;
@@ -130,6 +150,12 @@ STARLING_API int starling_card_describe(starling_card *out /* host */, int32_t i
 /* `bytes` zeroed bytes at a multiple of 256, for the work that is put on `stream` from here on. Other streams wait for this
  * one before they touch them (starling_stream_wait, or an event of the program's own). */
 STARLING_API int starling_allocate(void **out /* host */, int64_t bytes, starling_stream *stream);
+
+/* A part of an allocation belongs to somebody from here on: a slot. An allocation of which a part was ever claimed is a pool:
+ * libstarling_host.so then ends a launch whose segment does not lie in one slot, and AddressSanitizer sees who touches what is
+ * nobody's. libstarling_cuda.so does nothing. A slot is given back by the address it was claimed at. */
+STARLING_API int starling_slot_claim(void *memory, int64_t bytes);
+STARLING_API int starling_slot_release(void *memory);
 
 /* Frees in the order of a stream: behind the work that was put on it before this call, which may still run. Of other
  * streams nothing may use the memory any more. `stream` NULL: nothing at all uses it, as after starling_stream_destroy.
@@ -257,37 +283,40 @@ STARLING_API int starling_activation(const starling_activation_args *args /* hos
 
 /* ---- attention ---- */
 
-/* Turns queries and keys by their positions (channel i with channel i + half, i < half) and appends keys and values to the
- * cache, at rows length[0] ... length[0] + T - 1. Channels from 2*half on are copied. */
+/* Turns queries and keys by their positions (channel i with channel i + half, i < half) and appends keys and values to those
+ * of their segments. Channels from 2*half on are copied. With three axes frequencies i < section_first follow the position on
+ * the first, the next section_second that on the second and the rest that on the third. */
 typedef struct {
   uint32_t size;
   starling_tensor q;         /* [T, H*d] */
-  starling_tensor k;         /* [capacity, G*d] */
-  starling_tensor v;         /* [capacity, G*d] */
+  starling_tensor k;         /* [N, G*d] */
+  starling_tensor v;         /* [N, G*d] */
   starling_tensor qkv;       /* [T, (H+2G)*d] */
-  starling_tensor positions; /* i32 [T] */
-  starling_tensor length;    /* i32 [1] */
+  starling_tensor positions; /* i32 [T], the same on all axes, or [3, T]; not there: those of the segments */
+  starling_segments segments;
   starling_tensor cos;       /* f32 [table rows, half] */
   starling_tensor sin;       /* f32 [table rows, half] */
   int32_t heads, kv_heads, head_size;
+  int32_t axes; /* 1 (or 0) or 3 */
+  int32_t section_first, section_second;
 } starling_rope_args;
 STARLING_API int starling_rope(const starling_rope_args *args /* host */, starling_stream *stream);
 
-/* What attention and the column sums of its probabilities are taken of: softmax(scale * q * transpose(k)) over S = length[0]
- * + T keys. With `causal`, row t sees keys 0 ... length[0] + t. Keys marked in `hidden` are seen by nobody. */
+/* What attention and the column sums of its probabilities are taken of: softmax(scale * q * transpose(k)) over the length +
+ * rows keys of a segment. With `causal`, its row i sees keys 0 ... length + i. Keys marked in `hidden` are seen by nobody. */
 typedef struct {
   starling_tensor q;      /* [T, H*d] [16] */
-  starling_tensor k;      /* [capacity, G*d] [16] */
-  starling_tensor v;      /* [capacity, G*d] [16]; column sums do not read it */
-  starling_tensor length; /* i32 [1], or not there: 0 */
-  starling_tensor hidden; /* u8 [>= S], or not there */
+  starling_tensor k;      /* [N, G*d] [16] */
+  starling_tensor v;      /* [N, G*d] [16]; column sums do not read it */
+  starling_segments segments;
+  starling_tensor hidden; /* u8, or not there; without a table key j has byte j */
   int32_t heads, kv_heads, head_size;
   int32_t causal;
   float scale;
 } starling_attention_inputs;
 
 /* out = softmax(scale * q * transpose(k)) * v. lse is the log2 of the row's sum, log2(sum_j 2^(s_ij * log2 e)), which
- * starling_attention_colsum reads. A row that sees no key gives 0 and +infinity. */
+ * starling_attention_colsum reads. A row that sees no key gives 0 and +infinity; rows of no segment are left as they are. */
 typedef struct {
   uint32_t size;
   starling_tensor out; /* [T, H*d] */
@@ -296,8 +325,8 @@ typedef struct {
 } starling_attention_args;
 STARLING_API int starling_attention(const starling_attention_args *args /* host */, starling_stream *stream);
 
-/* Attention received: sums[h, j] = sum over rows i in [row_from, row_to) of A_h[i, key(j)], where A is recomputed from lse
- * and key(j) = key_at + j, or key_at + index[j]. No map of attention is held, nothing is added atomically. The sum over
+/* Attention received in the one segment there is: sums[h, j] = sum over its rows i in [row_from, row_to) of A_h[i, key(j)],
+ * where A is recomputed from lse and key(j) = key_at + j, or key_at + index[j], of its keys. No map of attention is held, nothing is added atomically. The sum over
  * all keys is the number of rows. A hidden key receives 0, a row whose lse is +infinity gives 0. */
 typedef struct {
   uint32_t size;
@@ -309,12 +338,11 @@ typedef struct {
 } starling_attention_colsum_args;
 STARLING_API int starling_attention_colsum(const starling_attention_colsum_args *args /* host */, starling_stream *stream);
 
-/* What another library's attention is told and what it gives: lengths = {rows, length[0] + rows}. */
+/* What another library's attention is told and what it gives: lengths = {rows, length + rows} of the one segment. */
 typedef struct {
   uint32_t size;
   starling_tensor lengths; /* i32 [2] */
-  starling_tensor length;  /* i32 [1], or not there: 0 */
-  int32_t rows;
+  starling_segments segments;
 } starling_sequence_lengths_args;
 STARLING_API int starling_sequence_lengths(const starling_sequence_lengths_args *args /* host */, starling_stream *stream);
 
@@ -455,27 +483,24 @@ STARLING_API int starling_compact_rows(const starling_compact_rows_args *args /*
 
 /* ---- the end of a step ---- */
 
-/* The next token. temperature 0 is greedy, ties to the lowest id. Otherwise the top_k largest logits (0: all), of these the
- * shortest prefix, largest first, whose mass reaches top_p (0: all), and one of them by a Philox number keyed by (seed,
- * step[0]). A logit that is not finite, or fault[0], makes id -1. */
+/* The next token of every segment that is not idle, by the step and the sampling in its row of the table. temperature 0 is
+ * greedy, ties to the lowest id. Otherwise the top-k largest logits (0: all), of these the shortest prefix, largest first,
+ * whose mass reaches top-p, and one of them by a Philox number keyed by (seed, step). A logit of the segment that is not
+ * finite, or its fault, makes its id -1. */
 typedef struct {
   uint32_t size;
-  starling_tensor id;     /* i32 [1] */
-  starling_tensor logits; /* f32 [1, V] */
-  starling_tensor step;   /* i32 [1] */
-  starling_tensor fault;  /* i32 [1] */
-  float temperature;
-  int32_t top_k;
-  float top_p;
-  uint64_t seed;
+  starling_tensor ids;      /* i32 [S] */
+  starling_tensor logits;   /* f32 [S, V] */
+  starling_tensor segments; /* i32 [S, 16] */
+  starling_tensor fault;    /* i32 [S] */
 } starling_sample_args;
 STARLING_API int starling_sample(const starling_sample_args *args /* host */, starling_stream *stream);
 
-/* counters[i] += by */
+/* Moves segments on, after a step has used them: of those that are not idle, length and positions grow by rows, the step by
+ * one. */
 typedef struct {
   uint32_t size;
-  starling_tensor counters; /* i32 [n] */
-  int32_t by;
+  starling_tensor segments; /* i32 [L*S, 16], those of all layers */
 } starling_advance_args;
 STARLING_API int starling_advance(const starling_advance_args *args /* host */, starling_stream *stream);
 

@@ -27,6 +27,9 @@ STARLING_API int starling_ceiling_products(float *out /* f32 [blocks] */, int32_
 /* `launches` empty launches. */
 STARLING_API int starling_ceiling_nothing(int32_t launches, starling_stream *stream);
 
+/* counters[i] += by: the smallest launch that leaves a trace. */
+STARLING_API int starling_add(int32_t *counters /* [n] */, int32_t n, int32_t by, starling_stream *stream);
+
 /* ---- counters and records, which only libstarling_host.so has; they concern the whole process ---- */
 
 /* Work of all launches since the last reset: launches, blocks, bytes read from and written to global memory, FLOPs of products,

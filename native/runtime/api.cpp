@@ -97,6 +97,16 @@ int starling_allocate(void** out, int64_t bytes, starling_stream* stream) {
   });
 }
 
+int starling_slot_claim(void* memory, int64_t bytes) {
+  return gpu::guarded([&] {
+    gpu::require(memory && bytes >= 0, "slot_claim: no memory, or fewer than no bytes");
+    platform::claim_slot(memory, bytes);
+  });
+}
+int starling_slot_release(void* memory) {
+  return gpu::guarded([&] { platform::release_slot(memory); });
+}
+
 int starling_free(void* memory, starling_stream* stream) {
   return gpu::guarded([&] {
     if (!memory) return;

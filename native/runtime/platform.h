@@ -19,6 +19,8 @@ starling_card card(int index);
 void* allocate(int64_t bytes, gpu::Stream stream);  // at a multiple of 256; what is in it is not defined
 void zero(void* memory, int64_t bytes, gpu::Stream stream);
 void release(void* memory, gpu::Stream stream);
+void claim_slot(void* memory, int64_t bytes);  // a part of an allocation
+void release_slot(void* memory);
 void release_unused(void* memory);  // nothing uses it any more, on any stream
 
 enum class Direction { TO_DEVICE, TO_HOST };

@@ -1,6 +1,7 @@
 // Inputs of an attention, and its definition in double.
 #pragma once
 #include "check.h"
+#include "segment_case.h"
 
 struct Case {
   int rows, past, heads, kv_heads, d;
@@ -18,7 +19,7 @@ struct Inputs {
   int dtype, capacity;
   float scale;
   check::Tensor q, k, v;
-  check::Ints length;
+  Table table;
   std::vector<uint8_t> hidden;
   check::Bytes hidden_bytes;
 
@@ -30,7 +31,7 @@ struct Inputs {
         q(check::gaussian(dtype, c.rows, c.heads * c.d)),
         k(check::gaussian(dtype, capacity, c.kv_heads * c.d)),
         v(check::gaussian(dtype, capacity, c.kv_heads * c.d)),
-        length(std::vector<int32_t>{c.past}),
+        table({segment(0, c.rows, 0, capacity).behind(c.past).hides(c.hidden ? 0 : -1)}),
         hidden(c.hidden ? pattern(capacity) : std::vector<uint8_t>(capacity, 0)),
         hidden_bytes(hidden) {
     for (check::Tensor* t : {&k, &v}) {
@@ -47,12 +48,13 @@ struct Inputs {
   }
   void hide(int key) {
     c.hidden = true;
+    table.hide(0, 0);
     hidden[key] = 1;
     int64_t n = int64_t(hidden.size());
     check::ok(starling_upload(hidden_bytes.data, n, hidden.data(), n, n, 1, check::stream));
   }
   starling_attention_inputs inputs() const {
-    starling_attention_inputs in{q, k, v, length, {}, c.heads, c.kv_heads, c.d, c.causal, scale};
+    starling_attention_inputs in{q, k, v, table.segments(), {}, c.heads, c.kv_heads, c.d, c.causal, scale};
     if (c.hidden) in.hidden = hidden_bytes;
     return in;
   }

@@ -59,7 +59,7 @@ TEST(wrong_arguments_get_a_sentence) {
 
 TEST(a_structure_of_another_size_is_refused) {
   Ints counter(1, 0);
-  starling_advance_args args{uint32_t(sizeof args) - 8, counter, 1};
+  starling_advance_args args{uint32_t(sizeof args) - 8, counter};
   refused(starling_advance(&args, stream), STARLING_INVALID_ARGUMENT,
           ("advance: `size` is " + std::to_string(sizeof args - 8) + ", this library's arguments have " +
            std::to_string(sizeof args) + " bytes")
@@ -95,12 +95,13 @@ TEST(tensors_that_do_not_fit_get_a_sentence) {
   });
   gemm("gemm: the layout of w is none of this library's", [](auto& a) { a.w.layout = 1; });
   gemm("gemm: a plain w has no groups", [](auto& a) { a.w.group = 32; });
-  Ints counters(4, 0);
-  starling_tensor every_second{counters.data, 2, 2, 1, STARLING_I32, 0}, floats = every_second;
-  floats.dtype = STARLING_F32;
-  refused(CALL(advance, .counters = every_second, .by = 1), STARLING_INVALID_ARGUMENT,
-          "advance: counters is a vector with a stride of 2");
-  refused(CALL(advance, .counters = floats, .by = 1), STARLING_INVALID_ARGUMENT, "advance: counters is f32, not i32");
+  Ints table(32, 0);
+  starling_tensor narrow{table.data, 16, 2, 15, STARLING_I32, 0}, floats{table.data, 16, 2, 16, STARLING_F32, 0};
+  starling_tensor every_second{table.data, 2, 2, 1, STARLING_I32, 0};
+  refused(CALL(embed, .out = y, .ids = every_second, .table = x), STARLING_INVALID_ARGUMENT,
+          "embed: ids is a vector with a stride of 2");
+  refused(CALL(advance, .segments = narrow), STARLING_INVALID_ARGUMENT, "advance: segments is [2, 15], not [2, 16]");
+  refused(CALL(advance, .segments = floats), STARLING_INVALID_ARGUMENT, "advance: segments is f32, not i32");
   starling_attention_inputs in{x, x, x, {}, {}, 1, 1, 32, 0, 1};
   refused(CALL(attention, .out = y, .in = in), STARLING_INVALID_ARGUMENT, "attention: out is [4, 64], not [4, 32]");
   y.receive();
@@ -132,7 +133,7 @@ TEST(threads_with_streams_of_their_own) {
       void* counter = nullptr;
       int32_t value = 0;
       int bad = starling_stream_create(&own, nullptr) || starling_allocate(&counter, 4, own);
-      for (int n = 0; n < 50 && !bad; n++) bad = CALL_ON(own, advance, .counters = {counter, 1, 1, 1, STARLING_I32, 0}, .by = i);
+      for (int n = 0; n < 50 && !bad; n++) bad = starling_add(static_cast<int32_t*>(counter), 1, i, own);
       bad = bad || starling_download(&value, 4, counter, 4, 4, 1, own);
       if (bad) problems[i] = starling_error();
       else if (value != 50 * i) problems[i] = "a wrong sum";
@@ -150,7 +151,7 @@ TEST(events_measure_in_order) {
   ok(starling_event_create(&to));
   Ints counter(1, 0);
   ok(starling_event_record(from, stream));
-  ok(CALL(advance, .counters = counter, .by = 1));
+  ok(starling_add(counter.data, 1, 1, stream));
   ok(starling_event_record(to, stream));
   double ms = -1;
   ok(starling_event_elapsed(&ms, from, to));
@@ -164,7 +165,7 @@ TEST(a_capture_runs_nothing_and_replays_in_order) {
   Tensor table = gaussian(STARLING_BF16, 8, 64), row = filled(STARLING_BF16, 1, 64, NAN);
   ok(starling_capture_begin(stream));
   ok(CALL(embed, .out = row, .ids = counter, .table = table));
-  ok(CALL(advance, .counters = counter, .by = 2));
+  ok(starling_add(counter.data, 1, 2, stream));
   starling_graph* graph = nullptr;
   ok(starling_capture_end(&graph, stream));
   counter.receive();
@@ -179,7 +180,7 @@ TEST(a_capture_runs_nothing_and_replays_in_order) {
   ok(starling_graph_destroy(graph));
   ok(starling_graph_destroy(nullptr));
   // What was captured is gone from the stream: it runs again.
-  ok(CALL(advance, .counters = counter, .by = -7));
+  ok(starling_add(counter.data, 1, -7, stream));
   counter.receive();
   equal("counter", 0, counter.values[0]);
 }
@@ -199,16 +200,16 @@ TEST(a_capture_in_a_capture_and_an_end_without_one_are_refused) {
 static void refused_in_a_capture(const char* part, const std::function<int()>& call) {
   Ints counter(1, 3);
   ok(starling_capture_begin(stream));
-  ok(CALL(advance, .counters = counter, .by = 1));
+  ok(starling_add(counter.data, 1, 1, stream));
   refused(call(), STARLING_INVALID_ARGUMENT, part);
   starling_graph* graph = nullptr;
   refused(starling_capture_end(&graph, stream), STARLING_INVALID_ARGUMENT, part);
   equal("a graph", true, graph == nullptr);
-  ok(CALL(advance, .counters = counter, .by = 10));
+  ok(starling_add(counter.data, 1, 10, stream));
   counter.receive();
   equal("counter", 13, counter.values[0]);
   ok(starling_capture_begin(stream));
-  ok(CALL(advance, .counters = counter, .by = 100));
+  ok(starling_add(counter.data, 1, 100, stream));
   ok(starling_capture_end(&graph, stream));
   ok(starling_graph_launch(graph, stream));
   ok(starling_graph_destroy(graph));
@@ -306,7 +307,7 @@ TEST(what_is_freed_in_a_capture_is_freed_after_it) {
   Ints counter(1, 0);
   starling_graph* graph = nullptr;
   ok(starling_capture_begin(stream));
-  ok(CALL(advance, .counters = counter, .by = 1));
+  ok(starling_add(counter.data, 1, 1, stream));
   ok(starling_free(p, stream));
   ok(starling_capture_end(&graph, stream));
   ok(starling_graph_launch(graph, stream));
@@ -320,7 +321,7 @@ TEST(memory_is_freed_behind_the_work_on_it) {
     int n = 5000 + 3000 * i;
     void* p = nullptr;
     ok(starling_allocate(&p, 4 * n, stream));
-    for (int k = 0; k < 3; k++) ok(CALL(advance, .counters = {p, 1, n, 1, STARLING_I32, 0}, .by = 1));
+    for (int k = 0; k < 3; k++) ok(starling_add(static_cast<int32_t*>(p), n, 1, stream));
     Ints last(1, -1);
     starling_gather pair{last, {static_cast<char*>(p) + 4 * (n - 1), 1, 1, 1, STARLING_I32, 0}};
     Ints row(1, 0);
@@ -336,7 +337,7 @@ TEST(memory_outlives_its_stream) {
   {
     NewStream own;
     ok(starling_allocate(&p, 4000, stream));
-    ok(CALL(advance, .counters = {p, 1, 1000, 1, STARLING_I32, 0}, .by = 1));
+    ok(starling_add(static_cast<int32_t*>(p), 1000, 1, stream));
   }
   ok(starling_free(p, nullptr));
 }
@@ -348,8 +349,8 @@ TEST(two_streams_are_captured_apart) {
   {
     NewStream own;
     ok(starling_capture_begin(common));
-    ok(CALL_ON(common, advance, .counters = a, .by = 1));
-    ok(CALL(advance, .counters = b, .by = 5));  // runs
+    ok(starling_add(a.data, 1, 1, common));
+    ok(starling_add(b.data, 1, 5, stream));  // runs
     ok(starling_capture_end(&graph, common));
     int32_t value = 0;
     ok(starling_download(&value, 4, b.data, 4, 4, 1, stream));
@@ -368,7 +369,7 @@ TEST(a_stream_that_is_captured_can_be_destroyed) {
   Ints counter(1, 0);
   NewStream own;
   ok(starling_capture_begin(stream));
-  ok(CALL(advance, .counters = counter, .by = 1));
+  ok(starling_add(counter.data, 1, 1, stream));
   ok(starling_stream_destroy(stream));
   ok(starling_stream_create(&stream, nullptr));
   counter.receive();

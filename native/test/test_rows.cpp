@@ -1,5 +1,6 @@
-// norms, patchify, embed, rope, combine_rows, advance, and what stands around another library's attention.
+// norms, patchify, embed, rope, combine_rows, and what stands around another library's attention.
 #include "check.h"
+#include "segment_case.h"
 
 using namespace check;
 
@@ -86,10 +87,11 @@ TEST(rope_turns_and_appends) {
       Tensor sin = gaussian(STARLING_F32, 200, s.half), k0 = Tensor(dtype, capacity, s.kv_heads * d), v0 = Tensor(dtype, capacity, s.kv_heads * d);
       k0.values = k.values;
       v0.values = v.values;
-      Ints positions(s.rows), length(1, s.past);
+      Ints positions(s.rows);
+      Table table({segment(0, s.rows, 0, k.rows).behind(s.past)});
       for (int t = 0; t < s.rows; t++) positions.values[t] = 7 + t + (t > 2 ? 20 : 0);
       positions.send();
-      ok(CALL(rope, .q = q, .k = k, .v = v, .qkv = qkv, .positions = positions, .length = length, .cos = cos, .sin = sin,
+      ok(CALL(rope, .q = q, .k = k, .v = v, .qkv = qkv, .positions = positions, .segments = table.segments(), .cos = cos, .sin = sin,
               .heads = s.heads, .kv_heads = s.kv_heads, .head_size = d));
       q.receive();
       k.receive();
@@ -140,25 +142,13 @@ TEST(combine_rows_weighs) {
   }
 }
 
-TEST(advance_adds) {
-  std::vector<int32_t> values(300);
-  for (int i = 0; i < 300; i++) values[i] = i;
-  Ints counters(values);
-  ok(CALL(advance, .counters = counters, .by = 5));
-  ok(CALL(advance, .counters = {counters.data, 1, 1, 1, STARLING_I32, 0}, .by = -2));
-  counters.receive();
-  for (int i = 0; i < 300; i++) equal("counter", i + 5 - (i == 0 ? 2 : 0), int(counters.values[i]));
-}
-
 TEST(sequence_lengths_and_natural_logarithms) {
-  Ints length(1, 37), lengths(2, -1);
-  ok(CALL(sequence_lengths, .lengths = lengths, .length = length, .rows = 5));
+  Ints lengths(2, -1);
+  Table table({segment(0, 5, 0, 42).behind(37)});
+  ok(CALL(sequence_lengths, .lengths = lengths, .segments = table.segments()));
   lengths.receive();
   equal("queries", 5, int(lengths.values[0]));
   equal("keys", 42, int(lengths.values[1]));
-  ok(CALL(sequence_lengths, .lengths = lengths, .rows = 5));
-  lengths.receive();
-  equal("keys without a cache", 5, int(lengths.values[1]));
 
   Tensor lse = gaussian(STARLING_F32, 3, 300);
   std::vector<float> before;

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "check.h"
+#include "segment_case.h"
 
 using namespace check;
 
@@ -14,9 +15,9 @@ int draw(const std::vector<float>& logits, float temperature, int top_k, float t
   Tensor row(STARLING_F32, 1, int(logits.size()));
   row.values = logits;
   row.send();
-  Ints id(1), at(1, step), broken(1, fault);
-  ok(CALL(sample, .id = id, .logits = row, .step = at, .fault = broken, .temperature = temperature, .top_k = top_k,
-          .top_p = top_p, .seed = seed));
+  Ints id(1), broken(1, fault);
+  Table table({segment(0, 1, 0, 1).drawing(step, temperature, top_k, top_p, seed)});
+  ok(CALL(sample, .ids = id, .logits = row, .segments = table.tensor(), .fault = broken));
   id.receive();
   return id.values[0];
 }

@@ -245,7 +245,7 @@ TEST(one_launch_or_two) {
   uint64_t two[8], one[8];
   starling_host_reset_counters();
   starling_attention_inputs all = in.inputs();
-  all.length = {};
+  all.segments = {};
   ok(CALL(attention_colsum, .sums = sums, .in = all, .lse = lse, .row_from = 1, .row_to = 577, .key_at = 1));
   token_select(keep, score, fault, sums, 576);
   starling_host_counters(two);

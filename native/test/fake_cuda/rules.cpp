@@ -1,5 +1,5 @@
 // That the made-up CUDA runtime is strict: a program that breaks one of CUDA's rules of order is seen, one that keeps them is
-// not. Calls its CUDA functions and the kernel behind starling_advance.
+// not. Calls its CUDA functions and the kernel behind starling_add.
 #include <cstdio>
 #include <cstring>
 #include <functional>
@@ -9,6 +9,7 @@
 
 #include "cuda_runtime.h"
 #include "runtime/platform.h"
+#include "starling_bench.h"
 
 extern "C" {
 void fake_cuda(const char*);
@@ -39,10 +40,7 @@ static std::vector<Rule> rules;
 
 static unsigned tickets[gpu::STREAM_TICKETS];
 
-int advance(void* counter, int by, starling_stream* stream) {
-  starling_advance_args args{sizeof args, {counter, 1, 1, 1, STARLING_I32, 0}, by};
-  return starling_advance(&args, stream);
-}
+int add(void* counter, int by, starling_stream* stream) { return starling_add(static_cast<int32_t*>(counter), 1, by, stream); }
 
 // A stream with a counter; the kernel adds to it.
 struct Counter {
@@ -63,7 +61,7 @@ struct Counter {
     if (memory) cudaFreeAsync(memory, stream);
     cudaStreamDestroy(stream);
   }
-  int add(int n) { return advance(memory, n, &ours); }
+  int add(int n) { return ::add(memory, n, &ours); }
   int value() {
     int value = -1;
     cudaMemcpyAsync(&value, memory, 4, cudaMemcpyDeviceToHost, stream);
@@ -103,7 +101,7 @@ RULE(a_non_blocking_stream_does_not_wait_for_the_null_stream) {
   cudaMemset(c.memory, 0, 4);
   c.add(5);
   equal("value", 0, c.value());  // the memset came behind the kernel
-  faults("nothing orders advance_kernel and cudaMemset of the null stream on the same memory\n"
+  faults("nothing orders add_kernel and cudaMemset of the null stream on the same memory\n"
          "nothing orders cudaMemset and a copy to the host on the same memory\n");
 }
 
@@ -135,12 +133,12 @@ RULE(memory_is_not_zero_by_itself) {
 
 RULE(two_streams_on_one_memory_need_an_order) {
   Counter a, b;
-  advance(a.memory, 1, &b.ours);  // its memset is in a's order
+  add(a.memory, 1, &b.ours);  // its memset is in a's order
   b.value();
-  faults("nothing orders advance_kernel and cudaMallocAsync on the same memory\n"
-         "nothing orders advance_kernel and cudaMemsetAsync on the same memory\n");
+  faults("nothing orders add_kernel and cudaMallocAsync on the same memory\n"
+         "nothing orders add_kernel and cudaMemsetAsync on the same memory\n");
   a.value();
-  advance(a.memory, 1, &b.ours);
+  add(a.memory, 1, &b.ours);
   b.value();
   faults("");
 }
@@ -171,7 +169,7 @@ RULE(freed_memory_is_not_used) {
   cudaFreeAsync(c.memory, c.stream);
   c.add(1);
   cudaStreamSynchronize(c.stream);
-  faults("advance_kernel uses memory after cudaFreeAsync\n");
+  faults("add_kernel uses memory after cudaFreeAsync\n");
   equal("status", cudaErrorInvalidValue, cudaFree(c.memory));
   faults("cudaFree of memory that is freed or was never allocated\n");
   equal("status", cudaErrorInvalidValue, cudaFreeAsync(c.memory, c.stream));
@@ -183,7 +181,7 @@ RULE(a_graph_does_not_keep_its_memory) {
   Counter c, d;
   cudaStreamSynchronize(d.stream);
   cudaStreamBeginCapture(c.stream, cudaStreamCaptureModeThreadLocal);
-  advance(d.memory, 1, &c.ours);
+  add(d.memory, 1, &c.ours);
   cudaGraph_t graph;
   cudaGraphExec_t exec;
   cudaStreamEndCapture(c.stream, &graph);
@@ -197,7 +195,7 @@ RULE(a_graph_does_not_keep_its_memory) {
   faults("");
   cudaGraphLaunch(exec, c.stream);
   cudaStreamSynchronize(c.stream);
-  faults("advance_kernel uses memory after cudaFreeAsync\n");
+  faults("add_kernel uses memory after cudaFreeAsync\n");
   cudaGraphExecDestroy(exec);
   cudaGraphDestroy(graph);
 }
@@ -304,7 +302,7 @@ RULE(the_callers_capture_is_not_spoilt) {
   equal("create", STARLING_OK, starling_stream_create(&guest, c.stream));
   equal("allocate", STARLING_OK, starling_allocate(&p, 4, guest));
   cudaStreamBeginCapture(c.stream, cudaStreamCaptureModeThreadLocal);
-  equal("advance", STARLING_OK, advance(p, 2, guest));
+  equal("add", STARLING_OK, add(p, 2, guest));
   equal("allocate", STARLING_INVALID_ARGUMENT, starling_allocate(&q, 4, guest));
   equal("wait", STARLING_INVALID_ARGUMENT, starling_stream_wait(guest));
   equal("a capture in it", STARLING_INVALID_ARGUMENT, starling_capture_begin(guest));
@@ -339,13 +337,13 @@ RULE(a_capture_that_was_spoilt_ends_with_a_sentence_and_the_stream_works) {
   starling_allocate(&p, 4, s);
   for (int round = 0; round < 2; round++) {
     equal("begin", STARLING_OK, starling_capture_begin(s));
-    equal("advance", STARLING_OK, advance(p, 1, s));
+    equal("add", STARLING_OK, add(p, 1, s));
     cudaMalloc(&q, 4);  // some library's
-    equal("advance", STARLING_KERNEL_FAULT, advance(p, 1, s));
+    equal("add", STARLING_KERNEL_FAULT, add(p, 1, s));
     equal("end", STARLING_KERNEL_FAULT, starling_capture_end(&graph, s));
     equal("sentence", "cudaStreamEndCapture: operation failed due to a previous error during capture", starling_error());
     equal("a second end", STARLING_INVALID_ARGUMENT, starling_capture_end(&graph, s));
-    equal("advance", STARLING_OK, advance(p, 10, s));
+    equal("add", STARLING_OK, add(p, 10, s));
     equal("download", STARLING_OK, starling_download(&value, 4, p, 4, 4, 1, s));
     equal("value", 10 * (round + 1), value);
   }

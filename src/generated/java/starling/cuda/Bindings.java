@@ -29,6 +29,10 @@ final class Bindings {
       Symbols.function(JAVA_INT, ADDRESS, JAVA_INT);
   private static final MethodHandle ALLOCATE =
       Symbols.function(JAVA_INT, ADDRESS, JAVA_LONG, ADDRESS);
+  private static final MethodHandle SLOT_CLAIM =
+      Symbols.function(JAVA_INT, JAVA_LONG, JAVA_LONG);
+  private static final MethodHandle SLOT_RELEASE =
+      Symbols.function(JAVA_INT, JAVA_LONG);
   private static final MethodHandle FREE =
       Symbols.function(JAVA_INT, JAVA_LONG, ADDRESS);
   private static final MethodHandle UPLOAD =
@@ -111,6 +115,8 @@ final class Bindings {
   private final MemorySegment cardCount;
   private final MemorySegment cardDescribe;
   private final MemorySegment allocate;
+  private final MemorySegment slotClaim;
+  private final MemorySegment slotRelease;
   private final MemorySegment free;
   private final MemorySegment upload;
   private final MemorySegment download;
@@ -158,6 +164,8 @@ final class Bindings {
     cardCount = Symbols.find(library, "starling_card_count");
     cardDescribe = Symbols.find(library, "starling_card_describe");
     allocate = Symbols.find(library, "starling_allocate");
+    slotClaim = Symbols.find(library, "starling_slot_claim");
+    slotRelease = Symbols.find(library, "starling_slot_release");
     free = Symbols.find(library, "starling_free");
     upload = Symbols.find(library, "starling_upload");
     download = Symbols.find(library, "starling_download");
@@ -248,6 +256,22 @@ final class Bindings {
   int allocate(MemorySegment out, long bytes, MemorySegment stream) {
     try {
       return (int) ALLOCATE.invokeExact(this.allocate, out, bytes, stream);
+    } catch (Throwable e) {
+      throw Symbols.thrown(e);
+    }
+  }
+
+  int slotClaim(long memory, long bytes) {
+    try {
+      return (int) SLOT_CLAIM.invokeExact(this.slotClaim, memory, bytes);
+    } catch (Throwable e) {
+      throw Symbols.thrown(e);
+    }
+  }
+
+  int slotRelease(long memory) {
+    try {
+      return (int) SLOT_RELEASE.invokeExact(this.slotRelease, memory);
     } catch (Throwable e) {
       throw Symbols.thrown(e);
     }

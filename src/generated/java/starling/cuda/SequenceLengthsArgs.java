@@ -16,8 +16,7 @@ final class SequenceLengthsArgs {
   /** {@code i32 [2]} */
   final AbiTensor lengths;
 
-  /** {@code i32 [1], or not there: 0} */
-  final AbiTensor length;
+  final AbiSegments segments;
 
   private final MemorySegment memory;
 
@@ -30,18 +29,10 @@ final class SequenceLengthsArgs {
   SequenceLengthsArgs(MemorySegment memory) {
     this.memory = memory;
     this.lengths = new AbiTensor(memory.asSlice(8, AbiTensor.BYTES));
-    this.length = new AbiTensor(memory.asSlice(40, AbiTensor.BYTES));
+    this.segments = new AbiSegments(memory.asSlice(40, AbiSegments.BYTES));
   }
 
   MemorySegment memory() {
     return memory;
-  }
-
-  int rows() {
-    return memory.get(JAVA_INT, 72);
-  }
-
-  void rows(int value) {
-    memory.set(JAVA_INT, 72, value);
   }
 }

@@ -13,6 +13,7 @@ import java.util.Arrays;
 import java.util.List;
 import starling.device.Activation;
 import starling.device.Arguments;
+import starling.device.AttentionInputs;
 import starling.device.Block;
 import starling.device.Card;
 import starling.device.Cut;
@@ -22,13 +23,12 @@ import starling.device.InputException;
 import starling.device.Keys;
 import starling.device.Kv;
 import starling.device.Linear;
-import starling.device.Mask;
 import starling.device.Norm;
 import starling.device.OutOfMemoryException;
 import starling.device.PositionRule;
 import starling.device.Providers;
 import starling.device.Rope;
-import starling.device.Sampling;
+import starling.device.Segments;
 import starling.device.Span;
 import starling.device.Stored;
 import starling.device.Tensor;
@@ -84,6 +84,20 @@ public final class NativeDevice implements Device {
         public void free(Block block) {
           synchronized (NativeDevice.this) {
             check(library.free(block.address(), closed ? MemorySegment.NULL : stream));
+          }
+        }
+
+        @Override
+        public void claim(Block block, long offset, long bytes) {
+          synchronized (NativeDevice.this) {
+            check(library.slotClaim(block.address() + offset, bytes));
+          }
+        }
+
+        @Override
+        public void unclaim(Block block, long offset) {
+          synchronized (NativeDevice.this) {
+            check(library.slotRelease(block.address() + offset));
           }
         }
       };
@@ -467,11 +481,6 @@ public final class NativeDevice implements Device {
     return millis.get(JAVA_DOUBLE, 0);
   }
 
-  @Override
-  public void repeat(Object key, Runnable step) {
-    step.run();
-  }
-
   // ---- rows ----
 
   /** The one place where a tensor becomes a number. */
@@ -551,25 +560,24 @@ public final class NativeDevice implements Device {
   }
 
   @Override
-  public synchronized void attention(
-      Tensor out, Tensor lse, Tensor q, Kv kv, Mask mask, float scale) {
+  public synchronized void attention(Tensor out, Tensor lse, AttentionInputs in) {
     checkOpen();
-    arguments.attention(out, lse, q, kv, mask, scale);
-    if (attentions == null || !attentions.takes(q, kv, mask)) {
-      ownAttention(out, lse, q, kv, mask, scale);
+    arguments.attention(out, lse, in);
+    if (attentions == null || !attentions.takes(in)) {
+      ownAttention(out, lse, in);
     } else {
       libraryCalls++;
-      attentions.attention(out, lse, q, kv, mask, scale);
+      attentions.attention(out, lse, in);
     }
   }
 
-  void ownAttention(Tensor out, Tensor lse, Tensor q, Kv kv, Mask mask, float scale) {
-    check(operators.attention(out, lse, q, kv, mask, scale));
+  void ownAttention(Tensor out, Tensor lse, AttentionInputs in) {
+    check(operators.attention(out, lse, in));
   }
 
-  /** {@code lengths = {rows, length[0] + rows}}. */
-  void sequenceLengths(Tensor lengths, Tensor length, int rows) {
-    check(operators.sequenceLengths(lengths, length, rows));
+  /** {@code lengths = {rows, length + rows}} of the one segment. */
+  void sequenceLengths(Tensor lengths, Segments segments) {
+    check(operators.sequenceLengths(lengths, segments));
   }
 
   /** Natural logarithms become those of base 2, in place. */
@@ -596,10 +604,10 @@ public final class NativeDevice implements Device {
 
   @Override
   public synchronized void attentionColsum(
-      Tensor sums, Tensor q, Kv kv, Tensor lse, Mask mask, float scale, Span rows, Keys keys) {
+      Tensor sums, AttentionInputs in, Tensor lse, Span rows, Keys keys) {
     checkOpen();
-    arguments.attentionColsum(sums, q, kv, lse, mask, scale, rows, keys);
-    check(operators.attentionColsum(sums, q, kv, lse, mask, scale, rows, keys));
+    arguments.attentionColsum(sums, in, lse, rows, keys);
+    check(operators.attentionColsum(sums, in, lse, rows, keys));
   }
 
   // ---- selection and compaction ----
@@ -616,17 +624,14 @@ public final class NativeDevice implements Device {
   public synchronized void colsumSelect(
       Tensor keep,
       Tensor score,
-      Tensor q,
-      Kv kv,
+      AttentionInputs in,
       Tensor lse,
-      Mask mask,
-      float scale,
       Span rows,
       Keys keys,
       Tensor fault) {
     checkOpen();
-    arguments.colsumSelect(keep, score, q, kv, lse, mask, scale, rows, keys, fault);
-    check(operators.colsumSelect(keep, score, q, kv, lse, mask, scale, rows, keys, fault));
+    arguments.colsumSelect(keep, score, in, lse, rows, keys, fault);
+    check(operators.colsumSelect(keep, score, in, lse, rows, keys, fault));
   }
 
   @Override
@@ -691,18 +696,17 @@ public final class NativeDevice implements Device {
   // ---- the end of a step ----
 
   @Override
-  public synchronized void sample(
-      Tensor id, Tensor logits, Sampling sampling, Tensor step, Tensor fault) {
+  public synchronized void sample(Tensor ids, Tensor logits, Segments segments, Tensor fault) {
     checkOpen();
-    arguments.sample(id, logits, sampling, step, fault);
-    check(operators.sample(id, logits, sampling, step, fault));
+    arguments.sample(ids, logits, segments, fault);
+    check(operators.sample(ids, logits, segments, fault));
   }
 
   @Override
-  public synchronized void advance(Tensor counters, int by) {
+  public synchronized void advance(Segments segments) {
     checkOpen();
-    arguments.advance(counters);
-    check(operators.advance(counters, by));
+    arguments.advance(segments);
+    check(operators.advance(segments));
   }
 
   /**

@@ -6,14 +6,14 @@ import java.util.List;
 import java.util.function.ToLongFunction;
 import starling.device.Activation;
 import starling.device.Arguments;
+import starling.device.AttentionInputs;
 import starling.device.Cut;
 import starling.device.Keys;
 import starling.device.Kv;
-import starling.device.Mask;
 import starling.device.Norm;
 import starling.device.PositionRule;
 import starling.device.Rope;
-import starling.device.Sampling;
+import starling.device.Segments;
 import starling.device.Span;
 import starling.device.Tensor;
 
@@ -174,39 +174,48 @@ final class Operators {
     set(rope.v, kv.v());
     set(rope.qkv, qkv);
     set(rope.positions, positions);
-    set(rope.length, kv.length());
+    set(rope.segments, kv.segments());
     set(rope.cos, table.cos());
     set(rope.sin, table.sin());
     rope.heads(q.dim(1));
     rope.kvHeads(kv.k().dim(1));
     rope.headSize(q.dim(2));
+    int[] sections = table.sections();
+    rope.axes(sections == null ? 1 : sections.length);
+    rope.sectionFirst(sections == null ? 0 : sections[0]);
+    rope.sectionSecond(sections == null ? 0 : sections[1]);
     return library.rope(rope, stream);
   }
 
-  private void set(AbiAttentionInputs to, Tensor q, Kv kv, Mask mask, float scale) {
-    set(to.q, q);
-    set(to.k, kv.k());
-    set(to.v, kv.v());
-    set(to.length, kv.length());
-    set(to.hidden, mask.hidden());
-    to.heads(q.dim(1));
-    to.kvHeads(kv.k().dim(1));
-    to.headSize(q.dim(2));
-    to.causal(mask.causal() ? 1 : 0);
-    to.scale(scale);
+  private void set(AbiSegments to, Segments segments) {
+    set(to.table, segments == null ? null : segments.table());
+    to.rows(segments == null ? 0 : segments.rows());
+    to.keys(segments == null ? 0 : segments.keys());
   }
 
-  int attention(Tensor out, Tensor lse, Tensor q, Kv kv, Mask mask, float scale) {
+  private void set(AbiAttentionInputs to, AttentionInputs in) {
+    set(to.q, in.q());
+    set(to.k, in.kv().k());
+    set(to.v, in.kv().v());
+    set(to.segments, in.kv().segments());
+    set(to.hidden, in.mask().hidden());
+    to.heads(in.q().dim(1));
+    to.kvHeads(in.kv().k().dim(1));
+    to.headSize(in.q().dim(2));
+    to.causal(in.mask().causal() ? 1 : 0);
+    to.scale(in.scale());
+  }
+
+  int attention(Tensor out, Tensor lse, AttentionInputs in) {
     set(attention.out, out);
     set(attention.lse, lse);
-    set(attention.in, q, kv, mask, scale);
+    set(attention.in, in);
     return library.attention(attention, stream);
   }
 
-  int sequenceLengths(Tensor lengths, Tensor length, int rows) {
+  int sequenceLengths(Tensor lengths, Segments segments) {
     set(sequenceLengths.lengths, lengths);
-    set(sequenceLengths.length, length);
-    sequenceLengths.rows(rows);
+    set(sequenceLengths.segments, segments);
     return library.sequenceLengths(sequenceLengths, stream);
   }
 
@@ -216,9 +225,9 @@ final class Operators {
   }
 
   int attentionColsum(
-      Tensor sums, Tensor q, Kv kv, Tensor lse, Mask mask, float scale, Span rows, Keys keys) {
+      Tensor sums, AttentionInputs in, Tensor lse, Span rows, Keys keys) {
     set(attentionColsum.sums, sums);
-    set(attentionColsum.in, q, kv, mask, scale);
+    set(attentionColsum.in, in);
     set(attentionColsum.lse, lse);
     set(attentionColsum.index, keys.index());
     attentionColsum.rowFrom(rows.from());
@@ -241,18 +250,15 @@ final class Operators {
   int colsumSelect(
       Tensor keep,
       Tensor score,
-      Tensor q,
-      Kv kv,
+      AttentionInputs in,
       Tensor lse,
-      Mask mask,
-      float scale,
       Span rows,
       Keys keys,
       Tensor fault) {
     set(colsumSelect.keep, keep);
     set(colsumSelect.score, score);
     set(colsumSelect.fault, fault);
-    set(colsumSelect.in, q, kv, mask, scale);
+    set(colsumSelect.in, in);
     set(colsumSelect.lse, lse);
     set(colsumSelect.index, keys.index());
     colsumSelect.rowFrom(rows.from());
@@ -362,21 +368,16 @@ final class Operators {
 
   // ---- the end of a step ----
 
-  int sample(Tensor id, Tensor logits, Sampling sampling, Tensor step, Tensor fault) {
-    set(sample.id, id);
+  int sample(Tensor ids, Tensor logits, Segments segments, Tensor fault) {
+    set(sample.ids, ids);
     set(sample.logits, logits);
-    set(sample.step, step);
+    set(sample.segments, segments.table());
     set(sample.fault, fault);
-    sample.temperature(sampling.temperature());
-    sample.topK(sampling.topK());
-    sample.topP(sampling.topP());
-    sample.seed(sampling.seed());
     return library.sample(sample, stream);
   }
 
-  int advance(Tensor counters, int by) {
-    set(advance.counters, counters);
-    advance.by(by);
+  int advance(Segments segments) {
+    set(advance.segments, segments.table());
     return library.advance(advance, stream);
   }
 }

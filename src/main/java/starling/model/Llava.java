@@ -5,6 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 import starling.checkpoint.LlavaConfig;
 import starling.checkpoint.LlavaWeights;
+import starling.device.AttentionInputs;
 import starling.device.DType;
 import starling.device.Device;
 import starling.device.Mask;
@@ -26,6 +27,7 @@ public final class Llava implements AutoCloseable {
   private final TensorArena arena;
   private final VisionTower tower;
   private final Decoder decoder;
+  private final KvPool pool;
   private final Tensor iota; // i32: 0, 1, 2 …
 
   /**
@@ -39,6 +41,7 @@ public final class Llava implements AutoCloseable {
     this.arena = device.arena("weights");
     this.tower = new VisionTower(device, arena, dtype, config, weights);
     this.decoder = new Decoder(device, arena, dtype, config.text(), weights.decoder());
+    this.pool = decoder.pool();
     int rows = Math.max(config.text().maxPositionEmbeddings(), config.patches() + 1);
     this.iota = arena.alloc("iota", DType.I32, rows);
     device.upload(iota, MemorySegment.ofArray(java.util.stream.IntStream.range(0, rows).toArray()));
@@ -50,6 +53,10 @@ public final class Llava implements AutoCloseable {
 
   Decoder decoder() {
     return decoder;
+  }
+
+  KvPool pool() {
+    return pool;
   }
 
   public LlavaConfig config() {
@@ -82,10 +89,13 @@ public final class Llava implements AutoCloseable {
     try (TensorArena work = device.arena("prefill")) {
       var pruner = session.pruner(iota, work);
       Decoder.Rows rows = decoder.rows(work, plan.layout().rows());
+      // Before the tower: an upload waits for what is already to be done.
+      Tensor ids = work.alloc("ids", DType.I32, request.ids().length);
+      device.upload(ids, MemorySegment.ofArray(request.ids()));
       long start = device.mark();
       encode(request, plan, rows.x(), pruner, work);
       long seen = device.mark();
-      embed(request, plan.layout(), rows.x(), work);
+      embed(plan.layout(), rows.x(), ids);
       Tensor last = decode(session, request, plan, rows, pruner, work);
       session.begin(last, start, seen);
     } catch (RuntimeException e) {
@@ -109,9 +119,7 @@ public final class Llava implements AutoCloseable {
     }
   }
 
-  private void embed(Request request, Layout layout, Tensor x, TensorArena work) {
-    Tensor ids = work.alloc("ids", DType.I32, request.ids().length);
-    device.upload(ids, MemorySegment.ofArray(request.ids()));
+  private void embed(Layout layout, Tensor x, Tensor ids) {
     for (Layout.Text text : layout.texts()) {
       Span to = text.rows();
       decoder.embed(x.rows(to.from(), to.to()), ids.rows(text.id(), text.id() + to.length()));
@@ -134,15 +142,16 @@ public final class Llava implements AutoCloseable {
       CutPoint cut = pruner.inDecoder(l + 1);
       Tensor lse =
           cut == null ? null : work.alloc("lse", DType.F32, rows.q().dim(1), layout.rows());
-      decoder.attend(l, rows, s.cache().get(l), positions, mask, lse);
-      s.entered(l, layout.rows(), mask);
+      var in = new AttentionInputs(rows.q(), s.cache().get(l), mask, decoder.scale());
+      decoder.attend(l, rows, in, positions, lse);
+      s.entered(l, mask);
       if (cut != null && pruner.masks()) {
-        var seen = attentions(s, l, layout, rows, lse, mask, pruner);
+        var seen = attentions(in, layout, lse, pruner);
         var hidden = pruner.hide(cut, seen, layout, positions, plan.capacity(0));
         positions = hidden.positions();
         mask = new Mask(true, hidden.hidden());
       } else if (cut != null) {
-        var seen = attentions(s, l, layout, rows, lse, mask, pruner);
+        var seen = attentions(in, layout, lse, pruner);
         var both = List.of(rows.x(), rows.attn());
         var kept = pruner.cut(cut, seen, both, layout, positions, s.cache().subList(0, l + 1));
         rows = rows.cut(kept.tensors().get(0), kept.tensors().get(1));
@@ -150,24 +159,20 @@ public final class Llava implements AutoCloseable {
         layout = layout.cut(Plan.kept(cut, seen.size()));
       }
       if (cut != null && cut.compactsCache()) {
-        s.compacted(l, layout.rows(), mask);
+        s.compacted(l, mask);
       }
       decoder.finish(l, rows);
     }
     return rows.x().rows(layout.rows() - 1, layout.rows());
   }
 
-  private List<Attention> attentions(
-      Session s, int l, Layout layout, Decoder.Rows rows, Tensor lse, Mask mask, Pruner pruner) {
+  private List<Attention> attentions(AttentionInputs in, Layout layout, Tensor lse, Pruner pruner) {
     var list = new ArrayList<Attention>();
     for (int image = 0; image < layout.pictures().size(); image++) {
       list.add(
           new Attention(
-              rows.q(),
-              s.cache().get(l),
+              in,
               lse,
-              mask,
-              decoder.scale(),
               pruner.candidates(image, layout.pictures().get(image)),
               null,
               layout.lastText()));
@@ -177,6 +182,7 @@ public final class Llava implements AutoCloseable {
 
   @Override
   public void close() {
+    pool.close();
     arena.close();
   }
 }

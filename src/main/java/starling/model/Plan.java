@@ -1,5 +1,6 @@
 package starling.model;
 
+import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
 import starling.checkpoint.LlavaConfig;
@@ -140,6 +141,21 @@ public record Plan(
    */
   int capacity(int l) {
     return tokensPerLayer[l] + room - 1;
+  }
+
+  /** Rows that each layer's cache holds when prefill ends. */
+  int[] cachedRows(Mode mode) {
+    int[] cached = tokensPerLayer.clone();
+    Layout now = layout;
+    for (CutPoint cut : cuts) {
+      if (mode == Mode.COMPACT && cut.where() == Where.DECODER) {
+        now = now.cut(kept(cut, now.pictures().size()));
+        if (cut.compactsCache()) {
+          Arrays.fill(cached, 0, cut.layer(), now.rows());
+        }
+      }
+    }
+    return cached;
   }
 
   /** Positions that prompt and answer may have; those of rows that are dropped count. */

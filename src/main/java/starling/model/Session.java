@@ -3,13 +3,18 @@ package starling.model;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.stream.IntStream;
+import starling.device.AttentionInputs;
 import starling.device.DType;
 import starling.device.Device;
 import starling.device.InputException;
 import starling.device.Kv;
 import starling.device.Mask;
+import starling.device.Segment;
+import starling.device.Segments;
 import starling.device.Tensor;
 import starling.device.TensorArena;
 
@@ -23,19 +28,19 @@ public final class Session implements AutoCloseable {
   private final Request request;
   private final Plan plan;
   private final TensorArena arena;
-  private final Tensor lengths; // i32 [layers]
-  private final Tensor[] position; // i32 [1] for each layer
-  private final Tensor step; // i32 [1]
-  private final Tensor stepCounters; // lengths, positions and step in one
+  private final Slot slot;
+  private final Segments prompt; // i32 [layers, 16]: this sequence in each layer while it is read
+  private final Segments steps; // the same from then on
   private final Tensor fault; // i32 [1]
   private final Tensor id; // i32 [1]
   private final Tensor logits; // f32 [1, V]
   private final List<Kv> cache;
+  private final AttentionInputs[] inputs; // of a step
   private final Decoder.Rows row;
-  private final Mask[] masks;
+  private final Segments lastPrompt;
+  private final Segments lastStep;
   private final int[] cached;
   private final MemorySegment hostId = Arena.ofAuto().allocate(ValueLayout.JAVA_INT);
-  private final Runnable decodeStep = this::decodeStep;
   private final long reservedBytes;
   private Pruner pruner;
   private int drawn;
@@ -52,22 +57,51 @@ public final class Session implements AutoCloseable {
     Decoder decoder = model.decoder();
     decoder.reach(plan.positions());
     int layers = decoder.layers();
-    this.stepCounters = arena.alloc("counters", DType.I32, 2 * layers + 1);
-    this.lengths = stepCounters.rows(0, layers);
-    this.position = new Tensor[layers];
-    for (int l = 0; l < layers; l++) {
-      position[l] = stepCounters.rows(layers + l, layers + l + 1);
-    }
-    this.step = stepCounters.rows(2 * layers, 2 * layers + 1);
     this.fault = arena.alloc("fault", DType.I32, 1);
     this.id = arena.alloc("id", DType.I32, 1);
     this.logits = arena.alloc("logits", DType.F32, 1, model.config().text().vocabSize());
     this.row = decoder.rows(arena, 1);
-    this.masks = new Mask[layers];
-    this.cached = new int[layers];
-    long before = arena.bytes();
-    this.cache = decoder.cache(arena, lengths, capacities(layers));
-    this.reservedBytes = arena.bytes() - before;
+    this.inputs = new AttentionInputs[layers];
+    this.cached = plan.cachedRows(request.mode());
+    Tensor tables = arena.alloc("segments", DType.I32, 2 * layers, Segments.WIDTH);
+    int[] capacity = capacities(layers);
+    int rows = IntStream.of(plan.tokensPerLayer()).max().orElseThrow();
+    int keys = IntStream.of(capacity).max().orElseThrow();
+    this.prompt = new Segments(tables.rows(0, layers), rows, keys);
+    this.steps = new Segments(tables.rows(layers, 2 * layers), 1, keys);
+    this.lastPrompt = prompt.only(layers - 1);
+    this.lastStep = steps.only(layers - 1);
+    try {
+      device.upload(tables, MemorySegment.ofArray(Segments.table(segments(capacity))));
+      this.slot = model.pool().take(capacity);
+    } catch (RuntimeException e) {
+      arena.close();
+      throw e;
+    }
+    this.cache = new ArrayList<>();
+    for (int l = 0; l < layers; l++) {
+      cache.add(slot.own(l, one(prompt, l, plan.tokensPerLayer()[l], capacity[l])));
+    }
+    this.reservedBytes = slot.bytes();
+  }
+
+  /** This sequence in every layer while the prompt is read, and from then on. */
+  private List<Segment> segments(int[] capacity) {
+    var list = new ArrayList<Segment>();
+    int hidden = request.mode() == Mode.MASK ? 0 : -1;
+    for (int l = 0; l < capacity.length; l++) {
+      Segment reads = Segment.of(0, plan.tokensPerLayer()[l], 0, capacity[l]);
+      list.add(reads.hidden(hidden).drawing(0, request.sampling()));
+    }
+    for (int l = 0; l < capacity.length; l++) {
+      Segment step = Segment.of(0, plan.room() > 1 ? 1 : 0, 0, capacity[l]).behind(cached[l]);
+      list.add(step.hidden(hidden).standing(plan.nextPosition()[l]).drawing(1, request.sampling()));
+    }
+    return list;
+  }
+
+  private static Segments one(Segments all, int layer, int rows, int keys) {
+    return new Segments(all.table().rows(layer, layer + 1), rows, keys);
   }
 
   private int[] capacities(int layers) {
@@ -90,29 +124,24 @@ public final class Session implements AutoCloseable {
   }
 
   /** Layer {@code l} has taken in its rows; in decode it attends under {@code mask}. */
-  void entered(int l, int rows, Mask mask) {
-    cached[l] = rows;
-    masks[l] = mask;
+  void entered(int l, Mask mask) {
+    Kv kv = slot.own(l, one(steps, l, 1, slot.capacity(l)));
+    inputs[l] = new AttentionInputs(row.q(), kv, mask, model.decoder().scale());
   }
 
   /** The caches up to layer {@code last} have lost the rows that a cut dropped. */
-  void compacted(int last, int rows, Mask mask) {
+  void compacted(int last, Mask mask) {
     for (int l = 0; l <= last; l++) {
-      entered(l, rows, mask);
+      entered(l, mask);
     }
   }
 
-  /** The prompt is read: sets what the steps count from, and draws the first token. */
+  /** The prompt is read: draws the first token. */
   void begin(Tensor lastRow, long start, long seen) {
     this.start = start;
     this.seen = seen;
-    for (int l = 0; l < cached.length; l++) {
-      device.advance(lengths.rows(l, l + 1), cached[l]);
-      device.advance(position[l], plan.nextPosition()[l]);
-    }
     model.decoder().logits(logits, lastRow);
-    device.sample(id, logits, request.sampling(), step, fault);
-    device.advance(step, 1);
+    device.sample(id, logits, lastPrompt, fault);
     this.read = device.mark();
   }
 
@@ -125,7 +154,7 @@ public final class Session implements AutoCloseable {
    */
   public int next() {
     if (drawn > 0) {
-      device.repeat(this, decodeStep);
+      step();
     }
     device.download(hostId, id);
     int token = hostId.get(ValueLayout.JAVA_INT, 0);
@@ -137,16 +166,16 @@ public final class Session implements AutoCloseable {
   }
 
   /** Embeds the token that was drawn last, runs the layers on one row, draws the next. */
-  private void decodeStep() {
+  private void step() {
     Decoder decoder = model.decoder();
     decoder.embed(row.x(), id);
-    for (int l = 0; l < masks.length; l++) {
-      decoder.attend(l, row, cache.get(l), position[l], masks[l], null);
+    for (int l = 0; l < inputs.length; l++) {
+      decoder.attend(l, row, inputs[l], null, null);
       decoder.finish(l, row);
     }
     decoder.logits(logits, row.x());
-    device.sample(id, logits, request.sampling(), step, fault);
-    device.advance(stepCounters, 1);
+    device.sample(id, logits, lastStep, fault);
+    device.advance(steps);
   }
 
   private InputException notFinite() {
@@ -241,6 +270,7 @@ public final class Session implements AutoCloseable {
 
   @Override
   public void close() {
+    slot.close();
     arena.close();
   }
 }

@@ -5,6 +5,7 @@ import java.util.List;
 import starling.checkpoint.LlavaConfig;
 import starling.checkpoint.LlavaWeights;
 import starling.device.Activation;
+import starling.device.AttentionInputs;
 import starling.device.DType;
 import starling.device.Device;
 import starling.device.Kv;
@@ -142,16 +143,17 @@ final class VisionTower {
     Tensor h = work.alloc("vision mlp", dtype, patches + 1, config.intermediateSize());
     Tensor lse = work.alloc("vision lse", DType.F32, heads, patches + 1);
     float scale = (float) (1 / Math.sqrt(config.headDim()));
+    var in = new AttentionInputs(q, kv, Mask.NONE, scale);
     var all = new Span(1, patches + 1);
 
     for (int b = 0; b < blocks.size(); b++) {
       Block block = blocks.get(b);
       boolean last = b == blocks.size() - 1;
       device.gemm(qkv, x, block.qkv, block.norm1, Activation.NONE, null);
-      device.attention(attn.split(heads, head), last ? lse : null, q, kv, Mask.NONE, scale);
+      device.attention(attn.split(heads, head), last ? lse : null, in);
       if (last) {
         for (CutPoint cut : pruner.at(Where.VISION)) {
-          var seen = attention(q, kv, lse, scale, pruner, image, all);
+          var seen = attention(in, lse, pruner, image, all);
           List<Tensor> kept = pruner.cut(cut, image, seen, List.of(x, attn), patchRows(x), false);
           x = kept.get(0);
           attn = kept.get(1);
@@ -164,10 +166,10 @@ final class VisionTower {
     }
     Tensor feature = keepsCls ? x : x.rows(1, x.rows());
     for (CutPoint cut : pruner.at(Where.PROJECTOR_INPUT)) {
-      var seen = attention(q, kv, lse, scale, pruner, image, all);
+      var seen = attention(in, lse, pruner, image, all);
       feature = pruner.cut(cut, image, seen, List.of(feature), featureRows(feature), true).get(0);
     }
-    project(out, feature, image, pruner, work, attention(q, kv, lse, scale, pruner, image, all));
+    project(out, feature, image, pruner, work, attention(in, lse, pruner, image, all));
   }
 
   private void project(
@@ -190,10 +192,8 @@ final class VisionTower {
    * Every attention that a method sees here is that of the block which gave the feature, over all N
    * patches.
    */
-  private Attention attention(
-      Tensor q, Kv kv, Tensor lse, float scale, Pruner pruner, int image, Span all) {
-    return new Attention(
-        q, kv, lse, Mask.NONE, scale, pruner.visionCandidates(image, all), new Span(0, 1), null);
+  private Attention attention(AttentionInputs in, Tensor lse, Pruner pruner, int image, Span all) {
+    return new Attention(in, lse, pruner.visionCandidates(image, all), new Span(0, 1), null);
   }
 
   private static Span patchRows(Tensor x) {

@@ -41,11 +41,8 @@ record AttentionCut(
         .colsumSelect(
             out.keep(),
             out.score(),
-            a.q(),
-            a.kv(),
+            a.inputs(),
             a.lse(),
-            a.mask(),
-            a.scale(),
             a.rows(queries),
             a.candidates(),
             site.fault());

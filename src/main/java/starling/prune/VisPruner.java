@@ -50,11 +50,8 @@ record VisPruner(Spec.Keep keep, double important) implements Method {
           .colsumSelect(
               out.keep(),
               out.score(),
-              a.q(),
-              a.kv(),
+              a.inputs(),
               a.lse(),
-              a.mask(),
-              a.scale(),
               a.rows(Queries.CLS),
               a.candidates(),
               site.fault());

@@ -58,12 +58,12 @@ class BindingsTest {
     assertEquals(0, generate(tmp).status());
     assertEquals(0, generate(tmp, "--check").status());
     Path header = headers.resolve("starling.h");
-    String changed = Files.readString(header).replace("  int32_t by;", "  int64_t by;");
+    String changed = Files.readString(header).replace("  int32_t height, width, patch;", "  int32_t height, width;");
     Files.writeString(header, changed);
     Files.writeString(generated.resolve("RotateArgs.java"), "class RotateArgs {}");
     Ended checked = generate(tmp, "--check");
     assertEquals(1, checked.status());
-    assertTrue(checked.output().contains("AdvanceArgs.java"), checked.output());
+    assertTrue(checked.output().contains("PatchifyArgs.java"), checked.output());
     assertTrue(checked.output().contains("RotateArgs.java"), checked.output());
     assertTrue(!checked.output().contains("RopeArgs.java"), checked.output());
   }

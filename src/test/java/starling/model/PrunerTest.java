@@ -63,7 +63,7 @@ class PrunerTest {
     try (Device device = CpuDevice.open(1)) {
       Pruner pruner = pruner(device, Where.VISION, Mode.COMPACT, 1);
       var keys = new Keys(1, 4097, null);
-      var seen = new Attention(null, null, null, null, 1, keys, new Span(0, 1), null);
+      var seen = new Attention(null, null, keys, new Span(0, 1), null);
       String sentence =
           assertThrows(
                   InputException.class,
