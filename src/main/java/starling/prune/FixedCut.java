@@ -7,7 +7,7 @@ import starling.device.PositionRule;
 /**
  * Keeps rows that are known beforehand: drawn, evenly spaced, or read from a trace.
  *
- * @param keep for each picture, ascending indices among the candidates
+ * @param keep for each group, ascending indices among the candidates
  */
 record FixedCut(Where where, int layer, List<int[]> keep, PositionRule positions)
     implements CutPoint {
@@ -17,13 +17,13 @@ record FixedCut(Where where, int layer, List<int[]> keep, PositionRule positions
   }
 
   @Override
-  public int kept(int image) {
-    return keep.get(image).length;
+  public int kept(int group) {
+    return keep.get(group).length;
   }
 
   @Override
   public void select(Site site, Selection out) {
-    site.device().upload(out.keep(), MemorySegment.ofArray(keep.get(site.image())));
+    site.device().upload(out.keep(), MemorySegment.ofArray(keep.get(site.group())));
   }
 
   @Override

@@ -11,6 +11,11 @@ public interface Method {
   /** The method with every option written out, defaults included, as reports name it. */
   String spec(VlmShape shape);
 
+  /** What its counts are over, and so what it is asked about at a time. */
+  default Budget budget() {
+    return Budget.IMAGE;
+  }
+
   /**
    * The cuts for a model and a prompt, in order of flow; at most one behind each decoder layer.
    * Without a picture nobody asks.

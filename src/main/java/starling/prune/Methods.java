@@ -7,7 +7,10 @@ import java.util.TreeMap;
 import java.util.function.Function;
 import starling.device.InputException;
 
-/** The list of methods, and the grammar of a spec: {@code name[:key=value[,key=value …]]}. */
+/**
+ * The list of methods, and the grammar of a spec: {@code name[:key=value[,key=value …]]}. Every
+ * method but {@code none} takes {@code budget=image|crop}.
+ */
 public final class Methods {
   private static final Map<String, Function<Spec, Method>> PARSERS =
       new TreeMap<>(
@@ -43,8 +46,10 @@ public final class Methods {
               + " and replay:FILE");
     }
     Method method = parser.apply(spec);
+    boolean perCrop =
+        !(method instanceof None) && spec.choice("budget", Budget.IMAGE) == Budget.CROP;
     spec.finish();
-    return method;
+    return perCrop ? new PerCrop(method) : method;
   }
 
   private static Method replay(String text) {

@@ -1,6 +1,7 @@
 package starling.prune;
 
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeSet;
@@ -182,15 +183,20 @@ final class Spec {
   }
 
   /**
-   * How many visual tokens of a picture stay.
+   * How many visual tokens of a group stay.
    *
    * @param count used if above 0
    * @param fraction of N otherwise
    */
   record Keep(String method, int count, double fraction) {
-    int of(int patches) {
-      int kept = count > 0 ? count : (int) Math.floor(fraction * patches + 0.5);
-      if (kept < 1 || kept > patches) {
+    List<Integer> counts(VlmShape shape) {
+      return shape.counts(this::of);
+    }
+
+    int of(VlmShape.Group group) {
+      int n = group.size();
+      int kept = count > 0 ? count : (int) Math.floor(fraction * n + 0.5);
+      if (kept < 1 || kept > n) {
         throw new InputException(
             method
                 + ": keep="
@@ -198,8 +204,10 @@ final class Spec {
                 + " is "
                 + kept
                 + " of the "
-                + patches
-                + " visual tokens a picture has");
+                + n
+                + " visual tokens "
+                + group.noun()
+                + " has");
       }
       return kept;
     }
