@@ -110,8 +110,7 @@ public final class Llava implements AutoCloseable {
     return request.images().stream().map(i -> new TokenTables(i.tokens(), tables)).toList();
   }
 
-  private void encode(
-      Request request, Tensor x, Pruner pruner, Session session, TensorArena work) {
+  private void encode(Request request, Tensor x, Pruner pruner, Session session, TensorArena work) {
     int side = config.vision().imageSize();
     for (int image = 0; image < request.images().size(); image++) {
       request.progress().at("vision", image, request.images().size());
@@ -177,12 +176,11 @@ public final class Llava implements AutoCloseable {
   private Pruner.Sight sight(
       Kv kv, Layout layout, Decoder.Rows rows, Tensor lse, Mask mask, Pruner pruner) {
     return (image, group) -> {
-      Keys keys =
-          pruner.image(image).decoderRows(layout.images().get(image).from(), group);
+      Keys keys = pruner.image(image).decoderRows(layout.images().get(image).from(), group);
       var part =
           new Attention.Part(
               rows.q(), kv, lse, mask, decoder.scale(), keys, null, layout.lastText());
-      return new Pruner.Seen(new Attention(List.of(part), null), null);
+      return new Pruner.Seen(new Attention(List.of(part), 1, null), null);
     };
   }
 

@@ -42,8 +42,14 @@ public record ImageTokens(
     int n = row.length;
     if (crop.length != n || place.length != n || n == 0 || sources.length % n != 0) {
       throw new IllegalArgumentException(
-          n + " candidates with " + crop.length + " crops, " + place.length + " places and "
-              + sources.length + " rows of the tower");
+          n
+              + " candidates with "
+              + crop.length
+              + " crops, "
+              + place.length
+              + " places and "
+              + sources.length
+              + " rows of the tower");
     }
     for (int j = 0; j < n; j++) {
       if (row[j] >= rows || row[j] < (j == 0 ? 0 : row[j - 1] + 1)) {

@@ -6,9 +6,9 @@ import java.util.List;
 import starling.device.Philox;
 
 /**
- * A baseline: {@code keep} tokens drawn without replacement. Fisher–Yates over 0 … N−1; draw
- * {@code i} of group {@code m} is the first word of the Philox block with key {@code seed} and
- * counter {@code (i, m)}.
+ * A baseline: {@code keep} tokens drawn without replacement. Fisher–Yates over 0 … N−1; draw {@code
+ * i} of group {@code m} is the first word of the Philox block with key {@code seed} and counter
+ * {@code (i, m)}.
  */
 record RandomKeep(Spec.Keep keep, long seed) implements Method {
   static RandomKeep parse(Spec spec) {

@@ -11,8 +11,8 @@ import starling.device.Tensor;
  *     method is scored
  * @param index i32 {@code [m, w]}: sources of each output row; null unless the method merges
  * @param weight f32 {@code [m, w]}: their weights; null unless the method merges
- * @param count i32 {@code [1]}: how many of the m rows go on, at least 1; null unless the method
- *     is {@link CutPoint#counted} on the device
+ * @param count i32 {@code [1]}: how many of the m rows go on, at least 1; null unless the method is
+ *     {@link CutPoint#counted} on the device
  */
 public record Selection(Tensor keep, Tensor score, Tensor index, Tensor weight, Tensor count) {
   /** The same with the first {@code n} rows only. */

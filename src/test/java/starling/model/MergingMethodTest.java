@@ -81,8 +81,8 @@ class MergingMethodTest {
   private static float[] logits(Llava llava, Method method, Mode mode) {
     var preprocess = PreprocessorConfig.read(Demo.MODEL);
     var pixels =
-        preprocess
-            .apply(Demo.read("small-00.png"), starling.image.ImageMode.CHECKPOINT, "small-00");
+        preprocess.apply(
+            Demo.read("small-00.png"), starling.image.ImageMode.CHECKPOINT, "small-00");
     int[] ids = {1, 266, 446, 500, 501, 500, 13, 297, 398, 288, 262, 322, 447, 275, 446};
     var request =
         new Request(

@@ -164,7 +164,8 @@ class PlanTest {
             Sampling.GREEDY,
             1,
             (p, d, o) -> {});
-    double dense = Flops.of(config, Plan.of(config, request), List.of(Llava.tokens(config))).dense();
+    double dense =
+        Flops.of(config, Plan.of(config, request), List.of(Llava.tokens(config))).dense();
     // Five rows; queries 24 wide, keys 12: q and o, k and v, scores and values, three MLP matrices.
     long layer = 2 * 5 * 8 * 24 * 2 + 2 * 5 * 8 * 12 * 2 + 2 * 5 * 5 * 24 * 2 + 2 * 5 * 8 * 12 * 3;
     long block = 2 * 5 * 6 * 6 * 4 + 2 * 5 * 5 * 6 * 2 + 2 * 5 * 6 * 10 * 2;

@@ -97,7 +97,8 @@ class PrunerTest {
       if (where == Where.DECODER || mode == Mode.MASK) {
         assertEquals(
             "65 pictures in one prompt; at most 64 can be pruned in the decoder or with mode=mask",
-            assertThrows(InputException.class, () -> pruner(null, where, mode, 65, 4)).getMessage());
+            assertThrows(InputException.class, () -> pruner(null, where, mode, 65, 4))
+                .getMessage());
       } else {
         assertDoesNotThrow(() -> pruner(null, where, mode, 65, 4));
       }

@@ -67,8 +67,7 @@ public final class Referee {
             Tokenizer.read(dir), args[3], pictures.size(), config.imageTokenIndex());
     var pixels = new ArrayList<Preprocess.Prepared>();
     for (Path file : pictures) {
-      pixels.add(
-          preprocess.apply(Picture.read(file), ImageMode.CHECKPOINT, file.toString()));
+      pixels.add(preprocess.apply(Picture.read(file), ImageMode.CHECKPOINT, file.toString()));
     }
     try (Device device = Devices.open(args[0]);
         var files = Safetensors.open(dir)) {

@@ -100,8 +100,7 @@ class VisionFeatureTest {
     LlavaConfig config = LlavaConfig.read(folder);
     var preprocess = PreprocessorConfig.read(folder);
     var pixels =
-        preprocess
-            .apply(Demo.read(golden.at("/images/0").textValue()), ImageMode.CHECKPOINT, "x");
+        preprocess.apply(Demo.read(golden.at("/images/0").textValue()), ImageMode.CHECKPOINT, "x");
     int[] ids = {1, config.imageTokenIndex(), 300};
     try (var device = CpuDevice.open();
         var files = Safetensors.open(folder);
@@ -112,7 +111,11 @@ class VisionFeatureTest {
             new Request(
                 ids,
                 List.of(new ImageInput(Llava.tokens(config), List.of(pixels))),
-                look, Mode.COMPACT, Sampling.GREEDY, 1, (p, d, o) -> {});
+                look,
+                Mode.COMPACT,
+                Sampling.GREEDY,
+                1,
+                (p, d, o) -> {});
         try (Session session = llava.prefill(request)) {
           session.next();
         }
