@@ -228,7 +228,8 @@ final class Pruner {
               cut.where(),
               cut.layer(),
               left.kept(g),
-              chosen.groups().get(g).score()));
+              chosen.groups().get(g).score(),
+              cut.counted()));
     }
   }
 
