@@ -1,10 +1,9 @@
 package starling.prune;
 
 import java.util.List;
+import starling.device.AttentionInputs;
 import starling.device.DType;
 import starling.device.Keys;
-import starling.device.Kv;
-import starling.device.Mask;
 import starling.device.Span;
 import starling.device.Tensor;
 
@@ -23,23 +22,23 @@ public record Attention(List<Part> parts, int width, Tensor order) {
   /**
    * One sequence.
    *
-   * @param q {@code [T, H, d]}
+   * @param inputs what it was computed from, with this segment alone
    * @param lse f32 {@code [H, T]}
+   * @param rows rows of the segment
    * @param candidates the keys of this sequence that belong to candidates, w for each
-   * @param cls the CLS row, null in the decoder
+   * @param cls the CLS row, counted as the keys from the segment's first, null in the decoder
    * @param text the text rows after the last picture, null in the vision tower
    */
   public record Part(
-      Tensor q, Kv kv, Tensor lse, Mask mask, float scale, Keys candidates, Span cls, Span text) {
+      AttentionInputs inputs, Tensor lse, int rows, Keys candidates, Span cls, Span text) {
 
     /** The same sequence with other keys as candidates. */
     public Part of(Keys keys) {
-      return new Part(q, kv, lse, mask, scale, keys, cls, text);
+      return new Part(inputs, lse, rows, keys, cls, text);
     }
 
     /** The query rows that {@code queries} names here. */
     public Span rows(Queries queries) {
-      int rows = q.rows();
       return switch (queries) {
         case PATCHES -> new Span(cls.to(), rows);
         case PATCHES_AND_CLS -> new Span(0, rows);
@@ -92,11 +91,8 @@ public record Attention(List<Part> parts, int width, Tensor order) {
         .colsumSelect(
             keep,
             score,
-            p.q(),
-            p.kv(),
+            p.inputs(),
             p.lse(),
-            p.mask(),
-            p.scale(),
             p.rows(queries),
             p.candidates(),
             site.nonFinite());
