@@ -13,11 +13,9 @@ import starling.device.Kv;
 import starling.device.Linear;
 import starling.device.Mask;
 import starling.device.Norm;
-import starling.device.Span;
 import starling.device.Stored;
 import starling.device.Tensor;
 import starling.device.TensorArena;
-import starling.prune.Attention;
 
 /**
  * The CLIP tower and the projector: pixels to rows of the decoder. Blocks behind the feature layer
@@ -140,7 +138,7 @@ public final class ClipEncoder implements ImageEncoder {
     Tensor lse = work.alloc("vision lse", DType.F32, heads, patches + 1);
     float scale = (float) (1 / Math.sqrt(config.headDim()));
     var in = new AttentionInputs(q, kv, Mask.NONE, scale);
-    cuts.sees(List.of(new Attention.Part(in, lse, x.rows(), null, new Span(0, 1), null)));
+    cuts.sees(in, lse);
 
     for (int b = 0; b < blocks.size(); b++) {
       Block block = blocks.get(b);

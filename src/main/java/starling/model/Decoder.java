@@ -39,7 +39,8 @@ final class Decoder {
       TensorArena arena,
       DType dtype,
       TextConfig config,
-      DecoderWeights w) {
+      DecoderWeights w,
+      int[] sections) {
     this.device = device;
     this.config = config;
     this.dtype = dtype;
@@ -51,7 +52,7 @@ final class Decoder {
     }
     this.norm = norm(arena, w.norm());
     this.lmHead = device.linear(arena, dtype, Linear.Source.of(w.lmHead(), null));
-    this.angles = new Angles(device, arena, config);
+    this.angles = new Angles(device, arena, config, sections);
   }
 
   private Layer layer(TensorArena arena, DecoderWeights.Layer w) {

@@ -2,9 +2,12 @@ package starling.model;
 
 import java.util.ArrayList;
 import java.util.List;
+import starling.device.AttentionInputs;
 import starling.device.Cut;
 import starling.device.Keys;
+import starling.device.Kv;
 import starling.device.PositionRule;
+import starling.device.Segments;
 import starling.device.Span;
 import starling.device.Tensor;
 import starling.prune.Attention;
@@ -25,7 +28,7 @@ public final class ImageCuts {
   private final ImageTokens tokens;
   private final TokenTables tables;
   private final Tensor x;
-  private List<Attention.Part> crops = List.of();
+  private List<Attention.Part> crops;
 
   /**
    * @param x the rows of the decoder
@@ -50,12 +53,33 @@ public final class ImageCuts {
     return lead() - tokens.fixed().length;
   }
 
+  /** The image's visual tokens. */
+  public ImageTokens tokens() {
+    return tokens;
+  }
+
+  /** The crops as segments of one call, each with the keys of its own rows; null for one crop. */
+  public Segments segments() {
+    return tables.segments();
+  }
+
   /**
-   * Says what the attention of the block is that gives the feature, crop by crop; with it the
-   * methods rank at every place before the decoder.
+   * Says what the attention of the block is that gives the feature, over all rows of the tower; by
+   * it the methods rank at every place before the decoder.
+   *
+   * @param in with {@link #segments}
+   * @param lse f32 {@code [H, T]}
    */
-  public void sees(List<Attention.Part> parts) {
-    crops = parts;
+  public void sees(AttentionInputs in, Tensor lse) {
+    crops = new ArrayList<>();
+    for (int c = 0; c < tokens.crops().size(); c++) {
+      ImageTokens.Crop crop = tokens.crops().get(c);
+      Segments all = in.kv().segments();
+      Kv own = all == null ? in.kv() : new Kv(in.kv().k(), in.kv().v(), all.only(c));
+      var alone = new AttentionInputs(in.q(), own, in.mask(), in.scale());
+      var cls = new Span(0, crop.cls());
+      crops.add(new Attention.Part(alone, lse, crop.end() - crop.first(), null, cls, null));
+    }
   }
 
   /**

@@ -3,6 +3,7 @@ package starling.model;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.IntStream;
 import starling.device.AttentionInputs;
 import starling.device.DType;
 import starling.device.Device;
@@ -28,7 +29,7 @@ public final class LoadedModel implements AutoCloseable {
   private final ImageEncoder encoder;
   private final Decoder decoder;
   private final KvPool pool;
-  private final Tensor iota; // i32: 0, 1, 2 …
+  private Tensor iota; // i32: 0, 1, 2 …
 
   /**
    * Puts the weights on the device. The mapped files behind {@code weights} must stay open as long
@@ -44,12 +45,17 @@ public final class LoadedModel implements AutoCloseable {
     this.dtype = dtype;
     this.arena = device.arena("weights");
     this.encoder = weights.encoder(device, arena, dtype);
-    this.decoder = new Decoder(device, arena, dtype, family.text(), weights.decoder());
+    this.decoder = new Decoder(device, arena, dtype, family.text(), weights.decoder(), family.ropeSections());
     this.pool = decoder.pool();
-    int rows =
-        Math.max(family.text().maxPositionEmbeddings(), family.typicalImage().towerRows());
-    this.iota = arena.alloc("iota", DType.I32, rows);
-    device.upload(iota, MemorySegment.ofArray(java.util.stream.IntStream.range(0, rows).toArray()));
+    count(Math.max(family.text().maxPositionEmbeddings(), family.typicalImage().towerRows()));
+  }
+
+  /** Makes sure that {@link #iota} reaches to n; one that was too short stays where it is. */
+  private void count(int n) {
+    if (iota == null || iota.rows() < n) {
+      iota = arena.alloc("iota", DType.I32, n);
+      device.upload(iota, MemorySegment.ofArray(IntStream.range(0, n).toArray()));
+    }
   }
 
   Device device() {
@@ -90,10 +96,15 @@ public final class LoadedModel implements AutoCloseable {
   public Session prefill(Request request) {
     var planner = Planner.of(family, request);
     Footprint.check(family, planner, dtype, decoder.bytes());
+    for (ImageInput image : request.images()) {
+      count(Math.max(image.tokens().rows(), image.tokens().towerRows()));
+    }
     var session = new Session(this, request, planner);
     try (TensorArena work = device.arena("prefill")) {
       var tables = new Tables();
       int ids = tables.add(request.ids());
+      Positions positions = planner.positions();
+      int standing = positions.values() == null ? 0 : tables.add(positions.values());
       var imageTables = tables(request, tables);
       Pruner pruner = session.pruner(iota, work, imageTables);
       Decoder.Rows rows = decoder.rows(work, session.plan().layout().rows());
@@ -103,7 +114,8 @@ public final class LoadedModel implements AutoCloseable {
       session.encoded();
       long seen = device.mark();
       embed(tables.at(ids, request.ids().length), session.plan().layout(), rows.x());
-      Tensor last = decode(session, request, rows, pruner, work);
+      var entered = pruner.enter(positions.on(tables, standing));
+      Tensor last = decode(session, request, rows, pruner, entered, work);
       session.begin(last, start, seen);
     } catch (RuntimeException e) {
       session.close();
@@ -141,16 +153,15 @@ public final class LoadedModel implements AutoCloseable {
 
   /** Runs the layers over the prompt, with the cuts inside them; returns the last row. */
   private Tensor decode(
-      Session s, Request request, Decoder.Rows rows, Pruner pruner, TensorArena work) {
+      Session s,
+      Request request,
+      Decoder.Rows rows,
+      Pruner pruner,
+      Pruner.Hidden entered,
+      TensorArena work) {
     Layout layout = s.plan().layout();
-    Tensor positions = iota.rows(0, layout.rows());
-    Mask mask = Mask.CAUSAL;
-    if (pruner.masks()) {
-      int capacity = s.plan().capacity(0);
-      var hidden = pruner.hide(layout, positions, capacity, PositionRule.CONTIGUOUS);
-      positions = hidden.positions();
-      mask = new Mask(true, hidden.hidden());
-    }
+    Tensor positions = entered.positions();
+    Mask mask = new Mask(true, entered.hidden());
     for (int l = 0; l < decoder.layers(); l++) {
       request.progress().at("prefill", l, decoder.layers());
       CutPoint cut = pruner.inDecoder(l + 1);

@@ -16,10 +16,18 @@ import starling.prune.Where;
  * tokens each cut keeps.
  *
  * @param options the method with every option written out
+ * @param prompt where its rows stand with none dropped
+ * @param positions theirs
  * @param cuts the method's cuts, in order of flow
  */
 record Planner(
-    VisionLanguageModel model, Request request, VlmShape shape, List<CutPoint> cuts, String options) {
+    VisionLanguageModel model,
+    Request request,
+    VlmShape shape,
+    List<CutPoint> cuts,
+    String options,
+    Layout prompt,
+    Positions positions) {
 
   /**
    * @throws InputException if the pruning does not fit the model or the prompt
@@ -34,11 +42,15 @@ record Planner(
             model.visionBlocks(),
             model.text().numHiddenLayers(),
             textRows(model, request));
+    int[] rows = images.stream().mapToInt(ImageTokens::rows).toArray();
+    Layout prompt = Layout.of(request.ids(), model.imageToken(), rows);
+    Positions positions = model.positions(prompt, images);
     if (images.isEmpty()) {
-      return new Planner(model, request, shape, List.of(), "none");
+      return new Planner(model, request, shape, List.of(), "none", prompt, positions);
     }
-    List<CutPoint> cuts = checkedCuts(shape, request);
-    return new Planner(model, request, shape, cuts, request.method().spec(shape));
+    List<CutPoint> cuts = checkedCuts(model, shape, request);
+    String options = request.method().spec(shape);
+    return new Planner(model, request, shape, cuts, options, prompt, positions);
   }
 
   /** Rows behind the last image. */
@@ -51,7 +63,8 @@ record Planner(
     return ids.length - after;
   }
 
-  private static List<CutPoint> checkedCuts(VlmShape shape, Request request) {
+  private static List<CutPoint> checkedCuts(
+      VisionLanguageModel model, VlmShape shape, Request request) {
     List<CutPoint> cuts = request.method().cuts(shape);
     boolean needsTower = cuts.stream().anyMatch(c -> c.where() != Where.DECODER && c.scored());
     if (shape.visionBlocks() == 0 && needsTower) {
@@ -64,7 +77,20 @@ record Planner(
     if (layers.stream().distinct().count() < layers.size()) {
       throw new IllegalArgumentException("a method cuts twice behind one decoder layer: " + layers);
     }
+    for (CutPoint cut : cuts) {
+      if (cut.where() == Where.DECODER && !model.positionRules().contains(cut.positions())) {
+        throw new InputException(
+            request.method().spec(shape)
+                + ": the rows of this model cannot be renumbered; let them keep their positions"
+                + " (positions=keep)");
+      }
+    }
     return cuts;
+  }
+
+  /** How the rows are numbered behind the cuts before the decoder. */
+  PositionRule ruleBefore() {
+    return model.positionRules().get(0);
   }
 
   /** What each cut keeps of each group, {@code [cut][group]}: the most it can. */
@@ -99,7 +125,7 @@ record Planner(
   Plan plan(int[][] kept) {
     boolean mask = request.mode() == Mode.MASK;
     int[] left = shape.images().stream().mapToInt(ImageTokens::candidates).toArray();
-    Layout dense = layout(left);
+    Layout dense = prompt;
 
     int projected = projected(left);
     for (int c = 0; c < cuts.size(); c++) {
@@ -115,14 +141,15 @@ record Planner(
     int[] visual = {visual(dense), visual(compact), visual(compact)};
     int[] tokens = new int[model.text().numHiddenLayers()];
     int[] cached = new int[tokens.length];
-    int[] positions = new int[tokens.length];
-    int position = compact.rows();
+    int[] next = new int[tokens.length];
+    boolean renumbered = compact.rows() < dense.rows() && ruleBefore() == PositionRule.CONTIGUOUS;
+    int position = renumbered ? compact.rows() : positions.next();
     Layout now = compact;
     boolean first = true;
     for (int l = 0; l < tokens.length; l++) {
       tokens[l] = mask ? dense.rows() : now.rows();
       cached[l] = tokens[l];
-      positions[l] = position;
+      next[l] = position;
       for (int c = 0; c < cuts.size(); c++) {
         CutPoint cut = cuts.get(c);
         if (cut.where() == Where.DECODER && cut.layer() == l + 1) {
@@ -147,7 +174,7 @@ record Planner(
     }
     int room = Math.min(request.maxTokens(), limit - compact.rows() + 1);
     return new Plan(
-        options, cuts, layout, tokens, cached, dense.rows(), positions, room, projected, visual);
+        options, cuts, layout, tokens, cached, dense.rows(), next, room, projected, visual);
   }
 
   private static void checkRows(Request request, List<ImageTokens> images) {

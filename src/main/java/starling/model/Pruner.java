@@ -242,6 +242,40 @@ final class Pruner {
   // ---- inside the decoder ----
 
   /**
+   * The positions of the rows that enter the decoder, and who of them is hidden.
+   *
+   * @param positions of the prompt with nothing dropped, i32 {@code [T]} or {@code [A, T]}; null
+   *     if they simply count
+   */
+  Hidden enter(Tensor positions) {
+    Layout prompt = planner.prompt();
+    PositionRule rule = planner.ruleBefore();
+    int rows = plan.layout().rows();
+    boolean dropped = rows < prompt.rows();
+    if (dropped && rule == PositionRule.CONTIGUOUS) {
+      return new Hidden(null, at.iota().rows(0, rows));
+    }
+    Tensor dense = positions == null ? at.iota().rows(0, prompt.rows()) : positions;
+    if (masks) {
+      return hide(prompt, dense, plan.capacity(0), rule);
+    }
+    if (!dropped) {
+      return new Hidden(null, dense);
+    }
+    Tensor after = positions(dense, rows);
+    at.device()
+        .rowMap(at.indices("rows", rows), after, null, dense, dropped(prompt), PositionRule.KEEP);
+    return new Hidden(null, after);
+  }
+
+  /** Room for n positions on as many axes as {@code like} has. */
+  private Tensor positions(Tensor like, int n) {
+    return like.rank() == 1
+        ? at.indices("positions", n)
+        : at.work().alloc("positions", DType.I32, like.rows(), n);
+  }
+
+  /**
    * What a cut leaves: the tensors of the rows that go on, their positions, and the rows they came
    * from.
    */
@@ -291,15 +325,20 @@ final class Pruner {
 
   /** Hides whatever the cuts so far have dropped. */
   Hidden hide(Layout layout, Tensor positions, int capacity, PositionRule rule) {
+    Tensor hidden = at.arena().alloc("hidden", DType.U8, capacity);
+    Tensor after = positions(positions, layout.rows());
+    at.device().hideRows(hidden, after, positions, dropped(layout), rule);
+    return new Hidden(hidden, after);
+  }
+
+  /** What the cuts so far have dropped of rows that never moved. */
+  private List<Cut> dropped(Layout layout) {
     var dropped = new ArrayList<Cut>();
     for (int image = 0; image < images.size(); image++) {
       if (images.get(image).kept() != null) {
         dropped.add(images.get(image).hidden(layout.images().get(image).from()));
       }
     }
-    Tensor hidden = at.arena().alloc("hidden", DType.U8, capacity);
-    Tensor after = at.indices("positions", layout.rows());
-    at.device().hideRows(hidden, after, positions, dropped, rule);
-    return new Hidden(hidden, after);
+    return dropped;
   }
 }

@@ -3,6 +3,7 @@ package starling.model;
 import java.util.ArrayList;
 import java.util.List;
 import starling.device.Cut;
+import starling.device.DType;
 import starling.device.PositionRule;
 import starling.device.Tensor;
 import starling.prune.Selection;
@@ -18,12 +19,16 @@ record Taking(Workspace at, List<Cut> cuts, List<Pruner.Chosen> chosen) {
 
   /** The rows of {@code tensors} that are left; all have as many as there are positions. */
   Pruner.Kept of(List<Tensor> tensors, Tensor positions, PositionRule rule) {
-    int after = positions.rows();
+    boolean oneAxis = positions.rank() == 1;
+    int after = oneAxis ? positions.rows() : positions.width();
     for (int i = 0; i < cuts.size(); i++) {
       after -= dropped(i);
     }
     Tensor rows = at.indices("rows", after);
-    Tensor positionsAfter = at.indices("positions", after);
+    Tensor positionsAfter =
+        oneAxis
+            ? at.indices("positions", after)
+            : at.work().alloc("positions", DType.I32, positions.rows(), after);
     at.device().rowMap(rows, positionsAfter, null, positions, cuts, rule);
     var taken = new ArrayList<Tensor>();
     for (Tensor tensor : tensors) {

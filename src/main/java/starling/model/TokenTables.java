@@ -2,6 +2,8 @@ package starling.model;
 
 import java.util.stream.IntStream;
 import starling.device.Keys;
+import starling.device.Segment;
+import starling.device.Segments;
 import starling.device.Tensor;
 import starling.prune.ImageTokens;
 
@@ -21,6 +23,7 @@ final class TokenTables {
   private final int[] member;
   private final int[] size; // candidates of each crop
   private final int[] keys;
+  private int segments;
 
   /** Adds what it needs to {@code tables}, which are uploaded before anything is read here. */
   TokenTables(ImageTokens tokens, Tables tables) {
@@ -80,6 +83,12 @@ final class TokenTables {
                   .toArray());
       before += own.length;
     }
+    segments =
+        tables.add(
+            Segments.table(
+                tokens.crops().stream()
+                    .map(c -> Segment.of(c.first(), c.end() - c.first(), c.first(), c.end() - c.first()))
+                    .toList()));
     byCrop = tables.add(order);
     inCrop = tables.add(within);
   }
@@ -113,6 +122,17 @@ final class TokenTables {
   Keys keys(int crop) {
     int n = size[crop] * tokens.width();
     return new Keys(0, n, tables.at(keys[crop], n));
+  }
+
+  /** The crops in the tower; null if there is one. */
+  Segments segments() {
+    int crops = tokens.crops().size();
+    if (crops == 1) {
+      return null;
+    }
+    int rows = tokens.crops().stream().mapToInt(c -> c.end() - c.first()).max().orElseThrow();
+    Tensor table = tables.at(segments, crops * Segments.WIDTH).fold(Segments.WIDTH);
+    return new Segments(table, rows, rows);
   }
 
   /** {@code [n]}: where each candidate is when those of all crops stand one behind the other. */

@@ -97,6 +97,14 @@ public interface VisionLanguageModel {
     return Positions.counted(prompt.rows());
   }
 
+  /**
+   * How many frequencies of a head follow the position on each of three axes, in order; null if all
+   * follow one.
+   */
+  default int[] ropeSections() {
+    return null;
+  }
+
   /** How rows behind a cut may be numbered; the first holds for cuts before the decoder. */
   default List<PositionRule> positionRules() {
     return List.of(PositionRule.CONTIGUOUS, PositionRule.KEEP);
