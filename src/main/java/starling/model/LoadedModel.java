@@ -106,10 +106,10 @@ public final class LoadedModel implements AutoCloseable {
       Positions positions = planner.positions();
       int standing = positions.values() == null ? 0 : tables.add(positions.values());
       var imageTables = tables(request, tables);
+      tables.upload(device, work);
       Pruner pruner = session.pruner(iota, work, imageTables);
       Decoder.Rows rows = decoder.rows(work, session.plan().layout().rows());
       long start = device.mark();
-      tables.upload(device, work);
       encode(request, rows.x(), pruner, session, work);
       session.encoded();
       long seen = device.mark();
