@@ -7,10 +7,14 @@ import starling.device.Span;
 import starling.device.Tensor;
 
 /**
- * The attention of the block in which, or after which, a method acts.
+ * The attention of the block in which, or after which, a method acts: what {@link
+ * starling.device.Device#attention} was called with, so that {@code attentionColsum} and {@code
+ * colsumSelect} can be. Tensors are of the model's type unless a type stands beside them.
  *
- * @param q {@code [T, H, d]}
- * @param lse f32 {@code [H, T]}
+ * @param q queries {@code [T, H, d]}, of all rows of the picture or prompt
+ * @param kv keys and values; in the decoder those of the layer's cache
+ * @param lse f32 {@code [H, T]}, the statistics of its softmax
+ * @param scale of q·kᵀ before the softmax
  * @param candidates the keys a method chooses from
  * @param cls the CLS row, null in the decoder
  * @param text the text rows after the last picture, null in the vision tower

@@ -12,10 +12,15 @@ import starling.device.PositionRule;
  *
  * One fused operator; no map of attention is ever held.
  *
- * @param queries Q, the rows whose attention counts
- * @param count k
+ * @param where in the tower or behind it, or {@link Where#DECODER}
+ * @param layer blocks or layers that run in full before; the last of them is the one that attends
+ * @param queries Q, the rows whose attention counts: patches and CLS in the tower, text in the
+ *     decoder
+ * @param count k, of each picture
+ * @param positions of the rows behind a cut in the decoder
+ * @param compactsCache see {@link CutPoint#compactsCache}
  */
-record AttentionCut(
+public record AttentionCut(
     Where where,
     int layer,
     Queries queries,
@@ -24,7 +29,16 @@ record AttentionCut(
     boolean compactsCache)
     implements CutPoint {
 
-  static AttentionCut vision(VlmShape shape, Queries queries, int count) {
+  public AttentionCut {
+    boolean ofText = queries == Queries.TEXT || queries == Queries.LAST;
+    if (ofText != (where == Where.DECODER)) {
+      throw new IllegalArgumentException(
+          "an AttentionCut at " + where + " cannot go by " + queries + ", which are not there");
+    }
+  }
+
+  /** A cut in the last tower block, before its MLP and the projector. */
+  public static AttentionCut vision(VlmShape shape, Queries queries, int count) {
     return new AttentionCut(
         Where.VISION, shape.visionBlocks(), queries, count, PositionRule.CONTIGUOUS, false);
   }

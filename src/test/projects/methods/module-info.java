@@ -1,0 +1,9 @@
+/** Pruning methods that starling does not have. */
+module example.methods {
+  requires starling;
+
+  exports example.methods;
+
+  provides starling.prune.MethodProvider with
+      example.methods.DivPrune.Provider;
+}
