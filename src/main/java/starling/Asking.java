@@ -8,6 +8,7 @@ import starling.device.DType;
 import starling.device.InputException;
 import starling.image.Picture;
 import starling.model.Flops;
+import starling.model.ImageInput;
 import starling.model.Plan;
 import starling.model.Request;
 import starling.model.Session;
@@ -36,15 +37,15 @@ final class Asking {
 
   Answer run(Consumer<String> onText) {
     int[] ids = promptIds();
-    var pixels = new ArrayList<float[]>();
+    var images = new ArrayList<ImageInput>();
     for (Picture picture : question.images) {
-      pixels.add(model.prepare(picture, question.imageMode, "picture " + pixels.size()).pixels());
+      images.add(model.image(picture, question.imageMode, "picture " + images.size()));
     }
     double preprocess = millisSince(start);
     var request =
         new Request(
             ids,
-            pixels,
+            images,
             method,
             question.mode,
             question.sampling,
@@ -57,7 +58,7 @@ final class Asking {
       generate(session, first, onText);
       double perToken =
           outputTokens.size() > 1 ? millisSince(decode) / (outputTokens.size() - 1) : 0;
-      return answer(session, ids, pixels.size(), logits, preprocess, perToken);
+      return answer(session, ids, images, logits, preprocess, perToken);
     }
   }
 
@@ -126,13 +127,13 @@ final class Asking {
   private Answer answer(
       Session session,
       int[] ids,
-      int images,
+      List<ImageInput> images,
       List<Float> logits,
       double preprocess,
       double perToken) {
     Plan plan = session.plan();
     int[] visual = plan.visualTokens();
-    Flops flops = Flops.of(model.config(), plan, images);
+    Flops flops = Flops.of(model.config(), plan, images.stream().map(ImageInput::tokens).toList());
     double total = millisSince(start);
     List<Answer.Stage> stages =
         session.stages().stream().map(stage -> stage(session, stage)).toList();

@@ -18,6 +18,7 @@ import starling.device.Sentence;
 import starling.image.ImageMode;
 import starling.image.Picture;
 import starling.image.Preprocess;
+import starling.model.ImageInput;
 import starling.model.Llava;
 import starling.text.ChatTemplate;
 import starling.text.Tokenizer;
@@ -252,6 +253,11 @@ public final class Model implements AutoCloseable {
               + side);
     }
     return prepared;
+  }
+
+  /** An image as the model takes it. */
+  ImageInput image(Picture picture, ImageMode mode, String name) {
+    return new ImageInput(Llava.tokens(config()), List.of(prepare(picture, mode, name)));
   }
 
   Path dir() {

@@ -32,7 +32,8 @@ class ArchitectureTest {
     MAY_USE.put("starling.jcuda", List.of("starling.device", "starling.cuda"));
     MAY_USE.put("starling.prune", List.of("starling.device"));
     MAY_USE.put(
-        "starling.model", List.of("starling.device", "starling.prune", "starling.checkpoint"));
+        "starling.model",
+        List.of("starling.device", "starling.prune", "starling.checkpoint", "starling.image"));
     MAY_USE.put(
         "starling",
         List.of(

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.util.List;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
@@ -24,7 +25,8 @@ class MethodsPageTest {
     Matcher page = EXAMPLE.matcher(Files.readString(Path.of("src/site/markdown/methods.md")));
     assertTrue(page.find());
     Files.writeString(dir.resolve("Pyramid.java"), page.group(1));
-    for (String folder : new String[] {"tools", "target", "src"}) {
+    List<String> checkout = List.of("tools", "target", "src");
+    for (String folder : checkout) {
       Files.createSymbolicLink(dir.resolve(folder), Path.of(folder).toAbsolutePath());
     }
     Path err = dir.resolve("err");
@@ -38,6 +40,9 @@ class MethodsPageTest {
     Process process = builder.start();
     String out = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     assertEquals(0, process.waitFor(), Files.readString(err));
+    for (String folder : checkout) {
+      Files.delete(dir.resolve(folder));
+    }
     assertEquals(page.group(3), out, Files.readString(err));
     assertTrue(Files.size(dir.resolve("kept.png")) > 1000);
   }

@@ -1,18 +1,26 @@
 package starling;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNotEquals;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.lang.foreign.MemorySegment;
 import java.nio.charset.StandardCharsets;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import starling.device.PositionRule;
 import starling.model.Mode;
 import starling.prune.AttentionCut;
@@ -20,6 +28,8 @@ import starling.prune.CutPoint;
 import starling.prune.Method;
 import starling.prune.Methods;
 import starling.prune.Queries;
+import starling.prune.Selection;
+import starling.prune.Site;
 import starling.prune.VlmShape;
 import starling.prune.Where;
 
@@ -56,8 +66,14 @@ class OutsideMethodTest {
     @Override
     public List<CutPoint> cuts(VlmShape shape) {
       return List.of(
-          AttentionCut.vision(shape, Queries.CLS, first),
-          new AttentionCut(Where.DECODER, k, Queries.LAST, second, PositionRule.KEEP, false));
+          AttentionCut.vision(shape, Queries.CLS, shape.counts(group -> first)),
+          new AttentionCut(
+              Where.DECODER,
+              k,
+              Queries.LAST,
+              shape.counts(group -> second),
+              PositionRule.KEEP,
+              false));
     }
   }
 
@@ -115,12 +131,106 @@ class OutsideMethodTest {
     assertTrue(
         assertThrows(
                 IllegalArgumentException.class,
-                () -> new AttentionCut(Where.DECODER, 4, Queries.CLS, 9, PositionRule.KEEP, false))
+                () ->
+                    new AttentionCut(
+                        Where.DECODER, 4, Queries.CLS, List.of(9), PositionRule.KEEP, false))
             .getMessage()
             .startsWith("an AttentionCut at DECODER cannot go by CLS"));
     assertThrows(
         IllegalArgumentException.class,
-        () -> AttentionCut.vision(new VlmShape(576, 4, 8, 1, 9), Queries.TEXT, 9));
+        () ->
+            new AttentionCut(
+                Where.VISION, 4, Queries.TEXT, List.of(9), PositionRule.CONTIGUOUS, false));
+  }
+
+  /** Keeps those of the {@code most} best that receive more than the best one's {@code share}. */
+  private record Relative(Where where, int layer, int most, float share)
+      implements Method, CutPoint {
+    @Override
+    public String spec(VlmShape shape) {
+      return "relative:most=" + most + ",share=" + share;
+    }
+
+    @Override
+    public List<CutPoint> cuts(VlmShape shape) {
+      return List.of(this);
+    }
+
+    @Override
+    public int kept(int group) {
+      return most;
+    }
+
+    @Override
+    public boolean counted() {
+      return true;
+    }
+
+    @Override
+    public PositionRule positions() {
+      return PositionRule.KEEP;
+    }
+
+    @Override
+    public void select(Site site, Selection out) {
+      Queries queries = where == Where.DECODER ? Queries.TEXT : Queries.CLS;
+      site.attention().select(site, out.keep(), out.score(), queries);
+      float[] score = site.floats(out.score());
+      float[] sorted = score.clone();
+      Arrays.sort(sorted);
+      float above = Math.max(sorted[score.length - most], share * sorted[score.length - 1]);
+      int[] keep = IntStream.range(0, score.length).filter(j -> score[j] >= above).toArray();
+      site.device().upload(out.keep().rows(0, keep.length), MemorySegment.ofArray(keep));
+      site.device().upload(out.count(), MemorySegment.ofArray(new int[] {keep.length}));
+    }
+  }
+
+  private static Question twoPictures() {
+    return Question.of("USER: <image>\n<image>\nWhat color is the heart? ASSISTANT:")
+        .image(Demo.picture("scene-00.png"))
+        .image(Demo.picture("scene-01.png"))
+        .maxTokens(3)
+        .logits(true);
+  }
+
+  /** A count that is known only when scores are: all else is as if it had been known before. */
+  @ParameterizedTest
+  @EnumSource(Where.class)
+  void aCountMayBeDecidedAtRunTime(Where where) throws Exception {
+    var method = new Relative(where, 4, 200, 0.2f);
+    Answer own = model.ask(question().prune(method));
+    int kept = own.stages().get(0).kept().size();
+    assertTrue(kept > 1 && kept < 200, "kept " + kept);
+    assertEquals(kept, own.visualTokens().afterStage2());
+    Answer replayed = assertSameAsReplayed(own, question());
+    if (where != Where.PROJECTOR_OUTPUT) { // where the projector has seen all
+      assertEquals(replayed.flops(), own.flops());
+    }
+    Answer masked = model.ask(question().prune(method).mode(Mode.MASK));
+    assertEquals(own.stages().get(0).kept(), masked.stages().get(0).kept());
+    assertEquals(own.outputTokens(), masked.outputTokens());
+
+    if (where != Where.DECODER) { // 1152 rows do not fit the context
+      Answer two = model.ask(twoPictures().prune(method));
+      int first = two.stages().get(0).kept().size();
+      int second = two.stages().get(1).kept().size();
+      assertEquals(own.stages().get(0).kept(), two.stages().get(0).kept());
+      assertNotEquals(first, second);
+      assertEquals(first + second, two.visualTokens().afterStage1());
+      assertSameAsReplayed(two, twoPictures());
+    }
+  }
+
+  private static Answer assertSameAsReplayed(Answer own, Question question) throws Exception {
+    Path trace = dir.resolve("trace.json");
+    Files.writeString(trace, new ObjectMapper().writeValueAsString(own));
+    Answer replayed = model.ask(question.prune("replay:" + trace));
+    assertEquals(replayed.firstLogits(), own.firstLogits());
+    assertEquals(replayed.outputTokens(), own.outputTokens());
+    assertEquals(replayed.tokensPerLayer(), own.tokensPerLayer());
+    assertEquals(replayed.visualTokens(), own.visualTokens());
+    assertEquals(replayed.kvBytes(), own.kvBytes());
+    return replayed;
   }
 
   // ---- in programs of their own ----
@@ -136,6 +246,7 @@ class OutsideMethodTest {
             Demo.picture("scene-00.png").toString(),
             "What color is the heart?",
             "divprune:keep=56",
+            "outliers:keep=300",
             "none"));
     Process process = new ProcessBuilder(command).redirectErrorStream(true).start();
     String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
@@ -151,6 +262,7 @@ class OutsideMethodTest {
     String answers =
         """
         divprune:keep=56 keeps VisualTokens[input=576, afterStage1=56, afterStage2=56]: cyan
+        outliers:keep=300 keeps VisualTokens[input=576, afterStage1=77, afterStage2=77]: cyan diamond
         none keeps VisualTokens[input=576, afterStage1=576, afterStage2=576]: yellow
         """;
     String path = Plugin.path(Plugin.libraries(), methods, program);

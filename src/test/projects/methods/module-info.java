@@ -5,5 +5,6 @@ module example.methods {
   exports example.methods;
 
   provides starling.prune.MethodProvider with
-      example.methods.DivPrune.Provider;
+      example.methods.DivPrune.Provider,
+      example.methods.Outliers.Provider;
 }

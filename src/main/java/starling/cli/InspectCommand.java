@@ -27,6 +27,8 @@ import starling.device.Limits;
 import starling.device.Sampling;
 import starling.device.Sentence;
 import starling.model.Flops;
+import starling.model.ImageInput;
+import starling.model.Llava;
 import starling.model.Mode;
 import starling.model.Plan;
 import starling.model.Request;
@@ -126,17 +128,17 @@ final class InspectCommand implements Callable<Integer> {
     if (PreprocessorConfig.isIn(model)) {
       PreprocessorConfig.read(model, config.vision().imageSize());
     }
-    var pixels = new ArrayList<float[]>();
-    int[] ids = new int[images + textTokens];
+    var images = new ArrayList<ImageInput>();
+    int[] ids = new int[this.images + textTokens];
     Arrays.fill(ids, config.imageTokenIndex() == 0 ? 1 : 0);
-    for (int i = 0; i < images; i++) {
+    for (int i = 0; i < this.images; i++) {
       ids[1 + i] = config.imageTokenIndex();
-      pixels.add(new float[0]);
+      images.add(new ImageInput(Llava.tokens(config), List.of()));
     }
     var request =
-        new Request(ids, pixels, method, Mode.COMPACT, Sampling.GREEDY, 1, (phase, done, of) -> {});
+        new Request(ids, images, method, Mode.COMPACT, Sampling.GREEDY, 1, (phase, done, of) -> {});
     Plan plan = Plan.of(config, request);
-    Flops flops = Flops.of(config, plan, images);
+    Flops flops = Flops.of(config, plan, images.stream().map(ImageInput::tokens).toList());
     long row = 2L * 2 * config.text().numKeyValueHeads() * config.text().headDim();
     int[] visual = plan.visualTokens();
     return new Report(
@@ -145,7 +147,7 @@ final class InspectCommand implements Callable<Integer> {
         weights(config),
         prune,
         plan.options(),
-        images,
+        this.images,
         textTokens,
         config.visionBlocks(),
         Arrays.stream(plan.tokensPerLayer()).boxed().toList(),

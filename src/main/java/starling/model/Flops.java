@@ -1,7 +1,9 @@
 package starling.model;
 
 import java.util.Arrays;
+import java.util.List;
 import starling.checkpoint.LlavaConfig;
+import starling.prune.ImageTokens;
 
 /**
  * Floating-point operations of reading a prompt, by formula F3: a decoder layer with n rows costs
@@ -24,12 +26,17 @@ public record Flops(double dense, double pruned) {
 
   /**
    * @param plan counts of the prompt
-   * @param images pictures in it
+   * @param images the visual tokens of each image in it
    */
-  public static Flops of(LlavaConfig config, Plan plan, int images) {
+  public static Flops of(LlavaConfig config, Plan plan, List<ImageTokens> images) {
     int[] all = new int[plan.tokensPerLayer().length];
     Arrays.fill(all, plan.denseTokens());
-    double tower = images * config.visionBlocks() * visionBlock(config);
+    double tower = 0;
+    for (ImageTokens image : images) {
+      for (ImageTokens.Crop crop : image.crops()) {
+        tower += config.visionBlocks() * visionBlock(config, crop.cls() + crop.patches());
+      }
+    }
     int[] visual = plan.visualTokens();
     return new Flops(
         tower + projector(config, visual[0]) + decoder(config, all),
@@ -52,9 +59,8 @@ public record Flops(double dense, double pruned) {
     return sum;
   }
 
-  private static double visionBlock(LlavaConfig config) {
+  private static double visionBlock(LlavaConfig config, double n) {
     LlavaConfig.VisionConfig c = config.vision();
-    double n = config.patches() + 1;
     double d = c.hiddenSize();
     return 8 * n * d * d + 4 * n * n * d + 4 * n * d * c.intermediateSize();
   }

@@ -1,12 +1,13 @@
 package starling.model;
 
 import java.lang.foreign.MemorySegment;
-import java.util.ArrayList;
 import java.util.List;
 import starling.checkpoint.LlavaConfig;
 import starling.checkpoint.LlavaWeights;
 import starling.device.DType;
 import starling.device.Device;
+import starling.device.Keys;
+import starling.device.Kv;
 import starling.device.Mask;
 import starling.device.PositionRule;
 import starling.device.Span;
@@ -14,6 +15,7 @@ import starling.device.Tensor;
 import starling.device.TensorArena;
 import starling.prune.Attention;
 import starling.prune.CutPoint;
+import starling.prune.ImageTokens;
 
 /**
  * LLaVA-1.5 on a device: vision tower, projector, decoder. All arithmetic is the device's; this
@@ -56,6 +58,11 @@ public final class Llava implements AutoCloseable {
     return config;
   }
 
+  /** The rows that a picture becomes. */
+  public static ImageTokens tokens(LlavaConfig config) {
+    return ImageTokens.grid(config.grid(), config.grid(), 1, config.keepsCls());
+  }
+
   public DType dtype() {
     return dtype;
   }
@@ -76,17 +83,22 @@ public final class Llava implements AutoCloseable {
    * @throws InputException if the pruning does not fit, or the prompt is beyond the context
    */
   public Session prefill(Request request) {
-    var plan = Plan.of(config, request);
-    Footprint.check(config, plan, dtype, decoder.bytes());
-    var session = new Session(this, request, plan);
+    var planner = Planner.of(config, request);
+    Footprint.check(config, planner.plan(planner.bounds()), dtype, decoder.bytes());
+    var session = new Session(this, request, planner);
     try (TensorArena work = device.arena("prefill")) {
-      var pruner = session.pruner(iota, work);
-      Decoder.Rows rows = decoder.rows(work, plan.layout().rows());
+      var tables = new Tables();
+      int ids = tables.add(request.ids());
+      var imageTables = tables(request, tables);
+      Pruner pruner = session.pruner(iota, work, imageTables);
+      Decoder.Rows rows = decoder.rows(work, session.plan().layout().rows());
       long start = device.mark();
-      encode(request, plan, rows.x(), pruner, work);
+      tables.upload(device, work);
+      encode(request, rows.x(), pruner, session, work);
       long seen = device.mark();
-      embed(request, plan.layout(), rows.x(), work);
-      Tensor last = decode(session, request, plan, rows, pruner, work);
+      Layout layout = session.plan().layout(); // shorter than before where counts were read back
+      embed(tables.at(ids, request.ids().length), layout, rows.x());
+      Tensor last = decode(session, request, rows.first(layout.rows()), pruner, work);
       session.begin(last, start, seen);
     } catch (RuntimeException e) {
       session.close();
@@ -95,23 +107,25 @@ public final class Llava implements AutoCloseable {
     return session;
   }
 
-  private void encode(Request request, Plan plan, Tensor x, Pruner pruner, TensorArena work) {
+  private static List<TokenTables> tables(Request request, Tables tables) {
+    return request.images().stream().map(i -> new TokenTables(i.tokens(), tables)).toList();
+  }
+
+  private void encode(Request request, Tensor x, Pruner pruner, Session session, TensorArena work) {
     int side = config.vision().imageSize();
-    for (int image = 0; image < request.pixels().size(); image++) {
-      request.progress().at("vision", image, request.pixels().size());
-      Span patches = plan.layout().pictures().get(image);
+    for (int image = 0; image < request.images().size(); image++) {
+      request.progress().at("vision", image, request.images().size());
       Tensor pixels = work.alloc("pixels", DType.F32, 3, side, side);
-      device.upload(pixels, MemorySegment.ofArray(request.pixels().get(image)));
+      device.upload(
+          pixels, MemorySegment.ofArray(request.images().get(image).crops().get(0).pixels()));
       try (TensorArena activations = device.arena("picture")) {
-        tower.encode(
-            x.rows(patches.from() - tower.cls(), patches.to()), pixels, image, pruner, activations);
+        var at = session.workspace(iota, activations);
+        tower.encode(pixels, new ImageCuts(pruner, at, image, x), activations);
       }
     }
   }
 
-  private void embed(Request request, Layout layout, Tensor x, TensorArena work) {
-    Tensor ids = work.alloc("ids", DType.I32, request.ids().length);
-    device.upload(ids, MemorySegment.ofArray(request.ids()));
+  private void embed(Tensor ids, Layout layout, Tensor x) {
     for (Layout.Text text : layout.texts()) {
       Span to = text.rows();
       decoder.embed(x.rows(to.from(), to.to()), ids.rows(text.id(), text.id() + to.length()));
@@ -120,12 +134,13 @@ public final class Llava implements AutoCloseable {
 
   /** Runs the layers over the prompt, with the cuts inside them; returns the last row. */
   private Tensor decode(
-      Session s, Request request, Plan plan, Decoder.Rows rows, Pruner pruner, TensorArena work) {
-    Layout layout = plan.layout();
+      Session s, Request request, Decoder.Rows rows, Pruner pruner, TensorArena work) {
+    Layout layout = s.plan().layout();
     Tensor positions = iota.rows(0, layout.rows());
     Mask mask = Mask.CAUSAL;
     if (pruner.masks()) {
-      var hidden = pruner.hide(layout, positions, plan.capacity(0), PositionRule.CONTIGUOUS);
+      int capacity = s.plan().capacity(0);
+      var hidden = pruner.hide(layout, positions, capacity, PositionRule.CONTIGUOUS);
       positions = hidden.positions();
       mask = new Mask(true, hidden.hidden());
     }
@@ -136,43 +151,38 @@ public final class Llava implements AutoCloseable {
           cut == null ? null : work.alloc("lse", DType.F32, rows.q().dim(1), layout.rows());
       decoder.attend(l, rows, s.cache().get(l), positions, mask, lse);
       s.entered(l, layout.rows(), mask);
-      if (cut != null && pruner.masks()) {
-        var seen = attentions(s, l, layout, rows, lse, mask, pruner);
-        var hidden = pruner.hide(cut, seen, layout, positions, plan.capacity(0));
-        positions = hidden.positions();
-        mask = new Mask(true, hidden.hidden());
-      } else if (cut != null) {
-        var seen = attentions(s, l, layout, rows, lse, mask, pruner);
-        var both = List.of(rows.x(), rows.attn());
-        var kept = pruner.cut(cut, seen, both, layout, positions, s.cache().subList(0, l + 1));
-        rows = rows.cut(kept.tensors().get(0), kept.tensors().get(1));
-        positions = kept.positions();
-        layout = layout.cut(Plan.kept(cut, seen.size()));
-      }
-      if (cut != null && cut.compactsCache()) {
-        s.compacted(l, layout.rows(), mask);
+      if (cut != null) {
+        Pruner.Sight sight = sight(s.cache().get(l), layout, rows, lse, mask, pruner);
+        if (pruner.masks()) {
+          var hidden = pruner.hide(cut, sight, layout, positions, s.plan().capacity(0));
+          positions = hidden.positions();
+          mask = new Mask(true, hidden.hidden());
+        } else {
+          var both = List.of(rows.x(), rows.attn());
+          var kept = pruner.cut(cut, sight, both, layout, positions, s.cache().subList(0, l + 1));
+          rows = rows.cut(kept.tensors().get(0), kept.tensors().get(1));
+          positions = kept.positions();
+          layout = layout.cut(pruner.rows());
+        }
+        if (cut.compactsCache()) {
+          s.compacted(l, layout.rows(), mask);
+        }
       }
       decoder.finish(l, rows);
     }
     return rows.x().rows(layout.rows() - 1, layout.rows());
   }
 
-  private List<Attention> attentions(
-      Session s, int l, Layout layout, Decoder.Rows rows, Tensor lse, Mask mask, Pruner pruner) {
-    var list = new ArrayList<Attention>();
-    for (int image = 0; image < layout.pictures().size(); image++) {
-      list.add(
-          new Attention(
-              rows.q(),
-              s.cache().get(l),
-              lse,
-              mask,
-              decoder.scale(),
-              pruner.candidates(image, layout.pictures().get(image)),
-              null,
-              layout.lastText()));
-    }
-    return list;
+  /** What a method sees in a layer: its attention, with the rows of a group as candidates. */
+  private Pruner.Sight sight(
+      Kv kv, Layout layout, Decoder.Rows rows, Tensor lse, Mask mask, Pruner pruner) {
+    return (image, group) -> {
+      Keys keys = pruner.image(image).decoderRows(layout.images().get(image).from(), group);
+      var part =
+          new Attention.Part(
+              rows.q(), kv, lse, mask, decoder.scale(), keys, null, layout.lastText());
+      return new Pruner.Seen(new Attention(List.of(part), null), null);
+    };
   }
 
   @Override

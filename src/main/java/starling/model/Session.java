@@ -21,6 +21,7 @@ public final class Session implements AutoCloseable {
   private final Llava model;
   private final Device device;
   private final Request request;
+  private final Planner planner;
   private final Plan plan;
   private final TensorArena arena;
   private final Tensor lengths; // i32 [layers]
@@ -43,13 +44,14 @@ public final class Session implements AutoCloseable {
   private long seen;
   private long read;
 
-  Session(Llava model, Request request, Plan plan) {
+  Session(Llava model, Request request, Planner planner) {
     this.model = model;
     this.device = model.device();
     this.request = request;
-    this.plan = plan;
+    this.planner = planner;
     this.arena = device.arena("session");
     Decoder decoder = model.decoder();
+    this.plan = planner.plan(planner.bounds());
     decoder.reach(plan.positions());
     int layers = decoder.layers();
     this.stepCounters = arena.alloc("counters", DType.I32, 2 * layers + 1);
@@ -78,10 +80,12 @@ public final class Session implements AutoCloseable {
 
   // ---- prefill, called by Llava ----
 
-  Pruner pruner(Tensor iota, TensorArena work) {
-    pruner =
-        new Pruner(
-            device, arena, work, iota, fault, plan.cuts(), request.mode(), request.pixels().size());
+  Workspace workspace(Tensor iota, TensorArena work) {
+    return new Workspace(device, arena, work, iota, fault);
+  }
+
+  Pruner pruner(Tensor iota, TensorArena work, List<TokenTables> tables) {
+    pruner = new Pruner(workspace(iota, work), planner, tables);
     return pruner;
   }
 
@@ -108,7 +112,7 @@ public final class Session implements AutoCloseable {
     this.seen = seen;
     for (int l = 0; l < cached.length; l++) {
       device.advance(lengths.rows(l, l + 1), cached[l]);
-      device.advance(position[l], plan.nextPosition()[l]);
+      device.advance(position[l], plan().nextPosition()[l]);
     }
     model.decoder().logits(logits, lastRow);
     device.sample(id, logits, request.sampling(), step, fault);
@@ -183,12 +187,12 @@ public final class Session implements AutoCloseable {
   // ---- what was done ----
 
   public Plan plan() {
-    return plan;
+    return pruner == null ? plan : pruner.plan();
   }
 
   /** Tokens this session may draw. */
   public int room() {
-    return plan.room();
+    return plan().room();
   }
 
   public List<Stage> stages() {

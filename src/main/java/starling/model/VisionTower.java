@@ -16,8 +16,6 @@ import starling.device.Stored;
 import starling.device.Tensor;
 import starling.device.TensorArena;
 import starling.prune.Attention;
-import starling.prune.CutPoint;
-import starling.prune.Where;
 
 /**
  * The CLIP tower and the projector: pixels to rows of the decoder. Blocks behind the feature layer
@@ -101,19 +99,14 @@ final class VisionTower {
     return Stored.of(w.classEmbedding().name(), List.of(1, width), row);
   }
 
-  /** Rows in front of a picture's patches: its CLS row, if the checkpoint selects it. */
-  int cls() {
-    return keepsCls ? 1 : 0;
-  }
-
   /**
    * Writes a picture's rows of the decoder: {@code [cls +] kept patches}.
    *
-   * @param out {@code [cls + n, decoder width]}
    * @param pixels f32 {@code [3, S, S]}
+   * @param cuts what becomes of its rows
    * @param work memory for this picture's activations
    */
-  void encode(Tensor out, Tensor pixels, int image, Pruner pruner, TensorArena work) {
+  void encode(Tensor pixels, ImageCuts cuts, TensorArena work) {
     int width = config.hiddenSize();
     int heads = config.numAttentionHeads();
     int head = device.headSize(config.headDim());
@@ -142,7 +135,8 @@ final class VisionTower {
     Tensor h = work.alloc("vision mlp", dtype, patches + 1, config.intermediateSize());
     Tensor lse = work.alloc("vision lse", DType.F32, heads, patches + 1);
     float scale = (float) (1 / Math.sqrt(config.headDim()));
-    var all = new Span(1, patches + 1);
+    cuts.sees(
+        List.of(new Attention.Part(q, kv, lse, Mask.NONE, scale, null, new Span(0, 1), null)));
 
     for (int b = 0; b < blocks.size(); b++) {
       Block block = blocks.get(b);
@@ -150,57 +144,23 @@ final class VisionTower {
       device.gemm(qkv, x, block.qkv, block.norm1, Activation.NONE, null);
       device.attention(attn.split(heads, head), last ? lse : null, q, kv, Mask.NONE, scale);
       if (last) {
-        for (CutPoint cut : pruner.at(Where.VISION)) {
-          var seen = attention(q, kv, lse, scale, pruner, image, all);
-          List<Tensor> kept = pruner.cut(cut, image, seen, List.of(x, attn), patchRows(x), false);
-          x = kept.get(0);
-          attn = kept.get(1);
-          h = h.rows(0, x.rows());
-        }
+        List<Tensor> goOn = cuts.behindAttention(List.of(x, attn));
+        x = goOn.get(0);
+        attn = goOn.get(1);
+        h = h.rows(0, x.rows());
       }
       device.gemm(x, attn, block.out, null, Activation.NONE, x);
       device.gemm(h, x, block.fc1, block.norm2, activation, null);
       device.gemm(x, h, block.fc2, null, Activation.NONE, x);
     }
-    Tensor feature = keepsCls ? x : x.rows(1, x.rows());
-    for (CutPoint cut : pruner.at(Where.PROJECTOR_INPUT)) {
-      var seen = attention(q, kv, lse, scale, pruner, image, all);
-      feature = pruner.cut(cut, image, seen, List.of(feature), featureRows(feature), true).get(0);
-    }
-    project(out, feature, image, pruner, work, attention(q, kv, lse, scale, pruner, image, all));
+    project(cuts.beforeProjector(keepsCls ? x : x.rows(1, x.rows())), cuts, work);
   }
 
-  private void project(
-      Tensor out, Tensor feature, int image, Pruner pruner, TensorArena work, Attention seen) {
+  private void project(Tensor feature, ImageCuts cuts, TensorArena work) {
     Tensor h = work.alloc("projector", dtype, feature.rows(), linear1.out());
     device.gemm(h, feature, linear1, null, Activation.GELU, null);
-    List<CutPoint> cuts = pruner.at(Where.PROJECTOR_OUTPUT);
-    Tensor rows =
-        cuts.isEmpty() ? out : work.alloc("projected", dtype, feature.rows(), linear2.out());
+    Tensor rows = cuts.projected(feature.rows());
     device.gemm(rows, h, linear2, null, Activation.NONE, null);
-    for (CutPoint cut : cuts) {
-      rows = pruner.cut(cut, image, seen, List.of(rows), featureRows(rows), true).get(0);
-    }
-    if (!cuts.isEmpty()) {
-      device.gatherRows(List.of(out), List.of(rows), pruner.firstRows(rows.rows()));
-    }
-  }
-
-  /**
-   * Every attention that a method sees here is that of the block which gave the feature, over all N
-   * patches.
-   */
-  private Attention attention(
-      Tensor q, Kv kv, Tensor lse, float scale, Pruner pruner, int image, Span all) {
-    return new Attention(
-        q, kv, lse, Mask.NONE, scale, pruner.visionCandidates(image, all), new Span(0, 1), null);
-  }
-
-  private static Span patchRows(Tensor x) {
-    return new Span(1, x.rows());
-  }
-
-  private Span featureRows(Tensor feature) {
-    return new Span(cls(), feature.rows());
+    cuts.intoDecoder(rows);
   }
 }

@@ -9,7 +9,7 @@ import starling.device.PositionRule;
  *
  * @param where any place
  * @param layer see {@link CutPoint#layer}
- * @param keep for each picture, ascending indices among the candidates
+ * @param keep for each group, ascending indices among the candidates
  * @param positions of the rows behind a cut in the decoder
  */
 public record FixedCut(Where where, int layer, List<int[]> keep, PositionRule positions)
@@ -21,13 +21,13 @@ public record FixedCut(Where where, int layer, List<int[]> keep, PositionRule po
   }
 
   @Override
-  public int kept(int image) {
-    return keep.get(image).length;
+  public int kept(int group) {
+    return keep.get(group).length;
   }
 
   @Override
   public void select(Site site, Selection out) {
-    site.device().upload(out.keep(), MemorySegment.ofArray(keep.get(site.image())));
+    site.device().upload(out.keep(), MemorySegment.ofArray(keep.get(site.group())));
   }
 
   @Override

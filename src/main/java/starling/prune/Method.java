@@ -15,6 +15,11 @@ public interface Method {
    */
   String spec(VlmShape shape);
 
+  /** What its counts are over, and so what it is asked about at a time. */
+  default Budget budget() {
+    return Budget.IMAGE;
+  }
+
   /**
    * The cuts for a model and a prompt, in order of flow; at most one behind each decoder layer.
    * Without a picture nobody asks.

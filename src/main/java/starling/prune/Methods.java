@@ -11,7 +11,10 @@ import java.util.function.Function;
 import java.util.stream.Collectors;
 import starling.device.InputException;
 
-/** The list of methods, and the grammar of a spec: {@code name[:key=value[,key=value …]]}. */
+/**
+ * The list of methods, and the grammar of a spec: {@code name[:key=value[,key=value …]]}. Every
+ * method but {@code none} takes {@code budget=image|crop}.
+ */
 public final class Methods {
   private record BuiltIn(String name, Class<? extends Method> type, Function<Spec, Method> parser)
       implements MethodProvider {
@@ -63,8 +66,10 @@ public final class Methods {
     if (method == null) {
       throw unusable(owner(provider) + " makes no method of '" + text + "'", null);
     }
+    boolean perCrop =
+        !(method instanceof None) && spec.choice("budget", Budget.IMAGE) == Budget.CROP;
     spec.finish();
-    return method;
+    return perCrop ? new PerCrop(method) : method;
   }
 
   private static Map<String, MethodProvider> known() {

@@ -1,6 +1,7 @@
 package starling.prune;
 
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeSet;
@@ -205,21 +206,27 @@ public final class Spec {
   }
 
   /**
-   * How many visual tokens of a picture stay. Its text is the option's value.
+   * How many visual tokens of a group stay. Its text is the option's value.
    *
    * @param method the name in the sentence about a count that does not fit
    * @param count used if above 0
    * @param fraction of N otherwise
    */
   public record Keep(String method, int count, double fraction) {
+    /** The count of each group. */
+    public List<Integer> counts(VlmShape shape) {
+      return shape.counts(this::of);
+    }
+
     /**
-     * The count, of {@code patches} candidates; a share is rounded to the nearest.
+     * The count of a group; a share is rounded to the nearest.
      *
-     * @throws InputException if it is none of them, or more than there are
+     * @throws InputException if it is none of its candidates, or more than there are
      */
-    public int of(int patches) {
-      int kept = count > 0 ? count : (int) Math.floor(fraction * patches + 0.5);
-      if (kept < 1 || kept > patches) {
+    public int of(VlmShape.Group group) {
+      int n = group.size();
+      int kept = count > 0 ? count : (int) Math.floor(fraction * n + 0.5);
+      if (kept < 1 || kept > n) {
         throw new InputException(
             method
                 + ": keep="
@@ -227,8 +234,10 @@ public final class Spec {
                 + " is "
                 + kept
                 + " of the "
-                + patches
-                + " visual tokens a picture has");
+                + n
+                + " visual tokens "
+                + group.noun()
+                + " has");
       }
       return kept;
     }

@@ -23,44 +23,39 @@ record VisPruner(Spec.Keep keep, double important) implements Method {
 
   @Override
   public List<CutPoint> cuts(VlmShape shape) {
-    int kept = keep.of(shape.patches());
-    return List.of(new Dedup(shape.visionBlocks(), kept, (int) (kept * important)));
+    List<Integer> kept = keep.counts(shape);
+    List<Integer> byAttention = kept.stream().map(k -> (int) (k * important)).toList();
+    return List.of(new Dedup(shape.visionBlocks(), kept, byAttention));
   }
 
   /**
    * @param layer vision blocks before the feature
-   * @param count tokens kept in all
-   * @param byAttention tokens kept for their attention
+   * @param counts tokens that each group keeps in all
+   * @param byAttention tokens that each keeps for their attention
    */
-  private record Dedup(int layer, int count, int byAttention) implements CutPoint {
+  private record Dedup(int layer, List<Integer> counts, List<Integer> byAttention)
+      implements CutPoint {
     @Override
     public Where where() {
       return Where.PROJECTOR_INPUT;
     }
 
     @Override
-    public int kept(int image) {
-      return count;
+    public int kept(int group) {
+      return counts.get(group);
     }
 
     @Override
     public void select(Site site, Selection out) {
-      Attention a = site.attention();
-      Tensor byScore = site.scratch().alloc("vispruner order", DType.I32, count);
+      Tensor byScore = site.scratch().alloc("vispruner order", DType.I32, out.keep().rows());
+      site.attention().select(site, byScore, out.score(), Queries.CLS);
       site.device()
-          .colsumSelect(
-              byScore,
+          .visprunerDedup(
+              out.keep(),
               out.score(),
-              a.q(),
-              a.kv(),
-              a.lse(),
-              a.mask(),
-              a.scale(),
-              a.rows(Queries.CLS),
-              a.candidates(),
-              site.fault());
-      site.device()
-          .visprunerDedup(out.keep(), out.score(), site.features(), byAttention, site.fault());
+              site.features(),
+              byAttention.get(site.group()),
+              site.nonFinite());
     }
   }
 }

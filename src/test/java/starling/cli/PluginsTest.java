@@ -106,6 +106,15 @@ class PluginsTest {
   }
 
   @Test
+  void aCountThatIsDecidedAtRunTimeIsInTheReport() {
+    JsonNode own = ask(jar, "outliers:keep=300");
+    assertEquals(77, own.at("/visual_tokens/after_stage1").asInt());
+    assertEquals(91, own.at("/tokens_per_layer/0").asInt());
+    assertEquals(576, own.at("/stages/0/scores").size());
+    assertEquals(20, ask(jar, "outliers:keep=20").at("/stages/0/kept").size());
+  }
+
+  @Test
   void anotherDeviceTakesItToo() {
     starling.cuda.Native.needs(starling.cuda.Native.HOST);
     var device = List.of("--device", "emulated", "--dtype", "f32", "--max-tokens", "2");
@@ -151,7 +160,7 @@ class PluginsTest {
     assertSays(1, "a name missing between its colons", jar + ":", SPEC);
     assertSays(1, "a name missing", "", SPEC);
     assertSays(1, "empty: has no method; the class of its MethodProvider must", empty, SPEC);
-    assertSays(2, "unknown option 'x'; divprune knows keep", jar, SPEC + ",x=1");
+    assertSays(2, "unknown option 'x'; divprune knows budget, keep", jar, SPEC + ",x=1");
     assertSays(1, "divprune: keep=577 is 577 of the 576", jar, "divprune:keep=577");
     assertSays(2, "Missing required parameter for option '--plugins'", "--plugins");
   }
@@ -217,7 +226,7 @@ class PluginsTest {
           public List<CutPoint> cuts(VlmShape shape) { return where.equals("cuts") ? List.<CutPoint>of().subList(9, 9) : List.of(this); }
           public Where where() { return Where.PROJECTOR_OUTPUT; }
           public int layer() { return 4; }
-          public int kept(int image) { return 9; }
+          public int kept(int group) { return 9; }
           public void select(Site site, Selection out) { site.device().gatherRows(List.of(out.score()), List.of(out.score()), out.keep()); }
         }
         """;

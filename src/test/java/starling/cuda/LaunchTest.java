@@ -23,6 +23,7 @@ import starling.checkpoint.Safetensors;
 import starling.device.DType;
 import starling.device.Sampling;
 import starling.image.ImageMode;
+import starling.model.ImageInput;
 import starling.model.Llava;
 import starling.model.Mode;
 import starling.model.Request;
@@ -78,15 +79,14 @@ class LaunchTest {
   }
 
   private Request request(String spec) {
-    float[] pixels =
+    var pixels =
         PreprocessorConfig.read(Demo.MODEL)
-            .apply(Demo.read("scene-03.png"), ImageMode.CHECKPOINT, "scene")
-            .pixels();
+            .apply(Demo.read("scene-03.png"), ImageMode.CHECKPOINT, "scene");
     int image = config.imageTokenIndex();
     int[] ids = {1, 20, image, 30, 31, 32, 33};
     return new Request(
         ids,
-        List.of(pixels),
+        List.of(new ImageInput(Llava.tokens(config), List.of(pixels))),
         Methods.parse(spec),
         Mode.COMPACT,
         Sampling.GREEDY,
@@ -103,7 +103,7 @@ class LaunchTest {
   @CsvSource({"'star:R=0.1,K=4,P=0.9',2", "'vispruner:keep=58',1", "none,0"})
   void launchesFollowTheFormulaAndOnlyIntegersComeBack(String spec, int stages) {
     Request request = request(spec);
-    float[] pixels = request.pixels().get(0);
+    float[] pixels = request.images().get(0).crops().get(0).pixels();
     float[] before = pixels.clone();
     var session = new Session[1];
     device.resetTransfers();

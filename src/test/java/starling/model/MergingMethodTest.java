@@ -45,7 +45,7 @@ class MergingMethodTest {
     }
 
     @Override
-    public int kept(int image) {
+    public int kept(int group) {
       return 288;
     }
 
@@ -80,13 +80,19 @@ class MergingMethodTest {
 
   private static float[] logits(Llava llava, Method method, Mode mode) {
     var preprocess = PreprocessorConfig.read(Demo.MODEL);
-    float[] pixels =
-        preprocess
-            .apply(Demo.read("small-00.png"), starling.image.ImageMode.CHECKPOINT, "small-00")
-            .pixels();
+    var pixels =
+        preprocess.apply(
+            Demo.read("small-00.png"), starling.image.ImageMode.CHECKPOINT, "small-00");
     int[] ids = {1, 266, 446, 500, 501, 500, 13, 297, 398, 288, 262, 322, 447, 275, 446};
     var request =
-        new Request(ids, List.of(pixels), method, mode, Sampling.GREEDY, 2, (p, d, o) -> {});
+        new Request(
+            ids,
+            List.of(new ImageInput(Llava.tokens(llava.config()), List.of(pixels))),
+            method,
+            mode,
+            Sampling.GREEDY,
+            2,
+            (p, d, o) -> {});
     try (Session session = llava.prefill(request)) {
       session.next();
       float[] first = session.logits();

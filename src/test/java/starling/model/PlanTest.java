@@ -55,7 +55,7 @@ class PlanTest {
     var request =
         new Request(
             ids,
-            Collections.nCopies(images, new float[0]),
+            Collections.nCopies(images, new ImageInput(Llava.tokens(config), List.of())),
             method,
             mode,
             Sampling.GREEDY,
@@ -92,7 +92,7 @@ class PlanTest {
   void flopsAreThoseOfThePublishedTable(String spec, double published) {
     LlavaConfig config = seven(24, false, 4096);
     Plan plan = plan(config, spec, 5, 0);
-    Flops flops = Flops.of(config, plan, 5);
+    Flops flops = Flops.of(config, plan, Collections.nCopies(5, Llava.tokens(config)));
     double secondMatrix = 2.0 * 4096 * 4096;
     // The table has two digits behind the point.
     assertEquals(published, (flops.pruned() - secondMatrix * plan.projectedRows()) / 1e12, 0.005);
@@ -103,7 +103,7 @@ class PlanTest {
   @Test
   void flopsOfOnePictureAreTowerAndProjectorAndDecoder() {
     LlavaConfig config = seven(23, false, 4096);
-    Flops flops = Flops.of(config, plan(config, "none", 1, 0), 1);
+    Flops flops = Flops.of(config, plan(config, "none", 1, 0), List.of(Llava.tokens(config)));
     double block = 8.0 * 577 * 1024 * 1024 + 4.0 * 577 * 577 * 1024 + 4.0 * 577 * 1024 * 4096;
     double projector = 2.0 * 576 * (1024 * 4096 + 4096 * 4096);
     assertEquals(15.884e9, block, 1e6);
@@ -131,7 +131,7 @@ class PlanTest {
   private static double decoderReduction(String spec) {
     LlavaConfig config = seven(23, false, 4096);
     Plan plan = plan(config, spec, 1, 0);
-    Flops flops = Flops.of(config, plan, 1);
+    Flops flops = Flops.of(config, plan, List.of(Llava.tokens(config)));
     double tower =
         23 * (8.0 * 577 * 1024 * 1024 + 4.0 * 577 * 577 * 1024 + 4.0 * 577 * 1024 * 4096);
     double row = 2.0 * (1024 * 4096 + 4096 * 4096);
@@ -158,13 +158,14 @@ class PlanTest {
     var request =
         new Request(
             ids,
-            List.of(new float[0]),
+            List.of(new ImageInput(Llava.tokens(config), List.of())),
             Methods.parse("none"),
             Mode.COMPACT,
             Sampling.GREEDY,
             1,
             (p, d, o) -> {});
-    double dense = Flops.of(config, Plan.of(config, request), 1).dense();
+    double dense =
+        Flops.of(config, Plan.of(config, request), List.of(Llava.tokens(config))).dense();
     // Five rows; queries 24 wide, keys 12: q and o, k and v, scores and values, three MLP matrices.
     long layer = 2 * 5 * 8 * 24 * 2 + 2 * 5 * 8 * 12 * 2 + 2 * 5 * 5 * 24 * 2 + 2 * 5 * 8 * 12 * 3;
     long block = 2 * 5 * 6 * 6 * 4 + 2 * 5 * 5 * 6 * 2 + 2 * 5 * 6 * 10 * 2;
@@ -201,7 +202,7 @@ class PlanTest {
   /** Three cuts in the decoder and one before: each stage's number is that of its own cut. */
   private record Staged(Where where, int layer, int count) implements CutPoint {
     @Override
-    public int kept(int image) {
+    public int kept(int group) {
       return count;
     }
 

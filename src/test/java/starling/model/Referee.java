@@ -25,6 +25,7 @@ import starling.device.Sampling;
 import starling.device.Tensor;
 import starling.image.ImageMode;
 import starling.image.Picture;
+import starling.image.Preprocess;
 import starling.prune.Methods;
 import starling.text.Template;
 import starling.text.Tokenizer;
@@ -64,10 +65,9 @@ public final class Referee {
     int[] ids =
         Template.LLAVA_HF.ids(
             Tokenizer.read(dir), args[3], pictures.size(), config.imageTokenIndex());
-    var pixels = new ArrayList<float[]>();
+    var pixels = new ArrayList<Preprocess.Prepared>();
     for (Path file : pictures) {
-      pixels.add(
-          preprocess.apply(Picture.read(file), ImageMode.CHECKPOINT, file.toString()).pixels());
+      pixels.add(preprocess.apply(Picture.read(file), ImageMode.CHECKPOINT, file.toString()));
     }
     try (Device device = Devices.open(args[0]);
         var files = Safetensors.open(dir)) {
@@ -75,7 +75,7 @@ public final class Referee {
       var referee = new Referee(device, weights.vision().blocks().size());
       for (int p = 0; p < pixels.size(); p++) {
         int side = config.vision().imageSize();
-        referee.keep("pixels." + p, pixels.get(p), 3, side, side);
+        referee.keep("pixels." + p, pixels.get(p).pixels(), 3, side, side);
       }
       var answer = new ArrayList<Integer>();
       try (var llava = new Llava(referee.watched(), config, weights, DType.F32);
@@ -83,7 +83,9 @@ public final class Referee {
               llava.prefill(
                   new Request(
                       ids,
-                      pixels,
+                      pixels.stream()
+                          .map(p -> new ImageInput(Llava.tokens(config), List.of(p)))
+                          .toList(),
                       Methods.parse("none"),
                       Mode.COMPACT,
                       Sampling.GREEDY,

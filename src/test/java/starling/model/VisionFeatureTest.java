@@ -70,7 +70,7 @@ class VisionFeatureTest {
     }
 
     @Override
-    public int kept(int image) {
+    public int kept(int group) {
       return patches;
     }
 
@@ -99,10 +99,8 @@ class VisionFeatureTest {
             .at("/cases/0");
     LlavaConfig config = LlavaConfig.read(folder);
     var preprocess = PreprocessorConfig.read(folder);
-    float[] pixels =
-        preprocess
-            .apply(Demo.read(golden.at("/images/0").textValue()), ImageMode.CHECKPOINT, "x")
-            .pixels();
+    var pixels =
+        preprocess.apply(Demo.read(golden.at("/images/0").textValue()), ImageMode.CHECKPOINT, "x");
     int[] ids = {1, config.imageTokenIndex(), 300};
     try (var device = CpuDevice.open();
         var files = Safetensors.open(folder);
@@ -111,7 +109,13 @@ class VisionFeatureTest {
         var look = new Look(where, config.patches());
         var request =
             new Request(
-                ids, List.of(pixels), look, Mode.COMPACT, Sampling.GREEDY, 1, (p, d, o) -> {});
+                ids,
+                List.of(new ImageInput(Llava.tokens(config), List.of(pixels))),
+                look,
+                Mode.COMPACT,
+                Sampling.GREEDY,
+                1,
+                (p, d, o) -> {});
         try (Session session = llava.prefill(request)) {
           session.next();
         }

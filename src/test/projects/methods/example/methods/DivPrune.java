@@ -17,7 +17,7 @@ import starling.prune.Where;
  * The first is the one with the farthest nearest neighbour; then always the one that is farthest
  * from all that are in the set, by 1 − cosine.
  *
- * @param keep tokens of a picture that stay
+ * @param keep how many tokens stay
  */
 public record DivPrune(Spec.Keep keep) implements Method {
   /** {@code divprune:keep=56}. */
@@ -40,18 +40,18 @@ public record DivPrune(Spec.Keep keep) implements Method {
 
   @Override
   public List<CutPoint> cuts(VlmShape shape) {
-    return List.of(new Farthest(shape.visionBlocks(), keep.of(shape.patches())));
+    return List.of(new Farthest(shape.visionBlocks(), keep.counts(shape)));
   }
 
-  private record Farthest(int layer, int count) implements CutPoint {
+  private record Farthest(int layer, List<Integer> counts) implements CutPoint {
     @Override
     public Where where() {
       return Where.PROJECTOR_OUTPUT;
     }
 
     @Override
-    public int kept(int image) {
-      return count;
+    public int kept(int group) {
+      return counts.get(group);
     }
 
     @Override
@@ -62,7 +62,7 @@ public record DivPrune(Spec.Keep keep) implements Method {
     @Override
     public void select(Site site, Selection out) {
       int n = site.candidates();
-      int[] keep = farthest(distances(site.floats(site.features()), n), n, count);
+      int[] keep = farthest(distances(site.floats(site.features()), n), n, out.keep().rows());
       site.device().upload(out.keep(), MemorySegment.ofArray(keep));
     }
   }

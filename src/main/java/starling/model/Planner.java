@@ -1,0 +1,179 @@
+package starling.model;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.IntStream;
+import starling.checkpoint.LlavaConfig;
+import starling.device.InputException;
+import starling.device.Limits;
+import starling.device.PositionRule;
+import starling.prune.CutPoint;
+import starling.prune.ImageTokens;
+import starling.prune.VlmShape;
+import starling.prune.Where;
+
+/**
+ * Counts everything of an answer from the sizes of the model and the prompt, and from how many
+ * tokens each cut keeps.
+ *
+ * @param options the method with every option written out
+ * @param cuts the method's cuts, in order of flow
+ */
+record Planner(
+    LlavaConfig config, Request request, VlmShape shape, List<CutPoint> cuts, String options) {
+
+  /**
+   * @throws InputException if the pruning does not fit the model or the prompt
+   */
+  static Planner of(LlavaConfig config, Request request) {
+    List<ImageTokens> images = request.images().stream().map(ImageInput::tokens).toList();
+    var shape =
+        new VlmShape(
+            images,
+            request.method().budget(),
+            config.visionBlocks(),
+            config.text().numHiddenLayers(),
+            textRows(config, request));
+    if (images.isEmpty()) {
+      return new Planner(config, request, shape, List.of(), "none");
+    }
+    List<CutPoint> cuts = checkedCuts(shape, request);
+    return new Planner(config, request, shape, cuts, request.method().spec(shape));
+  }
+
+  /** Rows behind the last image. */
+  private static int textRows(LlavaConfig config, Request request) {
+    int[] ids = request.ids();
+    int after = ids.length;
+    while (!request.images().isEmpty() && ids[after - 1] != config.imageTokenIndex()) {
+      after--;
+    }
+    return ids.length - after;
+  }
+
+  private static List<CutPoint> checkedCuts(VlmShape shape, Request request) {
+    List<CutPoint> cuts = request.method().cuts(shape);
+    boolean needsTower = cuts.stream().anyMatch(c -> c.where() != Where.DECODER && c.scored());
+    if (shape.visionBlocks() == 0 && needsTower) {
+      throw new InputException(
+          request.method().spec(shape)
+              + ": vision_feature_layer selects the embeddings, which have no attention");
+    }
+    List<Integer> layers =
+        cuts.stream().filter(c -> c.where() == Where.DECODER).map(CutPoint::layer).toList();
+    if (layers.stream().distinct().count() < layers.size()) {
+      throw new IllegalArgumentException("a method cuts twice behind one decoder layer: " + layers);
+    }
+    return cuts;
+  }
+
+  /** What each cut keeps of each group, {@code [cut][group]}: the most it can. */
+  int[][] bounds() {
+    int groups = shape.groups().size();
+    return cuts.stream()
+        .map(cut -> IntStream.range(0, groups).map(cut::kept).toArray())
+        .toArray(int[][]::new);
+  }
+
+  /**
+   * The plan if each cut keeps {@code kept[cut][group]}.
+   *
+   * @throws InputException if the prompt is beyond the context
+   */
+  Plan plan(int[][] kept) {
+    boolean mask = request.mode() == Mode.MASK;
+    int[] left = shape.images().stream().mapToInt(ImageTokens::candidates).toArray();
+    checkRows();
+    Layout dense = layout(left);
+
+    int projected = projected(left);
+    for (int c = 0; c < cuts.size(); c++) {
+      Where where = cuts.get(c).where();
+      left = where == Where.DECODER ? left : ofImages(kept[c]);
+      if (!mask && (where == Where.VISION || where == Where.PROJECTOR_INPUT)) {
+        projected = projected(left);
+      }
+    }
+    Layout compact = layout(left);
+    Layout layout = mask ? dense : compact;
+
+    int[] visual = {visual(dense), visual(compact), visual(compact)};
+    int[] tokens = new int[config.text().numHiddenLayers()];
+    int[] positions = new int[tokens.length];
+    int position = compact.rows();
+    Layout now = compact;
+    boolean first = true;
+    for (int l = 0; l < tokens.length; l++) {
+      tokens[l] = mask ? dense.rows() : now.rows();
+      positions[l] = position;
+      for (int c = 0; c < cuts.size(); c++) {
+        CutPoint cut = cuts.get(c);
+        if (cut.where() == Where.DECODER && cut.layer() == l + 1) {
+          now = now.cut(rows(ofImages(kept[c])));
+          position = cut.positions() == PositionRule.CONTIGUOUS ? now.rows() : position;
+          visual[2] = first ? visual(now) : visual[2];
+          first = false;
+        }
+      }
+    }
+    int limit = config.text().maxPositionEmbeddings();
+    if (layout.rows() > limit) {
+      throw new InputException(
+          "the prompt is "
+              + layout.rows()
+              + " tokens long, visual tokens included; the model's context"
+              + " (max_position_embeddings) is "
+              + limit);
+    }
+    int room = Math.min(request.maxTokens(), limit - compact.rows() + 1);
+    return new Plan(
+        options, cuts, layout, tokens, dense.rows(), positions, room, projected, visual);
+  }
+
+  private void checkRows() {
+    long rows = request.ids().length;
+    for (ImageTokens image : shape.images()) {
+      rows += image.rows();
+    }
+    if (rows > Limits.ROWS) {
+      throw new InputException(
+          shape.images().size()
+              + " pictures are more than "
+              + Limits.ROWS
+              + " tokens, before any are dropped");
+    }
+  }
+
+  private Layout layout(int[] left) {
+    return Layout.of(request.ids(), config.imageTokenIndex(), rows(left));
+  }
+
+  /** Rows of each image of which so many candidates are left. */
+  int[] rows(int[] left) {
+    return IntStream.range(0, left.length)
+        .map(i -> shape.images().get(i).fixedRows() + left[i])
+        .toArray();
+  }
+
+  /** Candidates left of each image if its groups keep so many. */
+  int[] ofImages(int[] kept) {
+    int[] left = new int[shape.images().size()];
+    List<VlmShape.Group> groups = shape.groups();
+    for (int g = 0; g < kept.length; g++) {
+      left[groups.get(g).image()] += kept[g];
+    }
+    return left;
+  }
+
+  private int projected(int[] left) {
+    int rows = Arrays.stream(left).sum();
+    for (ImageTokens image : shape.images()) {
+      rows += image.fixed().length;
+    }
+    return rows;
+  }
+
+  private static int visual(Layout layout) {
+    return layout.images().stream().mapToInt(starling.device.Span::length).sum();
+  }
+}
