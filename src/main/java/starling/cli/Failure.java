@@ -76,6 +76,11 @@ final class Failure {
               + "); remove the folder target, and the next start builds it anew";
       case VirtualMachineError e ->
           "the Java virtual machine failed (" + e + "); try another JDK 25 or later";
+      case Throwable e when Plugins.inUse() ->
+          "internal error: "
+              + e
+              + "; look first at what the method from --plugins wrote, and if it was right, please"
+              + " report it with the output of --debug";
       case Throwable e -> "internal error: " + e + "; please report it with the output of --debug";
     };
   }

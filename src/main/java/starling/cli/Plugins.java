@@ -18,6 +18,7 @@ import starling.prune.MethodProvider;
  * context class loader finds their classes behind those of the program.
  */
 final class Plugins implements AutoCloseable {
+  private static final String NAME = "plugins";
   private static final String SERVICE = "META-INF/services/" + MethodProvider.class.getName();
 
   private final ClassLoader before = Thread.currentThread().getContextClassLoader();
@@ -36,7 +37,7 @@ final class Plugins implements AutoCloseable {
     for (String name : path.split(File.pathSeparator, -1)) {
       places.add(place(name));
     }
-    loader = new URLClassLoader("plugins", places.toArray(URL[]::new), before);
+    loader = new URLClassLoader(NAME, places.toArray(URL[]::new), before);
     if (loader.findResource(SERVICE) == null) {
       throw new InputException(
           path
@@ -62,6 +63,12 @@ final class Plugins implements AutoCloseable {
     } catch (IOException e) {
       throw new InputException(name + ": cannot be read as a jar (" + e.getMessage() + ")", e);
     }
+  }
+
+  /** Whether there are some, on this thread. */
+  static boolean inUse() {
+    ClassLoader loader = Thread.currentThread().getContextClassLoader();
+    return loader != null && NAME.equals(loader.getName());
   }
 
   @Override

@@ -37,7 +37,7 @@ record Planner(
     if (images.isEmpty()) {
       return new Planner(config, request, shape, List.of(), "none");
     }
-    List<CutPoint> cuts = checkedCuts(shape, request);
+    List<CutPoint> cuts = CheckedCuts.of(request.method(), shape);
     return new Planner(config, request, shape, cuts, request.method().spec(shape));
   }
 
@@ -49,22 +49,6 @@ record Planner(
       after--;
     }
     return ids.length - after;
-  }
-
-  private static List<CutPoint> checkedCuts(VlmShape shape, Request request) {
-    List<CutPoint> cuts = request.method().cuts(shape);
-    boolean needsTower = cuts.stream().anyMatch(c -> c.where() != Where.DECODER && c.scored());
-    if (shape.visionBlocks() == 0 && needsTower) {
-      throw new InputException(
-          request.method().spec(shape)
-              + ": vision_feature_layer selects the embeddings, which have no attention");
-    }
-    List<Integer> layers =
-        cuts.stream().filter(c -> c.where() == Where.DECODER).map(CutPoint::layer).toList();
-    if (layers.stream().distinct().count() < layers.size()) {
-      throw new IllegalArgumentException("a method cuts twice behind one decoder layer: " + layers);
-    }
-    return cuts;
   }
 
   /** What each cut keeps of each group, {@code [cut][group]}: the most it can. */
