@@ -13,6 +13,7 @@ import starling.model.Plan;
 import starling.model.Request;
 import starling.model.Session;
 import starling.model.Stage;
+import starling.prune.ImageTokens;
 import starling.prune.Method;
 import starling.prune.Methods;
 import starling.text.Template;
@@ -39,7 +40,7 @@ final class Asking {
     int[] ids = promptIds();
     var images = new ArrayList<ImageInput>();
     for (Picture picture : question.images) {
-      images.add(model.image(picture, question.imageMode, "picture " + images.size()));
+      images.add(model.prepare(picture, question.imageMode, "picture " + images.size()));
     }
     double preprocess = millisSince(start);
     var request =
@@ -147,6 +148,7 @@ final class Asking {
         question.mode.name().toLowerCase(java.util.Locale.ROOT),
         ints(ids),
         new Answer.VisualTokens(visual[0], visual[1], visual[2]),
+        images.stream().map(ImageInput::tokens).map(Asking::image).toList(),
         ints(plan.tokensPerLayer()),
         plan.visualTokensPerLayer(),
         stages,
@@ -176,16 +178,25 @@ final class Asking {
         List.copyOf(warnings));
   }
 
+  private static Answer.Image image(ImageTokens tokens) {
+    return new Answer.Image(
+        tokens.rows(),
+        tokens.candidates(),
+        tokens.crops().stream().map(c -> new Answer.Crop(c.rows(), c.columns())).toList());
+  }
+
   private Answer.Stage stage(Session session, Stage stage) {
     float[] scores = stage.score() == null ? new float[0] : session.floats(stage.score());
     warnIfFlat(stage, scores);
     return new Answer.Stage(
         stage.stage(),
         stage.image(),
+        stage.crop() < 0 ? null : stage.crop(),
         stage.where().label(),
         stage.layer(),
         ints(session.ints(stage.kept())),
-        floats(scores));
+        floats(scores),
+        stage.counted() ? true : null);
   }
 
   private void warnIfFlat(Stage stage, float[] scores) {
@@ -197,6 +208,7 @@ final class Asking {
               + stage.stage()
               + ", picture "
               + stage.image()
+              + (stage.crop() < 0 ? "" : ", crop " + stage.crop())
               + ": the scores are flat ("
               + sorted[0]
               + " to "

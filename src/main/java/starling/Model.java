@@ -229,12 +229,12 @@ public final class Model implements AutoCloseable {
   }
 
   /**
-   * The pixels the tower sees of a picture, and which part of the picture that is.
+   * What the tower sees of a picture, and the visual tokens that become of it.
    *
    * @param name what messages call the picture
    * @throws IllegalStateException if the model is closed
    */
-  public Preprocess.Prepared prepare(Picture picture, ImageMode mode, String name) {
+  public ImageInput prepare(Picture picture, ImageMode mode, String name) {
     checkOpen();
     Preprocess.Prepared prepared = preprocess.apply(picture, mode, name);
     int side = config().vision().imageSize();
@@ -252,12 +252,7 @@ public final class Model implements AutoCloseable {
               + "x"
               + side);
     }
-    return prepared;
-  }
-
-  /** An image as the model takes it. */
-  ImageInput image(Picture picture, ImageMode mode, String name) {
-    return new ImageInput(Llava.tokens(config()), List.of(prepare(picture, mode, name)));
+    return new ImageInput(Llava.tokens(config()), List.of(prepared));
   }
 
   Path dir() {

@@ -79,8 +79,13 @@ final class DemoReport {
 
   private static Item item(Model model, DemoCommand.Shown s) {
     Answer star = s.answers().get(1);
-    var region = model.prepare(s.picture(), Question.of("").imageMode(), s.item().image()).region();
-    byte[] png = Overlay.png(Overlay.seen(s.picture(), region, PICTURE_SIDE));
+    var region =
+        model
+            .prepare(s.picture(), Question.of("").imageMode(), s.item().image())
+            .crops()
+            .get(0)
+            .region();
+    byte[] png = Overlay.png(Overlay.seen(s.picture(), region, PICTURE_SIDE, PICTURE_SIDE));
     return new Item(
         s.item().image(),
         s.item().text(),

@@ -168,7 +168,7 @@ final class Bindings {
   private static final MethodHandle TOKEN_SELECT =
       Symbols.function(
           JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT,
-          JAVA_INT, JAVA_INT, ADDRESS);
+          JAVA_INT, JAVA_INT, JAVA_INT, ADDRESS);
   private static final MethodHandle COLSUM_SELECT =
       Symbols.function(
           JAVA_INT,
@@ -194,21 +194,26 @@ final class Bindings {
           JAVA_INT,
           JAVA_INT,
           JAVA_INT,
+          JAVA_INT,
           JAVA_FLOAT,
           JAVA_INT,
           ADDRESS);
-  private static final MethodHandle VISPRUNER_DEDUP =
+  private static final MethodHandle COSINES =
       Symbols.function(
           JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT,
-          JAVA_INT, JAVA_INT, JAVA_INT, ADDRESS);
+          JAVA_INT, ADDRESS);
+  private static final MethodHandle DROP_DUPLICATES =
+      Symbols.function(
+          JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, JAVA_INT, JAVA_INT,
+          ADDRESS);
   private static final MethodHandle ROW_MAP =
       Symbols.function(
-          JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, ADDRESS, JAVA_INT, JAVA_INT, JAVA_INT,
-          ADDRESS);
+          JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT,
+          ADDRESS, JAVA_INT, JAVA_INT, JAVA_INT, ADDRESS);
   private static final MethodHandle HIDE_ROWS =
       Symbols.function(
-          JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, ADDRESS, JAVA_INT, JAVA_INT, JAVA_INT,
-          ADDRESS);
+          JAVA_INT, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_LONG, JAVA_INT, ADDRESS,
+          JAVA_INT, JAVA_INT, JAVA_INT, ADDRESS);
   private static final MethodHandle GATHER_ROWS =
       Symbols.function(JAVA_INT, ADDRESS, JAVA_INT, JAVA_LONG, JAVA_INT, ADDRESS);
   private static final MethodHandle COMBINE_ROWS =
@@ -277,7 +282,8 @@ final class Bindings {
   private final MemorySegment lseFromNatural;
   private final MemorySegment tokenSelect;
   private final MemorySegment colsumSelect;
-  private final MemorySegment visprunerDedup;
+  private final MemorySegment cosines;
+  private final MemorySegment dropDuplicates;
   private final MemorySegment rowMap;
   private final MemorySegment hideRows;
   private final MemorySegment gatherRows;
@@ -329,7 +335,8 @@ final class Bindings {
     lseFromNatural = Symbols.find(library, "starling_lse_from_natural");
     tokenSelect = Symbols.find(library, "starling_token_select");
     colsumSelect = Symbols.find(library, "starling_colsum_select");
-    visprunerDedup = Symbols.find(library, "starling_vispruner_dedup");
+    cosines = Symbols.find(library, "starling_cosines");
+    dropDuplicates = Symbols.find(library, "starling_drop_duplicates");
     rowMap = Symbols.find(library, "starling_row_map");
     hideRows = Symbols.find(library, "starling_hide_rows");
     gatherRows = Symbols.find(library, "starling_gather_rows");
@@ -900,11 +907,23 @@ final class Bindings {
       int n,
       int k,
       int rows,
+      int sources,
       MemorySegment stream) {
     try {
       return (int)
           TOKEN_SELECT.invokeExact(
-              this.tokenSelect, keep, score, fault, sums, sumsStride, heads, n, k, rows, stream);
+              this.tokenSelect,
+              keep,
+              score,
+              fault,
+              sums,
+              sumsStride,
+              heads,
+              n,
+              k,
+              rows,
+              sources,
+              stream);
     } catch (Throwable e) {
       throw Symbols.thrown(e);
     }
@@ -927,6 +946,7 @@ final class Bindings {
       int rowTo,
       int keyAt,
       int n,
+      int sources,
       int kept,
       int capacity,
       int heads,
@@ -956,6 +976,7 @@ final class Bindings {
               rowTo,
               keyAt,
               n,
+              sources,
               kept,
               capacity,
               heads,
@@ -970,32 +991,54 @@ final class Bindings {
     }
   }
 
-  int visprunerDedup(
-      long keep,
-      long fault,
-      long score,
-      long features,
-      long featuresStride,
+  int cosines(
+      long out,
+      long outStride,
+      long nonFinite,
+      long x,
+      long xStride,
       int n,
       int width,
-      int k,
-      int important,
       int dtype,
       MemorySegment stream) {
     try {
       return (int)
-          VISPRUNER_DEDUP.invokeExact(
-              this.visprunerDedup,
-              keep,
-              fault,
-              score,
-              features,
-              featuresStride,
+          COSINES.invokeExact(
+              this.cosines,
+              out,
+              outStride,
+              nonFinite,
+              x,
+              xStride,
               n,
               width,
-              k,
-              important,
               dtype,
+              stream);
+    } catch (Throwable e) {
+      throw Symbols.thrown(e);
+    }
+  }
+
+  int dropDuplicates(
+      long keep,
+      long score,
+      long cosines,
+      long cosinesStride,
+      int n,
+      int k,
+      int best,
+      MemorySegment stream) {
+    try {
+      return (int)
+          DROP_DUPLICATES.invokeExact(
+              this.dropDuplicates,
+              keep,
+              score,
+              cosines,
+              cosinesStride,
+              n,
+              k,
+              best,
               stream);
     } catch (Throwable e) {
       throw Symbols.thrown(e);
@@ -1005,7 +1048,11 @@ final class Bindings {
   int rowMap(
       long rows,
       long positionsOut,
+      long positionsOutStride,
+      long sources,
       long positionsIn,
+      long positionsInStride,
+      int axes,
       MemorySegment cuts,
       int cutCount,
       int rowCount,
@@ -1017,7 +1064,11 @@ final class Bindings {
               this.rowMap,
               rows,
               positionsOut,
+              positionsOutStride,
+              sources,
               positionsIn,
+              positionsInStride,
+              axes,
               cuts,
               cutCount,
               rowCount,
@@ -1031,7 +1082,10 @@ final class Bindings {
   int hideRows(
       long hidden,
       long positionsOut,
+      long positionsOutStride,
       long positionsIn,
+      long positionsInStride,
+      int axes,
       MemorySegment cuts,
       int cutCount,
       int rowCount,
@@ -1043,7 +1097,10 @@ final class Bindings {
               this.hideRows,
               hidden,
               positionsOut,
+              positionsOutStride,
               positionsIn,
+              positionsInStride,
+              axes,
               cuts,
               cutCount,
               rowCount,

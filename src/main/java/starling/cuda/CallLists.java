@@ -17,7 +17,7 @@ import starling.device.Tensor;
  * The library reads them before it returns.
  */
 final class CallLists {
-  private static final int CUT = 24; // keep, at, count, kept, reserved
+  private static final int CUT = 32; // keep, candidates, at, count, n, kept
   private static final int GATHER = 48; // out, in, two strides, width, in_rows, reserved
 
   private final MemorySegment cuts;
@@ -35,9 +35,12 @@ final class CallLists {
       Cut cut = list.get(i);
       long at = (long) CUT * i;
       cuts.set(JAVA_LONG, at, address.applyAsLong(cut.keep()));
-      cuts.set(JAVA_INT, at + 8, cut.at());
-      cuts.set(JAVA_INT, at + 12, cut.count());
-      cuts.set(JAVA_INT, at + 16, cut.keep().rows());
+      cuts.set(
+          JAVA_LONG, at + 8, cut.candidates() == null ? 0 : address.applyAsLong(cut.candidates()));
+      cuts.set(JAVA_INT, at + 16, cut.at());
+      cuts.set(JAVA_INT, at + 20, cut.count());
+      cuts.set(JAVA_INT, at + 24, cut.size());
+      cuts.set(JAVA_INT, at + 28, cut.keep().rows());
     }
     return cuts;
   }

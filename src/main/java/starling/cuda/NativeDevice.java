@@ -742,20 +742,21 @@ public final class NativeDevice implements Device {
 
   @Override
   public synchronized void tokenSelect(
-      Tensor keep, Tensor score, Tensor sums, int rows, Tensor fault) {
+      Tensor keep, Tensor score, Tensor sums, int rows, Tensor nonFinite) {
     checkOpen();
-    arguments.tokenSelect(keep, score, sums, rows, fault);
+    arguments.tokenSelect(keep, score, sums, rows, nonFinite);
     check(
         library.tokenSelect(
             address(keep),
             address(score),
-            address(fault),
+            address(nonFinite),
             address(sums),
             sums.rowStride(),
             sums.rows(),
-            sums.width(),
+            score.rows(),
             keep.rows(),
             rows,
+            sums.width() / score.rows(),
             stream));
   }
 
@@ -790,7 +791,8 @@ public final class NativeDevice implements Device {
             rows.from(),
             rows.to(),
             keys.at(),
-            keys.count(),
+            score.rows(),
+            keys.count() / score.rows(),
             keep.rows(),
             kv.k().rows(),
             q.dim(1),
@@ -803,38 +805,61 @@ public final class NativeDevice implements Device {
   }
 
   @Override
-  public synchronized void visprunerDedup(
-      Tensor keep, Tensor score, Tensor features, int important, Tensor fault) {
+  public synchronized void cosines(Tensor out, Tensor x, Tensor nonFinite) {
     checkOpen();
-    arguments.visprunerDedup(keep, score, features, important, fault);
+    arguments.cosines(out, x, nonFinite);
     check(
-        library.visprunerDedup(
+        library.cosines(
+            address(out),
+            out.rowStride(),
+            address(nonFinite),
+            address(x),
+            x.rowStride(),
+            x.rows(),
+            x.width(),
+            Numbers.of(x.dtype()),
+            stream));
+  }
+
+  @Override
+  public synchronized void dropDuplicates(Tensor keep, Tensor score, Tensor cosines, int best) {
+    checkOpen();
+    arguments.dropDuplicates(keep, score, cosines, best);
+    check(
+        library.dropDuplicates(
             address(keep),
-            address(fault),
             address(score),
-            address(features),
-            features.rowStride(),
-            features.rows(),
-            features.width(),
+            address(cosines),
+            cosines.rowStride(),
+            score.rows(),
             keep.rows(),
-            important,
-            Numbers.of(features.dtype()),
+            best,
             stream));
   }
 
   @Override
   public synchronized void rowMap(
-      Tensor rows, Tensor positionsOut, Tensor positionsIn, List<Cut> cuts, PositionRule rule) {
+      Tensor rows,
+      Tensor positionsOut,
+      Tensor sources,
+      Tensor positionsIn,
+      List<Cut> cuts,
+      PositionRule rule) {
     checkOpen();
-    arguments.rowMap(rows, positionsOut, positionsIn, cuts, rule);
+    arguments.rowMap(rows, positionsOut, sources, positionsIn, cuts, rule);
+    boolean vector = positionsIn.rank() == 1;
     check(
         library.rowMap(
             address(rows),
             address(positionsOut),
+            positionsOut.rowStride(),
+            address(sources),
             address(positionsIn),
+            positionsIn.rowStride(),
+            vector ? 1 : positionsIn.rows(),
             lists.cuts(cuts, addressOf),
             cuts.size(),
-            positionsIn.rows(),
+            vector ? positionsIn.rows() : positionsIn.width(),
             Numbers.of(rule),
             stream));
   }
@@ -844,14 +869,18 @@ public final class NativeDevice implements Device {
       Tensor hidden, Tensor positionsOut, Tensor positionsIn, List<Cut> cuts, PositionRule rule) {
     checkOpen();
     arguments.hideRows(hidden, positionsOut, positionsIn, cuts, rule);
+    boolean vector = positionsIn.rank() == 1;
     check(
         library.hideRows(
             address(hidden),
             address(positionsOut),
+            positionsOut.rowStride(),
             address(positionsIn),
+            positionsIn.rowStride(),
+            vector ? 1 : positionsIn.rows(),
             lists.cuts(cuts, addressOf),
             cuts.size(),
-            positionsIn.rows(),
+            vector ? positionsIn.rows() : positionsIn.width(),
             Numbers.of(rule),
             stream));
   }

@@ -1,6 +1,8 @@
 package starling.model;
 
+import java.util.ArrayList;
 import java.util.List;
+import starling.device.Cut;
 import starling.device.Keys;
 import starling.device.PositionRule;
 import starling.device.Span;
@@ -21,6 +23,7 @@ public final class ImageCuts {
   private final int image;
   private final Survivors left;
   private final ImageTokens tokens;
+  private final TokenTables tables;
   private final Tensor x;
   private List<Attention.Part> crops = List.of();
 
@@ -33,12 +36,13 @@ public final class ImageCuts {
     this.image = image;
     this.left = pruner.image(image);
     this.tokens = left.tokens();
+    this.tables = left.tables();
     this.x = x;
   }
 
   /** Rows in front of the candidates' behind the tower's last attention. */
   public int lead() {
-    return tokens.inOrder() >= 0 ? tokens.inOrder() : tokens.fixed().length;
+    return tables.plain() ? tokens.inOrder() : tokens.fixed().length;
   }
 
   /**
@@ -57,9 +61,42 @@ public final class ImageCuts {
   public List<Tensor> behindAttention(List<Tensor> tensors) {
     List<Tensor> rows = tensors;
     for (CutPoint cut : pruner.at(Where.VISION)) {
-      rows = cut(cut, rows, lead(), false);
+      long start = at.device().mark();
+      Pruner.Chosen chosen = choose(cut, null);
+      rows = tables.plain() ? cut(chosen, rows, lead()) : rows;
+      drop(cut, chosen);
+      pruner.spent(start);
     }
-    return rows;
+    return tables.plain() ? rows : inOrder(rows);
+  }
+
+  /** The fixed rows of the tower and those of the candidates that are left, in their order. */
+  private List<Tensor> inOrder(List<Tensor> tensors) {
+    int front = tokens.fixed().length;
+    Tensor index = tables.tower();
+    if (left.kept() != null && !pruner.masks()) {
+      int w = tokens.width();
+      Tensor sources = index.rows(front, index.rows()).fold(w);
+      index = at.indices("tower rows", front + left.left() * w);
+      if (front > 0) {
+        Tensor first = index.rows(0, front).fold(1);
+        Tensor from = tables.tower().rows(0, front).fold(1);
+        at.device().gatherRows(List.of(first), List.of(from), at.iota().rows(0, front));
+      }
+      at.device()
+          .gatherRows(
+              List.of(index.rows(front, index.rows()).fold(w)), List.of(sources), left.kept());
+    }
+    return taken(tensors, index);
+  }
+
+  private List<Tensor> taken(List<Tensor> tensors, Tensor index) {
+    var taken = new ArrayList<Tensor>();
+    for (Tensor t : tensors) {
+      taken.add(at.work().alloc(t.name(), t.dtype(), index.rows(), t.width()));
+    }
+    at.device().gatherRows(taken, tensors, index);
+    return taken;
   }
 
   /**
@@ -68,23 +105,48 @@ public final class ImageCuts {
    * @param feature the fixed rows of the tower, then one row for each candidate
    */
   public Tensor beforeProjector(Tensor feature) {
-    return cutAt(Where.PROJECTOR_INPUT, feature);
+    return cutAt(Where.PROJECTOR_INPUT, feature, tokens.fixed().length);
   }
 
-  /** Where the projector may write n rows: if nothing comes between, the decoder's own. */
+  /**
+   * Where {@code n} rows behind the projector may be written, for {@link #intoDecoder}: the fixed
+   * rows, then one for each candidate. If nothing comes between, these are the decoder's own.
+   */
   public Tensor projected(int n) {
-    return pruner.at(Where.PROJECTOR_OUTPUT).isEmpty()
-        ? decoderRows()
-        : at.work().alloc("projected", x.dtype(), n, x.width());
+    return goesStraight() ? decoderRows() : at.work().alloc("projected", x.dtype(), n, x.width());
   }
 
-  /** Behind the projector: puts the rows that go on into the decoder's. */
+  private boolean goesStraight() {
+    return pruner.at(Where.PROJECTOR_OUTPUT).isEmpty() && tokens.fixedInFront();
+  }
+
+  /** Behind the projector: puts the rows that go on into their places in the decoder. */
   public void intoDecoder(Tensor projected) {
-    if (pruner.at(Where.PROJECTOR_OUTPUT).isEmpty()) {
+    if (goesStraight()) {
       return;
     }
-    Tensor rows = cutAt(Where.PROJECTOR_OUTPUT, projected);
-    at.device().gatherRows(List.of(decoderRows()), List.of(rows), at.iota().rows(0, rows.rows()));
+    Tensor rows = cutAt(Where.PROJECTOR_OUTPUT, projected, tokens.fixedRows());
+    at.device().gatherRows(List.of(decoderRows()), List.of(rows), inPlace(rows.rows()));
+  }
+
+  /** For each of the image's rows in the decoder, where it is among fixed and kept ones. */
+  private Tensor inPlace(int n) {
+    if (tokens.fixedInFront()) {
+      return at.iota().rows(0, n);
+    }
+    if (left.kept() == null || pruner.masks()) {
+      return tables.inPlace();
+    }
+    Tensor sources = at.indices("sources", n);
+    at.device()
+        .rowMap(
+            at.indices("rows", n),
+            at.indices("positions", n),
+            sources,
+            at.iota().rows(0, tokens.rows()),
+            List.of(new Cut(0, tokens.rows(), left.kept(), tables.row())),
+            PositionRule.KEEP);
+    return sources;
   }
 
   /** The image's rows of the decoder. */
@@ -93,58 +155,66 @@ public final class ImageCuts {
     return x.rows(rows.from(), rows.to());
   }
 
-  private Tensor cutAt(Where where, Tensor rows) {
+  /** The cuts at a place where one row for each candidate stands behind {@code front} others. */
+  private Tensor cutAt(Where where, Tensor rows, int front) {
     Tensor after = rows;
     for (CutPoint cut : pruner.at(where)) {
-      after = cut(cut, List.of(after), tokens.fixed().length, true).get(0);
+      long start = at.device().mark();
+      Pruner.Chosen chosen = choose(cut, after.rows(front, after.rows()));
+      after = cut(chosen, List.of(after), front).get(0);
+      drop(cut, chosen);
+      pruner.spent(start);
     }
     return after;
   }
 
   /**
-   * Cuts the rows behind the first {@code front}, one for each candidate that is left. In mask mode
-   * nothing moves and they come back as they are.
-   *
-   * @param features whether the method may look at the first tensor's rows
+   * @param features the candidates' rows, where a method may look at them; else null
    */
-  private List<Tensor> cut(CutPoint cut, List<Tensor> tensors, int front, boolean features) {
-    long start = at.device().mark();
-    Tensor seen = features ? tensors.get(0).rows(front, tensors.get(0).rows()) : null;
-    Pruner.Sight sight = (i, g) -> new Pruner.Seen(attention(g), features(seen, g));
-    Pruner.Chosen chosen = pruner.choose(cut, new Span(image, image + 1), sight).get(0);
-    Tensor keep = left.keep(chosen.keeps());
-    var one = List.of(Survivors.cut(front, left.left(), keep, null));
-    left.cut(chosen.keeps(), keep);
-    pruner.note(cut, image, chosen);
-    List<Tensor> after = tensors;
-    if (!pruner.masks()) {
-      Tensor positions = at.iota().rows(0, tensors.get(0).rows());
-      after =
-          new Taking(at, one, List.of(chosen)).of(tensors, positions, PositionRule.KEEP).tensors();
+  private Pruner.Chosen choose(CutPoint cut, Tensor features) {
+    Pruner.Sight sight = (i, g) -> new Pruner.Seen(attention(g), features(features, g));
+    return pruner.choose(cut, new Span(image, image + 1), sight).get(0);
+  }
+
+  /** Takes out what was not chosen; in mask mode nothing moves. */
+  private List<Tensor> cut(Pruner.Chosen chosen, List<Tensor> tensors, int front) {
+    if (pruner.masks()) {
+      return tensors;
     }
-    pruner.spent(start);
-    return after;
+    var one = List.of(new Cut(front, left.left(), left.keep(chosen.keeps())));
+    Tensor positions = at.iota().rows(0, tensors.get(0).rows());
+    return new Taking(at, one, List.of(chosen)).of(tensors, positions, PositionRule.KEEP).tensors();
+  }
+
+  private void drop(CutPoint cut, Pruner.Chosen chosen) {
+    left.cut(chosen.keeps());
+    pruner.note(cut, image, chosen);
   }
 
   /** The rows of a group's candidates; in mask mode the dropped ones still stand between. */
   private Tensor features(Tensor rows, int group) {
     Tensor index = rows == null ? null : left.among(group);
-    if (index == null) {
-      return rows;
-    }
-    Tensor some = at.work().alloc("candidates", rows.dtype(), index.rows(), rows.width());
-    at.device().gatherRows(List.of(some), List.of(rows), index);
-    return some;
+    return index == null ? rows : taken(List.of(rows), index).get(0);
   }
 
-  /** The tower's attention always covers all its rows; the survivors are the candidates. */
+  /** The tower's attention, which always covers all its rows, with a group's candidates as keys. */
   private Attention attention(int group) {
-    Attention.Part p = crops.get(0);
-    var keys = new Keys(tokens.inOrder(), left.left(), left.kept());
+    if (tables.plain()) {
+      var keys = new Keys(tokens.inOrder(), left.left(), left.kept());
+      return new Attention(List.of(crops.get(0).of(keys)), 1, null);
+    }
+    boolean whole = left.groups().get(group).crop() < 0;
+    var parts = new ArrayList<Attention.Part>();
+    for (int c = 0; c < crops.size(); c++) {
+      if (whole || left.groups().get(group).crop() == c) {
+        parts.add(crops.get(c).of(tables.keys(c)));
+      }
+    }
+    Tensor order = whole ? tables.byCrop() : tables.inCrop();
+    boolean ordered = parts.size() == 1 && left.kept() == null;
     return new Attention(
-        List.of(
-            new Attention.Part(
-                p.q(), p.kv(), p.lse(), p.mask(), p.scale(), keys, p.cls(), p.text())),
-        null);
+        parts,
+        tokens.width(),
+        ordered ? null : left.kept() == null ? order : at.pick(order, left.kept(group)));
   }
 }

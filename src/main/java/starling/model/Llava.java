@@ -181,7 +181,7 @@ public final class Llava implements AutoCloseable {
       var part =
           new Attention.Part(
               rows.q(), kv, lse, mask, decoder.scale(), keys, null, layout.lastText());
-      return new Pruner.Seen(new Attention(List.of(part), null), null);
+      return new Pruner.Seen(new Attention(List.of(part), 1, null), null);
     };
   }
 

@@ -228,7 +228,8 @@ final class Pruner {
               cut.where(),
               cut.layer(),
               left.kept(g),
-              chosen.groups().get(g).score()));
+              chosen.groups().get(g).score(),
+              cut.counted()));
     }
   }
 
@@ -260,9 +261,8 @@ final class Pruner {
     for (int image = 0; image < images.size(); image++) {
       Survivors left = images.get(image);
       List<Tensor> keeps = chosen.get(image).keeps();
-      Tensor keep = left.keep(keeps);
-      one.add(left.decoderCut(layout.images().get(image).from(), keep));
-      left.cut(keeps, keep);
+      one.add(left.decoderCut(layout.images().get(image).from(), left.keep(keeps)));
+      left.cut(keeps);
       note(cut, image, chosen.get(image));
     }
     Kept kept = new Taking(at, one, chosen).of(tensors, positions, cut.positions());
@@ -281,8 +281,7 @@ final class Pruner {
     long start = at.device().mark();
     List<Chosen> chosen = choose(cut, new Span(0, images.size()), sight);
     for (int image = 0; image < images.size(); image++) {
-      List<Tensor> keeps = chosen.get(image).keeps();
-      images.get(image).cut(keeps, images.get(image).keep(keeps));
+      images.get(image).cut(chosen.get(image).keeps());
       note(cut, image, chosen.get(image));
     }
     Hidden hidden = hide(layout, positions, capacity, cut.positions());

@@ -14,6 +14,7 @@ import starling.prune.Where;
  * @param kept i32: the candidates of the image that the group keeps, ascending
  * @param score f32: one for each candidate of the group that was left; null if the method ranks by
  *     none
+ * @param counted whether the device decided how many are kept
  */
 public record Stage(
-    int stage, int image, int crop, Where where, int layer, Tensor kept, Tensor score) {}
+    int stage, int image, int crop, Where where, int layer, Tensor kept, Tensor score, boolean counted) {}

@@ -106,14 +106,14 @@ final class Survivors {
   /** What a cut that keeps {@code keep} of them takes out of the decoder's rows. */
   Cut decoderCut(int from, Tensor keep) {
     Keys all = decoderRows(from);
-    return cut(all.at(), all.index() == null ? left : rows, keep, all.index());
+    return new Cut(all.at(), all.index() == null ? left : rows, keep, all.index());
   }
 
   /** Whatever was dropped so far, among rows that never moved. */
   Cut hidden(int from) {
     return row == null
-        ? cut(from + tokens.fixedRows(), tokens.candidates(), kept, null)
-        : cut(from, tokens.rows(), kept, tables.row());
+        ? new Cut(from + tokens.fixedRows(), tokens.candidates(), kept, null)
+        : new Cut(from, tokens.rows(), kept, tables.row());
   }
 
   /** Where a group's candidates are among the rows of those that moved together; null: all. */
@@ -128,9 +128,9 @@ final class Survivors {
    * Drops all but what each group keeps.
    *
    * @param keeps of each group, among those of its candidates that are left
-   * @param keep the same of all groups, see {@link #keep}
    */
-  void cut(List<Tensor> keeps, Tensor keep) {
+  void cut(List<Tensor> keeps) {
+    Tensor keep = keep(keeps);
     if (members != null) {
       Tensor rank = rank(left, cuts(keeps));
       for (int g = 0; g < members.length; g++) {
@@ -140,7 +140,7 @@ final class Survivors {
     if (row != null && masks) {
       row = at.pick(row, keep);
     } else if (row != null) {
-      Tensor rank = rank(rows, List.of(cut(0, rows, keep, row)));
+      Tensor rank = rank(rows, List.of(new Cut(0, rows, keep, row)));
       row = at.pick(rank, at.pick(row, keep));
     }
     kept = composed(keep);
@@ -159,6 +159,7 @@ final class Survivors {
         .rowMap(
             keep,
             at.indices("positions", n),
+            null,
             at.iota().rows(0, left),
             cuts(keeps),
             PositionRule.KEEP);
@@ -168,7 +169,7 @@ final class Survivors {
   private List<Cut> cuts(List<Tensor> keeps) {
     var cuts = new ArrayList<Cut>();
     for (int g = 0; g < members.length; g++) {
-      cuts.add(cut(0, left, keeps.get(g), members[g]));
+      cuts.add(new Cut(0, left, keeps.get(g), members[g]));
     }
     return cuts;
   }
@@ -189,14 +190,8 @@ final class Survivors {
     Tensor rows = at.indices("rows", keep.rows());
     Tensor candidates = at.arena().alloc("survivors", DType.I32, keep.rows());
     at.device()
-        .rowMap(rows, candidates, kept, List.of(cut(0, left, keep, null)), PositionRule.KEEP);
+        .rowMap(
+            rows, candidates, null, kept, List.of(new Cut(0, left, keep, null)), PositionRule.KEEP);
     return candidates;
-  }
-
-  static Cut cut(int from, int count, Tensor keep, Tensor candidates) {
-    if (candidates != null) {
-      throw new UnsupportedOperationException("candidates between fixed rows");
-    }
-    return new Cut(from, count, keep);
   }
 }

@@ -24,7 +24,7 @@ record Taking(Workspace at, List<Cut> cuts, List<Pruner.Chosen> chosen) {
     }
     Tensor rows = at.indices("rows", after);
     Tensor positionsAfter = at.indices("positions", after);
-    at.device().rowMap(rows, positionsAfter, positions, cuts, rule);
+    at.device().rowMap(rows, positionsAfter, null, positions, cuts, rule);
     var taken = new ArrayList<Tensor>();
     for (Tensor tensor : tensors) {
       taken.add(at.work().alloc(tensor.name(), tensor.dtype(), after, tensor.width()));
@@ -42,7 +42,7 @@ record Taking(Workspace at, List<Cut> cuts, List<Pruner.Chosen> chosen) {
   }
 
   private int dropped(int i) {
-    return cuts.get(i).count() - cuts.get(i).keep().rows();
+    return cuts.get(i).dropped();
   }
 
   private void merge(

@@ -24,13 +24,13 @@ public record ImageTokens(
   /**
    * A picture as the tower sees it: the whole image, or a part of it.
    *
-   * @param grid rows of its grid of tokens
-   * @param columns columns of its grid
+   * @param rows of its grid of tokens
+   * @param columns of its grid of tokens
    * @param first its first row in the tower
    * @param cls rows of the tower in front of its patches: 1 for a CLS row, else 0
    * @param patches its patches in the tower
    */
-  public record Crop(int grid, int columns, int first, int cls, int patches) {
+  public record Crop(int rows, int columns, int first, int cls, int patches) {
     /** The row of the tower behind its last. */
     public int end() {
       return first + cls + patches;

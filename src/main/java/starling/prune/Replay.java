@@ -12,8 +12,8 @@ import starling.device.InputJson;
 import starling.device.PositionRule;
 
 /**
- * The kept sets of a trace. Of the file only {@code stages[].stage, image, group, layer, kept} is
- * read, so any program can write one; {@code group} is needed only where a method chose in several
+ * The kept sets of a trace. Of the file only {@code stages[].stage, image, crop, layer, kept} is
+ * read, so any program can write one; {@code crop} is needed only where a method chose in several
  * groups of an image, whose entries are taken together: stage 1 is a cut before the decoder, later
  * stages are cuts after {@code layer} decoder layers whose survivors keep their positions.
  */
@@ -23,7 +23,7 @@ record Replay(Path file) implements Method {
     return "replay:" + file;
   }
 
-  private record Stage(int stage, int image, int group, int layer, int[] kept) {}
+  private record Stage(int stage, int image, int crop, int layer, int[] kept) {}
 
   @Override
   public List<CutPoint> cuts(VlmShape shape) {
@@ -72,7 +72,7 @@ record Replay(Path file) implements Method {
       int picture = image;
       var own = stages.stream().filter(s -> s.image() == picture).toList();
       if (own.isEmpty()
-          || own.stream().map(Stage::group).distinct().count() < own.size()
+          || own.stream().map(Stage::crop).distinct().count() < own.size()
           || own.stream().anyMatch(s -> s.layer() != layer)) {
         throw wrong("stage " + stage + " must have one entry per picture, all with the same layer");
       }
@@ -113,9 +113,9 @@ record Replay(Path file) implements Method {
                 + shape.images().size()
                 + " picture(s)");
       }
-      int group = node.has("group") ? whole(node, "group") : 0;
+      int crop = node.has("crop") ? whole(node, "crop") : 0;
       int[] kept = kept(node, shape.images().get(image).candidates());
-      list.add(new Stage(stage, image, group, whole(node, "layer"), kept));
+      list.add(new Stage(stage, image, crop, whole(node, "layer"), kept));
     }
     return list;
   }

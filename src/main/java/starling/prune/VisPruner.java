@@ -47,15 +47,15 @@ record VisPruner(Spec.Keep keep, double important) implements Method {
 
     @Override
     public void select(Site site, Selection out) {
-      Tensor byScore = site.scratch().alloc("vispruner order", DType.I32, out.keep().rows());
-      site.attention().select(site, byScore, out.score(), Queries.CLS);
-      site.device()
-          .visprunerDedup(
-              out.keep(),
-              out.score(),
-              site.features(),
-              byAttention.get(site.group()),
-              site.nonFinite());
+      site.attention().select(site, out.keep(), out.score(), Queries.CLS);
+      int n = site.candidates();
+      int count = out.keep().rows();
+      int best = byAttention.get(site.group());
+      if (best < count && count < n) { // else the best scores are all there is to choose
+        Tensor cosines = site.scratch().alloc("cosines", DType.F32, n, n);
+        site.device().cosines(cosines, site.features(), site.nonFinite());
+        site.device().dropDuplicates(out.keep(), out.score(), cosines, best);
+      }
     }
   }
 }

@@ -111,6 +111,7 @@ class PluginsTest {
     assertEquals(77, own.at("/visual_tokens/after_stage1").asInt());
     assertEquals(91, own.at("/tokens_per_layer/0").asInt());
     assertEquals(576, own.at("/stages/0/scores").size());
+    assertTrue(own.at("/stages/0/counted").asBoolean());
     assertEquals(20, ask(jar, "outliers:keep=20").at("/stages/0/kept").size());
   }
 
@@ -210,6 +211,50 @@ class PluginsTest {
             .replace('\'', '"');
     Path classes = Plugin.provider(name, source, dir);
     assertSays(name.equals("Option") ? 2 : 1, part, jar + ":" + classes, "x");
+  }
+
+  /** What it says of cuts that cannot be made. */
+  @ParameterizedTest
+  @CsvSource(
+      delimiter = '|',
+      value = {
+        "null                                                   | odd: a cut is null",
+        "java.util.Arrays.asList(at(VISION, 4, 9), null)        | odd: a cut is null",
+        "List.of(at(null, 4, 9))                                | odd: a cut says no place",
+        "List.of(at(VISION, 4, 0))                              | odd: a cut at VISION keeps 0 of the 576 visual tokens of picture 0",
+        "List.of(at(VISION, 4, 577))                            | odd: a cut at VISION keeps 577 of the 576",
+        "List.of(at(VISION, 3, 9))                              | odd: a cut at VISION behind 3; before the decoder",
+        "List.of(at(DECODER, 0, 9))                             | odd: a cut at DECODER behind 0; it must be at least 1",
+        "List.of(at(DECODER, 8, 9))                             | odd: a cut at DECODER behind 8; it must be at least 1 and below the model's 8",
+        "List.of(at(DECODER, 3, 9), at(DECODER, 3, 8))          | odd: a cut at DECODER behind 3 comes after one at DECODER behind 3",
+        "List.of(at(DECODER, 3, 9), at(VISION, 4, 8))           | odd: a cut at VISION behind 4 comes after one at DECODER behind 3",
+        "List.of(FixedCut.beforeProjector(shape, List.of()))    | odd: a cut at PROJECTOR_INPUT has no count for group 0 of 1",
+        "List.of(FixedCut.beforeProjector(shape, List.of(new int[] {9, 576}))) | keep[1] is 576; it must be at least 0 and below 576; look first at what the method",
+        "List.of(at(VISION, 4, 9), at(VISION, 4, 10))           | would keep 10 visual tokens, but only 9 are left"
+      })
+  void aCutThatCannotBeMadeIsOneSentence(String cuts, String part) throws Exception {
+    String source =
+        """
+        import java.util.List;
+        import starling.device.PositionRule;
+        import starling.prune.*;
+        import static starling.prune.Where.*;
+        public class Odd implements MethodProvider, Method {
+          public String name() { return "odd"; }
+          public Method parse(Spec spec) { return this; }
+          public String spec(VlmShape shape) { return "odd"; }
+          static CutPoint at(Where where, int layer, int count) {
+            Queries rows = where == DECODER ? Queries.LAST : Queries.CLS;
+            return where == null
+                ? new FixedCut(where, layer, List.of(new int[count]), PositionRule.KEEP)
+                : new AttentionCut(where, layer, rows, List.of(count), PositionRule.KEEP, false);
+          }
+          public List<CutPoint> cuts(VlmShape shape) { return %s; }
+        }
+        """
+            .formatted(cuts);
+    Path classes = Plugin.provider("Odd", source, Files.createTempDirectory(dir, "odd"));
+    assertSays(1, part, classes, "odd");
   }
 
   @Test
