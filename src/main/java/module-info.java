@@ -22,6 +22,7 @@ module starling {
   exports starling.image;
   exports starling.jcuda;
   exports starling.model;
+  exports starling.model.llava;
   exports starling.prune;
   exports starling.text;
 

@@ -52,7 +52,7 @@ final class Asking {
             question.sampling,
             question.maxTokens,
             this::progress);
-    try (Session session = model.llava().prefill(request)) {
+    try (Session session = model.loaded().prefill(request)) {
       int first = session.next();
       List<Float> logits = question.logits ? floats(session.logits()) : null;
       long decode = System.nanoTime();
@@ -72,9 +72,9 @@ final class Asking {
 
   private int[] promptIds() {
     int[] ids = templatedIds();
-    int vocabulary = model.config().text().vocabSize();
+    int vocabulary = model.family().text().vocabSize();
     for (int id : ids) {
-      if (id >= vocabulary && id != model.config().imageTokenIndex()) {
+      if (id >= vocabulary && id != model.family().imageToken()) {
         throw new InputException(
             model.dir()
                 + ": the tokenizer gives id "
@@ -89,13 +89,13 @@ final class Asking {
   private int[] templatedIds() {
     Tokenizer tokenizer = model.tokenizer();
     int images = question.images.size();
-    int imageToken = model.config().imageTokenIndex();
+    int imageToken = model.family().imageToken();
     if (question.template == null && Template.marked(question.prompt)) {
       warnings.add(
           "the prompt holds <image>, so it is used as given; to have it wrapped, name a template (--template)");
       return Template.bare(tokenizer, question.prompt, images, imageToken);
     }
-    Template template = question.template == null ? Template.LLAVA_HF : question.template;
+    Template template = question.template == null ? model.family().template() : question.template;
     return template.ids(tokenizer, question.prompt, images, imageToken);
   }
 
@@ -134,7 +134,7 @@ final class Asking {
       double perToken) {
     Plan plan = session.plan();
     int[] visual = plan.visualTokens();
-    Flops flops = Flops.of(model.config(), plan, images.stream().map(ImageInput::tokens).toList());
+    Flops flops = Flops.of(model.family(), plan, images.stream().map(ImageInput::tokens).toList());
     double total = millisSince(start);
     List<Answer.Stage> stages =
         session.stages().stream().map(stage -> stage(session, stage)).toList();
@@ -142,7 +142,7 @@ final class Asking {
         model.dir().toString(),
         model.device().name(),
         model.device().description(),
-        model.llava().dtype().label(),
+        model.loaded().dtype().label(),
         question.method != null ? plan.options() : question.prune,
         plan.options(),
         question.mode.name().toLowerCase(java.util.Locale.ROOT),
@@ -163,10 +163,10 @@ final class Asking {
             flops.reduction(),
             true,
             true,
-            model.config().visionBlocks()),
+            model.family().visionBlocks()),
         kvBytes(session),
         session.reservedBytes(),
-        model.llava().decoderBytes() + kvBytes(session).pruned(),
+        model.loaded().decoderBytes() + kvBytes(session).pruned(),
         new Answer.Timings(
             model.loadMillis(),
             preprocess,
@@ -231,8 +231,8 @@ final class Asking {
   }
 
   private Answer.KvBytes kvBytes(Session session) {
-    var config = model.config().text();
-    DType dtype = model.llava().dtype();
+    var config = model.family().text();
+    DType dtype = model.loaded().dtype();
     long perRow = 2L * config.numKeyValueHeads() * config.headDim() * dtype.bytes();
     long held = Arrays.stream(session.cachedRows()).asLongStream().sum();
     return new Answer.KvBytes(

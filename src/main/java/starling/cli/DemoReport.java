@@ -56,8 +56,8 @@ final class DemoReport {
             tallies.get(0).answers.get(0).device()
                 + ": "
                 + tallies.get(0).answers.get(0).deviceDescription(),
-            model.config().grid(),
-            model.config().text().numHiddenLayers(),
+            model.family().typicalImage().crops().get(0).columns(),
+            model.family().text().numHiddenLayers(),
             DemoTable.HEAD,
             tallies.stream().map(DemoTable::row).toList(),
             methods,

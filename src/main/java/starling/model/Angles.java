@@ -1,7 +1,7 @@
 package starling.model;
 
 import java.util.List;
-import starling.checkpoint.LlavaConfig;
+import starling.checkpoint.TextConfig;
 import starling.device.DType;
 import starling.device.Device;
 import starling.device.Limits;
@@ -21,11 +21,11 @@ final class Angles {
 
   private final Device device;
   private final TensorArena arena;
-  private final LlavaConfig.TextConfig config;
+  private final TextConfig config;
   private final int half;
   private Rope table;
 
-  Angles(Device device, TensorArena arena, LlavaConfig.TextConfig config) {
+  Angles(Device device, TensorArena arena, TextConfig config) {
     this.device = device;
     this.arena = arena;
     this.config = config;

@@ -2,7 +2,7 @@ package starling.model;
 
 import java.util.Arrays;
 import java.util.List;
-import starling.checkpoint.LlavaConfig;
+import starling.checkpoint.TextConfig;
 import starling.prune.ImageTokens;
 
 /**
@@ -28,23 +28,18 @@ public record Flops(double dense, double pruned) {
    * @param plan counts of the prompt
    * @param images the visual tokens of each image in it
    */
-  public static Flops of(LlavaConfig config, Plan plan, List<ImageTokens> images) {
+  public static Flops of(VisionLanguageModel model, Plan plan, List<ImageTokens> images) {
     int[] all = new int[plan.tokensPerLayer().length];
     Arrays.fill(all, plan.denseTokens());
-    double tower = 0;
-    for (ImageTokens image : images) {
-      for (ImageTokens.Crop crop : image.crops()) {
-        tower += config.visionBlocks() * visionBlock(config, crop.cls() + crop.patches());
-      }
-    }
-    int[] visual = plan.visualTokens();
+    double tower = images.stream().mapToDouble(model::towerFlops).sum();
+    int rows = plan.projectedRows();
+    int allRows = images.stream().mapToInt(i -> i.fixed().length + i.candidates()).sum();
     return new Flops(
-        tower + projector(config, visual[0]) + decoder(config, all),
-        tower + projector(config, plan.projectedRows()) + decoder(config, plan.tokensPerLayer()));
+        tower + model.projectorFlops(allRows) + decoder(model.text(), all),
+        tower + model.projectorFlops(rows) + decoder(model.text(), plan.tokensPerLayer()));
   }
 
-  private static double decoder(LlavaConfig config, int[] tokensPerLayer) {
-    LlavaConfig.TextConfig c = config.text();
+  private static double decoder(TextConfig c, int[] tokensPerLayer) {
     double d = c.hiddenSize();
     double queries = (double) c.numAttentionHeads() * c.headDim();
     double keys = (double) c.numKeyValueHeads() * c.headDim();
@@ -57,16 +52,5 @@ public record Flops(double dense, double pruned) {
               + 6 * n * d * c.intermediateSize();
     }
     return sum;
-  }
-
-  private static double visionBlock(LlavaConfig config, double n) {
-    LlavaConfig.VisionConfig c = config.vision();
-    double d = c.hiddenSize();
-    return 8 * n * d * d + 4 * n * n * d + 4 * n * d * c.intermediateSize();
-  }
-
-  private static double projector(LlavaConfig config, double n) {
-    double d = config.text().hiddenSize();
-    return 2 * n * (config.vision().hiddenSize() * d + d * d);
   }
 }

@@ -45,6 +45,11 @@ public final class ImageCuts {
     return tables.plain() ? tokens.inOrder() : tokens.fixed().length;
   }
 
+  /** How many of these are none of the image's rows in the decoder. */
+  public int dropped() {
+    return lead() - tokens.fixed().length;
+  }
+
   /**
    * Says what the attention of the block is that gives the feature, crop by crop; with it the
    * methods rank at every place before the decoder.

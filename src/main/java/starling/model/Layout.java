@@ -11,7 +11,7 @@ import starling.device.Span;
  * @param images the rows of each image
  * @param texts the rows of each run of text tokens
  */
-record Layout(int rows, List<Span> images, List<Text> texts) {
+public record Layout(int rows, List<Span> images, List<Text> texts) {
 
   /**
    * A run of text.
@@ -19,7 +19,7 @@ record Layout(int rows, List<Span> images, List<Text> texts) {
    * @param id index of its first token among the prompt's ids
    * @param rows its rows
    */
-  record Text(int id, Span rows) {}
+  public record Text(int id, Span rows) {}
 
   /**
    * @param ids the prompt

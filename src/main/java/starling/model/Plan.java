@@ -2,7 +2,6 @@ package starling.model;
 
 import java.util.List;
 import java.util.stream.IntStream;
-import starling.checkpoint.LlavaConfig;
 import starling.device.InputException;
 import starling.prune.CutPoint;
 
@@ -40,8 +39,8 @@ public record Plan(
    * @throws InputException if the pruning does not fit the model or the prompt, or the prompt is
    *     beyond the context
    */
-  public static Plan of(LlavaConfig config, Request request) {
-    Planner planner = Planner.of(config, request);
+  public static Plan of(VisionLanguageModel model, Request request) {
+    Planner planner = Planner.of(model, request);
     return planner.plan(planner.bounds());
   }
 

@@ -3,7 +3,6 @@ package starling.model;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
-import starling.checkpoint.LlavaConfig;
 import starling.device.InputException;
 import starling.device.Limits;
 import starling.device.PositionRule;
@@ -20,32 +19,33 @@ import starling.prune.Where;
  * @param cuts the method's cuts, in order of flow
  */
 record Planner(
-    LlavaConfig config, Request request, VlmShape shape, List<CutPoint> cuts, String options) {
+    VisionLanguageModel model, Request request, VlmShape shape, List<CutPoint> cuts, String options) {
 
   /**
    * @throws InputException if the pruning does not fit the model or the prompt
    */
-  static Planner of(LlavaConfig config, Request request) {
+  static Planner of(VisionLanguageModel model, Request request) {
     List<ImageTokens> images = request.images().stream().map(ImageInput::tokens).toList();
+    checkRows(request, images);
     var shape =
         new VlmShape(
             images,
             request.method().budget(),
-            config.visionBlocks(),
-            config.text().numHiddenLayers(),
-            textRows(config, request));
+            model.visionBlocks(),
+            model.text().numHiddenLayers(),
+            textRows(model, request));
     if (images.isEmpty()) {
-      return new Planner(config, request, shape, List.of(), "none");
+      return new Planner(model, request, shape, List.of(), "none");
     }
     List<CutPoint> cuts = CheckedCuts.of(request.method(), shape);
-    return new Planner(config, request, shape, cuts, request.method().spec(shape));
+    return new Planner(model, request, shape, cuts, request.method().spec(shape));
   }
 
   /** Rows behind the last image. */
-  private static int textRows(LlavaConfig config, Request request) {
+  private static int textRows(VisionLanguageModel model, Request request) {
     int[] ids = request.ids();
     int after = ids.length;
-    while (!request.images().isEmpty() && ids[after - 1] != config.imageTokenIndex()) {
+    while (!request.images().isEmpty() && ids[after - 1] != model.imageToken()) {
       after--;
     }
     return ids.length - after;
@@ -67,7 +67,6 @@ record Planner(
   Plan plan(int[][] kept) {
     boolean mask = request.mode() == Mode.MASK;
     int[] left = shape.images().stream().mapToInt(ImageTokens::candidates).toArray();
-    checkRows();
     Layout dense = layout(left);
 
     int projected = projected(left);
@@ -82,7 +81,7 @@ record Planner(
     Layout layout = mask ? dense : compact;
 
     int[] visual = {visual(dense), visual(compact), visual(compact)};
-    int[] tokens = new int[config.text().numHiddenLayers()];
+    int[] tokens = new int[model.text().numHiddenLayers()];
     int[] positions = new int[tokens.length];
     int position = compact.rows();
     Layout now = compact;
@@ -100,7 +99,7 @@ record Planner(
         }
       }
     }
-    int limit = config.text().maxPositionEmbeddings();
+    int limit = model.text().maxPositionEmbeddings();
     if (layout.rows() > limit) {
       throw new InputException(
           "the prompt is "
@@ -114,14 +113,14 @@ record Planner(
         options, cuts, layout, tokens, dense.rows(), positions, room, projected, visual);
   }
 
-  private void checkRows() {
+  private static void checkRows(Request request, List<ImageTokens> images) {
     long rows = request.ids().length;
-    for (ImageTokens image : shape.images()) {
+    for (ImageTokens image : images) {
       rows += image.rows();
     }
     if (rows > Limits.ROWS) {
       throw new InputException(
-          shape.images().size()
+          images.size()
               + " pictures are more than "
               + Limits.ROWS
               + " tokens, before any are dropped");
@@ -129,7 +128,7 @@ record Planner(
   }
 
   private Layout layout(int[] left) {
-    return Layout.of(request.ids(), config.imageTokenIndex(), rows(left));
+    return Layout.of(request.ids(), model.imageToken(), rows(left));
   }
 
   /** Rows of each image of which so many candidates are left. */

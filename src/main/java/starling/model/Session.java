@@ -18,7 +18,7 @@ import starling.device.TensorArena;
  * device. A step allocates nothing. One integer comes down per token.
  */
 public final class Session implements AutoCloseable {
-  private final Llava model;
+  private final LoadedModel model;
   private final Device device;
   private final Request request;
   private final Planner planner;
@@ -44,7 +44,7 @@ public final class Session implements AutoCloseable {
   private long seen;
   private long read;
 
-  Session(Llava model, Request request, Planner planner) {
+  Session(LoadedModel model, Request request, Planner planner) {
     this.model = model;
     this.device = model.device();
     this.request = request;
@@ -63,7 +63,7 @@ public final class Session implements AutoCloseable {
     this.step = stepCounters.rows(2 * layers, 2 * layers + 1);
     this.fault = arena.alloc("fault", DType.I32, 1);
     this.id = arena.alloc("id", DType.I32, 1);
-    this.logits = arena.alloc("logits", DType.F32, 1, model.config().text().vocabSize());
+    this.logits = arena.alloc("logits", DType.F32, 1, model.family().text().vocabSize());
     this.row = decoder.rows(arena, 1);
     this.masks = new Mask[layers];
     this.cached = new int[layers];

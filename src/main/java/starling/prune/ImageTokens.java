@@ -83,6 +83,11 @@ public record ImageTokens(
     return row.length;
   }
 
+  /** Those of them that a crop shows. */
+  public int candidates(int ofCrop) {
+    return (int) IntStream.of(crop).filter(c -> c == ofCrop).count();
+  }
+
   /** Rows of the decoder that always stay. */
   public int fixedRows() {
     return rows - row.length;
@@ -114,16 +119,6 @@ public record ImageTokens(
       inOrder = sources[i] == from + i;
     }
     return inOrder ? from : -1;
-  }
-
-  /** The candidates of each group, ascending: all of the image, or those of each crop. */
-  List<int[]> groups(Budget budget) {
-    if (budget == Budget.IMAGE || crops.size() == 1) {
-      return List.of(IntStream.range(0, candidates()).toArray());
-    }
-    return IntStream.range(0, crops.size())
-        .mapToObj(c -> IntStream.range(0, candidates()).filter(j -> crop[j] == c).toArray())
-        .toList();
   }
 
   @Override

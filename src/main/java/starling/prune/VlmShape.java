@@ -3,6 +3,7 @@ package starling.prune;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.function.ToIntFunction;
+import java.util.stream.IntStream;
 
 /**
  * What a method may know before anything runs: the sizes its counts follow from.
@@ -21,12 +22,15 @@ public record VlmShape(
    *
    * @param image number of the image in the prompt, from 0
    * @param crop number of the crop in the image, or −1 if the group is the whole image
-   * @param members its candidates among the image's, ascending
+   * @param size N, the number of its candidates
+   * @param tokens those of the image
    */
-  public record Group(int image, int crop, int[] members) {
-    /** N, the number of its candidates. */
-    public int size() {
-      return members.length;
+  public record Group(int image, int crop, int size, ImageTokens tokens) {
+    /** Its candidates among the image's, ascending. */
+    public int[] members() {
+      return IntStream.range(0, tokens.candidates())
+          .filter(j -> crop < 0 || tokens.crop()[j] == crop)
+          .toArray();
     }
 
     /** What it is, in messages. */
@@ -39,9 +43,14 @@ public record VlmShape(
   public List<Group> groups() {
     var groups = new ArrayList<Group>();
     for (int image = 0; image < images.size(); image++) {
-      List<int[]> own = images.get(image).groups(budget);
-      for (int g = 0; g < own.size(); g++) {
-        groups.add(new Group(image, own.size() == 1 ? -1 : g, own.get(g)));
+      ImageTokens tokens = images.get(image);
+      int crops = tokens.crops().size();
+      if (budget == Budget.IMAGE || crops == 1) {
+        groups.add(new Group(image, -1, tokens.candidates(), tokens));
+        continue;
+      }
+      for (int crop = 0; crop < crops; crop++) {
+        groups.add(new Group(image, crop, tokens.candidates(crop), tokens));
       }
     }
     return groups;

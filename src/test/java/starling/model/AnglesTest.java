@@ -6,7 +6,7 @@ import java.lang.foreign.MemorySegment;
 import org.junit.jupiter.api.Test;
 import starling.Cost;
 import starling.Devices;
-import starling.checkpoint.LlavaConfig.TextConfig;
+import starling.checkpoint.TextConfig;
 import starling.device.Device;
 import starling.device.Tensor;
 import starling.device.TensorArena;

@@ -10,9 +10,8 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import starling.Families;
 import starling.Demo;
-import starling.checkpoint.LlavaConfig;
-import starling.checkpoint.LlavaWeights;
 import starling.checkpoint.PreprocessorConfig;
 import starling.checkpoint.Safetensors;
 import starling.cpu.CpuDevice;
@@ -78,7 +77,7 @@ class MergingMethodTest {
     }
   }
 
-  private static float[] logits(Llava llava, Method method, Mode mode) {
+  private static float[] logits(LoadedModel llava, Method method, Mode mode) {
     var preprocess = PreprocessorConfig.read(Demo.MODEL);
     var pixels =
         preprocess.apply(
@@ -87,7 +86,7 @@ class MergingMethodTest {
     var request =
         new Request(
             ids,
-            List.of(new ImageInput(Llava.tokens(llava.config()), List.of(pixels))),
+            List.of(new ImageInput(llava.family().typicalImage(), List.of(pixels))),
             method,
             mode,
             Sampling.GREEDY,
@@ -101,11 +100,11 @@ class MergingMethodTest {
     }
   }
 
-  private static void onDemo(java.util.function.Consumer<Llava> test) {
-    LlavaConfig config = LlavaConfig.read(Demo.MODEL);
+  private static void onDemo(java.util.function.Consumer<LoadedModel> test) {
+    VisionLanguageModel config = Families.read(Demo.MODEL);
     try (var device = CpuDevice.open();
         var files = Safetensors.open(Demo.MODEL);
-        var llava = new Llava(device, config, LlavaWeights.read(config, files), DType.F32)) {
+        var llava = new LoadedModel(device, config, config.weights(files), DType.F32)) {
       test.accept(llava);
     }
   }

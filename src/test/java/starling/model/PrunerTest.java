@@ -12,13 +12,14 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import starling.checkpoint.LlavaConfig;
-import starling.checkpoint.LlavaConfig.TextConfig;
-import starling.checkpoint.LlavaConfig.VisionConfig;
+import starling.checkpoint.TextConfig;
+import starling.checkpoint.ClipConfig;
 import starling.cpu.CpuDevice;
 import starling.device.Device;
 import starling.device.InputException;
 import starling.device.Sampling;
 import starling.device.Span;
+import starling.model.llava.Llava;
 import starling.prune.CutPoint;
 import starling.prune.ImageTokens;
 import starling.prune.Method;
@@ -49,8 +50,8 @@ class PrunerTest {
   /** A prompt of so many images of {@code patches} patches each, one below the other. */
   private static Pruner pruner(Device device, Where where, Mode mode, int images, int patches) {
     var config =
-        new LlavaConfig(
-            new VisionConfig(8, 8, 2, 2, 14, 14, "gelu", 1e-5f),
+        new Llava(new LlavaConfig(
+            new ClipConfig(8, 8, 2, 2, 14, 14, "gelu", 1e-5f),
             new TextConfig(8, 8, 4, 2, 2, 4, 1e-5f, 10000, 1 << 20, 40, false, false),
             39,
             2,
@@ -59,7 +60,7 @@ class PrunerTest {
             "float32",
             List.of(2),
             false,
-            List.of());
+            List.of()));
     ImageTokens tokens = ImageTokens.grid(patches, 1, 1, false);
     int[] ids = new int[images + 1];
     Arrays.fill(ids, 0, images, 39);

@@ -1,9 +1,8 @@
 package starling.model;
 
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.List;
-import starling.checkpoint.LlavaConfig;
-import starling.checkpoint.LlavaWeights;
 import starling.device.DType;
 import starling.device.Device;
 import starling.device.Keys;
@@ -13,20 +12,20 @@ import starling.device.PositionRule;
 import starling.device.Span;
 import starling.device.Tensor;
 import starling.device.TensorArena;
+import starling.image.Preprocess;
 import starling.prune.Attention;
 import starling.prune.CutPoint;
-import starling.prune.ImageTokens;
 
 /**
- * LLaVA-1.5 on a device: vision tower, projector, decoder. All arithmetic is the device's; this
+ * A model on a device: image encoder and decoder. All arithmetic is the device's; this
  * class says in which order. One thread at a time.
  */
-public final class Llava implements AutoCloseable {
+public final class LoadedModel implements AutoCloseable {
   private final Device device;
-  private final LlavaConfig config;
+  private final VisionLanguageModel family;
   private final DType dtype;
   private final TensorArena arena;
-  private final VisionTower tower;
+  private final ImageEncoder encoder;
   private final Decoder decoder;
   private final Tensor iota; // i32: 0, 1, 2 …
 
@@ -34,14 +33,19 @@ public final class Llava implements AutoCloseable {
    * Puts the weights on the device. The mapped files behind {@code weights} must stay open as long
    * as this.
    */
-  public Llava(Device device, LlavaConfig config, LlavaWeights weights, DType dtype) {
+  public LoadedModel(
+      Device device,
+      VisionLanguageModel family,
+      VisionLanguageModel.Weights weights,
+      DType dtype) {
     this.device = device;
-    this.config = config;
+    this.family = family;
     this.dtype = dtype;
     this.arena = device.arena("weights");
-    this.tower = new VisionTower(device, arena, dtype, config, weights);
-    this.decoder = new Decoder(device, arena, dtype, config.text(), weights.decoder());
-    int rows = Math.max(config.text().maxPositionEmbeddings(), config.patches() + 1);
+    this.encoder = weights.encoder(device, arena, dtype);
+    this.decoder = new Decoder(device, arena, dtype, family.text(), weights.decoder());
+    int rows =
+        Math.max(family.text().maxPositionEmbeddings(), family.typicalImage().towerRows());
     this.iota = arena.alloc("iota", DType.I32, rows);
     device.upload(iota, MemorySegment.ofArray(java.util.stream.IntStream.range(0, rows).toArray()));
   }
@@ -54,13 +58,8 @@ public final class Llava implements AutoCloseable {
     return decoder;
   }
 
-  public LlavaConfig config() {
-    return config;
-  }
-
-  /** The rows that a picture becomes. */
-  public static ImageTokens tokens(LlavaConfig config) {
-    return ImageTokens.grid(config.grid(), config.grid(), 1, config.keepsCls());
+  public VisionLanguageModel family() {
+    return family;
   }
 
   public DType dtype() {
@@ -83,8 +82,8 @@ public final class Llava implements AutoCloseable {
    * @throws InputException if the pruning does not fit, or the prompt is beyond the context
    */
   public Session prefill(Request request) {
-    var planner = Planner.of(config, request);
-    Footprint.check(config, planner.plan(planner.bounds()), dtype, decoder.bytes());
+    var planner = Planner.of(family, request);
+    Footprint.check(family, planner, dtype, decoder.bytes());
     var session = new Session(this, request, planner);
     try (TensorArena work = device.arena("prefill")) {
       var tables = new Tables();
@@ -112,15 +111,17 @@ public final class Llava implements AutoCloseable {
   }
 
   private void encode(Request request, Tensor x, Pruner pruner, Session session, TensorArena work) {
-    int side = config.vision().imageSize();
     for (int image = 0; image < request.images().size(); image++) {
       request.progress().at("vision", image, request.images().size());
-      Tensor pixels = work.alloc("pixels", DType.F32, 3, side, side);
-      device.upload(
-          pixels, MemorySegment.ofArray(request.images().get(image).crops().get(0).pixels()));
+      var pixels = new ArrayList<Tensor>();
+      for (Preprocess.Prepared crop : request.images().get(image).crops()) {
+        Tensor one = work.alloc("pixels", DType.F32, 3, crop.height(), crop.width());
+        device.upload(one, MemorySegment.ofArray(crop.pixels()));
+        pixels.add(one);
+      }
       try (TensorArena activations = device.arena("picture")) {
         var at = session.workspace(iota, activations);
-        tower.encode(pixels, new ImageCuts(pruner, at, image, x), activations);
+        encoder.encode(pixels, new ImageCuts(pruner, at, image, x), activations);
       }
     }
   }

@@ -2,8 +2,9 @@ package starling.model;
 
 import java.util.ArrayList;
 import java.util.List;
-import starling.checkpoint.LlavaConfig;
-import starling.checkpoint.LlavaWeights;
+import starling.checkpoint.ClipConfig;
+import starling.checkpoint.ClipWeights;
+import starling.checkpoint.ProjectorWeights;
 import starling.device.Activation;
 import starling.device.DType;
 import starling.device.Device;
@@ -21,14 +22,12 @@ import starling.prune.Attention;
  * The CLIP tower and the projector: pixels to rows of the decoder. Blocks behind the feature layer
  * are not run, and {@code post_layernorm} is never applied, as in LLaVA.
  */
-final class VisionTower {
+public final class ClipEncoder implements ImageEncoder {
   private record Block(Norm norm1, Linear qkv, Linear out, Norm norm2, Linear fc1, Linear fc2) {}
 
   private final Device device;
-  private final LlavaConfig.VisionConfig config;
+  private final ClipConfig config;
   private final DType dtype;
-  private final boolean keepsCls;
-  private final int patches;
   private final Tensor classRow; // [1, D], its position added
   private final Tensor positions; // [N + 1, D]
   private final Linear patchEmbedding;
@@ -39,24 +38,26 @@ final class VisionTower {
   private final Linear linear2;
   private final Tensor zero; // i32 [1]
 
-  VisionTower(
-      Device device, TensorArena arena, DType dtype, LlavaConfig config, LlavaWeights weights) {
+  /** Puts the weights on a device. */
+  public ClipEncoder(
+      Device device,
+      TensorArena arena,
+      DType dtype,
+      ClipConfig config,
+      ClipWeights w,
+      ProjectorWeights p) {
     this.device = device;
-    this.config = config.vision();
+    this.config = config;
     this.dtype = dtype;
-    this.keepsCls = config.keepsCls();
-    this.patches = config.patches();
-    LlavaWeights.Vision w = weights.vision();
     this.classRow = device.table(arena, dtype, classRow(w));
     this.positions = device.table(arena, dtype, w.positionEmbedding());
     this.patchEmbedding = device.linear(arena, dtype, Linear.Source.of(w.patchEmbedding(), null));
     this.preNorm = norm(arena, w.preNormWeight(), w.preNormBias());
-    for (LlavaWeights.VisionBlock b : w.blocks()) {
+    for (ClipWeights.Block b : w.blocks()) {
       blocks.add(block(arena, b));
     }
     this.activation =
         this.config.hiddenAct().equals("gelu") ? Activation.GELU : Activation.QUICK_GELU;
-    LlavaWeights.Projector p = weights.projector();
     this.linear1 =
         device.linear(arena, dtype, Linear.Source.of(p.linear1Weight(), p.linear1Bias()));
     this.linear2 =
@@ -64,7 +65,7 @@ final class VisionTower {
     this.zero = arena.alloc("row 0", DType.I32, 1);
   }
 
-  private Block block(TensorArena arena, LlavaWeights.VisionBlock b) {
+  private Block block(TensorArena arena, ClipWeights.Block b) {
     int d = config.headDim();
     var qkv =
         new Linear.Source(
@@ -90,7 +91,7 @@ final class VisionTower {
   }
 
   /** CLS is the same row for every picture, so its position is added once. */
-  private static Stored classRow(LlavaWeights.Vision w) {
+  private static Stored classRow(ClipWeights w) {
     int width = (int) w.classEmbedding().elements();
     float[] row = new float[width];
     for (int i = 0; i < width; i++) {
@@ -99,14 +100,16 @@ final class VisionTower {
     return Stored.of(w.classEmbedding().name(), List.of(1, width), row);
   }
 
-  /**
-   * Writes a picture's rows of the decoder: {@code [cls +] kept patches}.
-   *
-   * @param pixels f32 {@code [3, S, S]}
-   * @param cuts what becomes of its rows
-   * @param work memory for this picture's activations
-   */
-  void encode(Tensor pixels, ImageCuts cuts, TensorArena work) {
+  /** Operations of one block on n rows. */
+  public static double blockFlops(ClipConfig c, double n) {
+    double d = c.hiddenSize();
+    return 8 * n * d * d + 4 * n * n * d + 4 * n * d * c.intermediateSize();
+  }
+
+  @Override
+  public void encode(List<Tensor> crops, ImageCuts cuts, TensorArena work) {
+    Tensor pixels = crops.get(0);
+    int patches = positions.rows() - 1;
     int width = config.hiddenSize();
     int heads = config.numAttentionHeads();
     int head = device.headSize(config.headDim());
@@ -153,7 +156,7 @@ final class VisionTower {
       device.gemm(h, x, block.fc1, block.norm2, activation, null);
       device.gemm(x, h, block.fc2, null, Activation.NONE, x);
     }
-    project(cuts.beforeProjector(keepsCls ? x : x.rows(1, x.rows())), cuts, work);
+    project(cuts.beforeProjector(x.rows(cuts.dropped(), x.rows())), cuts, work);
   }
 
   private void project(Tensor feature, ImageCuts cuts, TensorArena work) {
