@@ -41,34 +41,25 @@ record CheckedCuts(String name, VlmShape shape) {
 
   private void checkPlace(CutPoint cut, CutPoint before) {
     boolean decoder = cut.where() == Where.DECODER;
-    int layer = cut.layer();
     check(
-        decoder ? layer >= 1 && layer < shape.layers() : layer == shape.visionBlocks(),
-        "a cut at "
-            + cut.where()
-            + " behind "
-            + layer
-            + (decoder
-                ? "; it must be at least 1 and below the model's "
-                    + shape.layers()
-                    + " decoder layers"
-                : "; before the decoder that is the number of tower blocks that run, "
-                    + shape.visionBlocks()));
+        !decoder || (cut.layer() >= 1 && cut.layer() < shape.layers()),
+        "a cut in the decoder behind "
+            + cut.layer()
+            + " layers; it must be at least 1 and below the model's "
+            + shape.layers());
     if (before != null) {
       boolean flows =
           decoder && before.where() == Where.DECODER
-              ? layer > before.layer()
+              ? cut.layer() > before.layer()
               : cut.where().compareTo(before.where()) >= 0;
       check(
           flows,
           "a cut at "
               + cut.where()
-              + " behind "
-              + layer
+              + (decoder ? " behind " + cut.layer() : "")
               + " comes after one at "
               + before.where()
-              + " behind "
-              + before.layer()
+              + (before.where() == Where.DECODER ? " behind " + before.layer() : "")
               + "; cuts are in order of flow, at most one behind each decoder layer");
     }
   }

@@ -19,7 +19,11 @@ import starling.prune.Where;
  * @param cuts the method's cuts, in order of flow
  */
 record Planner(
-    VisionLanguageModel model, Request request, VlmShape shape, List<CutPoint> cuts, String options) {
+    VisionLanguageModel model,
+    Request request,
+    VlmShape shape,
+    List<CutPoint> cuts,
+    String options) {
 
   /**
    * @throws InputException if the pruning does not fit the model or the prompt
