@@ -63,8 +63,11 @@ final class Commands {
   private int execute(CommandLine line, String... args) {
     try {
       var parsed = line.parseArgs(args);
-      try (var used = new Plugins(plugins)) {
+      var used = new Plugins(plugins);
+      try {
         return execute(parsed);
+      } finally {
+        used.close();
       }
     } catch (ParameterException e) {
       return usage(e);
