@@ -6,6 +6,7 @@ import org.openjdk.jmh.annotations.TearDown;
 import starling.HostCost;
 import starling.device.DType;
 import starling.device.Norm;
+import starling.device.Segments;
 import starling.device.Tensor;
 import starling.device.TensorArena;
 
@@ -18,7 +19,7 @@ public class Launch extends HostCost {
 
   private NativeDevice device;
   private TensorArena arena;
-  private Tensor counters;
+  private Segments counters;
   private Tensor x;
   private Tensor none;
   private Norm norm;
@@ -27,7 +28,7 @@ public class Launch extends HostCost {
   public void open() {
     device = NativeDevice.open("emulated");
     arena = device.arena("benchmark");
-    counters = arena.alloc("counters", DType.I32, 1);
+    counters = new Segments(arena.alloc("counters", DType.I32, 1, Segments.WIDTH), 1, 1);
     x = arena.alloc("x", DType.F32, 1, WIDTH);
     none = x.rows(0, 0);
     norm = new Norm(arena.alloc("weight", DType.F32, WIDTH), null, 1e-5f);
@@ -48,7 +49,7 @@ public class Launch extends HostCost {
   /** The smallest launch: one block, one number. */
   @Benchmark
   public void advance() {
-    device.advance(counters, 1);
+    device.advance(counters);
   }
 
   /** One row of 4096: one block in which one warp works. */

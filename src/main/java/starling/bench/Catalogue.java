@@ -1,11 +1,13 @@
 package starling.bench;
 
 import java.util.ArrayList;
+import java.util.Collections;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
 import starling.bench.Operator.Sizes;
 import starling.device.Activation;
+import starling.device.AttentionInputs;
 import starling.device.Cut;
 import starling.device.DType;
 import starling.device.Keys;
@@ -15,7 +17,8 @@ import starling.device.Mask;
 import starling.device.Norm;
 import starling.device.PositionRule;
 import starling.device.Rope;
-import starling.device.Sampling;
+import starling.device.Segment;
+import starling.device.Segments;
 import starling.device.Span;
 import starling.device.Tensor;
 import starling.jcuda.Jcublas;
@@ -121,7 +124,7 @@ final class Catalogue {
                 Tensor q = in.out("q", in.dtype, t, s.get("H"), d);
                 Tensor k = in.out("k", in.dtype, t, s.get("G"), d);
                 Tensor v = in.out("v", in.dtype, t, s.get("G"), d);
-                var kv = new Kv(k, v, in.ints("length", 0));
+                var kv = new Kv(k, v, segments(in, t, t));
                 Tensor qkv = in.floats("qkv", 1, t, (s.get("H") + 2 * s.get("G")) * d);
                 Tensor positions = in.ints("positions", IntStream.range(0, t).toArray());
                 var table =
@@ -141,10 +144,10 @@ final class Catalogue {
               List.of("T", "S", "H", "G", "d", "causal"),
               true,
               (in, s) -> {
-                Attention a = attention(in, s);
+                AttentionInputs a = attention(in, s);
                 Tensor out = in.out("out", in.dtype, s.get("T"), s.get("H"), s.get("d"));
                 Tensor lse = in.out("lse", DType.F32, s.get("H"), s.get("T"));
-                return () -> in.device.attention(out, lse, a.q, a.kv, a.mask, a.scale);
+                return () -> in.device.attention(out, lse, a);
               },
               (s, t) ->
                   2L * t.bytes() * s.at("d") * (s.at("T") * s.at("H") + s.at("S") * s.at("G"))
@@ -155,13 +158,12 @@ final class Catalogue {
               List.of("T", "S", "H", "G", "d", "causal"),
               true,
               (in, s) -> {
-                Attention a = attention(in, s);
+                AttentionInputs a = attention(in, s);
                 Tensor lse = lse(in, s, a);
                 Tensor sums = in.out("sums", DType.F32, s.get("H"), s.get("S"));
                 var rows = new Span(0, s.get("T"));
                 var keys = new Keys(0, s.get("S"), null);
-                return () ->
-                    in.device.attentionColsum(sums, a.q, a.kv, lse, a.mask, a.scale, rows, keys);
+                return () -> in.device.attentionColsum(sums, a, lse, rows, keys);
               },
               (s, t) ->
                   t.bytes() * s.at("d") * (s.at("T") * s.at("H") + s.at("S") * s.at("G"))
@@ -185,16 +187,14 @@ final class Catalogue {
               List.of("T", "S", "H", "G", "d", "causal", "n", "k"),
               true,
               (in, s) -> {
-                Attention a = attention(in, s);
+                AttentionInputs a = attention(in, s);
                 Tensor lse = lse(in, s, a);
                 Tensor keep = in.out("keep", DType.I32, s.get("k"));
                 Tensor score = in.out("score", DType.F32, s.get("n"));
                 Tensor fault = in.inOut("fault", DType.I32, 0);
                 var rows = new Span(Math.max(0, s.get("T") - s.get("n")), s.get("T"));
                 var keys = new Keys(0, s.get("n"), null);
-                return () ->
-                    in.device.colsumSelect(
-                        keep, score, a.q, a.kv, lse, a.mask, a.scale, rows, keys, fault);
+                return () -> in.device.colsumSelect(keep, score, a, lse, rows, keys, fault);
               },
               (s, t) ->
                   t.bytes()
@@ -315,23 +315,26 @@ final class Catalogue {
               List.of("V"),
               false,
               (in, s) -> {
-                Tensor id = in.out("id", DType.I32, 1);
+                Tensor ids = in.out("ids", DType.I32, 1);
                 Tensor logits = in.floats("logits", DType.F32, 1, 1, s.get("V"));
-                Tensor step = in.ints("step", 0);
+                Segments segments = segments(in, 1, 1);
                 Tensor fault = in.ints("fault", 0);
-                return () -> in.device.sample(id, logits, Sampling.GREEDY, step, fault);
+                return () -> in.device.sample(ids, logits, segments, fault);
               },
-              (s, t) -> 4 * s.at("V") + 8, // the greedy choice needs no step
+              (s, t) -> 4 * s.at("V") + 16, // the greedy choice reads two numbers of the table
               (s, t) -> 0),
           new Operator(
               "advance",
               List.of("n"),
               false,
               (in, s) -> {
-                Tensor counters = in.inOut("counters", DType.I32, in.counting(s.get("n")));
-                return () -> in.device.advance(counters, 1);
+                var each = Segment.of(0, 1, 0, 64).behind(in.seed % 32).standing(in.seed % 32);
+                int[] table = Segments.table(Collections.nCopies(s.get("n"), each));
+                Tensor numbers = in.inOut("segments", DType.I32, table, s.get("n"), Segments.WIDTH);
+                var segments = new Segments(numbers, 1, 64);
+                return () -> in.device.advance(segments);
               },
-              (s, t) -> 8 * s.at("n"),
+              (s, t) -> 44 * s.at("n"), // six numbers of a segment are read, five written
               (s, t) -> 0));
 
   private record Gemm(Tensor y, Tensor x, Linear w) {}
@@ -362,23 +365,27 @@ final class Catalogue {
         gemm.flops());
   }
 
-  private record Attention(Tensor q, Kv kv, Mask mask, float scale) {}
-
   /** T queries behind S − T cached rows; without a mask T = S. */
-  private static Attention attention(Inputs in, Sizes s) {
+  private static AttentionInputs attention(Inputs in, Sizes s) {
     int d = s.get("d");
     Tensor q = in.floats("q", 1, s.get("T"), s.get("H"), d);
     Tensor k = in.floats("k", 1, s.get("S"), s.get("G"), d);
     Tensor v = in.floats("v", 1, s.get("S"), s.get("G"), d);
-    var kv = new Kv(k, v, in.ints("length", s.get("S") - s.get("T")));
+    var kv = new Kv(k, v, segments(in, s.get("T"), s.get("S")));
     Mask mask = s.get("causal") == 1 ? Mask.CAUSAL : Mask.NONE;
-    return new Attention(q, kv, mask, (float) (1 / Math.sqrt(d)));
+    return new AttentionInputs(q, kv, mask, (float) (1 / Math.sqrt(d)));
   }
 
-  private static Tensor lse(Inputs in, Sizes s, Attention a) {
+  /** One segment of {@code rows} rows, the last of {@code keys} keys. */
+  private static Segments segments(Inputs in, int rows, int keys) {
+    int[] table = Segments.table(List.of(Segment.of(0, rows, 0, keys).behind(keys - rows)));
+    return new Segments(in.ints("segments", table, 1, Segments.WIDTH), rows, keys);
+  }
+
+  private static Tensor lse(Inputs in, Sizes s, AttentionInputs a) {
     Tensor lse = in.computed("lse", DType.F32, s.get("H"), s.get("T"));
     Tensor out = in.arena.alloc("out", in.dtype, s.get("T"), s.get("H"), s.get("d"));
-    in.device.attention(out, lse, a.q, a.kv, a.mask, a.scale);
+    in.device.attention(out, lse, a);
     return lse;
   }
 

@@ -206,7 +206,11 @@ final class Inputs {
 
   /** A tensor that the operator changes: it is put back before a checked run. */
   Tensor inOut(String name, DType type, int... values) {
-    Tensor t = out(name, type, values.length);
+    return inOut(name, type, values, values.length);
+  }
+
+  Tensor inOut(String name, DType type, int[] values, int... shape) {
+    Tensor t = out(name, type, shape);
     outputs.set(outputs.size() - 1, new Slot(t, outputs.getLast().whole, values));
     return t;
   }

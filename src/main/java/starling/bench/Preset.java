@@ -104,7 +104,7 @@ enum Preset {
       case "combine_rows" -> rows.add(of(operator, visual, kept, 4, width));
       case "compact_rows" -> rows.add(of(operator, layers / 2, prompt, kept + TEXT, heads, d));
       case "sample" -> rows.add(of(operator, vocabulary));
-      case "advance" -> rows.add(of(operator, layers + 3));
+      case "advance" -> rows.add(of(operator, layers));
       default -> throw new IllegalStateException("no sizes for " + operator.name());
     }
     return rows;

@@ -2,8 +2,10 @@ package starling.cpu;
 
 import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
+import starling.device.AttentionInputs;
 import starling.device.Kv;
 import starling.device.Mask;
+import starling.device.Segments;
 import starling.device.Tensor;
 
 /**
@@ -30,7 +32,7 @@ final class Attention implements Workers.Task {
   private Kv kv;
   private Mask mask;
   private float scale;
-  private int length;
+  private final SegmentRows segments = new SegmentRows();
 
   Attention(Workers workers, Lanes lanes) {
     this.workers = workers;
@@ -43,39 +45,52 @@ final class Attention implements Workers.Task {
     this.rows = new float[n][0];
   }
 
-  void run(Tensor out, Tensor lse, Tensor q, Kv kv, Mask mask, float scale) {
+  void run(Tensor out, Tensor lse, AttentionInputs in) {
     this.out = out;
     this.lse = lse;
-    this.q = q;
-    this.kv = kv;
-    this.mask = mask;
-    this.scale = scale * Lanes.LOG2_E;
-    this.length = kv.length() == null ? 0 : Rows.index(kv.length(), 0);
-    workers.run(this, q.dim(1) * blocks(), 2L * q.rows() * visible(q.rows() - 1) * q.width());
+    this.q = in.q();
+    this.kv = in.kv();
+    this.mask = in.mask();
+    this.scale = in.scale() * Lanes.LOG2_E;
+    segments.read(kv.segments(), q.rows());
+    long cost = 0;
+    for (int s = 0; s < segments.count(); s++) {
+      int n = segments.rows(s);
+      segments.items(s, q.dim(1) * blocks(n));
+      cost += 2L * n * visible(s, n - 1) * q.width();
+    }
+    workers.run(this, segments.items(), cost);
   }
 
-  private boolean fewRows() {
-    return q.rows() < Gemm.FEW_ROWS;
+  /** A segment's own rows decide, so that it has the same bits alone and in company. */
+  private static boolean few(int rows) {
+    return rows < Gemm.FEW_ROWS;
   }
 
-  private int blocks() {
-    return fewRows() ? q.rows() : Math.ceilDiv(q.rows(), QUERIES);
+  private static int blocks(int rows) {
+    return few(rows) ? rows : Math.ceilDiv(rows, QUERIES);
   }
 
   @Override
   public void run(int item, int worker) {
-    int head = item / blocks();
-    int block = item % blocks();
-    if (fewRows()) {
-      row(block, head, worker);
+    int segment = segments.of(item);
+    int rows = segments.rows(segment);
+    int blocks = blocks(rows);
+    int within = segments.within(item, segment);
+    int head = within / blocks;
+    int block = within % blocks;
+    if (few(rows)) {
+      row(segment, block, head, worker);
     } else {
-      block(block * QUERIES, Math.min(QUERIES, q.rows() - block * QUERIES), head, worker);
+      int first = block * QUERIES;
+      block(segment, first, Math.min(QUERIES, rows - first), head, worker);
     }
   }
 
-  /** Keys that row {@code t} may see, before hidden ones are taken out. */
-  private int visible(int t) {
-    return mask.causal() ? length + t + 1 : length + q.rows();
+  /** Keys that row {@code i} of a segment may see, before hidden ones are taken out. */
+  private int visible(int segment, int i) {
+    int length = segments.length(segment);
+    return mask.causal() ? length + i + 1 : length + segments.rows(segment);
   }
 
   private int keyHead(int head) {
@@ -91,33 +106,36 @@ final class Attention implements Workers.Task {
 
   // ---- a block of rows ----
 
-  private void block(int first, int count, int head, int worker) {
+  private void block(int segment, int first, int count, int head, int worker) {
     int d = q.dim(2);
     int width = lanes.panelWidth();
     int padded = Math.ceilDiv(count, Lanes.TILE_ROWS) * Lanes.TILE_ROWS;
-    int keys = visible(first + count - 1);
+    int keys = visible(segment, first + count - 1);
+    int row = segments.row(segment) + first;
+    int at = segments.at(segment);
     int stride = Math.ceilDiv(keys, width) * width;
     float[] a = room(queries, worker, padded * d);
     float[] s = room(scores, worker, padded * stride);
     float[] panel = room(panels, worker, width * Math.max(d, KEYS));
     for (int r = 0; r < padded; r++) {
       if (r < count) {
-        Rows.load(q, first + r, head * d, d, a, r * d);
+        Rows.load(q, row + r, head * d, d, a, r * d);
       } else {
         Arrays.fill(a, r * d, (r + 1) * d, 0);
       }
     }
     Arrays.fill(s, 0, padded * stride, 0);
     for (int j = 0; j < keys; j += width) {
-      packKeys(j, Math.min(width, keys - j), head, panel, room(rows, worker, Math.max(d, width)));
+      float[] key = room(rows, worker, Math.max(d, width));
+      packKeys(at + j, Math.min(width, keys - j), head, panel, key);
       for (int r = 0; r < padded; r += Lanes.TILE_ROWS) {
         lanes.tile(a, r * d, d, 1, panel, 0, d, s, r * stride + j, stride);
       }
     }
     for (int r = 0; r < count; r++) {
-      softmax(s, r * stride, visible(first + r), stride, first + r, head);
+      softmax(s, r * stride, visible(segment, first + r), stride, segment, row + r, head);
     }
-    multiplyValues(s, stride, keys, first, count, padded, head, worker);
+    multiplyValues(s, stride, at, keys, row, count, padded, head, worker);
   }
 
   /** Keys {@code from … from + n} of a head as columns of a panel. */
@@ -136,16 +154,22 @@ final class Attention implements Workers.Task {
     }
   }
 
-  private boolean hidden(int key) {
-    return mask.hidden().memory().get(ValueLayout.JAVA_BYTE, mask.hidden().offset(key)) != 0;
+  /** Where the bytes of a segment's hidden keys begin, -1 if it has none. */
+  static int hiddenAt(Mask mask, SegmentRows segments, int segment) {
+    return mask.hidden() == null ? -1 : segments.get(segment, Segments.HIDDEN);
+  }
+
+  static boolean hidden(Mask mask, int at) {
+    return mask.hidden().memory().get(ValueLayout.JAVA_BYTE, mask.hidden().offset(at)) != 0;
   }
 
   /**
    * Turns a row of scores into probabilities; keys beyond {@code visible} and hidden ones get 0.
    */
-  private void softmax(float[] s, int at, int visible, int stride, int t, int head) {
-    for (int j = 0; j < visible && mask.hidden() != null; j++) {
-      if (hidden(j)) {
+  private void softmax(float[] s, int at, int visible, int stride, int segment, int t, int head) {
+    int hiddenAt = hiddenAt(mask, segments, segment);
+    for (int j = 0; j < visible && hiddenAt >= 0; j++) {
+      if (hidden(mask, hiddenAt + j)) {
         s[at + j] = Float.NEGATIVE_INFINITY;
       }
     }
@@ -169,7 +193,15 @@ final class Attention implements Workers.Task {
   }
 
   private void multiplyValues(
-      float[] s, int stride, int keys, int first, int count, int padded, int head, int worker) {
+      float[] s,
+      int stride,
+      int at,
+      int keys,
+      int row,
+      int count,
+      int padded,
+      int head,
+      int worker) {
     int d = q.dim(2);
     int width = lanes.panelWidth();
     float[] panel = panels[worker];
@@ -180,7 +212,7 @@ final class Attention implements Workers.Task {
       for (int j0 = 0; j0 < keys; j0 += KEYS) {
         int k = Math.min(KEYS, keys - j0);
         for (int j = 0; j < k; j++) {
-          Rows.load(kv.v(), j0 + j, keyHead(head) * d + column, n, panel, j * width);
+          Rows.load(kv.v(), at + j0 + j, keyHead(head) * d + column, n, panel, j * width);
           Arrays.fill(panel, j * width + n, (j + 1) * width, 0);
         }
         for (int r = 0; r < padded; r += Lanes.TILE_ROWS) {
@@ -188,30 +220,32 @@ final class Attention implements Workers.Task {
         }
       }
       for (int r = 0; r < count; r++) {
-        Rows.store(o, r * width, out, first + r, head * d + column, n);
+        Rows.store(o, r * width, out, row + r, head * d + column, n);
       }
     }
   }
 
   // ---- one row ----
 
-  private void row(int t, int head, int worker) {
+  private void row(int segment, int i, int head, int worker) {
     int d = q.dim(2);
-    int keys = visible(t);
+    int keys = visible(segment, i);
+    int at = segments.at(segment);
+    int t = segments.row(segment) + i;
     float[] a = room(queries, worker, d);
     float[] s = room(scores, worker, keys);
     float[] row = room(rows, worker, d);
     float[] o = room(outs, worker, d);
     Rows.load(q, t, head * d, d, a, 0);
     for (int j = 0; j < keys; j++) {
-      Rows.load(kv.k(), j, keyHead(head) * d, d, row, 0);
+      Rows.load(kv.k(), at + j, keyHead(head) * d, d, row, 0);
       s[j] = lanes.dot(a, 0, row, 0, d);
     }
-    softmax(s, 0, keys, keys, t, head);
+    softmax(s, 0, keys, keys, segment, t, head);
     Arrays.fill(o, 0, d, 0);
     for (int j = 0; j < keys; j++) {
       if (s[j] != 0) {
-        Rows.load(kv.v(), j, keyHead(head) * d, d, row, 0);
+        Rows.load(kv.v(), at + j, keyHead(head) * d, d, row, 0);
         lanes.addScaled(o, 0, s[j], row, 0, d);
       }
     }

@@ -1,7 +1,7 @@
 package starling.cpu;
 
-import java.lang.foreign.ValueLayout;
 import java.util.Arrays;
+import starling.device.AttentionInputs;
 import starling.device.Keys;
 import starling.device.Kv;
 import starling.device.Mask;
@@ -29,7 +29,11 @@ final class AttentionColsum implements Workers.Task {
   private float scale;
   private Span span;
   private Keys keys;
+  private final SegmentRows segments = new SegmentRows();
+  private int row; // where the one segment begins
+  private int at;
   private int length;
+  private int hiddenAt;
 
   AttentionColsum(Workers workers, Lanes lanes) {
     this.workers = workers;
@@ -41,16 +45,20 @@ final class AttentionColsum implements Workers.Task {
     this.received = new float[n][lanes.panelWidth()];
   }
 
-  void run(Tensor sums, Tensor q, Kv kv, Tensor lse, Mask mask, float scale, Span span, Keys keys) {
+  void run(Tensor sums, AttentionInputs in, Tensor lse, Span span, Keys keys) {
     this.sums = sums;
-    this.q = q;
-    this.kv = kv;
+    this.q = in.q();
+    this.kv = in.kv();
     this.lse = lse;
-    this.mask = mask;
-    this.scale = scale * Lanes.LOG2_E;
+    this.mask = in.mask();
+    this.scale = in.scale() * Lanes.LOG2_E;
     this.span = span;
     this.keys = keys;
-    this.length = kv.length() == null ? 0 : Rows.index(kv.length(), 0);
+    segments.read(kv.segments(), q.rows());
+    this.row = segments.row(0);
+    this.at = segments.at(0);
+    this.length = segments.length(0);
+    this.hiddenAt = Attention.hiddenAt(mask, segments, 0);
     workers.run(this, q.dim(1) * blocks(), (long) span.length() * keys.count() * q.width());
   }
 
@@ -78,12 +86,12 @@ final class AttentionColsum implements Workers.Task {
     for (int t = span.from(); t < span.to(); t += Lanes.TILE_ROWS) {
       int count = Math.min(Lanes.TILE_ROWS, span.to() - t);
       for (int r = 0; r < count; r++) {
-        Rows.load(q, t + r, head * d, d, a, r * d);
+        Rows.load(q, row + t + r, head * d, d, a, r * d);
       }
       Arrays.fill(tile, 0);
       lanes.tile(a, 0, d, 1, panel, 0, d, tile, 0, width);
       for (int r = 0; r < count; r++) {
-        lanes.exp2(tile, r * width, n, scale, Rows.get(lse, head, t + r));
+        lanes.exp2(tile, r * width, n, scale, Rows.get(lse, head, row + t + r));
         add(tile, r * width, sum, first, n, t + r);
       }
     }
@@ -97,8 +105,8 @@ final class AttentionColsum implements Workers.Task {
     for (int j = 0; j < n; j++) {
       int key = key(first + j);
       boolean seen = !(mask.causal() && key > length + t);
-      if (seen && mask.hidden() != null) {
-        seen = mask.hidden().memory().get(ValueLayout.JAVA_BYTE, mask.hidden().offset(key)) == 0;
+      if (seen && hiddenAt >= 0) {
+        seen = !Attention.hidden(mask, hiddenAt + key);
       }
       if (seen) {
         sum[j] += tile[at + j];
@@ -106,15 +114,15 @@ final class AttentionColsum implements Workers.Task {
     }
   }
 
-  private void pack(int first, int n, int head, float[] row, float[] panel) {
+  private void pack(int first, int n, int head, float[] key, float[] panel) {
     int d = q.dim(2);
     int width = lanes.panelWidth();
     int keyHead = head / (q.dim(1) / kv.k().dim(1));
     Arrays.fill(panel, 0, width * d, 0);
     for (int j = 0; j < n; j++) {
-      Rows.load(kv.k(), key(first + j), keyHead * d, d, row, 0);
+      Rows.load(kv.k(), at + key(first + j), keyHead * d, d, key, 0);
       for (int i = 0, to = j; i < d; i++, to += width) {
-        panel[to] = row[i];
+        panel[to] = key[i];
       }
     }
   }

@@ -8,6 +8,7 @@ import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import starling.device.Activation;
 import starling.device.Arguments;
+import starling.device.AttentionInputs;
 import starling.device.Block;
 import starling.device.Cut;
 import starling.device.DType;
@@ -15,11 +16,10 @@ import starling.device.Device;
 import starling.device.Keys;
 import starling.device.Kv;
 import starling.device.Linear;
-import starling.device.Mask;
 import starling.device.Norm;
 import starling.device.PositionRule;
 import starling.device.Rope;
-import starling.device.Sampling;
+import starling.device.Segments;
 import starling.device.Span;
 import starling.device.Stored;
 import starling.device.Tensor;
@@ -216,11 +216,6 @@ public final class CpuDevice implements Device {
     return (to - from) / 1e6;
   }
 
-  @Override
-  public void repeat(Object key, Runnable step) {
-    step.run();
-  }
-
   // ---- rows ----
 
   @Override
@@ -289,20 +284,19 @@ public final class CpuDevice implements Device {
   }
 
   @Override
-  public void attention(Tensor out, Tensor lse, Tensor q, Kv kv, Mask mask, float scale) {
+  public void attention(Tensor out, Tensor lse, AttentionInputs in) {
     checkOpen();
-    arguments.attention(out, lse, q, kv, mask, scale);
+    arguments.attention(out, lse, in);
     workers.workAlone(arguments.wereConfined());
-    attention.run(out, lse, q, kv, mask, scale);
+    attention.run(out, lse, in);
   }
 
   @Override
-  public void attentionColsum(
-      Tensor sums, Tensor q, Kv kv, Tensor lse, Mask mask, float scale, Span rows, Keys keys) {
+  public void attentionColsum(Tensor sums, AttentionInputs in, Tensor lse, Span rows, Keys keys) {
     checkOpen();
-    arguments.attentionColsum(sums, q, kv, lse, mask, scale, rows, keys);
+    arguments.attentionColsum(sums, in, lse, rows, keys);
     workers.workAlone(arguments.wereConfined());
-    colsum.run(sums, q, kv, lse, mask, scale, rows, keys);
+    colsum.run(sums, in, lse, rows, keys);
   }
 
   // ---- selection and compaction ----
@@ -319,20 +313,17 @@ public final class CpuDevice implements Device {
   public void colsumSelect(
       Tensor keep,
       Tensor score,
-      Tensor q,
-      Kv kv,
+      AttentionInputs in,
       Tensor lse,
-      Mask mask,
-      float scale,
       Span rows,
       Keys keys,
       Tensor fault) {
     checkOpen();
-    arguments.colsumSelect(keep, score, q, kv, lse, mask, scale, rows, keys, fault);
+    arguments.colsumSelect(keep, score, in, lse, rows, keys, fault);
     try (TensorArena scratch = arena("column sums")) {
-      Tensor sums = scratch.alloc("sums", DType.F32, q.dim(1), keys.count());
+      Tensor sums = scratch.alloc("sums", DType.F32, in.q().dim(1), keys.count());
       workers.workAlone(arguments.wereConfined());
-      colsum.run(sums, q, kv, lse, mask, scale, rows, keys);
+      colsum.run(sums, in, lse, rows, keys);
       tokenSelect.score(score, sums, rows.length(), fault);
       tokenSelect.select(keep, score);
     }
@@ -398,18 +389,23 @@ public final class CpuDevice implements Device {
   // ---- the end of a step ----
 
   @Override
-  public void sample(Tensor id, Tensor logits, Sampling sampling, Tensor step, Tensor fault) {
+  public void sample(Tensor ids, Tensor logits, Segments segments, Tensor fault) {
     checkOpen();
-    arguments.sample(id, logits, sampling, step, fault);
-    sampler.run(id, logits, sampling, step, fault);
+    arguments.sample(ids, logits, segments, fault);
+    sampler.run(ids, logits, segments, fault);
   }
 
   @Override
-  public void advance(Tensor counters, int by) {
+  public void advance(Segments segments) {
     checkOpen();
-    arguments.advance(counters);
-    for (int i = 0; i < counters.rows(); i++) {
-      Rows.setIndex(counters, i, Rows.index(counters, i) + by);
+    arguments.advance(segments);
+    Tensor table = segments.table();
+    for (int s = 0; s < table.rows(); s++) {
+      int rows = Rows.index(table, s, Segments.ROWS);
+      for (int c = Segments.LENGTH; c <= Segments.STEP && rows > 0; c++) {
+        int by = c == Segments.HIDDEN ? 0 : c == Segments.STEP ? 1 : rows;
+        Rows.setIndex(table, s, c, Rows.index(table, s, c) + by);
+      }
     }
   }
 

@@ -76,8 +76,16 @@ final class Rows {
     return t.memory().get(I32, t.offset(row));
   }
 
+  static int index(Tensor t, int row, int column) {
+    return t.memory().get(I32, t.offset(row) + 4L * column);
+  }
+
   static void setIndex(Tensor t, int row, int value) {
     t.memory().set(I32, t.offset(row), value);
+  }
+
+  static void setIndex(Tensor t, int row, int column, int value) {
+    t.memory().set(I32, t.offset(row) + 4L * column, value);
   }
 
   /** An element of an f32 tensor, or of one that stands for one while it is stored narrower. */

@@ -2,34 +2,42 @@ package starling.cpu;
 
 import java.util.Arrays;
 import starling.device.Philox;
-import starling.device.Sampling;
+import starling.device.Segments;
 import starling.device.Tensor;
 
-/** Draws the next token. */
+/** Draws the next token of every segment. */
 final class Sampler {
   private float[] logits = new float[0];
   private long[] order = new long[0];
   private long[] mass = new long[0];
   private final int[] words = new int[4];
 
-  void run(Tensor id, Tensor logitRow, Sampling sampling, Tensor step, Tensor fault) {
-    int n = logitRow.width();
+  void run(Tensor ids, Tensor logitRows, Segments segments, Tensor fault) {
+    Tensor table = segments.table();
+    for (int s = 0; s < table.rows(); s++) {
+      if (Rows.index(table, s, Segments.ROWS) > 0) {
+        Rows.setIndex(ids, s, next(logitRows, s, table, Rows.index(fault, s) == 0));
+      }
+    }
+  }
+
+  private int next(Tensor logitRows, int s, Tensor table, boolean good) {
+    int n = logitRows.width();
     if (logits.length < n) {
       logits = new float[n];
     }
-    Rows.load(logitRow, 0, logits, 0);
-    boolean finite = Rows.index(fault, 0) == 0;
+    Rows.load(logitRows, s, logits, 0);
+    boolean finite = good;
     int best = 0;
     for (int v = 0; v < n; v++) {
       finite &= Float.isFinite(logits[v]);
       best = logits[v] > logits[best] ? v : best;
     }
     if (!finite) {
-      best = -1;
-    } else if (sampling.temperature() > 0) {
-      best = draw(n, logits[best], sampling, Rows.index(step, 0));
+      return -1;
     }
-    Rows.setIndex(id, 0, best);
+    float temperature = Float.intBitsToFloat(Rows.index(table, s, Segments.TEMPERATURE));
+    return temperature > 0 ? draw(n, logits[best], temperature, table, s) : best;
   }
 
   /**
@@ -37,7 +45,13 @@ final class Sampler {
    * then one of them. Masses are whole numbers of 2^-32 of the likeliest, so that no sum depends on
    * its order and every device draws the same.
    */
-  private int draw(int n, float max, Sampling s, int step) {
+  private int draw(int n, float max, float temperature, Tensor table, int segment) {
+    int topK = Rows.index(table, segment, Segments.TOP_K);
+    float topP = Float.intBitsToFloat(Rows.index(table, segment, Segments.TOP_P));
+    long seed =
+        Integer.toUnsignedLong(Rows.index(table, segment, Segments.SEED))
+            | (long) Rows.index(table, segment, Segments.SEED + 1) << 32;
+    int step = Rows.index(table, segment, Segments.STEP);
     if (order.length < n) {
       order = new long[n];
       mass = new long[n];
@@ -46,19 +60,19 @@ final class Sampler {
       order[v] = TokenSelect.rankKey(logits[v]) << 32 | v;
     }
     Arrays.sort(order, 0, n);
-    int candidates = s.topK() > 0 ? Math.min(s.topK(), n) : n;
+    int candidates = topK > 0 ? Math.min(topK, n) : n;
     long total = 0;
     for (int i = 0; i < candidates; i++) {
-      double share = Math.exp(((double) logits[(int) order[i]] - max) / s.temperature());
+      double share = Math.exp(((double) logits[(int) order[i]] - max) / temperature);
       mass[i] = (long) (share * 0x1p32);
       total += mass[i];
     }
-    long need = Math.max(1, (long) Math.ceil((double) s.topP() * total));
+    long need = Math.max(1, (long) Math.ceil((double) topP * total));
     long nucleus = 0;
     for (int i = 0; nucleus < need; i++) {
       nucleus += mass[i];
     }
-    Philox.block(s.seed(), step, 0, words);
+    Philox.block(seed, step, 0, words);
     long uniform = (long) words[1] << 32 | Integer.toUnsignedLong(words[0]);
     long target = Math.unsignedMultiplyHigh(nucleus, uniform);
     int drawn = 0;

@@ -1,9 +1,10 @@
 package starling.cuda;
 
 import java.lang.foreign.MemorySegment;
+import starling.device.AttentionInputs;
 import starling.device.DType;
 import starling.device.Kv;
-import starling.device.Mask;
+import starling.device.Segments;
 import starling.device.Tensor;
 import starling.device.TensorArena;
 
@@ -36,23 +37,38 @@ final class LibraryAttention implements AutoCloseable {
     }
   }
 
-  /** Hidden keys, f32 and few rows are our own kernel's, and with older versions every mask. */
-  boolean takes(Tensor q, Kv kv, Mask mask) {
-    boolean plain = !mask.causal() && kv.length() == null;
+  /**
+   * Hidden keys, f32, few rows and segments beside others are our own kernel's, and with older
+   * versions every mask.
+   */
+  boolean takes(AttentionInputs in) {
+    Tensor q = in.q();
+    Segments segments = in.kv().segments();
+    boolean plain = !in.mask().causal() && segments == null;
     return q.rows() >= LEAST_ROWS
         && q.dtype() != DType.F32
-        && mask.hidden() == null
+        && in.mask().hidden() == null
+        && (segments == null || alone(in, segments))
         && (plain || CudnnAttention.masks());
   }
 
-  void attention(Tensor out, Tensor lse, Tensor q, Kv kv, Mask mask, float scale) {
-    if (kv.length() != null) {
-      device.sequenceLengths(lengths, kv.length(), q.rows());
+  /** The one segment of q, whose keys are all of k: it begins at their first row. */
+  private static boolean alone(AttentionInputs in, Segments segments) {
+    return segments.count() == 1
+        && segments.rows() == in.q().rows()
+        && segments.keys() >= in.kv().k().rows();
+  }
+
+  void attention(Tensor out, Tensor lse, AttentionInputs in) {
+    Tensor q = in.q();
+    Kv kv = in.kv();
+    if (kv.segments() != null) {
+      device.sequenceLengths(lengths, kv.segments(), q.rows());
     }
     var shape =
         new CudnnAttention.Shape(
             q.rows(),
-            kv.length() == null ? q.rows() : kv.k().rows(),
+            kv.segments() == null ? q.rows() : kv.k().rows(),
             q.dim(1),
             kv.k().dim(1),
             q.dim(2),
@@ -61,8 +77,8 @@ final class LibraryAttention implements AutoCloseable {
             kv.v().rowStride(),
             out.rowStride(),
             lse == null ? 0 : lse.rowStride(),
-            mask.causal(),
-            kv.length() != null,
+            in.mask().causal(),
+            kv.segments() != null,
             q.dtype());
     boolean first =
         library.attend(
@@ -74,13 +90,13 @@ final class LibraryAttention implements AutoCloseable {
                 device.address(kv.k()),
                 device.address(kv.v()),
                 device.address(lengths),
-                scale));
+                in.scale()));
     if (lse != null) {
       device.lseFromNatural(lse);
     }
     if (first) {
       try {
-        compare(out, lse, q, kv, mask, scale);
+        compare(out, lse, in);
       } catch (RuntimeException e) {
         library.forget(shape);
         throw e;
@@ -88,11 +104,12 @@ final class LibraryAttention implements AutoCloseable {
     }
   }
 
-  private void compare(Tensor out, Tensor lse, Tensor q, Kv kv, Mask mask, float scale) {
+  private void compare(Tensor out, Tensor lse, AttentionInputs in) {
+    Tensor q = in.q();
     try (TensorArena own = device.arena("cudnn check")) {
       Tensor expected = own.alloc("out", q.dtype(), q.rows(), q.dim(1), q.dim(2));
       Tensor expectedLse = own.alloc("lse", DType.F32, q.dim(1), q.rows());
-      device.ownAttention(expected, expectedLse, q, kv, mask, scale);
+      device.ownAttention(expected, expectedLse, in);
       // Probabilities and results are rounded to the type on either side.
       double bound = q.dtype() == DType.BF16 ? 0x1p-6 : 0x1p-9;
       compare("output", device.floats(expected), device.floats(out), bound, q);

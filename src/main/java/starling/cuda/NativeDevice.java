@@ -15,6 +15,7 @@ import java.util.List;
 import java.util.function.ToLongFunction;
 import starling.device.Activation;
 import starling.device.Arguments;
+import starling.device.AttentionInputs;
 import starling.device.Block;
 import starling.device.Card;
 import starling.device.Cut;
@@ -24,13 +25,12 @@ import starling.device.InputException;
 import starling.device.Keys;
 import starling.device.Kv;
 import starling.device.Linear;
-import starling.device.Mask;
 import starling.device.Norm;
 import starling.device.OutOfMemoryException;
 import starling.device.PositionRule;
 import starling.device.Providers;
 import starling.device.Rope;
-import starling.device.Sampling;
+import starling.device.Segments;
 import starling.device.Span;
 import starling.device.Stored;
 import starling.device.Tensor;
@@ -56,6 +56,7 @@ public final class NativeDevice implements Device {
   private final Arena handles = Arena.ofShared();
   private final MemorySegment stream;
   private final CallLists lists = new CallLists(handles, MAX_TENSORS);
+  private final MemorySegment samplings = handles.allocate(4L * Segments.WIDTH * 64, 8);
   private final MemorySegment millis = handles.allocate(JAVA_DOUBLE);
   private final long[] events = new long[MARKS];
   private final Upload upload = new Upload(this);
@@ -452,11 +453,6 @@ public final class NativeDevice implements Device {
     return millis.get(JAVA_DOUBLE, 0);
   }
 
-  @Override
-  public void repeat(Object key, Runnable step) {
-    step.run();
-  }
-
   // ---- rows ----
 
   /** The one place where a tensor becomes a number. */
@@ -613,6 +609,9 @@ public final class NativeDevice implements Device {
   public synchronized void rope(Tensor q, Kv kv, Tensor qkv, Tensor positions, Rope table) {
     checkOpen();
     arguments.rope(q, kv, qkv, positions, table);
+    if (kv.segments() != null && kv.segments().count() == 0) {
+      return;
+    }
     check(
         library.rope(
             address(q),
@@ -623,8 +622,8 @@ public final class NativeDevice implements Device {
             kv.v().rowStride(),
             address(qkv),
             qkv.rowStride(),
-            address(positions),
-            address(kv.length()),
+            positions == null ? number(kv.segments(), Segments.POSITION) : address(positions),
+            number(kv.segments(), Segments.LENGTH),
             address(table.cos()),
             table.cos().rowStride(),
             address(table.sin()),
@@ -640,20 +639,33 @@ public final class NativeDevice implements Device {
             stream));
   }
 
+  /** Where a number of the one segment lies; nowhere without a table. */
+  private long number(Segments segments, int column) {
+    if (segments == null) {
+      return 0;
+    }
+    return address(segments.table()) + 4L * column;
+  }
+
   @Override
-  public synchronized void attention(
-      Tensor out, Tensor lse, Tensor q, Kv kv, Mask mask, float scale) {
+  public synchronized void attention(Tensor out, Tensor lse, AttentionInputs in) {
     checkOpen();
-    arguments.attention(out, lse, q, kv, mask, scale);
-    if (attentions == null || !attentions.takes(q, kv, mask)) {
-      ownAttention(out, lse, q, kv, mask, scale);
+    arguments.attention(out, lse, in);
+    Segments segments = in.kv().segments();
+    if (segments != null && segments.count() == 0) {
+      return;
+    }
+    if (attentions == null || !attentions.takes(in)) {
+      ownAttention(out, lse, in);
     } else {
       libraryCalls++;
-      attentions.attention(out, lse, q, kv, mask, scale);
+      attentions.attention(out, lse, in);
     }
   }
 
-  void ownAttention(Tensor out, Tensor lse, Tensor q, Kv kv, Mask mask, float scale) {
+  void ownAttention(Tensor out, Tensor lse, AttentionInputs in) {
+    Tensor q = in.q();
+    Kv kv = in.kv();
     check(
         library.attention(
             address(out),
@@ -666,22 +678,23 @@ public final class NativeDevice implements Device {
             kv.k().rowStride(),
             address(kv.v()),
             kv.v().rowStride(),
-            address(kv.length()),
-            address(mask.hidden()),
+            number(kv.segments(), Segments.LENGTH),
+            address(in.mask().hidden()),
             q.rows(),
             kv.k().rows(),
             q.dim(1),
             kv.k().dim(1),
             q.dim(2),
-            mask.causal() ? 1 : 0,
-            scale,
+            in.mask().causal() ? 1 : 0,
+            in.scale(),
             Numbers.of(q.dtype()),
             stream));
   }
 
   /** {@code lengths = {rows, length[0] + rows}}. */
-  void sequenceLengths(Tensor lengths, Tensor length, int rows) {
-    check(library.sequenceLengths(address(lengths), address(length), rows, stream));
+  void sequenceLengths(Tensor lengths, Segments segments, int rows) {
+    long length = number(segments, Segments.LENGTH);
+    check(library.sequenceLengths(address(lengths), length, rows, stream));
   }
 
   /** Natural logarithms become those of base 2, in place. */
@@ -708,9 +721,11 @@ public final class NativeDevice implements Device {
 
   @Override
   public synchronized void attentionColsum(
-      Tensor sums, Tensor q, Kv kv, Tensor lse, Mask mask, float scale, Span rows, Keys keys) {
+      Tensor sums, AttentionInputs in, Tensor lse, Span rows, Keys keys) {
     checkOpen();
-    arguments.attentionColsum(sums, q, kv, lse, mask, scale, rows, keys);
+    arguments.attentionColsum(sums, in, lse, rows, keys);
+    Tensor q = in.q();
+    Kv kv = in.kv();
     check(
         library.attentionColsum(
             address(sums),
@@ -721,8 +736,8 @@ public final class NativeDevice implements Device {
             kv.k().rowStride(),
             address(lse),
             lse.rowStride(),
-            address(kv.length()),
-            address(mask.hidden()),
+            number(kv.segments(), Segments.LENGTH),
+            address(in.mask().hidden()),
             address(keys.index()),
             rows.from(),
             rows.to(),
@@ -732,8 +747,8 @@ public final class NativeDevice implements Device {
             q.dim(1),
             kv.k().dim(1),
             q.dim(2),
-            mask.causal() ? 1 : 0,
-            scale,
+            in.mask().causal() ? 1 : 0,
+            in.scale(),
             Numbers.of(q.dtype()),
             stream));
   }
@@ -764,16 +779,15 @@ public final class NativeDevice implements Device {
   public synchronized void colsumSelect(
       Tensor keep,
       Tensor score,
-      Tensor q,
-      Kv kv,
+      AttentionInputs in,
       Tensor lse,
-      Mask mask,
-      float scale,
       Span rows,
       Keys keys,
       Tensor fault) {
     checkOpen();
-    arguments.colsumSelect(keep, score, q, kv, lse, mask, scale, rows, keys, fault);
+    arguments.colsumSelect(keep, score, in, lse, rows, keys, fault);
+    Tensor q = in.q();
+    Kv kv = in.kv();
     check(
         library.colsumSelect(
             address(keep),
@@ -785,8 +799,8 @@ public final class NativeDevice implements Device {
             kv.k().rowStride(),
             address(lse),
             lse.rowStride(),
-            address(kv.length()),
-            address(mask.hidden()),
+            number(kv.segments(), Segments.LENGTH),
+            address(in.mask().hidden()),
             address(keys.index()),
             rows.from(),
             rows.to(),
@@ -798,8 +812,8 @@ public final class NativeDevice implements Device {
             q.dim(1),
             kv.k().dim(1),
             q.dim(2),
-            mask.causal() ? 1 : 0,
-            scale,
+            in.mask().causal() ? 1 : 0,
+            in.scale(),
             Numbers.of(q.dtype()),
             stream));
   }
@@ -941,29 +955,50 @@ public final class NativeDevice implements Device {
   // ---- the end of a step ----
 
   @Override
-  public synchronized void sample(
-      Tensor id, Tensor logits, Sampling sampling, Tensor step, Tensor fault) {
+  public synchronized void sample(Tensor ids, Tensor logits, Segments segments, Tensor fault) {
     checkOpen();
-    arguments.sample(id, logits, sampling, step, fault);
-    check(
-        library.sample(
-            address(id),
-            address(logits),
-            address(step),
-            address(fault),
-            logits.width(),
-            sampling.temperature(),
-            sampling.topK(),
-            sampling.topP(),
-            sampling.seed(),
-            stream));
+    arguments.sample(ids, logits, segments, fault);
+    MemorySegment row = numbers(segments);
+    for (int s = 0; s < segments.count(); s++) {
+      long at = 4L * Segments.WIDTH * s;
+      if (row.get(JAVA_INT, at + 4 * Segments.ROWS) == 0) {
+        continue;
+      }
+      check(
+          library.sample(
+              address(ids) + 4L * s,
+              address(logits) + 4L * s * logits.rowStride(),
+              address(segments.table()) + 4L * (s * segments.table().rowStride() + Segments.STEP),
+              address(fault) + 4L * s,
+              logits.width(),
+              Float.intBitsToFloat(row.get(JAVA_INT, at + 4 * Segments.TEMPERATURE)),
+              row.get(JAVA_INT, at + 4 * Segments.TOP_K),
+              Float.intBitsToFloat(row.get(JAVA_INT, at + 4 * Segments.TOP_P)),
+              Integer.toUnsignedLong(row.get(JAVA_INT, at + 4 * Segments.SEED))
+                  | (long) row.get(JAVA_INT, at + 4 * Segments.SEED + 4) << 32,
+              stream));
+    }
   }
 
+  /** A table's numbers, where Java reads them. */
+  private MemorySegment numbers(Segments segments) {
+    long row = 4L * Segments.WIDTH;
+    long stride = 4L * segments.table().rowStride();
+    long from = address(segments.table());
+    check(library.download(samplings, row, from, stride, row, segments.count(), stream));
+    return samplings;
+  }
+
+  /** Of segments of one row each. */
   @Override
-  public synchronized void advance(Tensor counters, int by) {
+  public synchronized void advance(Segments segments) {
     checkOpen();
-    arguments.advance(counters);
-    check(library.advance(address(counters), counters.rows(), by, stream));
+    arguments.advance(segments);
+    for (int s = 0; s < segments.count(); s++) {
+      long row = address(segments.table()) + 4L * s * segments.table().rowStride();
+      check(library.advance(row + 4 * Segments.LENGTH, 1, 1, stream));
+      check(library.advance(row + 4 * Segments.POSITION, Segments.AXES + 1, 1, stream));
+    }
   }
 
   /**

@@ -1,6 +1,7 @@
 package starling.device;
 
 import java.lang.foreign.MemorySegment;
+import java.util.Arrays;
 import java.util.List;
 
 /**
@@ -19,6 +20,9 @@ public final class Arguments {
 
   /** Candidates of a selection. */
   public static final int MAX_CANDIDATES = 4096;
+
+  /** Segments of a call, those of all layers together where they are moved on. */
+  public static final int MAX_SEGMENTS = 65_535;
 
   /** Query heads of an attention. */
   public static final int MAX_HEADS = 16_384;
@@ -409,40 +413,104 @@ public final class Arguments {
 
   public void rope(Tensor q, Kv kv, Tensor qkv, Tensor positions, Rope table) {
     cube("q", q, null, -1, -1, -1);
-    if (kv.length() == null) {
-      throw new IllegalArgumentException("kv: a cache needs a length");
-    }
     cache(q, kv);
     matrix("qkv", qkv, null, q.rows(), size((q.dim(1) + 2L * kv.k().dim(1)) * q.dim(2)));
     sameType("qkv", qkv, q);
-    vector("positions", positions, DType.I32, q.rows());
     matrix("cos", table.cos(), DType.F32, -1, -1);
     matrix("sin", table.sin(), DType.F32, table.cos().rows(), table.cos().width());
     if (2L * table.cos().width() > q.dim(2)) {
       throw new IllegalArgumentException(
           "cos: " + table.cos() + " is wider than half a head of " + q);
     }
+    sections(table);
+    positions(positions, q.rows(), kv.segments(), table);
     written("q", q, kv, qkv, positions, table);
     written("k", kv.k(), kv, qkv, positions, table);
     written("v", kv.v(), kv, qkv, positions, table);
     apart("q", q, "k", kv.k());
     apart("q", q, "v", kv.v());
     apart("k", kv.k(), "v", kv.v());
-    indices("positions", positions, table.cos().rows());
+    numbers(q, kv, null);
+    standing(positions, kv.segments(), table.cos().rows());
+  }
+
+  private static void sections(Rope table) {
+    int[] s = table.sections();
+    if (s == null) {
+      return;
+    }
+    boolean fit = s.length == Segments.AXES;
+    long sum = 0;
+    for (int i = 0; i < s.length; i++) {
+      fit &= s[i] >= 0;
+      sum += s[i];
+    }
+    if (!fit || sum != table.cos().width()) {
+      throw new IllegalArgumentException(
+          "sections: " + Arrays.toString(s) + " are no three parts of " + table.cos());
+    }
+  }
+
+  private void positions(Tensor positions, int rows, Segments segments, Rope table) {
+    if (positions == null && segments == null) {
+      throw new IllegalArgumentException(
+          "positions: null, and no segments that say where the rows stand");
+    }
+    if (positions != null && positions.rank() == 1) {
+      vector("positions", positions, DType.I32, rows);
+    } else if (positions != null) {
+      matrix("positions", positions, DType.I32, Segments.AXES, rows);
+      if (table.sections() == null) {
+        throw new IllegalArgumentException(
+            "positions: " + positions + " on three axes, and a table without sections");
+      }
+    }
+  }
+
+  /** Positions that there are angles of, where Java can read them. */
+  private static void standing(Tensor positions, Segments segments, int limit) {
+    if (positions != null) {
+      indices("positions", positions, limit);
+      return;
+    }
+    for (int s = 0; segments.table().isReadable() && s < segments.count(); s++) {
+      standing(segments.table(), s, limit);
+    }
+  }
+
+  private static void standing(Tensor table, int s, int limit) {
+    int rows = table.index(s, Segments.ROWS);
+    for (int axis = 0; axis < Segments.AXES && rows > 0; axis++) {
+      int first = table.index(s, Segments.POSITION + axis);
+      if (first < 0 || (long) first + rows > limit) {
+        throw new IllegalArgumentException(
+            segment(table, s)
+                + rows
+                + " rows stand at "
+                + first
+                + " on; there are angles of "
+                + limit
+                + " positions");
+      }
+    }
   }
 
   private static void written(
       String role, Tensor out, Kv kv, Tensor qkv, Tensor positions, Rope table) {
     writable(role, out);
-    apart(role, out, "length", kv.length());
+    apart(role, out, "segments", table(kv));
     apart(role, out, "qkv", qkv);
     apart(role, out, "positions", positions);
     apart(role, out, "cos", table.cos());
     apart(role, out, "sin", table.sin());
   }
 
-  /** Queries and their cache; returns how many keys there may be. */
-  private int cache(Tensor q, Kv kv) {
+  private static Tensor table(Kv kv) {
+    return kv.segments() == null ? null : kv.segments().table();
+  }
+
+  /** Queries and their cache. */
+  private void cache(Tensor q, Kv kv) {
     if (q.dim(1) < 1 || q.dim(1) > MAX_HEADS || q.dim(2) < 1) {
       throw new IllegalArgumentException(
           "q: " + q + ", expected 1 to " + MAX_HEADS + " heads of at least 1 channel");
@@ -456,39 +524,116 @@ public final class Arguments {
       throw new IllegalArgumentException(
           "k: " + kv.k() + " does not divide the " + q.dim(1) + " query heads");
     }
-    int past = 0;
-    if (kv.length() != null) {
-      vector("length", kv.length(), DType.I32, 1);
-      if (kv.length().isReadable()) {
-        past = index("length", kv.length(), 0, 0, Integer.MAX_VALUE);
-      }
-    }
-    if ((long) past + q.rows() > kv.k().rows()) {
+    if (kv.segments() != null) {
+      segments(kv.segments());
+    } else if (q.rows() > kv.k().rows()) {
       throw new IllegalArgumentException(
-          "k: " + kv.k() + " has no room for " + q.rows() + " rows behind " + past);
+          "k: " + kv.k() + " has no room for the " + q.rows() + " rows of the call");
     }
-    boolean known = kv.length() == null || kv.length().isReadable();
-    return known ? past + q.rows() : kv.k().rows();
   }
 
-  /** The same for an attention: heads that kernels have, and a mask of the whole cache. */
-  private int attended(Tensor q, Kv kv, Mask mask, float scale) {
-    int keys = cache(q, kv);
+  private void segments(Segments segments) {
+    matrix("segments", segments.table(), DType.I32, -1, Segments.WIDTH);
+    if (segments.rows() < 0 || segments.keys() < segments.rows()) {
+      throw new IllegalArgumentException(
+          "segments: "
+              + segments.table()
+              + " of at most "
+              + segments.rows()
+              + " rows and "
+              + segments.keys()
+              + " keys each");
+    }
+    if (segments.count() > MAX_SEGMENTS) {
+      throw new IllegalArgumentException(
+          "segments: " + segments.table() + ", expected at most " + MAX_SEGMENTS);
+    }
+  }
+
+  /** Where the rows and the keys of each segment lie, if Java can read it. */
+  private static void numbers(Tensor q, Kv kv, Tensor hidden) {
+    Segments segments = kv.segments();
+    Tensor table = table(kv);
+    long end = 0;
+    for (int s = 0; table != null && table.isReadable() && s < table.rows(); s++) {
+      int rows = table.index(s, Segments.ROWS);
+      if (rows == 0) {
+        continue;
+      }
+      int row = table.index(s, Segments.ROW);
+      if (rows < 0 || rows > segments.rows() || row < end || (long) row + rows > q.rows()) {
+        throw new IllegalArgumentException(
+            segment(table, s)
+                + rows
+                + " rows (at most "
+                + segments.rows()
+                + ") from "
+                + row
+                + " on do not follow "
+                + end
+                + " within q: "
+                + q);
+      }
+      end = (long) row + rows;
+      keys(segments, s, rows, kv.k());
+      int first = table.index(s, Segments.HIDDEN);
+      long last = (long) first + table.index(s, Segments.CAPACITY);
+      if (hidden != null && (first < -1 || (first >= 0 && last > hidden.rows()))) {
+        throw new IllegalArgumentException(
+            segment(table, s) + "bytes " + first + " to " + last + " of hidden: " + hidden);
+      }
+    }
+  }
+
+  private static void keys(Segments segments, int s, int rows, Tensor k) {
+    Tensor table = segments.table();
+    int at = table.index(s, Segments.AT);
+    int capacity = table.index(s, Segments.CAPACITY);
+    int length = table.index(s, Segments.LENGTH);
+    if (at < 0 || capacity < 0 || (long) at + capacity > k.rows()) {
+      throw new IllegalArgumentException(
+          segment(table, s) + capacity + " keys from " + at + " on are not in k: " + k);
+    }
+    if (length < 0 || (long) length + rows > Math.min(capacity, segments.keys())) {
+      throw new IllegalArgumentException(
+          segment(table, s)
+              + "there is no room for "
+              + rows
+              + " rows behind "
+              + length
+              + " in a capacity of "
+              + capacity
+              + ", of at most "
+              + segments.keys()
+              + " keys");
+    }
+  }
+
+  private static String segment(Tensor table, int s) {
+    return "segments: " + table.name() + "[" + s + "]: ";
+  }
+
+  /** The same for an attention: heads that kernels have, and a mask of all keys. */
+  private void attended(AttentionInputs in) {
+    Tensor q = in.q();
+    Kv kv = in.kv();
+    Tensor hidden = in.mask().hidden();
+    cube("q", q, null, -1, -1, -1);
+    if (hidden != null) {
+      vector("hidden", hidden, DType.U8, -1);
+    }
+    cache(q, kv);
     heads("q", q);
     vectors("q", q, q.dim(2));
     vectors("k", kv.k(), q.dim(2));
     vectors("v", kv.v(), q.dim(2));
-    if (mask.hidden() != null) {
-      vector("hidden", mask.hidden(), DType.U8, -1);
-      if (mask.hidden().rows() < kv.k().rows()) {
-        throw new IllegalArgumentException(
-            "hidden: " + mask.hidden() + " is shorter than the " + kv.k().rows() + " keys of k");
-      }
+    if (hidden != null && kv.segments() == null && hidden.rows() < kv.k().rows()) {
+      throw new IllegalArgumentException(
+          "hidden: " + hidden + " is shorter than the " + kv.k().rows() + " keys of k");
     }
-    if (!Float.isFinite(scale)) {
-      throw new IllegalArgumentException("q: " + q + " with a scale of " + scale);
+    if (!Float.isFinite(in.scale())) {
+      throw new IllegalArgumentException("q: " + q + " with a scale of " + in.scale());
     }
-    return keys;
   }
 
   /** Kernels are compiled for some sizes; Java takes any. */
@@ -507,57 +652,89 @@ public final class Arguments {
     }
   }
 
-  public void attention(Tensor out, Tensor lse, Tensor q, Kv kv, Mask mask, float scale) {
-    cube("q", q, null, -1, -1, -1);
-    attended(q, kv, mask, scale);
+  public void attention(Tensor out, Tensor lse, AttentionInputs in) {
+    Tensor q = in.q();
+    attended(in);
     cube("out", out, null, q.rows(), q.dim(1), q.dim(2));
     sameType("out", out, q);
-    reading("out", out, q, kv, mask);
+    reading("out", out, in);
     if (lse != null) {
       matrix("lse", lse, DType.F32, q.dim(1), q.rows());
-      reading("lse", lse, q, kv, mask);
+      reading("lse", lse, in);
       apart("out", out, "lse", lse);
     }
+    numbers(q, in.kv(), in.mask().hidden());
   }
 
   /** An output beside what an attention is given. */
-  private static void reading(String role, Tensor out, Tensor q, Kv kv, Mask mask) {
+  private static void reading(String role, Tensor out, AttentionInputs in) {
     writable(role, out);
-    apart(role, out, "q", q);
-    apart(role, out, "k", kv.k());
-    apart(role, out, "v", kv.v());
-    apart(role, out, "length", kv.length());
-    apart(role, out, "hidden", mask.hidden());
+    apart(role, out, "q", in.q());
+    apart(role, out, "k", in.kv().k());
+    apart(role, out, "v", in.kv().v());
+    apart(role, out, "segments", table(in.kv()));
+    apart(role, out, "hidden", in.mask().hidden());
   }
 
-  public void attentionColsum(
-      Tensor sums, Tensor q, Kv kv, Tensor lse, Mask mask, float scale, Span rows, Keys keys) {
-    received(q, kv, lse, mask, scale, rows, keys);
-    matrix("sums", sums, DType.F32, q.dim(1), keys.count());
-    receiving("sums", sums, q, kv, lse, mask, keys);
+  public void attentionColsum(Tensor sums, AttentionInputs in, Tensor lse, Span rows, Keys keys) {
+    received(in, lse, rows, keys);
+    matrix("sums", sums, DType.F32, in.q().dim(1), keys.count());
+    receiving("sums", sums, in, lse, keys);
+    numbers(in, rows, keys);
   }
 
-  private void received(Tensor q, Kv kv, Tensor lse, Mask mask, float scale, Span rows, Keys keys) {
-    cube("q", q, null, -1, -1, -1);
-    int among = attended(q, kv, mask, scale);
+  private void received(AttentionInputs in, Tensor lse, Span rows, Keys keys) {
+    Tensor q = in.q();
+    Segments segments = in.kv().segments();
+    attended(in);
     matrix("lse", lse, DType.F32, q.dim(1), q.rows());
-    if (rows.to() > q.rows()) {
-      throw new IllegalArgumentException("rows: " + rows + " of " + q);
+    if (segments != null && segments.count() != 1) {
+      throw new IllegalArgumentException(
+          "segments: " + segments.table() + "; column sums are of one segment");
+    }
+    int most = segments == null ? q.rows() : Math.min(segments.rows(), q.rows());
+    int among = segments == null ? most : Math.min(segments.keys(), in.kv().k().rows());
+    if (rows.to() > most) {
+      throw new IllegalArgumentException("rows: " + rows + " of at most " + most + " of " + q);
     }
     boolean listed = keys.index() != null;
     if (keys.at() < 0 || keys.count() < 0 || keys.at() + (listed ? 0L : keys.count()) > among) {
       throw new IllegalArgumentException(
-          "keys: " + keys.at() + " + " + keys.count() + " of " + among + ", k: " + kv.k());
+          "keys: " + keys.at() + " + " + keys.count() + " of " + among + ", k: " + in.kv().k());
     }
     if (listed) {
       vector("keys", keys.index(), DType.I32, keys.count());
+    }
+  }
+
+  /** Rows and keys that the one segment has, where Java can read it. */
+  private static void numbers(AttentionInputs in, Span rows, Keys keys) {
+    Segments segments = in.kv().segments();
+    numbers(in.q(), in.kv(), in.mask().hidden());
+    int of = in.q().rows();
+    int among = of;
+    if (segments != null && segments.table().isReadable()) {
+      of = segments.table().index(0, Segments.ROWS);
+      among = of == 0 ? 0 : segments.table().index(0, Segments.LENGTH) + of;
+    } else if (segments != null) {
+      among = Math.min(segments.keys(), in.kv().k().rows());
+    }
+    if (rows.to() > of) {
+      throw new IllegalArgumentException("rows: " + rows + " of " + of + " of " + in.q());
+    }
+    boolean listed = keys.index() != null;
+    if (keys.at() + (listed ? 0L : keys.count()) > among) {
+      throw new IllegalArgumentException(
+          "keys: " + keys.at() + " + " + keys.count() + " of " + among + ", k: " + in.kv().k());
+    }
+    if (listed) {
       indices("keys", keys.index(), among - keys.at());
     }
   }
 
   private static void receiving(
-      String role, Tensor out, Tensor q, Kv kv, Tensor lse, Mask mask, Keys keys) {
-    reading(role, out, q, kv, mask);
+      String role, Tensor out, AttentionInputs in, Tensor lse, Keys keys) {
+    reading(role, out, in);
     apart(role, out, "lse", lse);
     apart(role, out, "keys", keys.index());
   }
@@ -619,23 +796,21 @@ public final class Arguments {
   public void colsumSelect(
       Tensor keep,
       Tensor score,
-      Tensor q,
-      Kv kv,
+      AttentionInputs in,
       Tensor lse,
-      Mask mask,
-      float scale,
       Span rows,
       Keys keys,
       Tensor fault) {
-    received(q, kv, lse, mask, scale, rows, keys);
+    received(in, lse, rows, keys);
     if (rows.length() < 1) {
-      throw new IllegalArgumentException("rows: " + rows + " of " + q + " is empty");
+      throw new IllegalArgumentException("rows: " + rows + " of " + in.q() + " is empty");
     }
     selection(keep, score, fault);
     sources("keys", keys.count(), score);
-    receiving("keep", keep, q, kv, lse, mask, keys);
-    receiving("score", score, q, kv, lse, mask, keys);
-    receiving("fault", fault, q, kv, lse, mask, keys);
+    receiving("keep", keep, in, lse, keys);
+    receiving("score", score, in, lse, keys);
+    receiving("fault", fault, in, lse, keys);
+    numbers(in, rows, keys);
   }
 
   public void cosines(Tensor out, Tensor x, Tensor nonFinite) {
@@ -890,29 +1065,51 @@ public final class Arguments {
 
   // ---- the end of a step ----
 
-  public void sample(Tensor id, Tensor logits, Sampling sampling, Tensor step, Tensor fault) {
-    matrix("logits", logits, DType.F32, 1, -1);
+  public void sample(Tensor ids, Tensor logits, Segments segments, Tensor fault) {
+    segments(segments);
+    int count = segments.count();
+    matrix("logits", logits, DType.F32, count, -1);
     if (logits.width() < 1 || logits.width() > MAX_VOCABULARY) {
       throw new IllegalArgumentException(
           "logits: " + logits + ", expected 1 to " + MAX_VOCABULARY + " tokens");
     }
-    vector("id", id, DType.I32, 1);
-    vector("step", step, DType.I32, 1);
-    vector("fault", fault, DType.I32, 1);
-    if (!(sampling.temperature() >= 0
-        && sampling.topK() >= 0
-        && sampling.topP() > 0
-        && sampling.topP() <= 1)) {
-      throw new IllegalArgumentException("sampling: " + sampling + " of " + logits);
+    vector("ids", ids, DType.I32, count);
+    vector("fault", fault, DType.I32, count);
+    writable("ids", ids);
+    apart("ids", ids, "logits", logits);
+    apart("ids", ids, "segments", segments.table());
+    apart("ids", ids, "fault", fault);
+    for (int s = 0; segments.table().isReadable() && s < count; s++) {
+      drawn(segments.table(), s);
     }
-    writable("id", id);
-    apart("id", id, "logits", logits);
-    apart("id", id, "step", step);
-    apart("id", id, "fault", fault);
   }
 
-  public void advance(Tensor counters) {
-    vector("counters", counters, DType.I32, -1);
-    writable("counters", counters);
+  private static void drawn(Tensor table, int s) {
+    if (table.index(s, Segments.ROWS) == 0) {
+      return;
+    }
+    int step = table.index(s, Segments.STEP);
+    float temperature = Float.intBitsToFloat(table.index(s, Segments.TEMPERATURE));
+    int topK = table.index(s, Segments.TOP_K);
+    float topP = Float.intBitsToFloat(table.index(s, Segments.TOP_P));
+    boolean draws = temperature > 0 && topK >= 0 && topP > 0 && topP <= 1;
+    if (step < 0 || (temperature != 0 && !draws)) {
+      throw new IllegalArgumentException(
+          segment(table, s)
+              + "step "
+              + step
+              + ", temperature "
+              + temperature
+              + ", top-k "
+              + topK
+              + " and top-p "
+              + topP
+              + " draw no token");
+    }
+  }
+
+  public void advance(Segments segments) {
+    segments(segments);
+    writable("segments", segments.table());
   }
 }

@@ -62,12 +62,6 @@ public interface Device extends AutoCloseable {
   /** Milliseconds from one mark to a later one; waits for the later. */
   double millis(long from, long to);
 
-  /**
-   * Runs {@code step}. A device may record it the first time for a key and replay the record
-   * afterwards.
-   */
-  void repeat(Object key, Runnable step);
-
   // ---- rows ----
 
   /** Cuts a picture into patches, row-major; a row holds the patch as channel, y, x. */
@@ -103,42 +97,44 @@ public interface Device extends AutoCloseable {
   // ---- attention ----
 
   /**
-   * Rotates queries and keys by their positions and appends keys and values to the cache, at rows
-   * {@code length … length + T}. The length itself is advanced by {@link #advance}, once a step.
+   * Rotates queries and keys by their positions and appends keys and values: row {@code i} of a
+   * segment becomes its key {@code length + i}. The length itself is advanced by {@link #advance},
+   * once a step.
+   *
+   * @param positions i32 {@code [T]}, the same on all axes, or {@code [3, T]}; null counts on from
+   *     each segment's position in the table
    */
   void rope(
       Tensor q /* [T, H, d] */,
       Kv kv,
       Tensor qkv /* [T, (H + 2·Hkv)·d] */,
-      Tensor positions /* i32 [T] */,
+      Tensor positions /* i32 [T] | [3, T] | null */,
       Rope table);
 
   /**
-   * {@code out = softmax(scale·q·kᵀ)·v} over the keys a row may see, {@code 0 … length + T}.
+   * {@code out = softmax(scale·q·kᵀ)·v} over the keys a row may see, {@code 0 … length + rows} of
+   * its segment. Rows of no segment are left as they are.
    *
    * @param lse log2 of the row sum, {@code log2 Σ_j 2^(s_ij·log2 e)}, which {@link
    *     #attentionColsum} reads; null if nobody does. A row that sees no key gives 0 and +∞.
    */
   void attention(
-      Tensor out /* [T, H, d] */,
-      Tensor lse /* f32 [H, T] | null */,
-      Tensor q /* [T, H, d] */,
-      Kv kv,
-      Mask mask,
-      float scale);
+      Tensor out /* [T, H, d] */, Tensor lse /* f32 [H, T] | null */, AttentionInputs in);
 
   /**
    * Attention received: {@code sums[h, j] = Σ_{i in rows} A_h[i, key(j)]}, with the probabilities
    * of {@link #attention} recomputed as {@code 2^(s·log2 e − lse)}. The sum over all keys is the
    * number of rows. A hidden key receives 0, a row whose lse is +∞ gives 0.
+   *
+   * @param in of one segment; several are asked one by one ({@link Segments#only}), into columns of
+   *     one {@code sums}
+   * @param rows rows of that segment, counted from its first
+   * @param keys keys of that segment, counted from its first
    */
   void attentionColsum(
       Tensor sums /* f32 [H, n] */,
-      Tensor q /* [T, H, d] */,
-      Kv kv,
+      AttentionInputs in,
       Tensor lse /* f32 [H, T] */,
-      Mask mask,
-      float scale,
       Span rows,
       Keys keys);
 
@@ -164,11 +160,8 @@ public interface Device extends AutoCloseable {
   void colsumSelect(
       Tensor keep /* i32 [k] */,
       Tensor score /* f32 [n] */,
-      Tensor q /* [T, H, d] */,
-      Kv kv,
+      AttentionInputs in,
       Tensor lse /* f32 [H, T] */,
-      Mask mask,
-      float scale,
       Span rows,
       Keys keys,
       Tensor fault /* i32 [1] */);
@@ -252,19 +245,24 @@ public interface Device extends AutoCloseable {
   // ---- the end of a step ----
 
   /**
-   * The next token. If {@code fault} is set or a logit is not finite, {@code id} becomes -1.
+   * The next token of every segment, drawn as the table says. If a segment's {@code fault} is set
+   * or one of its logits is not finite, its id becomes -1. An idle segment's id stays as it is.
    *
-   * @param step number of tokens drawn before this one
+   * @param segments of which the steps and the samplings count
    */
   void sample(
-      Tensor id /* i32 [1] */,
-      Tensor logits /* f32 [1, V] */,
-      Sampling sampling,
-      Tensor step /* i32 [1] */,
-      Tensor fault /* i32 [1] */);
+      Tensor ids /* i32 [S] */,
+      Tensor logits /* f32 [S, V] */,
+      Segments segments,
+      Tensor fault /* i32 [S] */);
 
-  /** {@code counters += by}: lengths, the position and the step, after a step has used them. */
-  void advance(Tensor counters /* i32 [n] */, int by);
+  /**
+   * Moves the segments on, after a step has used them: of those that are not idle, lengths and
+   * positions grow by {@code rows}, the step by one.
+   *
+   * @param segments those of all layers, {@code [L·S, 16]}
+   */
+  void advance(Segments segments);
 
   @Override
   void close();

@@ -1,12 +1,11 @@
 package starling.device;
 
 /**
- * Keys and values of one layer.
+ * Keys and values of one layer, of one or more segments.
  *
- * @param k {@code [capacity, Hkv, d]}
- * @param v {@code [capacity, Hkv, d]}
- * @param length i32 {@code [1]} on the device: rows written before this step, so that row {@code t}
- *     of the current call stands at {@code length + t}; null means that the tensors hold exactly
- *     the rows of this call
+ * @param k {@code [N, Hkv, d]}
+ * @param v {@code [N, Hkv, d]}
+ * @param segments where the keys of each segment lie and how many there are; null is one segment of
+ *     all rows of the call, whose keys are the first rows of k and v
  */
-public record Kv(Tensor k, Tensor v, Tensor length) {}
+public record Kv(Tensor k, Tensor v, Segments segments) {}

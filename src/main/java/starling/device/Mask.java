@@ -1,10 +1,11 @@
 package starling.device;
 
 /**
- * Which keys a query row may attend.
+ * Which keys a query row may attend, of its own segment's.
  *
- * @param causal query row {@code t} of a call sees keys {@code 0 … length + t}; otherwise all
- * @param hidden u8 {@code [capacity]}: keys marked 1 are seen by nobody; null hides none
+ * @param causal row {@code i} of a segment sees its keys {@code 0 … length + i}; otherwise all
+ * @param hidden u8 {@code [≥ N]}: keys marked 1 are seen by nobody; key {@code j} of a segment has
+ *     byte {@code hidden + j}, without a segment table byte {@code j}; null hides none
  */
 public record Mask(boolean causal, Tensor hidden) {
   public static final Mask NONE = new Mask(false, null);

@@ -12,4 +12,10 @@ package starling.device;
  */
 public record Sampling(float temperature, int topK, float topP, long seed) {
   public static final Sampling GREEDY = new Sampling(0, 0, 1, 0);
+
+  void check(String role) {
+    if (!(temperature >= 0 && topK >= 0 && topP > 0 && topP <= 1)) {
+      throw new IllegalArgumentException(role + ": " + this + " draws no token");
+    }
+  }
 }

@@ -219,6 +219,15 @@ public final class Tensor {
     return new Tensor(arena, name, dtype, standsFor, s, w * width(), block, offset);
   }
 
+  /** The same view, owned by another arena. */
+  Tensor in(TensorArena other) {
+    return new Tensor(other, name, dtype, standsFor, shape, rowStride, block, offset);
+  }
+
+  Block block() {
+    return block;
+  }
+
   private Tensor at(long offset, int... shape) {
     return new Tensor(arena, name, dtype, standsFor, shape, rowStride, block, offset);
   }
@@ -300,7 +309,7 @@ public final class Tensor {
     return (long) width() * dtype.bytes();
   }
 
-  private long strideBytes() {
+  long strideBytes() {
     return (long) rowStride * dtype.bytes();
   }
 

@@ -20,6 +20,15 @@ public final class TensorArena implements AutoCloseable {
 
     /** Behind the work on it, which may still be to be done. */
     void free(Block block);
+
+    /**
+     * {@code bytes} of a block belong to somebody from now on. A block of which a part was ever
+     * claimed is a pool: a device that checks what its kernels touch reports who touches the rest.
+     */
+    default void claim(Block block, long offset, long bytes) {}
+
+    /** The part that was claimed at {@code offset} is nobody's again. */
+    default void unclaim(Block block, long offset) {}
   }
 
   /**
@@ -90,6 +99,17 @@ public final class TensorArena implements AutoCloseable {
   }
 
   /**
+   * Rows of a tensor that another arena of the device owns, claimed as this arena's part of it:
+   * they may be used while this one is open. The other arena is closed later.
+   */
+  public Tensor claim(Tensor rows) {
+    checkOpen(rows.name());
+    Tensor part = rows.in(this);
+    blocks.claim(rows.block(), part.offset(), (long) rows.rows() * rows.strideBytes());
+    return part;
+  }
+
+  /**
    * A tensor where a checkpoint stores it, read-only or not and at any alignment, standing for one
    * of {@code type}: what is stored narrower is widened by whoever reads it. The cpu device alone
    * can.
@@ -150,12 +170,16 @@ public final class TensorArena implements AutoCloseable {
     cleanable.clean();
   }
 
+  /** Part of another arena's block. */
+  private record Claim(Block block, long offset) {}
+
   /** What outlives the arena object, so that the cleaner can free it. */
   private static final class Blocks implements Runnable {
     private final String name;
     private final Memory memory;
     private final Throwable site;
     private final Deque<Block> stack = new ArrayDeque<>();
+    private final Deque<Claim> claims = new ArrayDeque<>();
     private long bytes;
     private volatile boolean open = true;
     private boolean closed;
@@ -171,6 +195,11 @@ public final class TensorArena implements AutoCloseable {
       stack.push(block);
       bytes += size;
       return block;
+    }
+
+    void claim(Block block, long offset, long size) {
+      memory.claim(block, offset, size);
+      claims.push(new Claim(block, offset));
     }
 
     private Block allocate(String tensor, long size, Memory from) {
@@ -192,13 +221,17 @@ public final class TensorArena implements AutoCloseable {
 
     @Override
     public void run() {
-      if (!closed && !stack.isEmpty()) {
+      if (!closed && !(stack.isEmpty() && claims.isEmpty())) {
         LOG.log(
             System.Logger.Level.WARNING,
             "arena '" + name + "' with " + bytes + " bytes was never closed",
             site);
       }
       open = false;
+      while (!claims.isEmpty()) {
+        Claim claim = claims.pop();
+        memory.unclaim(claim.block, claim.offset);
+      }
       while (!stack.isEmpty()) {
         memory.free(stack.pop());
       }

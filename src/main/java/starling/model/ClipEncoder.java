@@ -6,6 +6,7 @@ import starling.checkpoint.ClipConfig;
 import starling.checkpoint.ClipWeights;
 import starling.checkpoint.ProjectorWeights;
 import starling.device.Activation;
+import starling.device.AttentionInputs;
 import starling.device.DType;
 import starling.device.Device;
 import starling.device.Kv;
@@ -138,14 +139,14 @@ public final class ClipEncoder implements ImageEncoder {
     Tensor h = work.alloc("vision mlp", dtype, patches + 1, config.intermediateSize());
     Tensor lse = work.alloc("vision lse", DType.F32, heads, patches + 1);
     float scale = (float) (1 / Math.sqrt(config.headDim()));
-    cuts.sees(
-        List.of(new Attention.Part(q, kv, lse, Mask.NONE, scale, null, new Span(0, 1), null)));
+    var in = new AttentionInputs(q, kv, Mask.NONE, scale);
+    cuts.sees(List.of(new Attention.Part(in, lse, x.rows(), null, new Span(0, 1), null)));
 
     for (int b = 0; b < blocks.size(); b++) {
       Block block = blocks.get(b);
       boolean last = b == blocks.size() - 1;
       device.gemm(qkv, x, block.qkv, block.norm1, Activation.NONE, null);
-      device.attention(attn.split(heads, head), last ? lse : null, q, kv, Mask.NONE, scale);
+      device.attention(attn.split(heads, head), last ? lse : null, in);
       if (last) {
         List<Tensor> goOn = cuts.behindAttention(List.of(x, attn));
         x = goOn.get(0);

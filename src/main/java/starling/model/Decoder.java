@@ -6,11 +6,10 @@ import java.util.List;
 import starling.checkpoint.TextConfig;
 import starling.checkpoint.DecoderWeights;
 import starling.device.Activation;
+import starling.device.AttentionInputs;
 import starling.device.DType;
 import starling.device.Device;
-import starling.device.Kv;
 import starling.device.Linear;
-import starling.device.Mask;
 import starling.device.Norm;
 import starling.device.Stored;
 import starling.device.Tensor;
@@ -140,21 +139,9 @@ final class Decoder {
     }
   }
 
-  /**
-   * Room for {@code capacity[l]} keys and values in layer {@code l}. {@code lengths} is i32 {@code
-   * [layers]}.
-   */
-  List<Kv> cache(TensorArena arena, Tensor lengths, int[] capacity) {
-    var cache = new ArrayList<Kv>();
-    for (int l = 0; l < layers.size(); l++) {
-      int heads = config.numKeyValueHeads();
-      cache.add(
-          new Kv(
-              arena.alloc("keys", dtype, capacity[l], heads, head),
-              arena.alloc("values", dtype, capacity[l], heads, head),
-              lengths.rows(l, l + 1)));
-    }
-    return List.copyOf(cache);
+  /** Memory for the keys and values of this decoder's layers. */
+  KvPool pool() {
+    return new KvPool(device, dtype, config.numKeyValueHeads(), head);
   }
 
   /** Rows of the vocabulary. */
@@ -162,12 +149,17 @@ final class Decoder {
     device.embed(out, ids, embedTokens);
   }
 
-  /** The first half of layer {@code l}: norm, projections, rotary embedding, cache, attention. */
-  void attend(int l, Rows r, Kv kv, Tensor positions, Mask mask, Tensor lse) {
+  /**
+   * The first half of layer {@code l}: norm, projections, rotary embedding, cache, attention.
+   *
+   * @param in of {@code r}'s queries
+   * @param positions null for those that the segments say
+   */
+  void attend(int l, Rows r, AttentionInputs in, Tensor positions, Tensor lse) {
     Layer layer = layers.get(l);
     device.gemm(r.qkv, r.x, layer.qkv, layer.inputNorm, Activation.NONE, null);
-    device.rope(r.q, kv, r.qkv, positions, angles.table());
-    device.attention(r.attnHeads, lse, r.q, kv, mask, scale);
+    device.rope(r.q, in.kv(), r.qkv, positions, angles.table());
+    device.attention(r.attnHeads, lse, in);
   }
 
   /**

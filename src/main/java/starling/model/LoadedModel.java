@@ -3,10 +3,10 @@ package starling.model;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
+import starling.device.AttentionInputs;
 import starling.device.DType;
 import starling.device.Device;
 import starling.device.Keys;
-import starling.device.Kv;
 import starling.device.Mask;
 import starling.device.PositionRule;
 import starling.device.Span;
@@ -27,6 +27,7 @@ public final class LoadedModel implements AutoCloseable {
   private final TensorArena arena;
   private final ImageEncoder encoder;
   private final Decoder decoder;
+  private final KvPool pool;
   private final Tensor iota; // i32: 0, 1, 2 …
 
   /**
@@ -44,6 +45,7 @@ public final class LoadedModel implements AutoCloseable {
     this.arena = device.arena("weights");
     this.encoder = weights.encoder(device, arena, dtype);
     this.decoder = new Decoder(device, arena, dtype, family.text(), weights.decoder());
+    this.pool = decoder.pool();
     int rows =
         Math.max(family.text().maxPositionEmbeddings(), family.typicalImage().towerRows());
     this.iota = arena.alloc("iota", DType.I32, rows);
@@ -56,6 +58,10 @@ public final class LoadedModel implements AutoCloseable {
 
   Decoder decoder() {
     return decoder;
+  }
+
+  KvPool pool() {
+    return pool;
   }
 
   public VisionLanguageModel family() {
@@ -94,6 +100,7 @@ public final class LoadedModel implements AutoCloseable {
       long start = device.mark();
       tables.upload(device, work);
       encode(request, rows.x(), pruner, session, work);
+      session.encoded();
       long seen = device.mark();
       Layout layout = session.plan().layout(); // shorter than before where counts were read back
       embed(tables.at(ids, request.ids().length), layout, rows.x());
@@ -150,24 +157,23 @@ public final class LoadedModel implements AutoCloseable {
       CutPoint cut = pruner.inDecoder(l + 1);
       Tensor lse =
           cut == null ? null : work.alloc("lse", DType.F32, rows.q().dim(1), layout.rows());
-      decoder.attend(l, rows, s.cache().get(l), positions, mask, lse);
-      s.entered(l, layout.rows(), mask);
+      var in = new AttentionInputs(rows.q(), s.cache(l), mask, decoder.scale());
+      decoder.attend(l, rows, in, positions, lse);
+      s.entered(l, mask);
       if (cut != null) {
-        Pruner.Sight sight = sight(s.cache().get(l), layout, rows, lse, mask, pruner);
+        Pruner.Sight sight = sight(in, layout, lse, pruner);
         if (pruner.masks()) {
           var hidden = pruner.hide(cut, sight, layout, positions, s.plan().capacity(0));
           positions = hidden.positions();
           mask = new Mask(true, hidden.hidden());
         } else {
           var both = List.of(rows.x(), rows.attn());
-          var kept = pruner.cut(cut, sight, both, layout, positions, s.cache().subList(0, l + 1));
+          var kept = pruner.cut(cut, sight, both, layout, positions, s.caches(l + 1));
           rows = rows.cut(kept.tensors().get(0), kept.tensors().get(1));
           positions = kept.positions();
           layout = layout.cut(pruner.rows());
         }
-        if (cut.compactsCache()) {
-          s.compacted(l, layout.rows(), mask);
-        }
+        s.passed(cut, mask);
       }
       decoder.finish(l, rows);
     }
@@ -175,19 +181,17 @@ public final class LoadedModel implements AutoCloseable {
   }
 
   /** What a method sees in a layer: its attention, with the rows of a group as candidates. */
-  private Pruner.Sight sight(
-      Kv kv, Layout layout, Decoder.Rows rows, Tensor lse, Mask mask, Pruner pruner) {
+  private static Pruner.Sight sight(AttentionInputs in, Layout layout, Tensor lse, Pruner pruner) {
     return (image, group) -> {
       Keys keys = pruner.image(image).decoderRows(layout.images().get(image).from(), group);
-      var part =
-          new Attention.Part(
-              rows.q(), kv, lse, mask, decoder.scale(), keys, null, layout.lastText());
+      var part = new Attention.Part(in, lse, layout.rows(), keys, null, layout.lastText());
       return new Pruner.Seen(new Attention(List.of(part), 1, null), null);
     };
   }
 
   @Override
   public void close() {
+    pool.close();
     arena.close();
   }
 }

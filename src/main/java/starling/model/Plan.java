@@ -14,7 +14,8 @@ import starling.prune.CutPoint;
  * @param layout the decoder's rows when prefill enters it; in mask mode the dropped rows are among
  *     them
  * @param tokensPerLayer rows entering each decoder layer at prefill
- * @param denseTokens the same in every layer with nothing pruned
+ * @param cachedRows rows that each layer's cache holds when prefill ends
+ * @param denseTokens tokens in every layer with nothing pruned
  * @param nextPosition position of the first generated token in each decoder layer; behind a cut
  *     that renumbers, it follows the new numbers
  * @param room tokens that may be generated: what was asked for, as far as the context reaches
@@ -27,6 +28,7 @@ public record Plan(
     List<CutPoint> cuts,
     Layout layout,
     int[] tokensPerLayer,
+    int[] cachedRows,
     int denseTokens,
     int[] nextPosition,
     int room,

@@ -64,6 +64,22 @@ record Planner(
   }
 
   /**
+   * How many layers' rows are known if all cuts before {@code passed} have been counted: those as
+   * far as the next that the device counts. A cut before the decoder is at 0, one inside it at its
+   * layer.
+   */
+  int known(int passed) {
+    int layers = shape.layers();
+    for (CutPoint cut : cuts) {
+      int at = cut.where() == Where.DECODER ? cut.layer() : 0;
+      if (cut.counted() && at >= passed) {
+        layers = Math.min(layers, at);
+      }
+    }
+    return layers;
+  }
+
+  /**
    * The plan if each cut keeps {@code kept[cut][group]}.
    *
    * @throws InputException if the prompt is beyond the context
@@ -86,12 +102,14 @@ record Planner(
 
     int[] visual = {visual(dense), visual(compact), visual(compact)};
     int[] tokens = new int[model.text().numHiddenLayers()];
+    int[] cached = new int[tokens.length];
     int[] positions = new int[tokens.length];
     int position = compact.rows();
     Layout now = compact;
     boolean first = true;
     for (int l = 0; l < tokens.length; l++) {
       tokens[l] = mask ? dense.rows() : now.rows();
+      cached[l] = tokens[l];
       positions[l] = position;
       for (int c = 0; c < cuts.size(); c++) {
         CutPoint cut = cuts.get(c);
@@ -100,6 +118,9 @@ record Planner(
           position = cut.positions() == PositionRule.CONTIGUOUS ? now.rows() : position;
           visual[2] = first ? visual(now) : visual[2];
           first = false;
+          if (cut.compactsCache() && !mask) {
+            Arrays.fill(cached, 0, l + 1, now.rows());
+          }
         }
       }
     }
@@ -114,7 +135,7 @@ record Planner(
     }
     int room = Math.min(request.maxTokens(), limit - compact.rows() + 1);
     return new Plan(
-        options, cuts, layout, tokens, dense.rows(), positions, room, projected, visual);
+        options, cuts, layout, tokens, cached, dense.rows(), positions, room, projected, visual);
   }
 
   private static void checkRows(Request request, List<ImageTokens> images) {

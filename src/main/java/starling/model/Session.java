@@ -3,15 +3,20 @@ package starling.model;
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
-import java.util.Arrays;
+import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.IntStream;
+import starling.device.AttentionInputs;
 import starling.device.DType;
 import starling.device.Device;
 import starling.device.InputException;
 import starling.device.Kv;
 import starling.device.Mask;
+import starling.device.Segment;
+import starling.device.Segments;
 import starling.device.Tensor;
 import starling.device.TensorArena;
+import starling.prune.CutPoint;
 
 /**
  * One answer in the making: the caches, ragged by layer, and what the next step reads on the
@@ -22,22 +27,19 @@ public final class Session implements AutoCloseable {
   private final Device device;
   private final Request request;
   private final Planner planner;
-  private final Plan plan;
   private final TensorArena arena;
-  private final Tensor lengths; // i32 [layers]
-  private final Tensor[] position; // i32 [1] for each layer
-  private final Tensor step; // i32 [1]
-  private final Tensor stepCounters; // lengths, positions and step in one
+  private final Tensor tables; // i32 [2·layers, 16]: this sequence in each layer, see segments()
   private final Tensor fault; // i32 [1]
   private final Tensor id; // i32 [1]
   private final Tensor logits; // f32 [1, V]
-  private final List<Kv> cache;
-  private final Decoder.Rows row;
+  private final Kv[] cache;
+  private final AttentionInputs[] inputs; // of a step
   private final Mask[] masks;
-  private final int[] cached;
+  private final Decoder.Rows row;
   private final MemorySegment hostId = Arena.ofAuto().allocate(ValueLayout.JAVA_INT);
-  private final Runnable decodeStep = this::decodeStep;
-  private final long reservedBytes;
+  private Slot slot;
+  private Segments steps;
+  private Segments lastStep;
   private Pruner pruner;
   private int drawn;
   private long start;
@@ -51,34 +53,79 @@ public final class Session implements AutoCloseable {
     this.planner = planner;
     this.arena = device.arena("session");
     Decoder decoder = model.decoder();
-    this.plan = planner.plan(planner.bounds());
-    decoder.reach(plan.positions());
     int layers = decoder.layers();
-    this.stepCounters = arena.alloc("counters", DType.I32, 2 * layers + 1);
-    this.lengths = stepCounters.rows(0, layers);
-    this.position = new Tensor[layers];
-    for (int l = 0; l < layers; l++) {
-      position[l] = stepCounters.rows(layers + l, layers + l + 1);
-    }
-    this.step = stepCounters.rows(2 * layers, 2 * layers + 1);
     this.fault = arena.alloc("fault", DType.I32, 1);
     this.id = arena.alloc("id", DType.I32, 1);
     this.logits = arena.alloc("logits", DType.F32, 1, model.family().text().vocabSize());
     this.row = decoder.rows(arena, 1);
+    this.cache = new Kv[layers];
+    this.inputs = new AttentionInputs[layers];
     this.masks = new Mask[layers];
-    this.cached = new int[layers];
-    long before = arena.bytes();
-    this.cache = decoder.cache(arena, lengths, capacities(layers));
-    this.reservedBytes = arena.bytes() - before;
+    this.tables = arena.alloc("segments", DType.I32, 2 * layers, Segments.WIDTH);
+    try {
+      if (planner.known(0) > 0) {
+        reserve(planner.known(1));
+      }
+    } catch (RuntimeException e) {
+      arena.close();
+      throw e;
+    }
   }
 
-  private int[] capacities(int layers) {
+  /**
+   * Takes rows for the keys and values of the first {@code known} layers, and says to the device
+   * where they are. Those behind a cut that the device counts wait until its count was read.
+   */
+  void reserve(int known) {
+    model.decoder().reach(plan().positions());
+    int layers = cache.length;
     int[] capacity = new int[layers];
-    Arrays.setAll(capacity, plan::capacity);
-    return capacity;
+    for (int l = 0; l < known; l++) {
+      capacity[l] = plan().capacity(l);
+    }
+    device.upload(tables, MemorySegment.ofArray(Segments.table(segments(capacity, known))));
+    if (slot == null) {
+      slot = model.pool().take(capacity);
+    } else {
+      slot.grow(capacity);
+    }
+    steps = new Segments(tables.rows(layers, 2 * layers), 1, IntStream.of(capacity).max().orElse(0));
+    lastStep = steps.only(layers - 1);
+    for (int l = 0; l < known; l++) {
+      cache[l] = slot.own(l, one(l, plan().tokensPerLayer()[l]));
+      if (masks[l] != null) {
+        entered(l, masks[l]);
+      }
+    }
   }
 
-  // ---- prefill, called by Llava ----
+  /** This sequence in every layer while the prompt is read, and from then on. */
+  private List<Segment> segments(int[] capacity, int known) {
+    var list = new ArrayList<Segment>();
+    Plan plan = plan();
+    int hidden = request.mode() == Mode.MASK ? 0 : -1;
+    for (int l = 0; l < capacity.length; l++) {
+      Segment reads =
+          l < known ? Segment.of(0, plan.tokensPerLayer()[l], 0, capacity[l]) : Segment.idle();
+      list.add(reads.hidden(hidden).drawing(0, request.sampling()));
+    }
+    for (int l = 0; l < capacity.length; l++) {
+      Segment step =
+          l < known
+              ? Segment.of(0, plan.room() > 1 ? 1 : 0, 0, capacity[l]).behind(plan.cachedRows()[l])
+              : Segment.idle();
+      list.add(step.hidden(hidden).standing(plan.nextPosition()[l]).drawing(1, request.sampling()));
+    }
+    return list;
+  }
+
+  /** This sequence alone in a row of the tables. */
+  private Segments one(int index, int rows) {
+    return new Segments(
+        tables.rows(index, index + 1), rows, slot.capacity(index % cache.length));
+  }
+
+  // ---- prefill, called by LoadedModel ----
 
   Workspace workspace(Tensor iota, TensorArena work) {
     return new Workspace(device, arena, work, iota, fault);
@@ -89,34 +136,48 @@ public final class Session implements AutoCloseable {
     return pruner;
   }
 
-  List<Kv> cache() {
-    return cache;
+  /** Keys and values of a layer while the prompt is read. */
+  Kv cache(int l) {
+    return cache[l];
   }
 
   /** Layer {@code l} has taken in its rows; in decode it attends under {@code mask}. */
-  void entered(int l, int rows, Mask mask) {
-    cached[l] = rows;
+  void entered(int l, Mask mask) {
     masks[l] = mask;
+    Kv kv = slot.own(l, one(cache.length + l, 1));
+    inputs[l] = new AttentionInputs(row.q(), kv, mask, model.decoder().scale());
   }
 
-  /** The caches up to layer {@code last} have lost the rows that a cut dropped. */
-  void compacted(int last, int rows, Mask mask) {
-    for (int l = 0; l <= last; l++) {
-      entered(l, rows, mask);
+  /** The first {@code n} layers' keys and values while the prompt is read. */
+  List<Kv> caches(int n) {
+    return List.of(cache).subList(0, n);
+  }
+
+  /** All images are rows of the decoder; every cut before it was counted. */
+  void encoded() {
+    if (slot == null) {
+      reserve(planner.known(1));
     }
   }
 
-  /** The prompt is read: sets what the steps count from, and draws the first token. */
+  /** A cut in the decoder was made, which may have emptied caches, and counted what is behind. */
+  void passed(CutPoint cut, Mask mask) {
+    if (cut.counted()) {
+      reserve(planner.known(cut.layer() + 1));
+    }
+    if (cut.compactsCache()) {
+      for (int l = 0; l < cut.layer(); l++) {
+        entered(l, mask);
+      }
+    }
+  }
+
+  /** The prompt is read: draws the first token. */
   void begin(Tensor lastRow, long start, long seen) {
     this.start = start;
     this.seen = seen;
-    for (int l = 0; l < cached.length; l++) {
-      device.advance(lengths.rows(l, l + 1), cached[l]);
-      device.advance(position[l], plan().nextPosition()[l]);
-    }
     model.decoder().logits(logits, lastRow);
-    device.sample(id, logits, request.sampling(), step, fault);
-    device.advance(step, 1);
+    device.sample(id, logits, one(cache.length - 1, plan().tokensPerLayer()[cache.length - 1]), fault);
     this.read = device.mark();
   }
 
@@ -129,7 +190,7 @@ public final class Session implements AutoCloseable {
    */
   public int next() {
     if (drawn > 0) {
-      device.repeat(this, decodeStep);
+      step();
     }
     device.download(hostId, id);
     int token = hostId.get(ValueLayout.JAVA_INT, 0);
@@ -141,16 +202,16 @@ public final class Session implements AutoCloseable {
   }
 
   /** Embeds the token that was drawn last, runs the layers on one row, draws the next. */
-  private void decodeStep() {
+  private void step() {
     Decoder decoder = model.decoder();
     decoder.embed(row.x(), id);
-    for (int l = 0; l < masks.length; l++) {
-      decoder.attend(l, row, cache.get(l), position[l], masks[l], null);
+    for (int l = 0; l < inputs.length; l++) {
+      decoder.attend(l, row, inputs[l], null, null);
       decoder.finish(l, row);
     }
     decoder.logits(logits, row.x());
-    device.sample(id, logits, request.sampling(), step, fault);
-    device.advance(stepCounters, 1);
+    device.sample(id, logits, lastStep, fault);
+    device.advance(steps);
   }
 
   private InputException notFinite() {
@@ -187,7 +248,7 @@ public final class Session implements AutoCloseable {
   // ---- what was done ----
 
   public Plan plan() {
-    return pruner == null ? plan : pruner.plan();
+    return pruner == null ? planner.plan(planner.bounds()) : pruner.plan();
   }
 
   /** Tokens this session may draw. */
@@ -220,12 +281,12 @@ public final class Session implements AutoCloseable {
 
   /** Rows each layer's cache held when prefill ended. */
   public int[] cachedRows() {
-    return cached.clone();
+    return plan().cachedRows().clone();
   }
 
   /** Bytes allocated for keys and values, room for generation and padding included. */
   public long reservedBytes() {
-    return reservedBytes;
+    return slot.bytes();
   }
 
   /** Milliseconds in tower and projector, pruning there included. */
@@ -245,6 +306,9 @@ public final class Session implements AutoCloseable {
 
   @Override
   public void close() {
+    if (slot != null) {
+      slot.close();
+    }
     arena.close();
   }
 }

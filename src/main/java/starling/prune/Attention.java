@@ -1,11 +1,10 @@
 package starling.prune;
 
 import java.util.List;
+import starling.device.AttentionInputs;
 import starling.device.DType;
 import starling.device.InputException;
 import starling.device.Keys;
-import starling.device.Kv;
-import starling.device.Mask;
 import starling.device.Span;
 import starling.device.Tensor;
 
@@ -25,20 +24,19 @@ public record Attention(List<Part> parts, int width, Tensor order) {
    * One sequence: what {@link starling.device.Device#attention} was called with. Tensors are of the
    * model's type unless a type stands beside them.
    *
-   * @param q queries {@code [T, H, d]} of all its rows
-   * @param kv keys and values; in the decoder those of the layer's cache
+   * @param inputs what it was computed from, with this segment alone
    * @param lse f32 {@code [H, T]}, the statistics of its softmax
-   * @param scale of q·kᵀ before the softmax
+   * @param rows T, rows of the segment
    * @param candidates the keys of this sequence that belong to candidates, w for each
-   * @param cls the CLS row, null in the decoder
+   * @param cls the CLS row, counted as the keys from the segment's first, null in the decoder
    * @param text the text rows after the last picture, null in the vision tower
    */
   public record Part(
-      Tensor q, Kv kv, Tensor lse, Mask mask, float scale, Keys candidates, Span cls, Span text) {
+      AttentionInputs inputs, Tensor lse, int rows, Keys candidates, Span cls, Span text) {
 
     /** The same sequence with other keys as candidates. */
     public Part of(Keys keys) {
-      return new Part(q, kv, lse, mask, scale, keys, cls, text);
+      return new Part(inputs, lse, rows, keys, cls, text);
     }
 
     /**
@@ -47,7 +45,6 @@ public record Attention(List<Part> parts, int width, Tensor order) {
      * @throws InputException if there are none: no CLS in this tower, no text in a tower
      */
     public Span rows(Queries queries) {
-      int rows = q.rows();
       Span named =
           switch (queries) {
             case PATCHES -> cls == null ? null : new Span(cls.to(), rows);
@@ -106,11 +103,8 @@ public record Attention(List<Part> parts, int width, Tensor order) {
         .colsumSelect(
             keep,
             score,
-            p.q(),
-            p.kv(),
+            p.inputs(),
             p.lse(),
-            p.mask(),
-            p.scale(),
             p.rows(queries),
             p.candidates(),
             site.nonFinite());

@@ -19,6 +19,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import starling.device.Activation;
+import starling.device.AttentionInputs;
 import starling.device.Cut;
 import starling.device.DType;
 import starling.device.Device;
@@ -31,6 +32,7 @@ import starling.device.PositionRule;
 import starling.device.ReferenceDevice;
 import starling.device.Rope;
 import starling.device.Sampling;
+import starling.device.SegmentTable;
 import starling.device.Span;
 import starling.device.Stored;
 import starling.device.Tensor;
@@ -413,7 +415,7 @@ class OperatorsTest {
         Rows.set(v, row, i, Float.NaN);
       }
     }
-    return new Kv(k, v, ints("length", c.past));
+    return new Kv(k, v, SegmentTable.one(vector, arena, c.rows, c.past, capacity));
   }
 
   private Mask mask(Case c) {
@@ -437,20 +439,22 @@ class OperatorsTest {
       int keys = c.past + c.rows;
       Tensor out = like("expected out", q, c.rows, c.heads, c.d);
       Tensor lse = like("expected lse", q, c.heads, c.rows);
-      reference.attention(out, lse, q, kv, mask, scale);
+      reference.attention(out, lse, new AttentionInputs(q, kv, mask, scale));
       var span = new Span(c.rows / 3, c.rows);
       Tensor sums = like("expected sums", q, c.heads, keys);
-      reference.attentionColsum(sums, q, kv, lse, mask, scale, span, new Keys(0, keys, null));
+      reference.attentionColsum(
+          sums, new AttentionInputs(q, kv, mask, scale), lse, span, new Keys(0, keys, null));
       for (CpuDevice device : devices()) {
         Tensor y = like("out", q, c.rows, c.heads, c.d);
         Tensor l = like("lse", q, c.heads, c.rows);
-        device.attention(y, l, q, kv, mask, scale);
+        device.attention(y, l, new AttentionInputs(q, kv, mask, scale));
         // Probabilities err by the rounding of a score of up to about 5 and of exp2; they weigh
         // values of about 1.
         assertNear(out, y, EPS * 400);
         assertNear(lse, l, EPS * 200);
         Tensor s = like("sums", q, c.heads, keys);
-        device.attentionColsum(s, q, kv, l, mask, scale, span, new Keys(0, keys, null));
+        device.attentionColsum(
+            s, new AttentionInputs(q, kv, mask, scale), l, span, new Keys(0, keys, null));
         assertNear(sums, s, EPS * 400 * span.length());
         for (int h = 0; h < c.heads; h++) {
           double mass = 0;
@@ -475,7 +479,8 @@ class OperatorsTest {
       hidden.memory().set(ValueLayout.JAVA_BYTE, hidden.offset(i), (byte) 1);
     }
     Tensor masked = like("masked", q, rows, 2, 32);
-    vector.attention(masked, null, q, new Kv(k, v, null), new Mask(true, hidden), 0.2f);
+    vector.attention(
+        masked, null, new AttentionInputs(q, new Kv(k, v, null), new Mask(true, hidden), 0.2f));
     Tensor index = ints("kept", kept);
     List<Tensor> some = new ArrayList<>();
     for (Tensor t : List.of(q, k, v)) {
@@ -487,10 +492,11 @@ class OperatorsTest {
     vector.attention(
         compact,
         null,
-        some.get(0).split(2, 32),
-        new Kv(some.get(1).split(2, 32), some.get(2).split(2, 32), null),
-        Mask.CAUSAL,
-        0.2f);
+        new AttentionInputs(
+            some.get(0).split(2, 32),
+            new Kv(some.get(1).split(2, 32), some.get(2).split(2, 32), null),
+            Mask.CAUSAL,
+            0.2f));
     Tensor picked = like("picked", q, kept.length, 64);
     vector.gatherRows(List.of(picked), List.of(flat(masked)), index);
     assertNear(flat(compact), picked, EPS * 400);
@@ -512,10 +518,11 @@ class OperatorsTest {
         device.attention(
             out,
             lse,
-            q.rows(0, rows),
-            new Kv(gaussian("k", rows, 1, 8), gaussian("v", rows, 1, 8), null),
-            new Mask(true, hidden),
-            1);
+            new AttentionInputs(
+                q.rows(0, rows),
+                new Kv(gaussian("k", rows, 1, 8), gaussian("v", rows, 1, 8), null),
+                new Mask(true, hidden),
+                1));
         assertEquals(Float.POSITIVE_INFINITY, floats(lse)[0]);
         assertTrue(Arrays.equals(new float[8], Arrays.copyOf(floats(out), 8)));
       }
@@ -529,7 +536,7 @@ class OperatorsTest {
     Tensor v = gaussian("v", 20, 1, 16);
     for (CpuDevice device : devices()) {
       Tensor out = like("out", q, 20, 1, 16);
-      device.attention(out, null, q, new Kv(k, v, null), Mask.NONE, 1e4f);
+      device.attention(out, null, new AttentionInputs(q, new Kv(k, v, null), Mask.NONE, 1e4f));
       for (float value : floats(out)) {
         assertTrue(Math.abs(value) < 10, "a mean of values");
       }
@@ -659,7 +666,8 @@ class OperatorsTest {
     Tensor q = gaussian("q", 60, 3, 16);
     Tensor out = like("out", q, 60, 3, 16);
     Tensor lse = like("lse", q, 3, 60);
-    vector.attention(out, lse, q, kv, Mask.CAUSAL, 0.25f);
+    var in = new AttentionInputs(q, kv, Mask.CAUSAL, 0.25f);
+    vector.attention(out, lse, in);
     Tensor index = ints("index", 0, 2, 3, 9, 20, 21);
     var keys = new Keys(10, 6, index);
     var span = new Span(40, 60);
@@ -668,15 +676,15 @@ class OperatorsTest {
       Tensor keep = arena.alloc("keep", DType.I32, 2);
       Tensor score = arena.alloc("score", DType.F32, n);
       Tensor flag = ints("nonFinite", 0);
-      vector.colsumSelect(keep, score, q, kv, lse, Mask.CAUSAL, 0.25f, span, keys, flag);
+      vector.colsumSelect(keep, score, in, lse, span, keys, flag);
       Tensor expectedKeep = arena.alloc("keep", DType.I32, 2);
       Tensor expected = arena.alloc("score", DType.F32, n);
       reference.colsumSelect(
-          expectedKeep, expected, q, kv, lse, Mask.CAUSAL, 0.25f, span, keys, flag);
+          expectedKeep, expected, in, lse, span, keys, flag);
       assertNear(expected, score, EPS * 400);
       assertTrue(Arrays.equals(ints(expectedKeep), ints(keep)));
       Tensor sums = arena.alloc("sums", DType.F32, 3, 6);
-      vector.attentionColsum(sums, q, kv, lse, Mask.CAUSAL, 0.25f, span, keys);
+      vector.attentionColsum(sums, in, lse, span, keys);
       Tensor apart = arena.alloc("score", DType.F32, n);
       vector.tokenSelect(keep, apart, sums, 20, flag);
       assertTrue(Arrays.equals(floats(apart), floats(score)), "to the bit");
@@ -854,8 +862,14 @@ class OperatorsTest {
         Tensor wideO = arena.alloc("o", DType.F32, rows, 4, 10);
         Tensor lse = arena.alloc("lse", DType.F32, 4, rows);
         Tensor wideLse = arena.alloc("lse", DType.F32, 4, rows);
-        device.attention(o, lse, q.narrow, new Kv(k.narrow, v.narrow, null), Mask.CAUSAL, 0.3f);
-        device.attention(wideO, wideLse, q.wide, new Kv(k.wide, v.wide, null), Mask.CAUSAL, 0.3f);
+        device.attention(
+            o,
+            lse,
+            new AttentionInputs(q.narrow, new Kv(k.narrow, v.narrow, null), Mask.CAUSAL, 0.3f));
+        device.attention(
+            wideO,
+            wideLse,
+            new AttentionInputs(q.wide, new Kv(k.wide, v.wide, null), Mask.CAUSAL, 0.3f));
         assertRounded(wideO, o);
         assertNear(wideLse, lse, 0);
         Tensor sums = arena.alloc("sums", DType.F32, 4, rows);
@@ -863,9 +877,17 @@ class OperatorsTest {
         var span = new Span(0, rows);
         var keys = new Keys(0, rows, null);
         device.attentionColsum(
-            sums, q.narrow, new Kv(k.narrow, v.narrow, null), lse, Mask.CAUSAL, 0.3f, span, keys);
+            sums,
+            new AttentionInputs(q.narrow, new Kv(k.narrow, v.narrow, null), Mask.CAUSAL, 0.3f),
+            lse,
+            span,
+            keys);
         device.attentionColsum(
-            wideSums, q.wide, new Kv(k.wide, v.wide, null), lse, Mask.CAUSAL, 0.3f, span, keys);
+            wideSums,
+            new AttentionInputs(q.wide, new Kv(k.wide, v.wide, null), Mask.CAUSAL, 0.3f),
+            lse,
+            span,
+            keys);
         assertNear(wideSums, sums, 0);
       }
 
@@ -876,12 +898,12 @@ class OperatorsTest {
           new Kv(
               arena.alloc("k", dtype, 6, 2, 10),
               arena.alloc("v", dtype, 6, 2, 10),
-              ints("length", 1));
+              SegmentTable.one(device, arena, 5, 1, 6));
       var wideCache =
           new Kv(
               arena.alloc("k", DType.F32, 6, 2, 10),
               arena.alloc("v", DType.F32, 6, 2, 10),
-              ints("length", 1));
+              SegmentTable.one(device, arena, 5, 1, 6));
       Tensor q = arena.alloc("q", dtype, 5, 4, 10);
       Tensor wideQ = arena.alloc("q", DType.F32, 5, 4, 10);
       device.rope(q, cache, qkv.narrow, positions, rope);
@@ -1034,8 +1056,7 @@ class OperatorsTest {
     vector.sample(
         id,
         floats("logits", logits, 1, logits.length),
-        sampling,
-        ints("step", step),
+        SegmentTable.drawing(vector, arena, step, sampling),
         ints("fault", 0));
     return ints(id)[0];
   }
@@ -1070,7 +1091,10 @@ class OperatorsTest {
     }
     Tensor id = ints("id", 0);
     vector.sample(
-        id, floats("logits", logits, 1, 4), Sampling.GREEDY, ints("step", 0), ints("fault", 1));
+        id,
+        floats("logits", logits, 1, 4),
+        SegmentTable.drawing(vector, arena, 0, Sampling.GREEDY),
+        ints("fault", 1));
     assertEquals(-1, ints(id)[0]);
   }
 

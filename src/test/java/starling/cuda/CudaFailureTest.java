@@ -18,7 +18,8 @@ import starling.device.DType;
 import starling.device.Device;
 import starling.device.InputException;
 import starling.device.OutOfMemoryException;
-import starling.device.Tensor;
+import starling.device.SegmentTable;
+import starling.device.Segments;
 import starling.device.TensorArena;
 
 /**
@@ -72,8 +73,7 @@ class CudaFailureTest {
         assertTrue(sentence.contains("of 50000000 free"), sentence);
         assertTrue(sentence.contains("for 'keys' of 'cache', which holds 4000000"), sentence);
         assertTrue(sentence.contains("--max-tokens"), sentence);
-        Tensor after = arena.alloc("after", DType.I32, 8);
-        device.advance(after, 1); // and work goes on
+        device.advance(SegmentTable.counter(device, arena)); // and work goes on
       }
     }
   }
@@ -83,16 +83,18 @@ class CudaFailureTest {
     try (var gpu = new FakeCuda("")) {
       Device device = NativeDevice.open("cuda");
       TensorArena arena = device.arena("mine");
-      Tensor counters = arena.alloc("counters", DType.I32, 8);
-      int[] host = new int[8];
+      Segments counter = SegmentTable.counter(device, arena);
+      int[] host = new int[Segments.WIDTH];
       gpu.order("fault=2");
-      device.advance(counters, 1);
-      device.advance(counters, 1);
+      device.advance(counter);
+      device.advance(counter);
       for (int i = 0; i < 2; i++) {
         String sentence =
             assertThrows(
                     IllegalStateException.class,
-                    () -> device.download(java.lang.foreign.MemorySegment.ofArray(host), counters))
+                    () ->
+                        device.download(
+                            java.lang.foreign.MemorySegment.ofArray(host), counter.table()))
                 .getMessage();
         assertTrue(
             sentence.contains(

@@ -4,7 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
-import java.lang.foreign.MemorySegment;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Random;
@@ -17,12 +16,16 @@ import starling.Answer;
 import starling.Demo;
 import starling.Model;
 import starling.Question;
+import starling.device.AttentionInputs;
 import starling.device.DType;
 import starling.device.InputException;
 import starling.device.Keys;
 import starling.device.Kv;
 import starling.device.Mask;
 import starling.device.Providers;
+import starling.device.Segment;
+import starling.device.SegmentTable;
+import starling.device.Segments;
 import starling.device.Span;
 import starling.device.Tensor;
 import starling.device.TensorArena;
@@ -83,19 +86,21 @@ class CudnnTest {
       Tensor q = qkv.rows(0, c.rows).columns(0, c.heads * c.d).split(c.heads, c.d);
       Tensor k = columns(qkv, c.heads * c.d, c);
       Tensor v = columns(qkv, (c.heads + c.keyHeads) * c.d, c);
-      Tensor length = c.cached < 0 ? null : arena.alloc("length", DType.I32, 1);
-      if (length != null) {
-        device.upload(length, MemorySegment.ofArray(new int[] {c.cached}));
-      }
+      Segments segments =
+          c.cached < 0
+              ? null
+              : SegmentTable.of(
+                  device, arena, c.rows, room, Segment.of(0, c.rows, 0, room).behind(c.cached));
       Tensor out = arena.alloc("out", c.dtype, c.rows, c.heads, c.d);
       Tensor lse = arena.alloc("lse", DType.F32, c.heads, c.rows);
       Tensor sums = arena.alloc("sums", DType.F32, c.heads, c.keys());
-      var kv = new Kv(k, v, length);
+      var kv = new Kv(k, v, segments);
       Mask mask = c.causal ? Mask.CAUSAL : Mask.NONE;
       float scale = (float) (1 / Math.sqrt(c.d));
-      device.attention(out, lse, q, kv, mask, scale);
+      device.attention(out, lse, new AttentionInputs(q, kv, mask, scale));
       var all = new Span(0, c.rows);
-      device.attentionColsum(sums, q, kv, lse, mask, scale, all, new Keys(0, c.keys(), null));
+      device.attentionColsum(
+          sums, new AttentionInputs(q, kv, mask, scale), lse, all, new Keys(0, c.keys(), null));
       return new Result(device.floats(out), device.floats(lse), device.floats(sums));
     }
   }

@@ -14,6 +14,8 @@ import jcuda.runtime.cudaStream_t;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import starling.device.DType;
+import starling.device.SegmentTable;
+import starling.device.Segments;
 import starling.device.Tensor;
 import starling.device.TensorArena;
 import starling.jcuda.Interop;
@@ -71,14 +73,12 @@ class JCudaTest {
       try (NativeDevice guest = Interop.open(stream);
           TensorArena arena = guest.arena("a")) {
         assertEquals(owner.cudaStream(), guest.cudaStream());
-        Tensor counter = arena.alloc("counter", DType.I32, 1);
-        guest.advance(counter, 3);
-        int[] value = new int[1];
-        guest.download(MemorySegment.ofArray(value), counter);
-        assertEquals(3, value[0]);
+        Segments counter = SegmentTable.counter(guest, arena);
+        SegmentTable.count(guest, counter, 3);
+        assertEquals(3, SegmentTable.counted(guest, counter));
       }
       try (TensorArena arena = owner.arena("b")) {
-        owner.advance(arena.alloc("counter", DType.I32, 1), 1);
+        owner.advance(SegmentTable.counter(owner, arena));
       }
       assertEquals(
           Interop.driverStream(owner), Interop.driverStream(owner), "the same address is equal");

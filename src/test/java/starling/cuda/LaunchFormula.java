@@ -23,7 +23,6 @@ final class LaunchFormula {
     n.put("attention", (long) b + l);
     n.put("rope", (long) l);
     n.put("sample", 1L);
-    n.put("advance", 2L * l + 1);
     if (stage1 || stage2) {
       n.put("row_map", (stage1 ? 1L : 0) + (stage2 ? 2L : 0)); // stage 2 also names its patches
       n.put("gather_rows", (stage1 ? 1L : 0) + (stage2 ? 1L : 0));
@@ -48,7 +47,7 @@ final class LaunchFormula {
     n.put("rope", (long) l * steps);
     n.put("attention_decode", (long) l * steps);
     n.put("sample", (long) steps);
-    n.put("advance", (long) steps);
+    n.put("advance", 2L * l * steps);
     return n;
   }
 }

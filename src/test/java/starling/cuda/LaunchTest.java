@@ -32,8 +32,9 @@ import starling.prune.Methods;
 
 /**
  * That all tensor arithmetic of an answer happens in kernels: what crosses to the device and back
- * is pixels and ids up, one integer per token down; the launches per kernel are those of the
- * formula in kernels/README.md; and two decode steps have the same arguments to the byte.
+ * is pixels, ids and segment tables up, one integer per token down; the launches per kernel are
+ * those of the formula in kernels/README.md; and two decode steps have the same arguments to the
+ * byte.
  */
 class LaunchTest {
   private NativeDevice device;
@@ -121,9 +122,11 @@ class LaunchTest {
             });
     var transfers = device.transfers();
     session[0].close();
-    assertEquals(new NativeDevice.Transfers(2, 4L * before.length + 4L * 7, 8, 4 * 8), transfers);
-
     int l = config.text().numHiddenLayers();
+    // Pixels, ids and a table of this sequence in every layer, for the prompt and for the steps.
+    long up = 4L * before.length + 4L * 7 + 2L * l * 64;
+    assertEquals(new NativeDevice.Transfers(3, up, 8, 4 * 8), transfers);
+
     int b = visionBlocks();
     assertEquals(LaunchFormula.prefill(spec, b, l), counts(prefill), spec);
     assertEquals(LaunchFormula.decode(l, 7), counts(decode), spec);

@@ -9,6 +9,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.opentest4j.TestAbortedException;
 import starling.device.Activation;
+import starling.device.AttentionInputs;
 import starling.device.DType;
 import starling.device.InputException;
 import starling.device.Kv;
@@ -111,7 +112,7 @@ class LibrariesTest {
       Tensor out = arena.alloc("out", DType.BF16, rows, heads, d);
       Tensor lse = arena.alloc("lse", DType.F32, heads, rows);
       Mask mask = causal ? Mask.CAUSAL : Mask.NONE;
-      device.attention(out, lse, q, kv, mask, (float) (1 / Math.sqrt(d)));
+      device.attention(out, lse, new AttentionInputs(q, kv, mask, (float) (1 / Math.sqrt(d))));
       return device.floats(statistics ? lse : out);
     }
   }

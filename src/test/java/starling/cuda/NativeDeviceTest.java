@@ -27,6 +27,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import starling.cpu.CpuDevice;
 import starling.device.Activation;
+import starling.device.AttentionInputs;
 import starling.device.Block;
 import starling.device.Cut;
 import starling.device.DType;
@@ -39,6 +40,9 @@ import starling.device.Norm;
 import starling.device.PositionRule;
 import starling.device.Rope;
 import starling.device.Sampling;
+import starling.device.Segment;
+import starling.device.SegmentTable;
+import starling.device.Segments;
 import starling.device.Span;
 import starling.device.Stored;
 import starling.device.Tensor;
@@ -229,10 +233,15 @@ class NativeDeviceTest {
             Tensor index = s.room("index", DType.I32, 2, 3);
             s.device.upload(index, MemorySegment.ofArray(new int[] {0, 5, 2, 1, 1, 3}));
             s.device.combineRows(combined, x, index, s.floats("shares", DType.F32, 2, 3));
-            Tensor counters = s.ints("counters", 1, 2, 3);
-            s.device.advance(counters, 4);
-            s.device.advance(counters.rows(1, 2), -9);
-            return List.of(a, b, patches, rows, combined, counters);
+            Segments counters =
+                SegmentTable.of(
+                    s.device,
+                    s.arena,
+                    Segment.of(0, 1, 0, 9).behind(4).standing(1, 2, 3).drawing(7, Sampling.GREEDY),
+                    Segment.of(0, 1, 0, 9));
+            s.device.advance(counters);
+            s.device.advance(counters.only(1));
+            return List.of(a, b, patches, rows, combined, counters.table());
           });
     }
   }
@@ -248,7 +257,8 @@ class NativeDeviceTest {
               Tensor q = s.room("q", dtype, rows, 4, 32);
               Tensor cacheK = s.floats("k", dtype, rows + past + 3, 64).split(2, 32);
               Tensor cacheV = s.floats("v", dtype, rows + past + 3, 64).split(2, 32);
-              var kv = new Kv(cacheK, cacheV, s.ints("length", past));
+              var segments = SegmentTable.one(s.device, s.arena, rows, past, rows + past + 3);
+              var kv = new Kv(cacheK, cacheV, segments);
               Tensor qkv = s.floats("qkv", dtype, rows, 8 * 32);
               int[] positions = IntStream.range(0, rows).map(i -> 2 * i + 3).toArray();
               var table =
@@ -263,11 +273,15 @@ class NativeDeviceTest {
               var mask = new Mask(true, hidden);
               Tensor out = s.room("out", dtype, rows, 4, 32);
               Tensor lse = s.room("lse", DType.F32, 4, rows);
-              s.device.attention(out, lse, q, kv, mask, 0.11f);
+              s.device.attention(out, lse, new AttentionInputs(q, kv, mask, 0.11f));
               Tensor sums = s.room("sums", DType.F32, 4, rows);
               var span = new Span(1, rows);
               s.device.attentionColsum(
-                  sums, q, kv, lse, mask, 0.11f, span, new Keys(2, rows, null));
+                  sums,
+                  new AttentionInputs(q, kv, mask, 0.11f),
+                  lse,
+                  span,
+                  new Keys(2, rows, null));
               Tensor keep = s.room("keep", DType.I32, 2);
               Tensor score = s.room("score", DType.F32, rows);
               Tensor fault = s.ints("fault", 0);
@@ -275,10 +289,11 @@ class NativeDeviceTest {
               Tensor keep2 = s.room("keep2", DType.I32, 1);
               Tensor score2 = s.room("score2", DType.F32, 2);
               var listed = new Keys(1, 2, s.ints("index", 0, 4));
-              s.device.colsumSelect(keep2, score2, q, kv, lse, mask, 0.11f, span, listed, fault);
+              var in = new AttentionInputs(q, kv, mask, 0.11f);
+              s.device.colsumSelect(keep2, score2, in, lse, span, listed, fault);
               Tensor keep3 = s.room("keep3", DType.I32, 1);
               Tensor score3 = s.room("score3", DType.F32, 1);
-              s.device.colsumSelect(keep3, score3, q, kv, lse, mask, 0.11f, span, listed, fault);
+              s.device.colsumSelect(keep3, score3, in, lse, span, listed, fault);
               return List.of(
                   q, kv.k(), kv.v(), out, lse, sums, keep, score, keep2, score2, score3, fault);
             });
@@ -424,9 +439,10 @@ class NativeDeviceTest {
               }
               s.device.upload(logits, MemorySegment.ofArray(values));
               Tensor id = s.ints("id", -9);
-              s.device.sample(id, logits, sampling, s.ints("step", at), s.ints("fault", 0));
+              Segments draws = SegmentTable.drawing(s.device, s.arena, at, sampling);
+              s.device.sample(id, logits, draws, s.ints("fault", 0));
               Tensor broken = s.ints("broken", -9);
-              s.device.sample(broken, logits, sampling, s.ints("step", at), s.ints("fault", 1));
+              s.device.sample(broken, logits, draws, s.ints("fault", 1));
               return List.of(id, broken);
             });
       }
@@ -728,7 +744,7 @@ class NativeDeviceTest {
       Tensor x = arena.alloc("x", DType.BF16, 1, 32);
       Tensor y = arena.alloc("y", DType.BF16, 1, 32);
       Tensor rows = arena.alloc("rows", DType.I32, 1);
-      Tensor counter = arena.alloc("counter", DType.I32, 1);
+      Segments counter = SegmentTable.counter(nativeDevice, arena);
       Norm vector = new Norm(arena.alloc("w", DType.BF16, 32), null, 1e-5f);
       Linear w =
           nativeDevice.linear(
@@ -745,7 +761,7 @@ class NativeDeviceTest {
           nativeDevice.rmsnorm(y, x, vector);
           nativeDevice.gemm(out, x, w, vector, Activation.NONE, null);
           nativeDevice.gatherRows(to, from, rows);
-          nativeDevice.advance(counter, 1);
+          nativeDevice.advance(counter);
         }
         least = Math.min(least, threads.getCurrentThreadAllocatedBytes() - before);
       }
@@ -758,7 +774,7 @@ class NativeDeviceTest {
     assertThrows(IllegalArgumentException.class, () -> nativeDevice.millis(0, 0), "none made yet");
     long from = nativeDevice.mark();
     try (TensorArena arena = nativeDevice.arena("a")) {
-      nativeDevice.advance(arena.alloc("c", DType.I32, 1), 1);
+      nativeDevice.advance(SegmentTable.counter(nativeDevice, arena));
     }
     long to = nativeDevice.mark();
     double millis = nativeDevice.millis(from, to);

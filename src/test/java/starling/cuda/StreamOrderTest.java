@@ -17,6 +17,8 @@ import starling.device.DType;
 import starling.device.Linear;
 import starling.device.Norm;
 import starling.device.Providers;
+import starling.device.SegmentTable;
+import starling.device.Segments;
 import starling.device.Tensor;
 import starling.device.TensorArena;
 
@@ -26,7 +28,7 @@ import starling.device.TensorArena;
  */
 class StreamOrderTest {
   private static int[] values(NativeDevice device, Tensor t) {
-    int[] values = new int[t.rows()];
+    int[] values = new int[t.rows() * t.width()];
     device.download(MemorySegment.ofArray(values), t);
     return values;
   }
@@ -37,9 +39,10 @@ class StreamOrderTest {
     try (var _ = new FakeCuda(orders);
         NativeDevice device = NativeDevice.open("cuda");
         TensorArena arena = device.arena("a")) {
-      Tensor counters = arena.alloc("counters", DType.I32, 3);
-      device.advance(counters, 5);
-      assertArrayEquals(new int[] {5, 5, 5}, values(device, counters));
+      Tensor fresh = arena.alloc("fresh", DType.I32, 3, 8);
+      Tensor out = arena.alloc("out", DType.I32, 3, 8);
+      device.gatherRows(List.of(out), List.of(fresh), arena.alloc("rows", DType.I32, 3));
+      assertArrayEquals(new int[24], values(device, out));
     }
   }
 
@@ -56,7 +59,7 @@ class StreamOrderTest {
         try (TensorArena own = device.arena("picture")) {
           Tensor in = own.alloc("in", DType.I32, 1, 8);
           device.upload(in, MemorySegment.ofArray(new int[] {i, 2 * i, 3 * i, 4 * i, 5, 6, 7, 8}));
-          device.advance(own.alloc("counters", DType.I32, 100), 1);
+          device.advance(new Segments(own.alloc("idle", DType.I32, 100, Segments.WIDTH), 1, 1));
           device.gatherRows(List.of(out), List.of(in), rows);
         }
       }
@@ -72,7 +75,7 @@ class StreamOrderTest {
     try (var _ = new FakeCuda("")) {
       NativeDevice device = NativeDevice.open("cuda");
       TensorArena arena = device.arena("a");
-      device.advance(arena.alloc("counters", DType.I32, 3), 1);
+      device.advance(SegmentTable.counter(device, arena));
       device.close();
       assertThrows(IllegalStateException.class, () -> arena.alloc("more", DType.I32, 3));
       arena.close();
@@ -116,14 +119,14 @@ class StreamOrderTest {
 
   // ---- captures ----
 
-  private static void works(NativeDevice device, Tensor counter) {
-    int before = values(device, counter)[0];
-    device.advance(counter, 1);
-    assertEquals(before + 1, values(device, counter)[0]);
-    MemorySegment graph = device.capture(() -> device.advance(counter, 10));
+  private static void works(NativeDevice device, Segments counter) {
+    int before = SegmentTable.counted(device, counter);
+    device.advance(counter);
+    assertEquals(before + 1, SegmentTable.counted(device, counter));
+    MemorySegment graph = device.capture(() -> SegmentTable.count(device, counter, 10));
     device.call((library, stream) -> library.graphLaunch(graph, stream));
     device.call((library, stream) -> library.graphDestroy(graph));
-    assertEquals(before + 11, values(device, counter)[0]);
+    assertEquals(before + 11, SegmentTable.counted(device, counter));
   }
 
   /** On the host layer and on the GPU. */
@@ -134,18 +137,18 @@ class StreamOrderTest {
     try (var _ = new FakeCuda("");
         NativeDevice device = NativeDevice.open(name);
         TensorArena arena = device.arena("a")) {
-      Tensor counter = arena.alloc("counter", DType.I32, 1);
+      Segments counter = SegmentTable.counter(device, arena);
       works(device, counter);
       assertThrows(
           ArithmeticException.class,
           () ->
               device.capture(
                   () -> {
-                    device.advance(counter, 100);
+                    SegmentTable.count(device, counter, 100);
                     throw new ArithmeticException();
                   }));
       works(device, counter);
-      refused(device, "bytes are downloaded", () -> values(device, counter));
+      refused(device, "bytes are downloaded", () -> SegmentTable.counted(device, counter));
       works(device, counter);
       refused(device, "bytes of the host are uploaded", () -> upload(device, counter));
       works(device, counter);
@@ -164,8 +167,8 @@ class StreamOrderTest {
     }
   }
 
-  private static void upload(NativeDevice device, Tensor counter) {
-    device.upload(counter, MemorySegment.ofArray(new int[] {1}));
+  private static void upload(NativeDevice device, Segments counter) {
+    device.upload(counter.table(), MemorySegment.ofArray(new int[Segments.WIDTH]));
   }
 
   private static void refused(NativeDevice device, String part, Runnable step) {
@@ -185,7 +188,7 @@ class StreamOrderTest {
           device,
           "capture_end: there is no graph",
           () -> assertThrows(IllegalArgumentException.class, () -> product.run(device)));
-      works(device, arena.alloc("counter", DType.I32, 1));
+      works(device, SegmentTable.counter(device, arena));
     }
   }
 
@@ -194,18 +197,18 @@ class StreamOrderTest {
     try (var _ = new FakeCuda("");
         NativeDevice device = NativeDevice.open("cuda");
         TensorArena arena = device.arena("a")) {
-      Tensor counter = arena.alloc("counter", DType.I32, 1);
+      Segments counter = SegmentTable.counter(device, arena);
       TensorArena other = device.arena("b");
       other.alloc("t", DType.I32, 100);
       MemorySegment graph =
           device.capture(
               () -> {
-                device.advance(counter, 2);
+                SegmentTable.count(device, counter, 2);
                 other.close();
               });
       device.call((library, stream) -> library.graphLaunch(graph, stream));
       device.call((library, stream) -> library.graphDestroy(graph));
-      assertArrayEquals(new int[] {2}, values(device, counter));
+      assertEquals(2, SegmentTable.counted(device, counter));
     }
   }
 
@@ -215,8 +218,8 @@ class StreamOrderTest {
     try (var _ = new FakeCuda("");
         NativeDevice device = NativeDevice.open("cuda");
         TensorArena arena = device.arena("a")) {
-      Tensor mine = arena.alloc("mine", DType.I32, 1);
-      Tensor theirs = arena.alloc("theirs", DType.I32, 1);
+      Segments mine = SegmentTable.counter(device, arena);
+      Segments theirs = SegmentTable.counter(device, arena);
       var ended = new AtomicBoolean();
       var sawTheEnd = new AtomicBoolean();
       Thread[] other = new Thread[1];
@@ -227,19 +230,19 @@ class StreamOrderTest {
                     Thread.ofPlatform()
                         .start(
                             () -> {
-                              device.advance(theirs, 5);
+                              SegmentTable.count(device, theirs, 5);
                               sawTheEnd.set(ended.get());
                             });
                 while (other[0].getState() != Thread.State.BLOCKED && other[0].isAlive()) {
                   Thread.onSpinWait();
                 }
-                device.advance(mine, 1);
+                device.advance(mine);
                 ended.set(true);
               });
       other[0].join();
       assertTrue(sawTheEnd.get());
-      assertEquals(5, values(device, theirs)[0]);
-      assertEquals(0, values(device, mine)[0]);
+      assertEquals(5, SegmentTable.counted(device, theirs));
+      assertEquals(0, SegmentTable.counted(device, mine));
       device.call((library, stream) -> library.graphDestroy(graph));
     }
   }

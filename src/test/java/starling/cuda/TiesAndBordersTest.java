@@ -17,6 +17,7 @@ import starling.device.DType;
 import starling.device.Device;
 import starling.device.Philox;
 import starling.device.Sampling;
+import starling.device.SegmentTable;
 import starling.device.Tensor;
 import starling.device.TensorArena;
 
@@ -125,7 +126,8 @@ class TiesAndBordersTest {
     try (TensorArena arena = device.arena("draw")) {
       Tensor id = whole(device, arena, -9);
       Tensor row = floats(device, arena, logits);
-      device.sample(id, row, sampling, whole(device, arena, step), whole(device, arena, 0));
+      var draws = SegmentTable.drawing(device, arena, step, sampling);
+      device.sample(id, row, draws, whole(device, arena, 0));
       return read(device, id)[0];
     }
   }

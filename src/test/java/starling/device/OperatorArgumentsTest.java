@@ -94,6 +94,14 @@ class OperatorArgumentsTest {
       return t;
     }
 
+    /** A table of one segment of 4 rows behind {@code length} keys of 8; the others are idle. */
+    Tensor segments(int length) {
+      int[] table = Segments.table(List.of(segment(length)));
+      MemorySegment memory = host.allocate(4L * table.length, 16);
+      MemorySegment.copy(table, 0, memory, ValueLayout.JAVA_INT, 0, table.length);
+      return arena.view("my segments", DType.I32, Block.of(memory), 1, Segments.WIDTH);
+    }
+
     Tensor f32(String name, int... shape) {
       return alloc(name, DType.F32, shape);
     }
@@ -129,10 +137,21 @@ class OperatorArgumentsTest {
     int n = IntStream.of(shape).reduce(1, (a, b) -> a * b);
     byte[] bytes = new byte[n * type.bytes()];
     MemorySegment memory = MemorySegment.ofArray(bytes);
+    if (shape.length == 2 && shape[1] == Segments.WIDTH && type == DType.I32) {
+      // A table of segments, of which all but the first are idle.
+      int[] table = Segments.table(List.of(segment(0)));
+      int numbers = Math.min(table.length, n);
+      MemorySegment.copy(table, 0, memory, ValueLayout.JAVA_INT_UNALIGNED, 0, numbers);
+      return bytes;
+    }
     for (int i = 0; type == DType.I32 && i < n; i++) {
       memory.set(ValueLayout.JAVA_INT_UNALIGNED, 4L * i, shape.length == 1 ? i : i % 3);
     }
     return bytes;
+  }
+
+  private static Segment segment(int length) {
+    return Segment.of(0, 4, 0, 8).behind(length).drawing(0, new Sampling(0.5f, 3, 0.9f, 7));
   }
 
   private static int[] shape(Tensor t) {
@@ -161,11 +180,16 @@ class OperatorArgumentsTest {
     }
 
     Kv kv(String layer) {
-      return new Kv(t("k" + layer), t("v" + layer), t("length"));
+      return new Kv(t("k" + layer), t("v" + layer), segments());
     }
 
-    Mask mask() {
-      return new Mask(true, t("hidden"));
+    Segments segments() {
+      Tensor table = t("segments");
+      return table == null ? null : new Segments(table, n("rows"), n("keys"));
+    }
+
+    AttentionInputs inputs() {
+      return new AttentionInputs(t("q"), kv(""), new Mask(true, t("hidden")), f("scale"));
     }
 
     Keys keys() {
@@ -217,7 +241,9 @@ class OperatorArgumentsTest {
         .with("q", w.f32("my q", 4, 2, 32))
         .with("k", w.f32("my k", 8, 1, 32))
         .with("v", w.f32("my v", 8, 1, 32))
-        .with("length", w.i32("my length", 1))
+        .with("segments", w.i32("my segments", 1, Segments.WIDTH))
+        .with("rows", 4)
+        .with("keys", 8)
         .with("hidden", w.alloc("my hidden", DType.U8, 8))
         .with("lse", w.f32("my lse", 2, 4))
         .with("scale", 0.5f);
@@ -367,14 +393,16 @@ class OperatorArgumentsTest {
                       .with("q", w.f32("my q", 4, 2, 32))
                       .with("k", w.f32("my k", 8, 1, 32))
                       .with("v", w.f32("my v", 8, 1, 32))
-                      .with("length", w.i32("my length", 1))
+                      .with("segments", w.i32("my segments", 1, Segments.WIDTH))
+                      .with("rows", 4)
+                      .with("keys", 8)
                       .with("qkv", w.f32("my qkv", 4, 128))
                       .with("positions", w.i32("my positions", 4))
                       .with("cos", w.f32("my cos", 9, 16))
                       .with("sin", w.f32("my sin", 9, 16)),
               (d, g) -> {
                 Kv kv = g.kv("");
-                var rope = new Rope(g.t("cos"), g.t("sin"));
+                var rope = new Rope(g.t("cos"), g.t("sin"), (int[]) g.of.get("sections"));
                 return () -> d.rope(g.t("q"), kv, g.t("qkv"), g.t("positions"), rope);
               }),
           new Operator(
@@ -382,21 +410,17 @@ class OperatorArgumentsTest {
               Set.of("out", "lse"),
               w -> attended(w).with("out", w.f32("my out", 4, 2, 32)),
               (d, g) -> {
-                Kv kv = g.kv("");
-                Mask mask = g.mask();
-                return () -> d.attention(g.t("out"), g.t("lse"), g.t("q"), kv, mask, g.f("scale"));
+                AttentionInputs in = g.inputs();
+                return () -> d.attention(g.t("out"), g.t("lse"), in);
               }),
           new Operator(
               "attentionColsum",
               Set.of("sums"),
               w -> received(w).with("sums", w.f32("my sums", 2, 3)),
               (d, g) -> {
-                Kv kv = g.kv("");
-                Mask mask = g.mask();
+                AttentionInputs in = g.inputs();
                 Keys keys = g.keys();
-                return () ->
-                    d.attentionColsum(
-                        g.t("sums"), g.t("q"), kv, g.t("lse"), mask, g.f("scale"), g.span(), keys);
+                return () -> d.attentionColsum(g.t("sums"), in, g.t("lse"), g.span(), keys);
               }),
           new Operator(
               "tokenSelect",
@@ -421,21 +445,11 @@ class OperatorArgumentsTest {
                       .with("score", w.f32("my score", 3))
                       .with("fault", w.i32("my fault", 1)),
               (d, g) -> {
-                Kv kv = g.kv("");
-                Mask mask = g.mask();
+                AttentionInputs in = g.inputs();
                 Keys keys = g.keys();
                 return () ->
                     d.colsumSelect(
-                        g.t("keep"),
-                        g.t("score"),
-                        g.t("q"),
-                        kv,
-                        g.t("lse"),
-                        mask,
-                        g.f("scale"),
-                        g.span(),
-                        keys,
-                        g.t("fault"));
+                        g.t("keep"), g.t("score"), in, g.t("lse"), g.span(), keys, g.t("fault"));
               }),
           new Operator(
               "cosines",
@@ -533,24 +547,31 @@ class OperatorArgumentsTest {
               }),
           new Operator(
               "sample",
-              Set.of("id"),
+              Set.of("ids"),
               w ->
                   new Given()
-                      .with("id", w.i32("my id", 1))
+                      .with("ids", w.i32("my ids", 1))
                       .with("logits", w.f32("my logits", 1, 16))
-                      .with("sampling", new Sampling(0.5f, 3, 0.9f, 7))
-                      .with("step", w.i32("my step", 1))
+                      .with("segments", w.i32("my segments", 1, Segments.WIDTH))
+                      .with("rows", 4)
+                      .with("keys", 8)
                       .with("fault", w.i32("my fault", 1)),
               (d, g) -> {
-                var sampling = (Sampling) g.of.get("sampling");
-                return () ->
-                    d.sample(g.t("id"), g.t("logits"), sampling, g.t("step"), g.t("fault"));
+                Segments segments = g.segments();
+                return () -> d.sample(g.t("ids"), g.t("logits"), segments, g.t("fault"));
               }),
           new Operator(
               "advance",
-              Set.of("counters"),
-              w -> new Given().with("counters", w.i32("my counters", 5)).with("by", 1),
-              (d, g) -> () -> d.advance(g.t("counters"), g.n("by"))));
+              Set.of("segments"),
+              w ->
+                  new Given()
+                      .with("segments", w.i32("my segments", 5, Segments.WIDTH))
+                      .with("rows", 1)
+                      .with("keys", 8),
+              (d, g) -> {
+                Segments segments = g.segments();
+                return () -> d.advance(segments);
+              }));
 
   static List<Operator> operators() {
     return OPERATORS;
@@ -562,7 +583,7 @@ class OperatorArgumentsTest {
 
   /** Methods of {@link Device} that take no tensors. */
   private static final Set<String> OTHERS =
-      Set.of("name", "description", "arena", "headSize", "mark", "millis", "repeat", "close");
+      Set.of("name", "description", "arena", "headSize", "mark", "millis", "close");
 
   @Test
   void everyOperatorOfADeviceHasItsArgumentsAndRowsOfBadOnes() {
@@ -710,10 +731,12 @@ class OperatorArgumentsTest {
               "download", Set.of("src 0-1", "src 1-1", "src BF16", "src F16", "src I32", "src U8")),
           Map.entry("patchify", Set.of("out BF16", "out F16", "pixels 1+1", "pixels 2+1")),
           Map.entry("embed", Set.of("table 0+1", "table 0-1")),
-          Map.entry("attention", Set.of("hidden 0+1")),
-          Map.entry("attentionColsum", Set.of("hidden 0+1")),
+          Map.entry("rope", Set.of("segments 0+1", "segments 0-1")),
+          Map.entry(
+              "attention", Set.of("hidden 0+1", "hidden 0-1", "segments 0+1", "segments 0-1")),
+          Map.entry("attentionColsum", Set.of("hidden 0+1", "hidden 0-1")),
           Map.entry("tokenSelect", Set.of("keep 0+1", "keep 0-1", "sums 0+1", "sums 0-1")),
-          Map.entry("colsumSelect", Set.of("hidden 0+1", "keep 0+1", "keep 0-1")),
+          Map.entry("colsumSelect", Set.of("hidden 0+1", "hidden 0-1", "keep 0+1", "keep 0-1")),
           Map.entry("cosines", Set.of("x 1+1", "x 1-1", "x BF16", "x F16")),
           Map.entry("dropDuplicates", Set.of("keep 0+1", "keep 0-1")),
           Map.entry(
@@ -723,7 +746,7 @@ class OperatorArgumentsTest {
           Map.entry("combineRows", Set.of("in 0+1", "in 0-1")),
           Map.entry("compactRows", Set.of("rows 0+1", "rows 0-1")),
           Map.entry("sample", Set.of("logits 1+1", "logits 1-1")),
-          Map.entry("advance", Set.of("counters 0+1", "counters 0-1")));
+          Map.entry("advance", Set.of("segments 0+1", "segments 0-1")));
 
   @ParameterizedTest
   @MethodSource("operators")
@@ -900,7 +923,9 @@ class OperatorArgumentsTest {
             if (t.rank() > 1) {
               int[] inner = Arrays.copyOfRange(shape(t), 1, t.rank());
               Tensor wider = w.alloc(t.name(), t.dtype(), t.rows(), t.width() + 1);
-              g.with(name, wider.columns(1, t.width() + 1).split(inner));
+              Tensor shifted = wider.columns(1, t.width() + 1).split(inner);
+              w.device.upload(shifted, MemorySegment.ofArray(bytes(t.dtype(), shape(t))));
+              g.with(name, shifted);
             }
           };
       String shifted = outcome(operator, name + " a column further", column);
@@ -1028,13 +1053,17 @@ class OperatorArgumentsTest {
             bad(
                 operator,
                 "a cache of fewer rows than the call",
-                "my k is F32[3, 1, 32] has no room for 4 rows behind 0",
-                (w, g) -> g.with("k", w.f32("my k", 3, 1, 32)).with("v", w.f32("my v", 3, 1, 32))),
+                "my k is F32[3, 1, 32] has no room for the 4 rows of the call",
+                (w, g) ->
+                    g.with("segments", null)
+                        .with("k", w.f32("my k", 3, 1, 32))
+                        .with("v", w.f32("my v", 3, 1, 32))),
             bad(
                 operator,
                 "a mask shorter than the cache",
                 "my hidden is U8[7] is shorter than the 8 keys of k",
-                (w, g) -> g.with("hidden", w.alloc("my hidden", DType.U8, 7))),
+                (w, g) ->
+                    g.with("segments", null).with("hidden", w.alloc("my hidden", DType.U8, 7))),
             bad(
                 operator,
                 "values of another type",
@@ -1046,7 +1075,7 @@ class OperatorArgumentsTest {
     return Stream.concat(
         badAttention(operator),
         Stream.of(
-            bad(operator, "span", new Span(1, 5), "rows: Span[from=1, to=5] of my q"),
+            bad(operator, "span", new Span(1, 5), "rows: Span[from=1, to=5] of at most 4 of my q"),
             bad(operator, "keys before the first", "keys: -1 + 3 of 8", unknown(keys(-1, 3))),
             bad(operator, "fewer than no keys", "keys: 0 + -1 of 8", unknown(keys(0, -1))),
             bad(operator, "keys behind the last", "keys: 6 + 3 of 8", unknown(keys(6, 3))),
@@ -1067,14 +1096,16 @@ class OperatorArgumentsTest {
   private static Change unknown(Change change) {
     return (w, g) -> {
       change.on(w, g);
-      g.with("q", w.f32("my q", 8, 2, 32)).with("lse", w.f32("my lse", 2, 8)).with("length", null);
+      g.with("q", w.f32("my q", 8, 2, 32))
+          .with("lse", w.f32("my lse", 2, 8))
+          .with("segments", null);
     };
   }
 
   private static Change known(Change change) {
     return (w, g) -> {
       change.on(w, g);
-      g.with("length", null);
+      g.with("segments", null);
     };
   }
 
@@ -1320,7 +1351,42 @@ class OperatorArgumentsTest {
                         Tensor both = w.f32("my both", 3, 40);
                         g.with("x", both.columns(0, 32)).with("y", both.columns(24, 40));
                       }),
-                  bad("rope", "length", null, "kv: a cache needs a length"),
+                  bad(
+                      "rope",
+                      "rows that nobody places",
+                      "positions: null, and no segments that say where the rows stand",
+                      (w, g) -> g.with("positions", null).with("segments", null)),
+                  bad(
+                      "rope",
+                      "positions on three axes of a table that has one",
+                      "positions: my positions is I32[3, 4] on three axes, and a table without"
+                          + " sections",
+                      (w, g) -> g.with("positions", w.i32("my positions", 3, 4))),
+                  bad(
+                      "rope",
+                      "positions on two axes",
+                      "positions: my positions is I32[2, 4], expected I32[3, 4]",
+                      (w, g) -> g.with("positions", w.i32("my positions", 2, 4))),
+                  bad(
+                      "rope",
+                      "sections",
+                      new int[] {2, 3, 10},
+                      "sections: [2, 3, 10] are no three parts of my cos is F32[9, 16]"),
+                  bad(
+                      "rope",
+                      "sections",
+                      new int[] {8, 8},
+                      "sections: [8, 8] are no three parts of my cos is F32[9, 16]"),
+                  bad(
+                      "rope",
+                      "sections",
+                      new int[] {-1, 9, 8},
+                      "sections: [-1, 9, 8] are no three parts of my cos is F32[9, 16]"),
+                  bad(
+                      "rope",
+                      "segments of fewer keys than rows",
+                      "segments: my segments is I32[1, 16] of at most 4 rows and 3 keys each",
+                      (w, g) -> g.with("keys", 3)),
                   bad(
                       "rope",
                       "a table wider than half a head",
@@ -1465,17 +1531,9 @@ class OperatorArgumentsTest {
                       (w, g) -> g.with("logits", w.f32("my logits", 2, 16))),
                   bad(
                       "advance",
-                      "counters that are no whole numbers",
-                      "counters: my counters is F32[5], expected I32[-1]",
-                      (w, g) -> g.with("counters", w.f32("my counters", 5)))),
-              Stream.of(
-                      new Sampling(-1, 0, 1, 0),
-                      new Sampling(Float.NaN, 0, 1, 0),
-                      new Sampling(1, -1, 1, 0),
-                      new Sampling(1, 0, 0, 0),
-                      new Sampling(1, 0, 1.01f, 0),
-                      new Sampling(1, 0, Float.NaN, 0))
-                  .map(s -> bad("sample", "sampling", s, s + " of my logits is F32[1, 16]")))
+                      "segments that are no whole numbers",
+                      "segments: my segments is F32[5, 16], expected I32[-1, 16]",
+                      (w, g) -> g.with("segments", w.f32("my segments", 5, Segments.WIDTH)))))
           .flatMap(rows -> rows)
           .toList();
 
@@ -1497,11 +1555,6 @@ class OperatorArgumentsTest {
                       "embed", "ids", "my ids[1] is 5; it must be at least 0 and below 5", 0, 5, 1),
                   numbers("embed", "ids", "my ids[2] is -1; it must be at least 0", 0, 1, -1),
                   numbers("rope", "positions", "my positions[3] is 9; it must be", 0, 1, 2, 9),
-                  numbers("rope", "length", "has no room for 4 rows behind 5", 5),
-                  numbers("rope", "length", "my length[0] is -1; it must be at least 0", -1),
-                  numbers("rope", "length", "has no room for 4 rows behind", Integer.MAX_VALUE - 1),
-                  numbers("attention", "length", "has no room for 4 rows behind 5", 5),
-                  numbers("attention", "length", "my length[0] is -1; it must be at least 0", -1),
                   numbers("gatherRows", "rows", "my rows[2] is 5; it must be", 0, 4, 5),
                   numbers("compactRows", "rows", "my rows[2] is 7; it must be", 0, 4, 7),
                   numbers("compactRows", "rows", "my rows: 2 follows 4; it must ascend", 1, 4, 2),
@@ -1527,14 +1580,37 @@ class OperatorArgumentsTest {
                               "my index[2] is -1; it must be at least 0 and below 3",
                               (w, g) ->
                                   g.with("index", w.ints("my index", 0, 1, -1))
-                                      .with("length", w.ints("my length", 0))),
+                                      .with("segments", w.segments(0))),
                           bad(
                               o,
                               "a candidate behind the keys of the call",
                               "my index[2] is 3; it must be at least 0 and below 3",
                               (w, g) ->
                                   g.with("index", w.ints("my index", 0, 1, 3))
-                                      .with("length", w.ints("my length", 0))))),
+                                      .with("segments", w.segments(0))))),
+              Stream.of("rope", "attention", "attentionColsum", "colsumSelect")
+                  .flatMap(OperatorArgumentsTest::badTables),
+              Stream.of(
+                  table(
+                      "rope",
+                      Segments.POSITION + 2,
+                      6,
+                      "my segments[0]: 4 rows stand at 6 on; there are angles of 9 positions",
+                      (w, g) -> g.with("positions", null)),
+                  table(
+                      "rope",
+                      Segments.POSITION,
+                      -1,
+                      "my segments[0]: 4 rows stand at -1 on;",
+                      (w, g) -> g.with("positions", null))),
+              Stream.of(
+                  draws(Segments.STEP, -1, "my segments[0]: step -1, temperature 0.5, top-k 3"),
+                  draws(Segments.TEMPERATURE, bits(-1), "temperature -1.0, top-k 3"),
+                  draws(Segments.TEMPERATURE, bits(Float.NaN), "temperature NaN, top-k 3"),
+                  draws(Segments.TOP_K, -1, "top-k -1 and top-p 0.9 draw no token"),
+                  draws(Segments.TOP_P, bits(0), "top-p 0.0 draw no token"),
+                  draws(Segments.TOP_P, bits(1.01f), "top-p 1.01 draw no token"),
+                  draws(Segments.TOP_P, bits(Float.NaN), "top-p NaN draw no token")),
               ofBoth(
                   "rowMap",
                   "hideRows",
@@ -1564,6 +1640,69 @@ class OperatorArgumentsTest {
                               }))))
           .flatMap(rows -> rows)
           .toList();
+
+  private static int bits(float value) {
+    return Float.floatToRawIntBits(value);
+  }
+
+  private static Bad draws(int column, int value, String expected) {
+    return table("sample", column, value, expected, (w, g) -> {});
+  }
+
+  /** A right table with one other number. */
+  private static Bad table(
+      String operator, int column, int value, String expected, Change besides) {
+    return bad(
+        operator,
+        "number " + column + " of a segment " + value,
+        expected,
+        (w, g) -> {
+          Tensor table = w.segments(0);
+          table.memory().set(ValueLayout.JAVA_INT, table.offset() + 4L * column, value);
+          besides.on(w, g.with("segments", table));
+        });
+  }
+
+  private static Stream<Bad> badTables(String operator) {
+    Change nothing = (w, g) -> {};
+    String rows = "my segments[0]: %d rows (at most 4) from %d on do not follow 0 within q: my q";
+    String keys = "my segments[0]: %d keys from %d on are not in k: my k is F32[8, 1, 32]";
+    String room = "my segments[0]: there is no room for 4 rows behind %d in a capacity of %d, of";
+    return Stream.concat(
+        Stream.of(
+            table(operator, Segments.ROW, -1, String.format(rows, 4, -1), nothing),
+            table(operator, Segments.ROW, 1, String.format(rows, 4, 1), nothing),
+            table(operator, Segments.ROWS, -1, String.format(rows, -1, 0), nothing),
+            table(operator, Segments.ROWS, 5, String.format(rows, 5, 0), nothing),
+            table(operator, Segments.AT, -1, String.format(keys, 8, -1), nothing),
+            table(operator, Segments.AT, 1, String.format(keys, 8, 1), nothing),
+            table(operator, Segments.CAPACITY, -1, String.format(keys, -1, 0), nothing),
+            table(operator, Segments.CAPACITY, 3, String.format(room, 0, 3), nothing),
+            table(operator, Segments.LENGTH, -1, String.format(room, -1, 8), nothing),
+            table(operator, Segments.LENGTH, 5, String.format(room, 5, 8), nothing),
+            table(
+                operator,
+                Segments.LENGTH,
+                Integer.MAX_VALUE - 1,
+                String.format(room, Integer.MAX_VALUE - 1, 8),
+                nothing),
+            table(
+                operator,
+                Segments.LENGTH,
+                3,
+                String.format(room, 3, 8) + " at most 6 keys",
+                (w, g) -> g.with("keys", 6))),
+        operator.equals("rope")
+            ? Stream.of()
+            : Stream.of(
+                table(
+                    operator,
+                    Segments.HIDDEN,
+                    1,
+                    "my segments[0]: bytes 1 to 9 of hidden: my hidden is U8[8]",
+                    nothing),
+                table(operator, Segments.HIDDEN, -2, "bytes -2 to 6 of hidden", nothing)));
+  }
 
   private static Bad numbers(String operator, String name, String expected, int... values) {
     return bad(
@@ -1637,8 +1776,14 @@ class OperatorArgumentsTest {
                   g.with(name, w.alloc(name, DType.BF16, shape(g.t(name))));
                 }
               }),
-          edge("rope", "no rows", (w, g) -> noRows(g, "q", "qkv", "positions")),
-          edge("rope", "a cache that it fills", (w, g) -> fills(g, "k", "v")),
+          edge(
+              "rope",
+              "no rows",
+              (w, g) -> {
+                noRows(g, "q", "qkv", "positions");
+                idle(w, g);
+              }),
+          edge("rope", "a cache that it fills", (w, g) -> fills(w, g, "k", "v")),
           edge(
               "rope",
               "no channel that turns",
@@ -1648,6 +1793,7 @@ class OperatorArgumentsTest {
               "no rows",
               (w, g) -> {
                 noRows(g, "q", "out");
+                idle(w, g);
                 g.with("lse", w.f32("lse", 2, 0));
               }),
           edge(
@@ -1659,8 +1805,8 @@ class OperatorArgumentsTest {
                 g.with("cos", w.f32("cos", 9, 0)).with("sin", w.f32("sin", 9, 0));
               }),
           edge("attention", "no statistics", (w, g) -> g.with("lse", null)),
-          edge("attention", "a cache that it fills", (w, g) -> fills(g, "k", "v", "hidden")),
-          edge("attention", "no mask", (w, g) -> g.with("hidden", null).with("length", null)),
+          edge("attention", "a cache that it fills", (w, g) -> fills(w, g, "k", "v", "hidden")),
+          edge("attention", "no mask", (w, g) -> g.with("hidden", null).with("segments", null)),
           edge("attentionColsum", "no candidates", keys(0, 0)),
           edge("attentionColsum", "all keys", known(keys(0, 4))),
           edge("attentionColsum", "no rows", (w, g) -> g.with("span", new Span(4, 4))),
@@ -1756,13 +1902,20 @@ class OperatorArgumentsTest {
           edge("compactRows", "no rows", (w, g) -> noRows(g, "rows")),
           edge("compactRows", "all rows", (w, g) -> g.with("rows", w.i32("rows", 7))),
           edge("sample", "one token", (w, g) -> g.with("logits", w.f32("logits", 1, 1))),
-          edge("sample", "greedy", (w, g) -> g.with("sampling", Sampling.GREEDY)),
+          edge("sample", "greedy", (w, g) -> drawn(w, g, Sampling.GREEDY)),
           edge(
               "sample",
               "top-k beyond the vocabulary",
-              (w, g) -> g.with("sampling", new Sampling(9, 99, 1, 0))),
-          edge("advance", "no counters", (w, g) -> noRows(g, "counters")),
-          edge("advance", "backwards", (w, g) -> g.with("by", -3)));
+              (w, g) -> drawn(w, g, new Sampling(9, 99, 1, 0))),
+          edge("advance", "no segments", (w, g) -> noRows(g, "segments")));
+
+  private static void drawn(World w, Given g, Sampling sampling) {
+    g.with("segments", SegmentTable.drawing(w.device, w.arena, 0, sampling).table());
+  }
+
+  private static void idle(World w, Given g) {
+    g.with("segments", SegmentTable.of(w.device, w.arena, Segment.idle()).table());
+  }
 
   private static void stay(World w, Given g, int rows) {
     for (String name : List.of("rows", "positionsOut", "sources")) {
@@ -1777,10 +1930,11 @@ class OperatorArgumentsTest {
   }
 
   /** Caches of exactly the rows of the call. */
-  private static void fills(Given g, String... names) {
+  private static void fills(World w, Given g, String... names) {
     for (String name : names) {
       g.with(name, g.t(name).rows(0, 4));
     }
+    g.with("segments", SegmentTable.of(w.device, w.arena, Segment.of(0, 4, 0, 4)).table());
   }
 
   static List<Bad> edges() {
@@ -1931,21 +2085,22 @@ class OperatorArgumentsTest {
         Tensor out = w.f32("out", 64, 1024).split(32, 32);
         Tensor lse = w.f32("lse", 32, 64);
         var kv = new Kv(heads, heads, null);
-        device.attention(out, lse, heads, kv, Mask.NONE, 1);
+        device.attention(out, lse, new AttentionInputs(heads, kv, Mask.NONE, 1));
         float[] values = new float[64 * 1024];
         device.download(MemorySegment.ofArray(values), out.columns(0, 1024));
         assertEquals(1, values[64 * 1024 - 1], 1e-6);
         var sums = w.f32("sums", 32, 64);
         device.attentionColsum(
-            sums, heads, kv, lse, Mask.NONE, 1, new Span(0, 64), new Keys(0, 64, null));
+            sums,
+            new AttentionInputs(heads, kv, Mask.NONE, 1),
+            lse,
+            new Span(0, 64),
+            new Keys(0, 64, null));
         device.colsumSelect(
             w.i32("keep", 9),
             w.f32("score", 64),
-            heads,
-            kv,
+            new AttentionInputs(heads, kv, Mask.NONE, 1),
             lse,
-            Mask.NONE,
-            1,
             new Span(0, 64),
             new Keys(0, 64, null),
             w.i32("fault", 1));
@@ -1953,7 +2108,11 @@ class OperatorArgumentsTest {
         device.cosines(cosines, x, w.i32("nonFinite", 1));
         device.dropDuplicates(w.i32("keep", 9), w.f32("score", 64), cosines, 3);
         var rope = new Rope(w.f32("cos", 64, 16), w.f32("sin", 64, 16));
-        var cache = new Kv(w.f32("k", 64, 1, 32), w.f32("v", 64, 1, 32), w.i32("length", 1));
+        var cache =
+            new Kv(
+                w.f32("k", 64, 1, 32),
+                w.f32("v", 64, 1, 32),
+                SegmentTable.one(device, w.arena, 64, 0, 64));
         Tensor q = w.f32("q", 64, 30, 32);
         device.rope(q, cache, x, w.i32("positions", 64), rope);
       }

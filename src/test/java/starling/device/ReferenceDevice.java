@@ -119,11 +119,6 @@ public final class ReferenceDevice implements Device {
     return (to - from) / 1e6;
   }
 
-  @Override
-  public void repeat(Object key, Runnable step) {
-    step.run();
-  }
-
   // ---- rows ----
 
   @Override
@@ -236,48 +231,101 @@ public final class ReferenceDevice implements Device {
 
   // ---- attention ----
 
+  /** A segment of a call, from its table or, without one, all rows. */
+  private record Part(int row, int rows, int at, int length, int hidden, int[] position) {
+    int key(int j) {
+      return at + j;
+    }
+  }
+
+  private static List<Part> parts(Segments segments, int rows, int keys) {
+    if (segments == null) {
+      return List.of(new Part(0, rows, 0, 0, 0, null));
+    }
+    var parts = new ArrayList<Part>();
+    for (int s = 0; s < segments.table().rows(); s++) {
+      int[] n = new int[16];
+      for (int c = 0; c < 16; c++) {
+        n[c] = index(segments.table(), s, c);
+      }
+      if (n[1] > 0) {
+        assertInside(n[2] + n[4] + n[1], keys, n[3] - n[4] - n[1]);
+        parts.add(new Part(n[0], n[1], n[2], n[4], n[5], Arrays.copyOfRange(n, 6, 9)));
+      }
+    }
+    return parts;
+  }
+
+  private static void assertInside(int end, int keys, int left) {
+    if (end > keys || left < 0) {
+      throw new IllegalArgumentException("a segment beyond its keys");
+    }
+  }
+
   @Override
   public void rope(Tensor q, Kv kv, Tensor qkv, Tensor positions, Rope table) {
+    for (Part part : parts(kv.segments(), q.rows(), kv.k().rows())) {
+      for (int i = 0; i < part.rows; i++) {
+        rope(q, kv, qkv, positions, table, part, i);
+      }
+    }
+  }
+
+  private static void rope(
+      Tensor q, Kv kv, Tensor qkv, Tensor positions, Rope table, Part part, int row) {
     int heads = q.dim(1);
     int keyHeads = kv.k().dim(1);
     int d = q.dim(2);
     int half = table.cos().width();
-    int length = index(kv.length(), 0);
-    for (int t = 0; t < q.rows(); t++) {
-      int position = index(positions, t);
-      for (int h = 0; h < heads + 2 * keyHeads; h++) {
-        for (int i = 0; i < d; i++) {
-          double value = get(qkv, t, h * d + i);
-          if (h < heads + keyHeads && i < 2 * half) {
-            double cos = get(table.cos(), position, i % half);
-            double sin = get(table.sin(), position, i % half);
-            int partner = i < half ? i + half : i - half;
-            value = value * cos + (i < half ? -1 : 1) * get(qkv, t, h * d + partner) * sin;
-          }
-          if (h < heads) {
-            set(q, t, h * d + i, value);
-          } else if (h < heads + keyHeads) {
-            set(kv.k(), length + t, (h - heads) * d + i, value);
-          } else {
-            set(kv.v(), length + t, (h - heads - keyHeads) * d + i, value);
-          }
+    int t = part.row + row;
+    int key = part.key(part.length + row);
+    for (int h = 0; h < heads + 2 * keyHeads; h++) {
+      for (int i = 0; i < d; i++) {
+        double value = get(qkv, t, h * d + i);
+        if (h < heads + keyHeads && i < 2 * half) {
+          int axis = axis(table, i % half);
+          int position =
+              positions == null
+                  ? part.position[axis] + row
+                  : positions.rank() == 1 ? index(positions, t) : index(positions, axis, t);
+          double cos = get(table.cos(), position, i % half);
+          double sin = get(table.sin(), position, i % half);
+          int partner = i < half ? i + half : i - half;
+          value = value * cos + (i < half ? -1 : 1) * get(qkv, t, h * d + partner) * sin;
+        }
+        if (h < heads) {
+          set(q, t, h * d + i, value);
+        } else if (h < heads + keyHeads) {
+          set(kv.k(), key, (h - heads) * d + i, value);
+        } else {
+          set(kv.v(), key, (h - heads - keyHeads) * d + i, value);
         }
       }
     }
   }
 
+  private static int axis(Rope table, int frequency) {
+    if (table.sections() == null || frequency < table.sections()[0]) {
+      return 0;
+    }
+    return frequency < table.sections()[0] + table.sections()[1] ? 1 : 2;
+  }
+
   /** {@code scale·q·k} of one row and head over the keys it may see, -∞ elsewhere. */
-  private static double[] logits(Tensor q, Kv kv, Mask mask, double scale, int t, int h) {
+  private static double[] logits(AttentionInputs in, Part part, int row, int h) {
+    Tensor q = in.q();
+    Tensor k = in.kv().k();
+    Tensor hidden = in.mask().hidden();
     int d = q.dim(2);
-    int length = kv.length() == null ? 0 : index(kv.length(), 0);
-    int keyHead = h / (q.dim(1) / kv.k().dim(1));
-    double[] s = new double[length + q.rows()];
+    int keyHead = h / (q.dim(1) / k.dim(1));
+    double[] s = new double[part.length + part.rows];
     for (int j = 0; j < s.length; j++) {
       boolean seen =
-          !(mask.causal() && j > length + t)
-              && !(mask.hidden() != null && hidden(mask.hidden(), j));
+          !(in.mask().causal() && j > part.length + row)
+              && !(hidden != null && part.hidden >= 0 && hidden(hidden, part.hidden + j));
       for (int i = 0; i < d && seen; i++) {
-        s[j] += scale * get(q, t, h * d + i) * get(kv.k(), j, keyHead * d + i);
+        s[j] +=
+            in.scale() * get(q, part.row + row, h * d + i) * get(k, part.key(j), keyHead * d + i);
       }
       s[j] = seen ? s[j] : Double.NEGATIVE_INFINITY;
     }
@@ -296,34 +344,43 @@ public final class ReferenceDevice implements Device {
   }
 
   @Override
-  public void attention(Tensor out, Tensor lse, Tensor q, Kv kv, Mask mask, float scale) {
-    int d = q.dim(2);
-    for (int t = 0; t < q.rows(); t++) {
-      for (int h = 0; h < q.dim(1); h++) {
-        double[] s = logits(q, kv, mask, scale, t, h);
-        double sum = logSum(s);
-        for (int i = 0; i < d; i++) {
-          double o = 0;
-          for (int j = 0; j < s.length; j++) {
-            double p = Math.exp(s[j] - sum);
-            o += p == 0 ? 0 : p * get(kv.v(), j, h / (q.dim(1) / kv.k().dim(1)) * d + i);
-          }
-          set(out, t, h * d + i, o);
-        }
-        if (lse != null) {
-          set(lse, h, t, sum * LOG2_E);
+  public void attention(Tensor out, Tensor lse, AttentionInputs in) {
+    for (Part part : parts(in.kv().segments(), in.q().rows(), in.kv().k().rows())) {
+      for (int i = 0; i < part.rows; i++) {
+        for (int h = 0; h < in.q().dim(1); h++) {
+          attention(out, lse, in, part, i, h);
         }
       }
     }
   }
 
+  private static void attention(
+      Tensor out, Tensor lse, AttentionInputs in, Part part, int row, int h) {
+    Tensor q = in.q();
+    Tensor v = in.kv().v();
+    int d = q.dim(2);
+    double[] s = logits(in, part, row, h);
+    double sum = logSum(s);
+    for (int i = 0; i < d; i++) {
+      double o = 0;
+      for (int j = 0; j < s.length; j++) {
+        double p = Math.exp(s[j] - sum);
+        o += p == 0 ? 0 : p * get(v, part.key(j), h / (q.dim(1) / v.dim(1)) * d + i);
+      }
+      set(out, part.row + row, h * d + i, o);
+    }
+    if (lse != null) {
+      set(lse, h, part.row + row, sum * LOG2_E);
+    }
+  }
+
   @Override
-  public void attentionColsum(
-      Tensor sums, Tensor q, Kv kv, Tensor lse, Mask mask, float scale, Span rows, Keys keys) {
-    for (int h = 0; h < q.dim(1); h++) {
+  public void attentionColsum(Tensor sums, AttentionInputs in, Tensor lse, Span rows, Keys keys) {
+    Part part = parts(in.kv().segments(), in.q().rows(), in.kv().k().rows()).get(0);
+    for (int h = 0; h < in.q().dim(1); h++) {
       double[] received = new double[keys.count()];
-      for (int t = rows.from(); t < rows.to(); t++) {
-        double[] s = logits(q, kv, mask, scale, t, h);
+      for (int i = rows.from(); i < rows.to(); i++) {
+        double[] s = logits(in, part, i, h);
         double sum = logSum(s);
         for (int j = 0; j < received.length; j++) {
           int key = keys.at() + (keys.index() == null ? j : index(keys.index(), j));
@@ -369,17 +426,14 @@ public final class ReferenceDevice implements Device {
   public void colsumSelect(
       Tensor keep,
       Tensor score,
-      Tensor q,
-      Kv kv,
+      AttentionInputs in,
       Tensor lse,
-      Mask mask,
-      float scale,
       Span rows,
       Keys keys,
       Tensor fault) {
     try (TensorArena scratch = arena("colsum")) {
-      Tensor sums = scratch.alloc("sums", DType.F32, q.dim(1), keys.count());
-      attentionColsum(sums, q, kv, lse, mask, scale, rows, keys);
+      Tensor sums = scratch.alloc("sums", DType.F32, in.q().dim(1), keys.count());
+      attentionColsum(sums, in, lse, rows, keys);
       tokenSelect(keep, score, sums, rows.length(), fault);
     }
   }
@@ -566,23 +620,32 @@ public final class ReferenceDevice implements Device {
   // ---- the end of a step ----
 
   @Override
-  public void sample(Tensor id, Tensor logits, Sampling sampling, Tensor step, Tensor fault) {
-    if (sampling.temperature() != 0) {
-      throw new UnsupportedOperationException("the reference is greedy");
+  public void sample(Tensor ids, Tensor logits, Segments segments, Tensor fault) {
+    for (int s = 0; s < segments.table().rows(); s++) {
+      if (index(segments.table(), s, 10) != 0) {
+        throw new UnsupportedOperationException("the reference is greedy");
+      }
+      int best = 0;
+      boolean finite = index(fault, s) == 0;
+      for (int v = 0; v < logits.width(); v++) {
+        finite &= Float.isFinite(get(logits, s, v));
+        best = get(logits, s, v) > get(logits, s, best) ? v : best;
+      }
+      if (index(segments.table(), s, 1) > 0) {
+        setIndex(ids, s, finite ? best : -1);
+      }
     }
-    int best = 0;
-    boolean finite = index(fault, 0) == 0;
-    for (int v = 0; v < logits.width(); v++) {
-      finite &= Float.isFinite(get(logits, 0, v));
-      best = get(logits, 0, v) > get(logits, 0, best) ? v : best;
-    }
-    setIndex(id, 0, finite ? best : -1);
   }
 
   @Override
-  public void advance(Tensor counters, int by) {
-    for (int i = 0; i < counters.rows(); i++) {
-      setIndex(counters, i, index(counters, i) + by);
+  public void advance(Segments segments) {
+    Tensor t = segments.table();
+    for (int s = 0; s < t.rows(); s++) {
+      int rows = index(t, s, 1);
+      for (int c : new int[] {4, 6, 7, 8, 9}) {
+        int by = rows > 0 && c == 9 ? 1 : rows;
+        t.memory().set(I32, t.offset(s) + 4L * c, index(t, s, c) + by);
+      }
     }
   }
 

@@ -1,0 +1,128 @@
+package starling.model;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import starling.device.DType;
+import starling.device.Device;
+import starling.device.Tensor;
+import starling.device.TensorArena;
+
+/**
+ * Rows for the keys and values of all sequences of a model. A sequence's {@link Slot} is one run of
+ * rows, its layers one behind the other, each as long as that layer needs; rows that a slot gives
+ * back are handed out again.
+ *
+ * <p>Contiguous, not paged. Pages buy sequences of unknown length; here the rows of every layer are
+ * counted before most of it runs. In return a compaction is a move inside a range, a mask is a
+ * range of bytes, a kernel needs one offset, and what pruning frees is really free.
+ *
+ * <p>The pool is one allocation as long as what is asked for fits; a sequence that does not gets
+ * another one beside it. Allocations that nobody uses go when a larger one is needed, or with the
+ * pool. One thread at a time.
+ */
+final class KvPool implements AutoCloseable {
+  private final Device device;
+  private final DType dtype;
+  private final int heads;
+  private final int head;
+  private final List<Range> ranges = new ArrayList<>();
+
+  /**
+   * @param heads key heads of a layer
+   * @param head channels of a head, as the device stores them
+   */
+  KvPool(Device device, DType dtype, int heads, int head) {
+    this.device = device;
+    this.dtype = dtype;
+    this.heads = heads;
+    this.head = head;
+  }
+
+  /** One allocation, and its slots in order of their rows. */
+  final class Range {
+    final TensorArena arena = device.arena("keys and values");
+    final Tensor k;
+    final Tensor v;
+    final List<Slot> slots = new ArrayList<>();
+
+    Range(int rows) {
+      try {
+        this.k = arena.alloc("keys", dtype, rows, heads, head);
+        this.v = arena.alloc("values", dtype, rows, heads, head);
+      } catch (RuntimeException e) {
+        arena.close();
+        throw e;
+      }
+    }
+
+    /** The first of {@code rows} free rows in a row, -1 if there are none. */
+    private int free(int rows) {
+      int from = 0;
+      for (Slot slot : slots) {
+        if (slot.from() - from >= rows) {
+          return from;
+        }
+        from = slot.to();
+      }
+      return k.rows() - from >= rows ? from : -1;
+    }
+
+    void add(Slot slot) {
+      int i = 0;
+      while (i < slots.size() && slots.get(i).from() < slot.from()) {
+        i++;
+      }
+      slots.add(i, slot);
+    }
+  }
+
+  Device device() {
+    return device;
+  }
+
+  /**
+   * Rows for one more sequence. What is in them is not defined.
+   *
+   * @param capacity rows of each layer
+   * @throws starling.device.OutOfMemoryException if the device has no room for them
+   */
+  Slot take(int[] capacity) {
+    int rows = rows(capacity);
+    for (Range range : ranges) {
+      int from = range.free(rows);
+      if (from >= 0) {
+        return new Slot(this, range, from, capacity);
+      }
+    }
+    ranges.removeIf(
+        range -> {
+          boolean unused = range.slots.isEmpty();
+          if (unused) {
+            range.arena.close();
+          }
+          return unused;
+        });
+    ranges.add(new Range(rows));
+    return new Slot(this, ranges.getLast(), 0, capacity);
+  }
+
+  private static int rows(int[] capacity) {
+    return Arrays.stream(capacity).reduce(0, Math::addExact);
+  }
+
+  /** Bytes of all allocations. */
+  long bytes() {
+    return ranges.stream().mapToLong(range -> range.arena.bytes()).sum();
+  }
+
+  /** Closes every slot, and frees everything. */
+  @Override
+  public void close() {
+    for (Range range : ranges) {
+      List.copyOf(range.slots).forEach(Slot::close);
+      range.arena.close();
+    }
+    ranges.clear();
+  }
+}
