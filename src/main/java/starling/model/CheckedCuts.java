@@ -48,10 +48,9 @@ record CheckedCuts(String name, VlmShape shape) {
             + " layers; it must be at least 1 and below the model's "
             + shape.layers());
     if (before != null) {
+      boolean both = decoder && before.where() == Where.DECODER;
       boolean flows =
-          decoder && before.where() == Where.DECODER
-              ? cut.layer() > before.layer()
-              : cut.where().compareTo(before.where()) >= 0;
+          both ? cut.layer() > before.layer() : cut.where().compareTo(before.where()) >= 0;
       check(
           flows,
           "a cut at "
