@@ -26,6 +26,8 @@ module starling {
   exports starling.prune;
   exports starling.text;
 
+  uses starling.prune.MethodProvider;
+
   opens starling to
       com.fasterxml.jackson.databind;
   opens starling.bench to

@@ -33,7 +33,7 @@ final class Asking {
   Asking(Model model, Question question) {
     this.model = model;
     this.question = question;
-    this.method = Methods.parse(question.prune);
+    this.method = question.method != null ? question.method : Methods.parse(question.prune);
   }
 
   Answer run(Consumer<String> onText) {
@@ -143,7 +143,7 @@ final class Asking {
         model.device().name(),
         model.device().description(),
         model.loaded().dtype().label(),
-        question.prune,
+        question.method != null ? plan.options() : question.prune,
         plan.options(),
         question.mode.name().toLowerCase(java.util.Locale.ROOT),
         ints(ids),

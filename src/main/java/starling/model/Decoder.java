@@ -126,6 +126,11 @@ final class Decoder {
       this(x, qkv, q, attn, mlp, attn.split(heads, head));
     }
 
+    /** The first {@code n} rows. */
+    Rows first(int n) {
+      return cut(x.rows(0, n), attn.rows(0, n));
+    }
+
     /**
      * The rows that a cut leaves: gathered residual and attention, and room for them in the rest.
      */

@@ -113,9 +113,11 @@ public final class LoadedModel implements AutoCloseable {
       encode(request, rows.x(), pruner, session, work);
       session.encoded();
       long seen = device.mark();
-      embed(tables.at(ids, request.ids().length), session.plan().layout(), rows.x());
+      Layout layout = session.plan().layout(); // shorter than before where counts were read back
+      embed(tables.at(ids, request.ids().length), layout, rows.x());
       var entered = pruner.enter(positions.on(tables, standing));
-      Tensor last = decode(session, request, rows, pruner, entered, work);
+      Tensor last =
+          decode(session, request, rows.first(layout.rows()), pruner, entered, work);
       session.begin(last, start, seen);
     } catch (RuntimeException e) {
       session.close();

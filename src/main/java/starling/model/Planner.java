@@ -48,8 +48,9 @@ record Planner(
     if (images.isEmpty()) {
       return new Planner(model, request, shape, List.of(), "none", prompt, positions);
     }
-    List<CutPoint> cuts = checkedCuts(model, shape, request);
+    List<CutPoint> cuts = CheckedCuts.of(request.method(), shape);
     String options = request.method().spec(shape);
+    checkRules(model, cuts, options);
     return new Planner(model, request, shape, cuts, options, prompt, positions);
   }
 
@@ -63,29 +64,15 @@ record Planner(
     return ids.length - after;
   }
 
-  private static List<CutPoint> checkedCuts(
-      VisionLanguageModel model, VlmShape shape, Request request) {
-    List<CutPoint> cuts = request.method().cuts(shape);
-    boolean needsTower = cuts.stream().anyMatch(c -> c.where() != Where.DECODER && c.scored());
-    if (shape.visionBlocks() == 0 && needsTower) {
-      throw new InputException(
-          request.method().spec(shape)
-              + ": vision_feature_layer selects the embeddings, which have no attention");
-    }
-    List<Integer> layers =
-        cuts.stream().filter(c -> c.where() == Where.DECODER).map(CutPoint::layer).toList();
-    if (layers.stream().distinct().count() < layers.size()) {
-      throw new IllegalArgumentException("a method cuts twice behind one decoder layer: " + layers);
-    }
+  private static void checkRules(VisionLanguageModel model, List<CutPoint> cuts, String options) {
     for (CutPoint cut : cuts) {
       if (cut.where() == Where.DECODER && !model.positionRules().contains(cut.positions())) {
         throw new InputException(
-            request.method().spec(shape)
+            options
                 + ": the rows of this model cannot be renumbered; let them keep their positions"
                 + " (positions=keep)");
       }
     }
-    return cuts;
   }
 
   /** How the rows are numbered behind the cuts before the decoder. */

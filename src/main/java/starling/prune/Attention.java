@@ -3,13 +3,14 @@ package starling.prune;
 import java.util.List;
 import starling.device.AttentionInputs;
 import starling.device.DType;
+import starling.device.InputException;
 import starling.device.Keys;
 import starling.device.Span;
 import starling.device.Tensor;
 
 /**
  * The attention of the block in which, or after which, a method acts. {@link #select} is all that
- * most methods need of it.
+ * most methods need of it; others go through its parts with {@code attentionColsum}.
  *
  * @param parts the sequences in which the candidates are keys: in the decoder the prompt, in the
  *     tower every crop that holds some
@@ -20,11 +21,12 @@ import starling.device.Tensor;
 public record Attention(List<Part> parts, int width, Tensor order) {
 
   /**
-   * One sequence.
+   * One sequence: what {@link starling.device.Device#attention} was called with. Tensors are of the
+   * model's type unless a type stands beside them.
    *
    * @param inputs what it was computed from, with this segment alone
-   * @param lse f32 {@code [H, T]}
-   * @param rows rows of the segment
+   * @param lse f32 {@code [H, T]}, the statistics of its softmax
+   * @param rows T, rows of the segment
    * @param candidates the keys of this sequence that belong to candidates, w for each
    * @param cls the CLS row, counted as the keys from the segment's first, null in the decoder
    * @param text the text rows after the last picture, null in the vision tower
@@ -37,15 +39,25 @@ public record Attention(List<Part> parts, int width, Tensor order) {
       return new Part(inputs, lse, rows, keys, cls, text);
     }
 
-    /** The query rows that {@code queries} names here. */
+    /**
+     * The query rows that {@code queries} names here.
+     *
+     * @throws InputException if there are none: no CLS in this tower, no text in a tower
+     */
     public Span rows(Queries queries) {
-      return switch (queries) {
-        case PATCHES -> new Span(cls.to(), rows);
-        case PATCHES_AND_CLS -> new Span(0, rows);
-        case CLS -> cls;
-        case TEXT -> text;
-        case LAST -> new Span(rows - 1, rows);
-      };
+      Span named =
+          switch (queries) {
+            case PATCHES -> cls == null ? null : new Span(cls.to(), rows);
+            case PATCHES_AND_CLS -> new Span(0, rows);
+            case CLS -> cls;
+            case TEXT -> text;
+            case LAST -> new Span(rows - 1, rows);
+          };
+      if (named == null || named.length() == 0) {
+        throw new InputException(
+            "the method goes by the attention of rows that are not there: " + queries);
+      }
+      return named;
     }
   }
 

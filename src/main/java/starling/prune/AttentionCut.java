@@ -7,10 +7,14 @@ import starling.device.PositionRule;
  * Keeps the candidates that receive most attention, by {@link Attention#select}. One fused
  * operator; no map of attention is ever held.
  *
- * @param queries the rows whose attention counts
- * @param counts how many candidates each group keeps
+ * @param where in the tower or behind it, or {@link Where#DECODER}
+ * @param layer blocks or layers that run in full before; the last of them is the one that attends
+ * @param queries the rows whose attention counts: patches and CLS in the tower, text in the decoder
+ * @param counts how many candidates each group keeps, see {@link VlmShape#counts}
+ * @param positions of the rows behind a cut in the decoder
+ * @param compactsCache see {@link CutPoint#compactsCache}
  */
-record AttentionCut(
+public record AttentionCut(
     Where where,
     int layer,
     Queries queries,
@@ -19,7 +23,17 @@ record AttentionCut(
     boolean compactsCache)
     implements CutPoint {
 
-  static AttentionCut vision(VlmShape shape, Queries queries, List<Integer> counts) {
+  public AttentionCut {
+    boolean ofText = queries == Queries.TEXT || queries == Queries.LAST;
+    if (ofText != (where == Where.DECODER)) {
+      throw new IllegalArgumentException(
+          "an AttentionCut at " + where + " cannot go by " + queries + ", which are not there");
+    }
+    counts = List.copyOf(counts);
+  }
+
+  /** A cut in the last tower block, before its MLP and the projector. */
+  public static AttentionCut vision(VlmShape shape, Queries queries, List<Integer> counts) {
     return new AttentionCut(
         Where.VISION, shape.visionBlocks(), queries, counts, PositionRule.CONTIGUOUS, false);
   }

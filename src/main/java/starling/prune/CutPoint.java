@@ -2,7 +2,10 @@ package starling.prune;
 
 import starling.device.PositionRule;
 
-/** One place where a method acts: how many rows of each group go on, and which. */
+/**
+ * One place where a method acts: how many rows of each group go on, and which. {@link AttentionCut}
+ * and {@link FixedCut} do for many methods; others are written against {@link Site}.
+ */
 public interface CutPoint {
   Where where();
 
@@ -20,7 +23,11 @@ public interface CutPoint {
    */
   int kept(int group);
 
-  /** Chooses, with the device's operators only. */
+  /**
+   * Chooses for one group, and writes what it chose. The device's operators do it without a wait; a
+   * method that computes on the host waits for them in {@link Site#floats}. Asked once for every
+   * group, in order, with the same answer in mask mode.
+   */
   void select(Site site, Selection out);
 
   /**

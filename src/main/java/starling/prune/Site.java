@@ -1,5 +1,7 @@
 package starling.prune;
 
+import java.lang.foreign.MemorySegment;
+import starling.device.DType;
 import starling.device.Device;
 import starling.device.Tensor;
 import starling.device.TensorArena;
@@ -7,6 +9,7 @@ import starling.device.TensorArena;
 /**
  * What a method finds at a place, for one group of candidates.
  *
+ * @param device does the work; one thread, the calling one
  * @param scratch memory that lives as long as the answer
  * @param group number of the group among {@link VlmShape#groups}, from 0
  * @param candidates n, rows to choose from: the survivors of the cuts before this one
@@ -23,4 +26,24 @@ public record Site(
     int candidates,
     Attention attention,
     Tensor features,
-    Tensor nonFinite) {}
+    Tensor nonFinite) {
+
+  /**
+   * The values of a floating-point tensor of any type and shape, row after row, for a method that
+   * computes on the host; waits for what writes them.
+   */
+  public float[] floats(Tensor tensor) {
+    int elements = Math.multiplyExact(tensor.rows(), tensor.width());
+    float[] values = new float[elements];
+    if (tensor.dtype() == DType.F32) {
+      device.download(MemorySegment.ofArray(values), tensor);
+      return values;
+    }
+    short[] bits = new short[elements];
+    device.download(MemorySegment.ofArray(bits), tensor);
+    for (int i = 0; i < elements; i++) {
+      values[i] = tensor.dtype().value(bits[i]);
+    }
+    return values;
+  }
+}
