@@ -306,10 +306,11 @@ class NativeDeviceTest {
               Tensor keep2 = s.room("keep2", DType.I32, 1);
               Tensor score2 = s.room("score2", DType.F32, 2);
               var listed = new Keys(1, 2, s.ints("index", 0, 4));
-              s.device.colsumSelect(keep2, score2, new AttentionInputs(q, kv, mask, 0.11f), lse, span, listed, fault);
+              var in = new AttentionInputs(q, kv, mask, 0.11f);
+              s.device.colsumSelect(keep2, score2, in, lse, span, listed, fault);
               Tensor keep3 = s.room("keep3", DType.I32, 1);
               Tensor score3 = s.room("score3", DType.F32, 1);
-              s.device.colsumSelect(keep3, score3, new AttentionInputs(q, kv, mask, 0.11f), lse, span, listed, fault);
+              s.device.colsumSelect(keep3, score3, in, lse, span, listed, fault);
               return List.of(
                   q, kv.k(), kv.v(), out, lse, sums, keep, score, keep2, score2, score3, fault);
             });

@@ -16,9 +16,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import starling.Demo;
-import starling.checkpoint.LlavaConfig;
-import starling.checkpoint.LlavaWeights;
-import starling.checkpoint.PreprocessorConfig;
+import starling.Families;
 import starling.checkpoint.Safetensors;
 import starling.cpu.CpuDevice;
 import starling.cuda.Native;
@@ -87,16 +85,16 @@ class BlockWeightsTest {
   }
 
   private static Run run(Device device, DType dtype, UnaryOperator<Linear.Source> change) {
-    LlavaConfig config = LlavaConfig.read(Demo.MODEL);
-    float[] pixels =
-        PreprocessorConfig.read(Demo.MODEL)
-            .apply(Demo.read("small-00.png"), ImageMode.CHECKPOINT, "small-00")
-            .pixels();
+    VisionLanguageModel family = Families.read(Demo.MODEL);
+    ImageInput image =
+        family
+            .images(Demo.MODEL)
+            .prepare(Demo.read("small-00.png"), ImageMode.CHECKPOINT, "small-00");
     int[] ids = {1, 266, 446, 500, 501, 500, 13, 297, 398, 288, 262, 322, 447, 275, 446};
     var request =
         new Request(
             ids,
-            List.of(pixels),
+            List.of(image),
             Methods.parse("star:R=0.1,K=4,P=0.9"),
             Mode.COMPACT,
             Sampling.GREEDY,
@@ -105,17 +103,17 @@ class BlockWeightsTest {
     var formats = new TreeSet<String>();
     try (device;
         var files = Safetensors.open(Demo.MODEL);
-        var llava =
-            new Llava(
-                loading(device, change, formats), config, LlavaWeights.read(config, files), dtype);
-        Session session = llava.prefill(request)) {
+        var model =
+            new LoadedModel(
+                loading(device, change, formats), family, family.weights(files), dtype);
+        Session session = model.prefill(request)) {
       var tokens = new ArrayList<Integer>();
       var logits = new ArrayList<float[]>();
       for (int i = 0; i < TOKENS; i++) {
         tokens.add(session.next());
         logits.add(session.logits());
       }
-      return new Run(tokens, logits, device.description(), formats, llava.decoderBytes());
+      return new Run(tokens, logits, device.description(), formats, model.decoderBytes());
     }
   }
 
