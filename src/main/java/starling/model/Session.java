@@ -4,6 +4,7 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
 import starling.device.AttentionInputs;
@@ -150,7 +151,7 @@ public final class Session implements AutoCloseable {
 
   /** The first {@code n} layers' keys and values while the prompt is read. */
   List<Kv> caches(int n) {
-    return List.of(cache).subList(0, n);
+    return Arrays.asList(cache).subList(0, n);
   }
 
   /** All images are rows of the decoder; every cut before it was counted. */
