@@ -151,7 +151,7 @@ public final class Session implements AutoCloseable {
 
   /** The first {@code n} layers' keys and values while the prompt is read. */
   List<Kv> caches(int n) {
-    return List.of(Arrays.copyOf(cache, n)); // those behind may not be there yet
+    return Arrays.asList(cache).subList(0, n);
   }
 
   /** All images are rows of the decoder; every cut before it was counted. */

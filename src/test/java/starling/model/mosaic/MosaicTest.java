@@ -5,6 +5,10 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
+import java.lang.foreign.MemorySegment;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
@@ -15,12 +19,15 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import starling.cpu.CpuDevice;
 import starling.device.DType;
 import starling.device.Device;
 import starling.device.InputException;
+import starling.device.PositionRule;
 import starling.device.Sampling;
 import starling.image.ImageMode;
 import starling.image.Picture;
@@ -31,9 +38,15 @@ import starling.model.Plan;
 import starling.model.Request;
 import starling.model.Session;
 import starling.model.Stage;
+import starling.prune.Budget;
+import starling.prune.CutPoint;
 import starling.prune.ImageTokens;
 import starling.prune.Method;
 import starling.prune.Methods;
+import starling.prune.Selection;
+import starling.prune.Site;
+import starling.prune.VlmShape;
+import starling.prune.Where;
 
 /**
  * A second family under every method: two images with different grids and several crops, fixed rows
@@ -255,5 +268,101 @@ class MosaicTest {
         assertThrows(InputException.class, () -> run("star:K=2,P=0.5,positions=compact"))
             .getMessage();
     assertTrue(message.contains("cannot be renumbered"), message);
+  }
+
+  // ---- counts of the device, and replays ----
+
+  /** The same sets, once decided on the device and once known before. */
+  private static Method noThirds(Where where, Budget budget, boolean counted) {
+    return new Method() {
+      @Override
+      public String spec(VlmShape shape) {
+        return "no-thirds";
+      }
+
+      @Override
+      public Budget budget() {
+        return budget;
+      }
+
+      @Override
+      public List<CutPoint> cuts(VlmShape shape) {
+        List<int[]> sets =
+            shape.groups().stream()
+                .map(g -> IntStream.range(0, g.size()).filter(j -> j % 3 > 0).toArray())
+                .toList();
+        return List.of(new Sets(where, where == Where.DECODER ? 2 : 0, sets, shape, counted));
+      }
+    };
+  }
+
+  private record Sets(
+      Where where, int layer, List<int[]> sets, VlmShape shape, boolean counted)
+      implements CutPoint {
+    @Override
+    public int kept(int group) {
+      return counted ? shape.groups().get(group).size() : sets.get(group).length;
+    }
+
+    @Override
+    public PositionRule positions() {
+      return PositionRule.KEEP;
+    }
+
+    @Override
+    public boolean scored() {
+      return false;
+    }
+
+    @Override
+    public void select(Site site, Selection out) {
+      int[] set = sets.get(site.group());
+      site.device().upload(out.keep().rows(0, set.length), MemorySegment.ofArray(set));
+      if (counted) {
+        site.device().upload(out.count(), MemorySegment.ofArray(new int[] {set.length}));
+      }
+    }
+  }
+
+  @ParameterizedTest
+  @EnumSource(Where.class)
+  void aCountOfTheDeviceIsAsGoodAsOneKnownBefore(Where where) {
+    for (Budget budget : Budget.values()) {
+      Outcome known = run(noThirds(where, budget, false), Mode.COMPACT);
+      Outcome counted = run(noThirds(where, budget, true), Mode.COMPACT);
+      assertIsTheReferees(known);
+      assertEquals(known.kept, counted.kept);
+      for (int i = 0; i < 4; i++) {
+        assertArrayEquals(known.logits.get(i), counted.logits.get(i), "token " + i);
+      }
+      assertArrayEquals(known.plan.tokensPerLayer(), counted.plan.tokensPerLayer());
+      assertArrayEquals(known.plan.visualTokens(), counted.plan.visualTokens());
+      assertTrue(counted.stages.stream().allMatch(Stage::counted));
+      Outcome mask = run(noThirds(where, budget, true), Mode.MASK);
+      assertEquals(known.kept, mask.kept);
+      assertArrayEquals(known.tokens, mask.tokens);
+      assertTrue(distance(known.logits.get(3), mask.logits.get(3)) < BOUND);
+    }
+  }
+
+  /** A trace has an entry for every crop; a replay takes those of an image together. */
+  @Test
+  void aTraceOfCropsIsReplayed(@TempDir Path dir) throws IOException {
+    Outcome own = run("star:R=0.3,K=2,P=0.6,budget=crop");
+    var entries = new ArrayList<String>();
+    for (int s = 0; s < own.stages.size(); s++) {
+      Stage of = own.stages.get(s);
+      entries.add(
+          "{\"stage\":%d,\"image\":%d,\"crop\":%d,\"layer\":%d,\"kept\":%s}"
+              .formatted(of.stage(), of.image(), of.crop(), of.layer(), own.kept.get(s)));
+    }
+    Path trace = Files.writeString(dir.resolve("trace.json"), "{\"stages\":" + entries + "}");
+    Outcome replayed = run("replay:" + trace);
+    assertEquals(4, replayed.stages.size());
+    assertEquals(own.kept(1), replayed.kept(1));
+    assertEquals(own.kept(2), replayed.kept(2));
+    for (int i = 0; i < 4; i++) {
+      assertArrayEquals(own.logits.get(i), replayed.logits.get(i));
+    }
   }
 }
