@@ -59,8 +59,7 @@ final class Operators {
    * @param arena where the structures lie, as long as this is used
    * @param address where a tensor begins in the device's memory
    */
-  Operators(
-      Bindings library, MemorySegment stream, Arena arena, ToLongFunction<Tensor> address) {
+  Operators(Bindings library, MemorySegment stream, Arena arena, ToLongFunction<Tensor> address) {
     this.library = library;
     this.stream = stream;
     this.address = address;
@@ -228,8 +227,7 @@ final class Operators {
     return library.lseFromNatural(lseFromNatural, stream);
   }
 
-  int attentionColsum(
-      Tensor sums, AttentionInputs in, Tensor lse, Span rows, Keys keys) {
+  int attentionColsum(Tensor sums, AttentionInputs in, Tensor lse, Span rows, Keys keys) {
     set(attentionColsum.sums, sums);
     set(attentionColsum.in, in);
     set(attentionColsum.lse, lse);
