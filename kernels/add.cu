@@ -5,9 +5,9 @@
 // Launch    ⌈n/128⌉ blocks of 128 threads.
 // Cost      8 bytes per counter. Bound by launch latency.
 // Limits    none.
+#include "gpu/ceilings.h"
 #include "gpu/launch.h"
 #include "gpu/prims.h"
-#include "starling_bench.h"
 
 KERNEL(128)
 add_kernel(int32_t* counters, int n, int by) {

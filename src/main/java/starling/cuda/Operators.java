@@ -224,8 +224,7 @@ final class Operators {
     return library.lseFromNatural(lseFromNatural, stream);
   }
 
-  int attentionColsum(
-      Tensor sums, AttentionInputs in, Tensor lse, Span rows, Keys keys) {
+  int attentionColsum(Tensor sums, AttentionInputs in, Tensor lse, Span rows, Keys keys) {
     set(attentionColsum.sums, sums);
     set(attentionColsum.in, in);
     set(attentionColsum.lse, lse);

@@ -598,10 +598,7 @@ class BenchTest {
     wrong = wrong.replace("int place = 0;", "int place = nowhere;");
     Path two = Files.writeString(dir.resolve("-two.cu"), wrong);
     var errors =
-        assertThrows(
-                UserKernel.DoesNotCompile.class,
-                () -> compiled("emulated", two))
-            .errors();
+        assertThrows(UserKernel.DoesNotCompile.class, () -> compiled("emulated", two)).errors();
     assertEquals(2, errors.size(), errors.toString());
     assertTrue(errors.get(0).matches(".*-two.cu:[0-9]+:[0-9]+: error: .*nothing.*"), errors.get(0));
     assertTrue(errors.get(1).matches(".*-two.cu:[0-9]+:[0-9]+: error: .*nowhere.*"), errors.get(1));
@@ -620,7 +617,8 @@ class BenchTest {
   @Test
   void aKernelInTheOldFormIsToldTheNewOne() throws IOException {
     String source = example();
-    String old = source.substring(0, source.indexOf("extern \"C\""))
+    String old =
+        source.substring(0, source.indexOf("extern \"C\""))
             + """
             extern "C" STARLING_API int rank_select(int32_t* keep, float* score, int32_t* fault, const float* sums,
                                                     int64_t sums_stride, int32_t heads, int32_t n, int32_t k,

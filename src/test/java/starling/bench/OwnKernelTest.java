@@ -107,7 +107,8 @@ class OwnKernelTest {
   static void compile() throws IOException {
     Native.needs(Native.HOST);
     Path source = Files.writeString(compiled.resolve("own.cu"), SOURCE);
-    library = UserKernel.compile("emulated", Path.of("."), source, "token_select", "right", compiled);
+    library =
+        UserKernel.compile("emulated", Path.of("."), source, "token_select", "right", compiled);
   }
 
   private OwnKernel kernel(String entry, int seconds) {

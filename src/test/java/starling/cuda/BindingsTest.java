@@ -58,7 +58,9 @@ class BindingsTest {
     assertEquals(0, generate(tmp).status());
     assertEquals(0, generate(tmp, "--check").status());
     Path header = headers.resolve("starling.h");
-    String changed = Files.readString(header).replace("  int32_t height, width, patch;", "  int32_t height, width;");
+    String changed =
+        Files.readString(header)
+            .replace("  int32_t height, width, patch;", "  int32_t height, width;");
     Files.writeString(header, changed);
     Files.writeString(generated.resolve("RotateArgs.java"), "class RotateArgs {}");
     Ended checked = generate(tmp, "--check");

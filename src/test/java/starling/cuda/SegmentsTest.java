@@ -91,7 +91,7 @@ class SegmentsTest {
     var segments = new ArrayList<Segment>();
     for (int s = 0; s < count; s++) {
       int rows = s == 0 ? most : s == 2 ? 0 : 1 + random.nextInt(most);
-      int length = s % 4 == 1 ? 0 : random.nextInt(300);
+      int length = s % 4 == 1 ? 0 : random.nextInt(most < 5 ? 300 : 60);
       capacity[s] = length + rows + random.nextInt(5);
       int position = random.nextInt(40);
       segments.add(
@@ -235,7 +235,7 @@ class SegmentsTest {
   private static final int[] COUNTS = {1, 3, 16};
 
   @ParameterizedTest
-  @ValueSource(ints = {1, 4, 70, 150})
+  @ValueSource(ints = {1, 4, 70})
   void attentionOfSegmentsFollowsItsDefinition(int most) {
     for (int count : COUNTS) {
       Case c = ragged(count, most);
@@ -271,7 +271,8 @@ class SegmentsTest {
     for (int count : new int[] {3, 16}) {
       Case c = ragged(count, most);
       for (Device device : devices) {
-        for (DType type : List.of(DType.F32, DType.BF16, DType.F16)) {
+        for (DType type :
+            count == 3 ? List.of(DType.F32, DType.BF16, DType.F16) : List.of(DType.F32)) {
           try (TensorArena arena = device.arena("test")) {
             AttentionInputs in = inputs(device, arena, type, c, true, null);
             Attended all = attend(device, arena, type, in);
@@ -316,7 +317,7 @@ class SegmentsTest {
       for (boolean causal : new boolean[] {true, false}) {
         for (int s = 0; s < count; s++) {
           Segment segment = c.segments.get(s);
-          if (segment.rows() > 0) {
+          if (segment.rows() > 0 && s < 4) {
             columnSums(c, s, segment, causal);
           }
         }
