@@ -136,7 +136,14 @@ final class InspectCommand implements Callable<Integer> {
       ids[1 + i] = family.imageToken();
     }
     var request =
-        new Request(ids, Collections.nCopies(images, image), method, Mode.COMPACT, Sampling.GREEDY, 1, (phase, done, of) -> {});
+        new Request(
+            ids,
+            Collections.nCopies(images, image),
+            method,
+            Mode.COMPACT,
+            Sampling.GREEDY,
+            1,
+            (phase, done, of) -> {});
     Plan plan = Plan.of(family, request);
     Flops flops = Flops.of(family, plan, Collections.nCopies(images, image.tokens()));
     long row = 2L * 2 * family.text().numKeyValueHeads() * family.text().headDim();
