@@ -150,7 +150,8 @@ public final class Model implements AutoCloseable {
     return List.copyOf(warnings);
   }
 
-  private static List<Integer> endTokens(Path dir, VisionLanguageModel family, Tokenizer tokenizer) {
+  private static List<Integer> endTokens(
+      Path dir, VisionLanguageModel family, Tokenizer tokenizer) {
     if (!family.endTokens().isEmpty()) {
       return family.endTokens();
     }

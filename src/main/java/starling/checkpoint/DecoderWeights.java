@@ -10,8 +10,7 @@ import starling.device.Stored;
  * @param lmHead {@code [V, D]}: its own tensor, or the embedding table where the configuration ties
  *     them; its name says which
  */
-public record DecoderWeights(
-    Stored embedTokens, List<Layer> layers, Stored norm, Stored lmHead) {
+public record DecoderWeights(Stored embedTokens, List<Layer> layers, Stored norm, Stored lmHead) {
 
   /** Biases are null where the configuration has none. */
   public record Layer(

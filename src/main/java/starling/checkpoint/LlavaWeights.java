@@ -15,8 +15,7 @@ import starling.device.InputException;
  *
  * Tensors that the model does not use are left alone.
  */
-public record LlavaWeights(
-    ClipWeights vision, ProjectorWeights projector, DecoderWeights decoder) {
+public record LlavaWeights(ClipWeights vision, ProjectorWeights projector, DecoderWeights decoder) {
 
   public static LlavaWeights read(LlavaConfig config, Safetensors files) {
     Naming names = Naming.of(files);

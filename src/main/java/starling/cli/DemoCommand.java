@@ -229,7 +229,8 @@ final class DemoCommand implements Callable<Integer> {
       var region = input.crops().get(0).region();
       var kept = KeptTokens.draw(model, s.picture(), 0, s.answers().get(1), question);
       var both =
-          KeptTokens.beside(List.of(Overlay.seen(s.picture(), region, kept.getWidth(), kept.getHeight()), kept));
+          KeptTokens.beside(
+              List.of(Overlay.seen(s.picture(), region, kept.getWidth(), kept.getHeight()), kept));
       Output.write(files.get(i), Overlay.png(both));
     }
   }

@@ -40,8 +40,7 @@ public final class Overlay {
    * @param fates what became of each patch, in raster order
    * @param columns of the grid of patches
    */
-  public static BufferedImage draw(
-      Picture picture, Rectangle2D region, Fate[] fates, int columns) {
+  public static BufferedImage draw(Picture picture, Rectangle2D region, Fate[] fates, int columns) {
     int rows = fates.length / columns;
     int cell = Math.max(4, Math.round((float) SIDE / Math.max(rows, columns)));
     BufferedImage image = seen(picture, region, cell * columns, cell * rows);
@@ -53,8 +52,7 @@ public final class Overlay {
   }
 
   /** The picture's region at the size of the drawing. */
-  public static BufferedImage seen(
-      Picture picture, Rectangle2D region, int width, int height) {
+  public static BufferedImage seen(Picture picture, Rectangle2D region, int width, int height) {
     var source = new BufferedImage(picture.width(), picture.height(), BufferedImage.TYPE_INT_RGB);
     for (int i = 0; i < picture.width() * picture.height(); i++) {
       byte[] p = picture.rgb();

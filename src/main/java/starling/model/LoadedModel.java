@@ -9,7 +9,6 @@ import starling.device.DType;
 import starling.device.Device;
 import starling.device.Keys;
 import starling.device.Mask;
-import starling.device.PositionRule;
 import starling.device.Span;
 import starling.device.Tensor;
 import starling.device.TensorArena;
@@ -18,8 +17,8 @@ import starling.prune.Attention;
 import starling.prune.CutPoint;
 
 /**
- * A model on a device: image encoder and decoder. All arithmetic is the device's; this
- * class says in which order. One thread at a time.
+ * A model on a device: image encoder and decoder. All arithmetic is the device's; this class says
+ * in which order. One thread at a time.
  */
 public final class LoadedModel implements AutoCloseable {
   private final Device device;
@@ -36,16 +35,14 @@ public final class LoadedModel implements AutoCloseable {
    * as this.
    */
   public LoadedModel(
-      Device device,
-      VisionLanguageModel family,
-      VisionLanguageModel.Weights weights,
-      DType dtype) {
+      Device device, VisionLanguageModel family, VisionLanguageModel.Weights weights, DType dtype) {
     this.device = device;
     this.family = family;
     this.dtype = dtype;
     this.arena = device.arena("weights");
     this.encoder = weights.encoder(device, arena, dtype);
-    this.decoder = new Decoder(device, arena, dtype, family.text(), weights.decoder(), family.ropeSections());
+    this.decoder =
+        new Decoder(device, arena, dtype, family.text(), weights.decoder(), family.ropeSections());
     this.pool = decoder.pool();
     count(Math.max(family.text().maxPositionEmbeddings(), family.typicalImage().towerRows()));
   }
@@ -116,8 +113,7 @@ public final class LoadedModel implements AutoCloseable {
       Layout layout = session.plan().layout(); // shorter than before where counts were read back
       embed(tables.at(ids, request.ids().length), layout, rows.x());
       var entered = pruner.enter(positions.on(tables, standing));
-      Tensor last =
-          decode(session, request, rows.first(layout.rows()), pruner, entered, work);
+      Tensor last = decode(session, request, rows.first(layout.rows()), pruner, entered, work);
       session.begin(last, start, seen);
     } catch (RuntimeException e) {
       session.close();

@@ -29,6 +29,7 @@ final class Pruner {
   private final List<VlmShape.Group> groups;
   private final int[][] counts; // [cut][group]: kept
   private final boolean masks;
+  private final List<TokenTables> tables;
   private final List<Survivors> images = new ArrayList<>();
   private final List<Stage> stages = new ArrayList<>();
   private final List<long[]> marks = new ArrayList<>();
@@ -45,6 +46,7 @@ final class Pruner {
     this.counts = planner.bounds();
     this.plan = planner.plan(counts);
     this.masks = planner.request().mode() == Mode.MASK;
+    this.tables = tables;
     checkForm(tables.size());
     for (int i = 0; i < tables.size(); i++) {
       int image = i;
@@ -57,6 +59,7 @@ final class Pruner {
     if (masks && cuts.stream().anyMatch(cut -> cut.sources() > 1)) {
       throw new InputException("mode=mask: a method that merges tokens has no masked form");
     }
+    checkMerging();
     boolean together = masks || cuts.stream().anyMatch(c -> c.where() == Where.DECODER);
     if (!cuts.isEmpty() && together && images > Arguments.MAX_CUTS) {
       throw new InputException(
@@ -64,6 +67,20 @@ final class Pruner {
               + " pictures in one prompt; at most "
               + Arguments.MAX_CUTS
               + " can be pruned in the decoder or with mode=mask");
+    }
+  }
+
+  private void checkMerging() {
+    for (CutPoint cut : cuts) {
+      if (cut.sources() > 1 && groups.stream().anyMatch(g -> g.crop() >= 0)) {
+        throw new InputException("budget=crop: a method that merges tokens counts over images");
+      }
+      boolean plain = tables.stream().allMatch(TokenTables::plain);
+      if (cut.sources() > 1 && cut.where() == Where.VISION && !plain) {
+        throw new InputException(
+            "tokens of this image are no single rows in the tower; a method that merges them does"
+                + " so before the projector or behind it");
+      }
     }
   }
 
@@ -244,8 +261,8 @@ final class Pruner {
   /**
    * The positions of the rows that enter the decoder, and who of them is hidden.
    *
-   * @param positions of the prompt with nothing dropped, i32 {@code [T]} or {@code [A, T]}; null
-   *     if they simply count
+   * @param positions of the prompt with nothing dropped, i32 {@code [T]} or {@code [A, T]}; null if
+   *     they simply count
    */
   Hidden enter(Tensor positions) {
     Layout prompt = planner.prompt();

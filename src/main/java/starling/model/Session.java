@@ -90,7 +90,8 @@ public final class Session implements AutoCloseable {
     } else {
       slot.grow(capacity);
     }
-    steps = new Segments(tables.rows(layers, 2 * layers), 1, IntStream.of(capacity).max().orElse(0));
+    steps =
+        new Segments(tables.rows(layers, 2 * layers), 1, IntStream.of(capacity).max().orElse(0));
     lastStep = steps.only(layers - 1);
     for (int l = 0; l < known; l++) {
       cache[l] = slot.own(l, one(l, plan().tokensPerLayer()[l]));
@@ -122,8 +123,7 @@ public final class Session implements AutoCloseable {
 
   /** This sequence alone in a row of the tables. */
   private Segments one(int index, int rows) {
-    return new Segments(
-        tables.rows(index, index + 1), rows, slot.capacity(index % cache.length));
+    return new Segments(tables.rows(index, index + 1), rows, slot.capacity(index % cache.length));
   }
 
   // ---- prefill, called by LoadedModel ----
@@ -178,7 +178,8 @@ public final class Session implements AutoCloseable {
     this.start = start;
     this.seen = seen;
     model.decoder().logits(logits, lastRow);
-    device.sample(id, logits, one(cache.length - 1, plan().tokensPerLayer()[cache.length - 1]), fault);
+    device.sample(
+        id, logits, one(cache.length - 1, plan().tokensPerLayer()[cache.length - 1]), fault);
     this.read = device.mark();
   }
 

@@ -17,4 +17,11 @@ import starling.prune.Where;
  * @param counted whether the device decided how many are kept
  */
 public record Stage(
-    int stage, int image, int crop, Where where, int layer, Tensor kept, Tensor score, boolean counted) {}
+    int stage,
+    int image,
+    int crop,
+    Where where,
+    int layer,
+    Tensor kept,
+    Tensor score,
+    boolean counted) {}

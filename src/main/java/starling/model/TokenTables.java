@@ -87,7 +87,10 @@ final class TokenTables {
         tables.add(
             Segments.table(
                 tokens.crops().stream()
-                    .map(c -> Segment.of(c.first(), c.end() - c.first(), c.first(), c.end() - c.first()))
+                    .map(
+                        c ->
+                            Segment.of(
+                                c.first(), c.end() - c.first(), c.first(), c.end() - c.first()))
                     .toList()));
     byCrop = tables.add(order);
     inCrop = tables.add(within);

@@ -101,12 +101,6 @@ public record Attention(List<Part> parts, int width, Tensor order) {
   private static void select(Site site, Tensor keep, Tensor score, Queries queries, Part p) {
     site.device()
         .colsumSelect(
-            keep,
-            score,
-            p.inputs(),
-            p.lse(),
-            p.rows(queries),
-            p.candidates(),
-            site.nonFinite());
+            keep, score, p.inputs(), p.lse(), p.rows(queries), p.candidates(), site.nonFinite());
   }
 }

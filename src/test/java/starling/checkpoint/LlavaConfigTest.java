@@ -20,8 +20,7 @@ class LlavaConfigTest {
   @Test
   void absentFieldsHaveTheDefaultsOfTransformers() throws IOException {
     LlavaConfig config = read("", "", "");
-    assertEquals(
-        new ClipConfig(768, 3072, 12, 12, 224, 32, "quick_gelu", 1e-5f), config.vision());
+    assertEquals(new ClipConfig(768, 3072, 12, 12, 224, 32, "quick_gelu", 1e-5f), config.vision());
     assertEquals(
         new TextConfig(4096, 11008, 32, 32, 32, 128, 1e-6f, 10000, 2048, 32000, false, false),
         config.text());
@@ -57,8 +56,7 @@ class LlavaConfigTest {
             + "\"torch_dtype\":\"float16\",\"transformers_version\":\"4.36.0.dev0\",\"vision_feature_layer\":-2,"
             + "\"vision_feature_select_strategy\":\"default\",\"vocab_size\":32064";
     LlavaConfig seven = read(top, "\"_name_or_path\":\"lmsys/vicuna-7b-v1.5\"" + common, vision);
-    assertEquals(
-        new ClipConfig(1024, 4096, 24, 16, 336, 14, "quick_gelu", 1e-5f), seven.vision());
+    assertEquals(new ClipConfig(1024, 4096, 24, 16, 336, 14, "quick_gelu", 1e-5f), seven.vision());
     assertEquals(
         new TextConfig(4096, 11008, 32, 32, 32, 128, 1e-5f, 10000, 4096, 32064, false, false),
         seven.text());

@@ -13,8 +13,7 @@ class KeptTokensTest {
   /** A crop of one row of two tokens, and one of two rows of one, the last of which is a border. */
   private static final ImageTokens TOKENS =
       new ImageTokens(
-          List.of(
-              new ImageTokens.Crop(1, 2, 0, 0, 2), new ImageTokens.Crop(2, 1, 2, 0, 2)),
+          List.of(new ImageTokens.Crop(1, 2, 0, 0, 2), new ImageTokens.Crop(2, 1, 2, 0, 2)),
           4,
           new int[] {0, 1, 3},
           new int[] {0, 0, 1},
@@ -38,11 +37,7 @@ class KeptTokensTest {
   @Test
   void aStageOfSeveralCropsIsTakenTogether() {
     var stages =
-        List.of(
-            stage(1, 0, 0, 1),
-            stage(1, 0, 1, 2),
-            stage(2, 0, null, 2),
-            stage(1, 1, 0, 0));
+        List.of(stage(1, 0, 0, 1), stage(1, 0, 1, 2), stage(2, 0, null, 2), stage(1, 1, 0, 0));
     assertArrayEquals(
         new Fate[] {Fate.DROPPED_BY_STAGE_1, Fate.DROPPED_LATER, Fate.KEPT},
         KeptTokens.fates(3, 0, stages));

@@ -15,19 +15,19 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import starling.Families;
-import starling.model.LoadedModel;
-import starling.model.VisionLanguageModel;
 import starling.Demo;
+import starling.Families;
 import starling.checkpoint.PreprocessorConfig;
 import starling.checkpoint.Safetensors;
 import starling.device.DType;
 import starling.device.Sampling;
 import starling.image.ImageMode;
 import starling.model.ImageInput;
+import starling.model.LoadedModel;
 import starling.model.Mode;
 import starling.model.Request;
 import starling.model.Session;
+import starling.model.VisionLanguageModel;
 import starling.prune.Methods;
 
 /**

@@ -30,7 +30,8 @@ class OverlayTest {
     fates[1] = Fate.KEPT; // row 0, column 1
     fates[2] = Fate.KEPT;
     fates[11] = Fate.DROPPED_LATER; // row 2, column 3
-    BufferedImage image = Overlay.draw(white(40, 40), new Rectangle2D.Double(0, 0, 40, 40), fates, 4);
+    BufferedImage image =
+        Overlay.draw(white(40, 40), new Rectangle2D.Double(0, 0, 40, 40), fates, 4);
     assertEquals(672, image.getWidth());
     assertEquals(672, image.getHeight());
     int cell = 168;
@@ -63,7 +64,8 @@ class OverlayTest {
   /** What lies beside a padded picture has the padding's colour; what is cut off is not drawn. */
   @Test
   void theDrawingShowsWhatTheTowerSees() {
-    BufferedImage padded = Overlay.seen(white(40, 20), new Rectangle2D.Double(0, -10, 40, 40), 400, 400);
+    BufferedImage padded =
+        Overlay.seen(white(40, 20), new Rectangle2D.Double(0, -10, 40, 40), 400, 400);
     assertEquals(0x7a7468, rgb(padded, 200, 50));
     assertEquals(0xffffff, rgb(padded, 200, 200));
     assertEquals(0x7a7468, rgb(padded, 200, 350));

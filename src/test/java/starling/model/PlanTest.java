@@ -11,9 +11,9 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import starling.checkpoint.ClipConfig;
 import starling.checkpoint.LlavaConfig;
 import starling.checkpoint.TextConfig;
-import starling.checkpoint.ClipConfig;
 import starling.device.InputException;
 import starling.device.PositionRule;
 import starling.device.Sampling;
@@ -35,17 +35,19 @@ class PlanTest {
 
   /** LLaVA-1.5-7B's shapes; the tower runs {@code blocks} blocks. */
   private static Llava seven(int blocks, boolean cls, int context) {
-    return new Llava(new LlavaConfig(
-        new ClipConfig(1024, 4096, blocks, 16, 336, 14, "quick_gelu", 1e-5f),
-        new TextConfig(4096, 11008, 32, 32, 32, 128, 1e-5f, 10000, context, 32064, false, false),
-        IMAGE,
-        blocks,
-        cls,
-        true,
-        "float16",
-        List.of(2),
-        false,
-        List.of()));
+    return new Llava(
+        new LlavaConfig(
+            new ClipConfig(1024, 4096, blocks, 16, 336, 14, "quick_gelu", 1e-5f),
+            new TextConfig(
+                4096, 11008, 32, 32, 32, 128, 1e-5f, 10000, context, 32064, false, false),
+            IMAGE,
+            blocks,
+            cls,
+            true,
+            "float16",
+            List.of(2),
+            false,
+            List.of()));
   }
 
   private static Plan plan(
@@ -144,17 +146,18 @@ class PlanTest {
   @Test
   void flopsCountKeysAndQueriesAtTheirOwnWidth() {
     Llava config =
-        new Llava(new LlavaConfig(
-            new ClipConfig(6, 10, 2, 2, 28, 14, "gelu", 1e-5f),
-            new TextConfig(8, 12, 3, 4, 2, 6, 1e-5f, 10000, 64, 40, false, false),
-            39,
-            2,
-            false,
-            true,
-            "float32",
-            List.of(2),
-            false,
-            List.of()));
+        new Llava(
+            new LlavaConfig(
+                new ClipConfig(6, 10, 2, 2, 28, 14, "gelu", 1e-5f),
+                new TextConfig(8, 12, 3, 4, 2, 6, 1e-5f, 10000, 64, 40, false, false),
+                39,
+                2,
+                false,
+                true,
+                "float32",
+                List.of(2),
+                false,
+                List.of()));
     int[] ids = {39, 1};
     var request =
         new Request(

@@ -11,9 +11,9 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import starling.checkpoint.ClipConfig;
 import starling.checkpoint.LlavaConfig;
 import starling.checkpoint.TextConfig;
-import starling.checkpoint.ClipConfig;
 import starling.cpu.CpuDevice;
 import starling.device.Device;
 import starling.device.InputException;
@@ -50,17 +50,18 @@ class PrunerTest {
   /** A prompt of so many images of {@code patches} patches each, one below the other. */
   private static Pruner pruner(Device device, Where where, Mode mode, int images, int patches) {
     var config =
-        new Llava(new LlavaConfig(
-            new ClipConfig(8, 8, 2, 2, 14, 14, "gelu", 1e-5f),
-            new TextConfig(8, 8, 4, 2, 2, 4, 1e-5f, 10000, 1 << 20, 40, false, false),
-            39,
-            2,
-            false,
-            true,
-            "float32",
-            List.of(2),
-            false,
-            List.of()));
+        new Llava(
+            new LlavaConfig(
+                new ClipConfig(8, 8, 2, 2, 14, 14, "gelu", 1e-5f),
+                new TextConfig(8, 8, 4, 2, 2, 4, 1e-5f, 10000, 1 << 20, 40, false, false),
+                39,
+                2,
+                false,
+                true,
+                "float32",
+                List.of(2),
+                false,
+                List.of()));
     ImageTokens tokens = ImageTokens.grid(patches, 1, 1, false);
     int[] ids = new int[images + 1];
     Arrays.fill(ids, 0, images, 39);

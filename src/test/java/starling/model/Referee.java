@@ -14,8 +14,8 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import starling.Families;
 import starling.Devices;
+import starling.Families;
 import starling.checkpoint.PreprocessorConfig;
 import starling.checkpoint.Safetensors;
 import starling.device.DType;
@@ -62,8 +62,7 @@ public final class Referee {
     VisionLanguageModel config = Families.read(dir);
     var preprocess = PreprocessorConfig.read(dir);
     int[] ids =
-        Template.LLAVA_HF.ids(
-            Tokenizer.read(dir), args[3], pictures.size(), config.imageToken());
+        Template.LLAVA_HF.ids(Tokenizer.read(dir), args[3], pictures.size(), config.imageToken());
     var pixels = new ArrayList<Preprocess.Prepared>();
     for (Path file : pictures) {
       pixels.add(preprocess.apply(Picture.read(file), ImageMode.CHECKPOINT, file.toString()));
@@ -73,7 +72,12 @@ public final class Referee {
       var weights = config.weights(files);
       var referee = new Referee(device, config.visionBlocks());
       for (int p = 0; p < pixels.size(); p++) {
-        referee.keep("pixels." + p, pixels.get(p).pixels(), 3, pixels.get(p).height(), pixels.get(p).width());
+        referee.keep(
+            "pixels." + p,
+            pixels.get(p).pixels(),
+            3,
+            pixels.get(p).height(),
+            pixels.get(p).width());
       }
       var answer = new ArrayList<Integer>();
       try (var llava = new LoadedModel(referee.watched(), config, weights, DType.F32);

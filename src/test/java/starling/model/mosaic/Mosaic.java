@@ -53,8 +53,7 @@ final class Mosaic implements VisionLanguageModel {
   static final int[] SECTIONS = {2, 3, 3};
 
   private final Random random = new Random(20251128);
-  final TextConfig text =
-      new TextConfig(48, 64, 4, 3, 1, 16, 1e-5f, 10000, 512, 96, true, false);
+  final TextConfig text = new TextConfig(48, 64, 4, 3, 1, 16, 1e-5f, 10000, 512, 96, true, false);
 
   final Stored cls = table("cls", 1, WIDTH);
   final Stored newline = table("newline", 1, text.hiddenSize());
@@ -259,8 +258,7 @@ final class Mosaic implements VisionLanguageModel {
         row[j] = at;
         place[j] = cy * c.columns() + cx;
         for (int s = 0; s < 4; s++) {
-          sources[4 * j + s] =
-              c.first() + 1 + (2 * cy + s / 2) * 2 * c.columns() + 2 * cx + s % 2;
+          sources[4 * j + s] = c.first() + 1 + (2 * cy + s / 2) * 2 * c.columns() + 2 * cx + s % 2;
         }
       }
       at += y == 0 ? 0 : 1; // a newline behind the small picture and every row of the grid
@@ -457,8 +455,7 @@ final class Mosaic implements VisionLanguageModel {
       int first = crop.first() + 1;
       device.embed(x.rows(crop.first(), first), zeros.rows(0, 1), clsRow);
       Tensor where = placeRows.rows(0, crop.patches());
-      device.gemm(
-          x.rows(first, crop.end()), patches, patchEmbedding, null, Activation.NONE, where);
+      device.gemm(x.rows(first, crop.end()), patches, patchEmbedding, null, Activation.NONE, where);
     }
 
     /** Four rows to one, two products, and a newline for every fixed row. */
@@ -469,8 +466,7 @@ final class Mosaic implements VisionLanguageModel {
       int fixed = cuts.tokens().fixedRows();
       Tensor rows = cuts.projected(fixed + cells.rows());
       device.embed(rows.rows(0, fixed), zeros.rows(0, fixed), newlineRow);
-      device.gemm(
-          rows.rows(fixed, rows.rows()), h, linear2, null, Activation.NONE, null);
+      device.gemm(rows.rows(fixed, rows.rows()), h, linear2, null, Activation.NONE, null);
       cuts.intoDecoder(rows);
     }
   }

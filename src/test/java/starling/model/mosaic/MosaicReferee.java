@@ -201,9 +201,7 @@ final class MosaicReferee {
           }
         }
         boolean dropped =
-            l + 1 == layer
-                && r.candidate >= 0
-                && !second.get(r.image).contains(r.candidate);
+            l + 1 == layer && r.candidate >= 0 && !second.get(r.image).contains(r.candidate);
         if (!dropped) {
           double[] x = add(r.x, product(w.oWeight(), null, out));
           double[] inner = rmsnorm(x, w.postAttentionNorm());

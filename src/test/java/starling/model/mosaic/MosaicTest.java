@@ -104,7 +104,11 @@ class MosaicTest {
     }
 
     int layer() {
-      return stages.stream().filter(s -> s.stage() == 2).mapToInt(Stage::layer).findFirst().orElse(0);
+      return stages.stream()
+          .filter(s -> s.stage() == 2)
+          .mapToInt(Stage::layer)
+          .findFirst()
+          .orElse(0);
     }
   }
 
@@ -203,8 +207,7 @@ class MosaicTest {
     assertEquals(List.of(8, 11), image.kept.stream().map(List::size).toList());
     Outcome crop = run("fastervlm:keep=0.5,budget=crop");
     assertEquals(List.of(2, 3, 3, 2, 3, 3, 3), crop.kept.stream().map(List::size).toList());
-    assertEquals(
-        List.of(0, 1, 2, 0, 1, 2, 3), crop.stages.stream().map(Stage::crop).toList());
+    assertEquals(List.of(0, 1, 2, 0, 1, 2, 3), crop.stages.stream().map(Stage::crop).toList());
     for (int s = 0; s < crop.kept.size(); s++) {
       Stage stage = crop.stages.get(s);
       int[] of = images.get(stage.image()).tokens().crop();
@@ -239,11 +242,7 @@ class MosaicTest {
   }
 
   private static List<Integer> best(List<Integer> of, double[] scores, int k) {
-    return of.stream()
-        .sorted(Comparator.comparing(j -> -scores[j]))
-        .limit(k)
-        .sorted()
-        .toList();
+    return of.stream().sorted(Comparator.comparing(j -> -scores[j])).limit(k).sorted().toList();
   }
 
   @ParameterizedTest
@@ -296,8 +295,7 @@ class MosaicTest {
     };
   }
 
-  private record Sets(
-      Where where, int layer, List<int[]> sets, VlmShape shape, boolean counted)
+  private record Sets(Where where, int layer, List<int[]> sets, VlmShape shape, boolean counted)
       implements CutPoint {
     @Override
     public int kept(int group) {
@@ -343,6 +341,91 @@ class MosaicTest {
       assertArrayEquals(known.tokens, mask.tokens);
       assertTrue(distance(known.logits.get(3), mask.logits.get(3)) < BOUND);
     }
+  }
+
+  /** Every second candidate, with a share of the one behind it. */
+  private record Pairs(Where where, int layer, VlmShape shape, float weight) implements CutPoint {
+    @Override
+    public int kept(int group) {
+      return shape.groups().get(group).size() / 2;
+    }
+
+    @Override
+    public int sources() {
+      return 2;
+    }
+
+    @Override
+    public boolean scored() {
+      return false;
+    }
+
+    @Override
+    public PositionRule positions() {
+      return PositionRule.KEEP;
+    }
+
+    @Override
+    public void select(Site site, Selection out) {
+      int n = out.keep().rows();
+      float[] weights = new float[2 * n];
+      for (int i = 0; i < 2 * n; i++) {
+        weights[i] = i % 2 == 0 ? weight : 1 - weight;
+      }
+      int[] keep = IntStream.range(0, n).map(i -> 2 * i).toArray();
+      site.device().upload(out.keep(), MemorySegment.ofArray(keep));
+      site.device()
+          .upload(out.index(), MemorySegment.ofArray(IntStream.range(0, 2 * n).toArray()));
+      site.device().upload(out.weight(), MemorySegment.ofArray(weights));
+    }
+  }
+
+  private static Method pairs(Where where, Budget budget, float weight) {
+    return new Method() {
+      @Override
+      public String spec(VlmShape shape) {
+        return "pairs";
+      }
+
+      @Override
+      public Budget budget() {
+        return budget;
+      }
+
+      @Override
+      public List<CutPoint> cuts(VlmShape shape) {
+        return List.of(new Pairs(where, where == Where.DECODER ? 2 : 0, shape, weight));
+      }
+    };
+  }
+
+  /** Sums of one row each are those rows, wherever newlines stand between them. */
+  @ParameterizedTest
+  @EnumSource(
+      value = Where.class,
+      names = {"PROJECTOR_INPUT", "PROJECTOR_OUTPUT", "DECODER"})
+  void mergedTokensStandInTheirPlaces(Where where) {
+    Outcome one = run(pairs(where, Budget.IMAGE, 1), Mode.COMPACT);
+    assertEquals(List.of(8, 11), one.kept.stream().map(List::size).toList());
+    assertIsTheReferees(one);
+    Outcome half = run(pairs(where, Budget.IMAGE, 0.5f), Mode.COMPACT);
+    assertTrue(distance(one.logits.get(0), half.logits.get(0)) > 100 * BOUND);
+  }
+
+  @Test
+  void whereTokensCannotBeMergedIsSaid() {
+    String crop =
+        assertThrows(
+                InputException.class,
+                () -> run(pairs(Where.DECODER, Budget.CROP, 1), Mode.COMPACT))
+            .getMessage();
+    assertTrue(crop.contains("counts over images"), crop);
+    String tower =
+        assertThrows(
+                InputException.class,
+                () -> run(pairs(Where.VISION, Budget.IMAGE, 1), Mode.COMPACT))
+            .getMessage();
+    assertTrue(tower.contains("before the projector"), tower);
   }
 
   /** A trace has an entry for every crop; a replay takes those of an image together. */
