@@ -226,7 +226,8 @@ final class Catalogue {
               },
               // The even places of the first round against its odd ones.
               (s, t) -> {
-                double others = s.at("n") - s.get("k") / 2;
+                int best = s.get("k") / 2;
+                double others = s.at("n") - best;
                 return 4 * (s.at("n") + s.at("k")) + others * others;
               },
               (s, t) -> 0),
