@@ -1,5 +1,6 @@
 package starling.cli;
 
+import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies;
 import com.fasterxml.jackson.databind.annotation.JsonNaming;
 import java.nio.file.Files;
@@ -33,6 +34,7 @@ import starling.model.Mode;
 import starling.model.Plan;
 import starling.model.Request;
 import starling.model.VisionLanguageModel;
+import starling.prune.CutPoint;
 import starling.prune.Method;
 import starling.prune.Methods;
 
@@ -71,6 +73,10 @@ final class InspectCommand implements Callable<Integer> {
   @Option(names = "--json", description = "print JSON")
   private boolean json;
 
+  /**
+   * @param counted true if a cut decides its count when it runs, so that all numbers are the most
+   *     there can be; else null
+   */
   @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
   record Report(
       String model,
@@ -85,7 +91,8 @@ final class InspectCommand implements Callable<Integer> {
       VisualTokens visualTokens,
       double visualTokensPerLayer,
       FlopCount flops,
-      KvBytes kvBytes) {}
+      KvBytes kvBytes,
+      @JsonInclude(JsonInclude.Include.NON_NULL) Boolean counted) {}
 
   @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
   record Weights(
@@ -163,7 +170,8 @@ final class InspectCommand implements Callable<Integer> {
         new FlopCount(Flops.FORMULA, flops.dense(), flops.pruned(), flops.reduction()),
         new KvBytes(
             row * plan.denseTokens() * family.text().numHiddenLayers(),
-            row * Arrays.stream(plan.tokensPerLayer()).asLongStream().sum()));
+            row * Arrays.stream(plan.tokensPerLayer()).asLongStream().sum()),
+        plan.cuts().stream().anyMatch(CutPoint::counted) ? true : null);
   }
 
   private Weights weights(VisionLanguageModel family) {
@@ -239,7 +247,12 @@ final class InspectCommand implements Callable<Integer> {
             r.weights.unused.stream().map(Tensor::name).collect(Collectors.joining(", ")));
       }
     }
-    line(out, "prune", "%s", r.pruneOptions);
+    line(
+        out,
+        "prune",
+        "%s%s",
+        r.pruneOptions,
+        r.counted == null ? "" : "; it decides how many stay when it runs, below is the most");
     line(
         out,
         "tokens",

@@ -112,6 +112,11 @@ class PluginsTest {
     assertEquals(91, own.at("/tokens_per_layer/0").asInt());
     assertEquals(576, own.at("/stages/0/scores").size());
     assertTrue(own.at("/stages/0/counted").asBoolean());
+    String text =
+        run("inspect", "" + Demo.MODEL, "--prune", "outliers:keep=300", "--plugins", "" + jar)
+            .out();
+    assertTrue(text.contains("outliers:keep=300; it decides how many stay when it runs, below is"));
+    assertTrue(text.contains("576 visual, 300 after stage 1"), text);
     assertEquals(20, ask(jar, "outliers:keep=20").at("/stages/0/kept").size());
   }
 
