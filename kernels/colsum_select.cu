@@ -1,20 +1,22 @@
 // colsum_select: column sums, mean over heads, and selection, in one launch.
 //
-// Math      attention_colsum.cu, then token_select.cu with rows = row_to − row_from; the same bits as the two.
+// Math      attention_colsum.cu over n·w keys, then token_select.cu with rows = row_to − row_from; the same bits as the two.
 // Shapes    as those; sums stay in the stream's scratch memory.
-// Launch    grid (⌈n/64⌉, H), 128 threads. A block leaves the sums of 64 keys of one head; the last of the H blocks of a
-//           key tile (ticket, release and acquire) adds the heads in order; the last key tile to get there selects. No
-//           block waits for another, and who comes last changes nothing: every sum has its own order.
+// Launch    grid (⌈n·w/64⌉, H), 128 threads. A block leaves the sums of 64 keys of one head; the last of the H blocks of a
+//           key tile (ticket, release and acquire) adds the heads in order; the last key tile to get there adds each
+//           candidate's w keys and selects. No block waits for another, and who comes last changes nothing: every sum
+//           has its own order.
 // Shared    the tiles of attention_colsum and 16 KB of keys: 34 KB at d = 64, 50 KB at d = 128 in bf16.
 // Cost      saves one launch and its gap beside the two-call form (two beside three kernels that also reduce apart), and
-//           reads the H·n sums by ⌈n/64⌉ blocks instead of one. The selection runs in 128 threads.
+//           reads the H·n·w sums by ⌈n·w/64⌉ blocks instead of one. The selection runs in 128 threads.
 // Limits    n ≤ 4096, H ≤ 65535. Needs sm_80.
 #include "gpu/received.h"
 #include "gpu/select.h"
 
 template <class T, int D>
 KERNEL(COLSUM_THREADS)
-colsum_select_kernel(int32_t* keep, float* score, int32_t* fault, float* sums, unsigned* tickets, Received<T> p, int kept) {
+colsum_select_kernel(int32_t* keep, float* score, int32_t* fault, float* sums, float* columns, unsigned* tickets,
+                     Received<T> p, int n, int kept) {
   Smem smem;
   int tile = int(blockIdx.x), head = int(blockIdx.y), heads = int(gridDim.y), key0 = tile * COLSUM_KEYS;
   colsum_block<T, D>(sums + int64_t(head) * p.n, p, head, key0, smem);
@@ -25,15 +27,21 @@ colsum_select_kernel(int32_t* keep, float* score, int32_t* fault, float* sums, u
   if (threadIdx.x < COLSUM_KEYS && j < p.n) {
     float sum = 0.f;
     for (int h = 0; h < heads; h++) sum += load_coherent(sums + int64_t(h) * p.n + j);
-    float s = mean_score(sum, heads, p.row_to - p.row_from);
-    store(score + j, s);
-    if (!finite(s)) atomic_or(fault, 1);
+    store(columns + j, sum);
   }
 
   if (!last_block(tickets, gridDim.x)) return;
-  for (int i = int(threadIdx.x); i < p.n; i += COLSUM_THREADS) keys[i] = order_key(load_coherent(score + i));
+  int sources = p.n / n;
+  for (int i = int(threadIdx.x); i < n; i += COLSUM_THREADS) {
+    float sum = 0.f;
+    for (int s = 0; s < sources; s++) sum += load_coherent(columns + i * sources + s);
+    float mean = mean_score(sum, heads, p.row_to - p.row_from, sources);
+    store(score + i, mean);
+    keys[i] = order_key(mean);
+    if (!finite(mean)) atomic_or(fault, 1);
+  }
   __syncthreads();
-  select_block<COLSUM_THREADS>(keep, keys, p.n, kept);
+  select_block<COLSUM_THREADS>(keep, keys, n, kept);
 }
 
 extern "C" int starling_colsum_select(const starling_colsum_select_args* args, starling_stream* stream) {
@@ -42,16 +50,18 @@ extern "C" int starling_colsum_select(const starling_colsum_select_args* args, s
     gpu::require(n >= 1 && n <= MAX_SELECT, "n must be 1 to 4096");
     gpu::require(kept >= 1 && kept <= n, "k must be 1 to n");
     gpu::require(a.row_to > a.row_from, "the span of rows is empty");
+    int64_t keys = int64_t(n) * (a.sources ? a.sources : 1);
+    gpu::require(keys >= 1 && keys <= int64_t(COLSUM_KEYS) * (gpu::STREAM_TICKETS - 1), "n*sources must be 1 to 4 million");
     auto* keep = gpu::vector<int32_t>("keep", a.keep, kept);
     auto* score = gpu::vector<float>("score", a.score, n);
     auto* fault = gpu::vector<int32_t>("fault", a.fault, 1);
     gpu::with_type(a.in.q.dtype, [&]<class T>() {
-      Received<T> p = received<T>(a.in, a.lse, a.index, a.row_from, a.row_to, a.key_at, n);
-      auto* sums = static_cast<float*>(gpu::scratch(stream, size_t(heads) * n * sizeof(float)));
+      Received<T> p = received<T>(a.in, a.lse, a.index, a.row_from, a.row_to, a.key_at, int(keys));
+      auto* sums = static_cast<float*>(gpu::scratch(stream, (size_t(heads) + 1) * keys * sizeof(float)));
       gpu::with_head(a.in.head_size, [&]<int D>() {
-        gpu::launch<colsum_select_kernel<T, D>>(dim3(gpu::ceil_div(n, COLSUM_KEYS), heads), dim3(COLSUM_THREADS),
+        gpu::launch<colsum_select_kernel<T, D>>(dim3(gpu::ceil_div(keys, COLSUM_KEYS), heads), dim3(COLSUM_THREADS),
                                                 colsum_smem<T, D>() + smem_bytes<uint32_t>(MAX_SELECT), stream, keep,
-                                                score, fault, sums, stream->tickets, p, kept);
+                                                score, fault, sums, sums + heads * keys, stream->tickets, p, n, kept);
       });
     });
   });

@@ -1,42 +1,41 @@
-// row_map: from the kept sets of several pictures to the rows of the whole sequence, and their positions, on the device.
+// row_map: from the kept sets of several cuts to the rows of the whole sequence, their positions and their sources, on the
+// device.
 //
-// Math      row i of the result is the i-th row that stays: those outside the pictures, and of a picture at + keep[j].
-//           positions: i (contiguous), or positions_in of the row (keep).
-// Shapes    keep i32 [kept] per cut, up to 64 cuts; rows, positions_out i32 [T'], positions_in i32 [T].
-// Launch    ⌈T'/256⌉ blocks of 256 threads; a thread walks the cuts up to its own row.
-// Cost      12 bytes per row. Bound by launch latency.
-// Limits    64 cuts.
+// Math      the i-th row that stays: one that is no candidate, or a kept candidate at + candidates[keep[j]]. A row moves by
+//           the number of dropped candidates before it. Positions: i (contiguous), or those of the row (keep). Sources: a
+//           row that is no candidate has its number among those, a kept candidate T − n plus its own among the kept.
+// Shapes    keep i32 [kept], candidates i32 [n] per cut, up to 64 cuts; rows, sources i32 [T']; positions i32 [A, T].
+// Launch    ⌈T/256⌉ blocks of 256 threads, a row each: every cut whose span holds the row is searched by halving.
+// Cost      8 + 8·A bytes per row that stays, and log2(kept) + log2(n) reads per row and cut around it. Bound by launch
+//           latency.
+// Limits    64 cuts without a common candidate. Lists that do not ascend leave rows out; the host layer reports them.
 #include "gpu/cuts.h"
 #include "gpu/prims.h"
 
 KERNEL(256)
-row_map_kernel(int32_t* rows, int32_t* positions_out, const int32_t* positions_in, Cuts cuts, int cut_count, int stay,
-               int rule) {
-  int i = int(blockIdx.x) * 256 + int(threadIdx.x);
-  if (i < stay) {
-    int row = i;  // the answer as long as every cut passed so far keeps all its rows; what they drop is added
-    for (int c = 0; c < cut_count; c++) {
-      const RowCut& cut = cuts.cut[c];
-      if (row < cut.at) break;
-      if (row < cut.at + cut.kept) {
-        row = cut.at + checked(load(cut.keep + row - cut.at), cut.count, "a kept row");
-        break;
-      }
-      row += cut.count - cut.kept;
+row_map_kernel(int32_t* rows, int32_t* sources, Positions positions, Cuts cuts, int row_count, int stay, int rule) {
+  int row = int(blockIdx.x) * 256 + int(threadIdx.x);
+  check_lists(cuts, row, int(gridDim.x) * 256);
+  if (row < row_count) {
+    Fate f = fate_of(cuts, row);
+    int to = row - f.candidates + f.kept;
+    if ((!f.is_candidate || f.is_kept) && unsigned(to) < unsigned(stay)) {
+      store(rows + to, row);
+      if (sources) store(sources + to, f.is_candidate ? row_count - cuts.candidates + f.kept : row - f.candidates);
+      store_positions(positions, to, row, rule == STARLING_KEEP ? -1 : to);
     }
-    store(rows + i, row);
-    store(positions_out + i, rule == STARLING_KEEP ? load(positions_in + row) : i);
   }
 }
 
 extern "C" int starling_row_map(const starling_row_map_args* args, starling_stream* stream) {
   return gpu::guarded("row_map", args, [&](const starling_row_map_args& a) {
-    Cuts cuts{};
-    int rows = a.positions_in.rows, stay = rows - checked_cuts(cuts, a.cuts, a.cut_count, rows);
-    auto* rows_out = gpu::vector<int32_t>("rows", a.rows, stay);
-    auto* positions_out = gpu::vector<int32_t>("positions_out", a.positions_out, stay);
-    auto* positions_in = gpu::vector<int32_t>("positions_in", a.positions_in, rows);
-    gpu::launch<row_map_kernel>(dim3(gpu::ceil_div(stay, 256)), dim3(256), 0, stream, rows_out, positions_out, positions_in,
-                                cuts, a.cut_count, stay, a.rule);
+    int all = a.positions_in.width;
+    Cuts cuts = checked_cuts(a.cuts, a.cut_count, all);
+    int stay = all - cuts.candidates + cuts.kept;
+    Positions positions = checked_positions(a.positions_out, a.positions_in, stay);
+    auto* rows = gpu::vector<int32_t>("rows", a.rows, stay);
+    auto* sources = gpu::optional_vector<int32_t>("sources", a.sources, stay);
+    gpu::launch<row_map_kernel>(dim3(gpu::ceil_div(all, 256)), dim3(256), 0, stream, rows, sources, positions, cuts, all,
+                                stay, a.rule);
   });
 }

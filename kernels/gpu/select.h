@@ -106,5 +106,7 @@ DEVICE void select_block(int* keep, const uint32_t* keys, int n, int k) {
   }
 }
 
-// score[j] from column sums: heads added in order, one division.
-DEVICE float mean_score(float sum, int heads, int rows) { return sum / (float(heads) * float(rows)); }
+// score[j] from the sum of its columns: one division.
+DEVICE float mean_score(float sum, int heads, int rows, int sources) {
+  return sum / (float(heads) * float(rows) * float(sources));
+}

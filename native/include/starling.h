@@ -355,20 +355,22 @@ STARLING_API int starling_lse_from_natural(const starling_lse_from_natural_args 
 
 /* ---- selection and compaction ---- */
 
-/* score[j] = sum_h sums[h, j] / (H * rows), heads added in order; keep = the k best, ascending by index; ties go to the
- * lowest index. A score that is not finite is never preferred and sets fault[0] to 1. n <= 4096. */
+/* score[j] = sum over s < w and h of sums[h, j * w + s] / (H * rows * w): the heads of a column are added in order, then the
+ * w columns of a candidate; keep = the k best, ascending by index; ties go to the lowest index. A score that is not finite
+ * is never preferred and sets non_finite[0] to 1. n <= 4096. */
 typedef struct {
   uint32_t size;
-  starling_tensor keep;  /* i32 [k] */
-  starling_tensor score; /* f32 [n] */
-  starling_tensor fault; /* i32 [1] */
-  starling_tensor sums;  /* f32 [H, n] */
+  starling_tensor keep;       /* i32 [k] */
+  starling_tensor score;      /* f32 [n] */
+  starling_tensor non_finite; /* i32 [1] */
+  starling_tensor sums;       /* f32 [H, n*w] */
   int32_t rows;
 } starling_token_select_args;
 STARLING_API int starling_token_select(const starling_token_select_args *args /* host */, starling_stream *stream);
 
 /* starling_attention_colsum and starling_token_select with rows = row_to - row_from, in one launch: the last block of a
- * group of keys adds the heads in order, the last of all selects. The same bits as the two calls. */
+ * group of keys adds the heads in order, the last of all selects. The same bits as the two calls. Of w sources each, the
+ * keys of a candidate follow one another. */
 typedef struct {
   uint32_t size;
   starling_tensor keep;  /* i32 [k] */
@@ -376,40 +378,53 @@ typedef struct {
   starling_tensor fault; /* i32 [1] */
   starling_attention_inputs in;
   starling_tensor lse;   /* f32 [H, T] */
-  starling_tensor index; /* i32 [n], or not there */
+  starling_tensor index; /* i32 [n*w], or not there */
   int32_t row_from, row_to, key_at;
+  int32_t sources; /* w; 0: 1 */
 } starling_colsum_select_args;
 STARLING_API int starling_colsum_select(const starling_colsum_select_args *args /* host */, starling_stream *stream);
 
-/* VisPruner (arXiv 2412.01818): the `important` best scores; of the rest, in falling order of score, those that are left
- * when rounds of at most 8 drop the even places nearest by cosine to an odd place. keep ascends. A cosine that is not
- * finite sets fault[0] to 1. n <= 4096. */
+/* out[i, j] = x_i . x_j / sqrt((x_i . x_i) * (x_j . x_j)). One that is not finite sets non_finite[0] to 1. n <= 4096. */
 typedef struct {
   uint32_t size;
-  starling_tensor keep;     /* i32 [k] */
-  starling_tensor fault;    /* i32 [1] */
-  starling_tensor score;    /* f32 [n] */
-  starling_tensor features; /* [n, D] [16] */
-  int32_t important;
-} starling_vispruner_dedup_args;
-STARLING_API int starling_vispruner_dedup(const starling_vispruner_dedup_args *args /* host */, starling_stream *stream);
+  starling_tensor out;        /* f32 [n, n] */
+  starling_tensor non_finite; /* i32 [1] */
+  starling_tensor x;          /* [n, D] [16] */
+} starling_cosines_args;
+STARLING_API int starling_cosines(const starling_cosines_args *args /* host */, starling_stream *stream);
 
-/* The rows of one picture in a sequence, and which of them stay. */
+/* The `best` best scores; of the rest, in falling order of score, those that are left when rounds of at most 8 drop the
+ * even places most alike to an odd place (VisPruner, arXiv 2412.01818). keep ascends. What is not finite is the lowest.
+ * n <= 4096. */
 typedef struct {
-  starling_tensor keep; /* i32 [kept], ascending, below count */
-  int32_t at;           /* first row of the picture */
-  int32_t count;
+  uint32_t size;
+  starling_tensor keep;    /* i32 [k] */
+  starling_tensor score;   /* f32 [n] */
+  starling_tensor cosines; /* f32 [n, n] */
+  int32_t best;
+} starling_drop_duplicates_args;
+STARLING_API int starling_drop_duplicates(const starling_drop_duplicates_args *args /* host */, starling_stream *stream);
+
+/* A choice among rows of a sequence: candidates, and which of them stay. Rows that are no candidates stay too. */
+typedef struct {
+  starling_tensor keep;       /* i32 [kept], ascending, below n */
+  starling_tensor candidates; /* i32 [n], ascending, below count: candidate j is row at + candidates[j]; not there: n = count
+                                 and candidate j is row at + j */
+  int32_t at;                 /* first row */
+  int32_t count;              /* rows from there on that the candidates lie in */
 } starling_cut;
 
 #define STARLING_MAX_CUTS 64
 
-/* The rows that stay, ascending, and their positions. Cuts are in order of `at` and do not overlap; T' = T - sum(count -
+/* The rows that stay, ascending, and their positions on A axes. sources[i]: for a row that is no candidate, its number among
+ * those; for a kept candidate, T - sum(n) plus its number among the kept. Cuts have no candidate in common; T' = T - sum(n -
  * kept). */
 typedef struct {
   uint32_t size;
   starling_tensor rows;          /* i32 [T'] */
-  starling_tensor positions_out; /* i32 [T'] */
-  starling_tensor positions_in;  /* i32 [T] */
+  starling_tensor positions_out; /* i32 [A, T']; of one axis it is one row */
+  starling_tensor sources;       /* i32 [T'], or not there */
+  starling_tensor positions_in;  /* i32 [A, T] */
   const starling_cut *cuts;      /* host [cut_count] */
   int32_t cut_count;
   int32_t rule; /* starling_positions */
@@ -421,8 +436,8 @@ STARLING_API int starling_row_map(const starling_row_map_args *args /* host */, 
 typedef struct {
   uint32_t size;
   starling_tensor hidden;        /* u8 [>= T] */
-  starling_tensor positions_out; /* i32 [T] */
-  starling_tensor positions_in;  /* i32 [T] */
+  starling_tensor positions_out; /* i32 [A, T] */
+  starling_tensor positions_in;  /* i32 [A, T] */
   const starling_cut *cuts;      /* host [cut_count] */
   int32_t cut_count;
   int32_t rule; /* starling_positions */

@@ -33,11 +33,26 @@ TEST(wrong_arguments_get_a_sentence) {
   refused(CALL(attention, .out = y, .in = heads), STARLING_INVALID_ARGUMENT, "no room");
   Ints keep(5), fault(1, 0);
   Tensor s = gaussian(STARLING_F32, 1, 4);
-  refused(CALL(token_select, .keep = keep, .score = s.vector(), .fault = fault, .sums = s, .rows = 1),
+  refused(CALL(token_select, .keep = keep, .score = s.vector(), .non_finite = fault, .sums = s, .rows = 1),
           STARLING_INVALID_ARGUMENT, "k must be 1 to n");
-  starling_cut cuts[] = {{fault, 0, 3}, {fault, 2, 3}};
-  refused(CALL(row_map, .rows = keep, .positions_out = keep, .positions_in = keep, .cuts = cuts, .cut_count = 2, .rule = 1),
-          STARLING_INVALID_ARGUMENT, "overlap");
+  starling_cut cuts[] = {{fault, {}, 0, 3}, {fault, {}, 2, 3}};
+  starling_tensor positions{keep.data, 10, 1, 10, STARLING_I32, 0};
+  auto row_map = [&](const char* part) {
+    refused(CALL(row_map, .rows = keep, .positions_out = positions, .positions_in = positions, .cuts = cuts, .cut_count = 2,
+                 .rule = STARLING_KEEP),
+            STARLING_INVALID_ARGUMENT, part);
+  };
+  row_map("row_map: cuts: two overlap, and neither lists its candidates");
+  cuts[1] = {fault, {}, 8, 3};
+  row_map("rows beyond those of the call");
+  cuts[1] = {fault, keep, 5, 3};
+  row_map("more candidates than rows");
+  cuts[1] = {keep, {}, 5, 3};
+  row_map("more candidates kept than there are");
+  cuts[1] = {fault, {}, 5, 3};
+  row_map("positions_out is [1, 10], not [1, 6]");
+  positions.rows = 0;
+  row_map("positions have at least one axis");
   y.receive();
   for (float v : y.values) equal("y is untouched", true, bool(std::isnan(v)));
 }

@@ -1,6 +1,7 @@
 // token_select, colsum_select, row_map, hide_rows, gather_rows, compact_rows: indices, so everything is exact.
 #include <algorithm>
 #include <cstring>
+#include <memory>
 #include <numeric>
 
 #include "attention_case.h"
@@ -26,30 +27,133 @@ std::vector<int32_t> best(const std::vector<float>& score, int k) {
   return order;
 }
 
-void check_select(const std::vector<float>& sums, int heads, int k, int rows) {
-  int n = int(sums.size()) / heads;
-  Tensor in(STARLING_F32, heads, n);
+void token_select(Ints& keep, Tensor& score, Ints& non_finite, const Tensor& sums, int rows) {
+  ok(CALL(token_select, .keep = keep, .score = score.vector(), .non_finite = non_finite, .sums = sums, .rows = rows));
+  keep.receive();
+  score.receive();
+  non_finite.receive();
+}
+
+void check_select(const std::vector<float>& sums, int heads, int k, int rows, int sources = 1) {
+  int n = int(sums.size()) / heads / sources;
+  Tensor in(STARLING_F32, heads, n * sources);
   in.values = sums;
   in.send();
   Tensor score = filled(STARLING_F32, 1, n, NAN);
-  Ints keep(k), fault(1, 0);
-  ok(CALL(token_select, .keep = keep, .score = score.vector(), .fault = fault, .sums = in, .rows = rows));
-  keep.receive();
-  score.receive();
-  fault.receive();
+  Ints keep(k), non_finite(1, 0);
+  token_select(keep, score, non_finite, in, rows);
   std::vector<float> expected(n);
   bool finite = true;
   for (int j = 0; j < n; j++) {
     float sum = 0;
-    for (int h = 0; h < heads; h++) sum += in.at(h, j);
-    expected[j] = sum / (float(heads) * float(rows));
+    for (int s = 0; s < sources; s++) {
+      float column = 0;
+      for (int h = 0; h < heads; h++) column += in.at(h, j * sources + s);
+      sum += column;
+    }
+    expected[j] = sum / (float(heads) * float(rows) * float(sources));
     finite &= bool(std::isfinite(expected[j]));
   }
   for (int j = 0; j < n; j++) {
     if (memcmp(&expected[j], &score.values[j], 4) && !(std::isnan(expected[j]) && std::isnan(score.values[j]))) fail("score");
   }
   equal("keep of " + std::to_string(k) + " of " + std::to_string(n), best(expected, k), keep.values);
-  equal("fault", finite ? 0 : 1, int(fault.values[0]));
+  equal("non_finite", finite ? 0 : 1, int(non_finite.values[0]));
+}
+
+// One of several cuts, in words and for the device.
+struct Cut {
+  int at, count;
+  std::vector<int32_t> keep, candidates;  // no candidates: all rows
+  bool listed = false;
+};
+
+int candidate(const Cut& c, int j) { return c.at + (c.listed ? c.candidates[j] : j); }
+
+// Keeps device memory for as long as the cuts are used.
+struct CutList {
+  explicit CutList(const std::vector<Cut>& all) {
+    for (const Cut& c : all) {
+      lists.push_back(std::make_unique<Ints>(c.keep));
+      starling_cut cut{*lists.back(), {}, c.at, c.count};
+      if (c.listed) {
+        lists.push_back(std::make_unique<Ints>(c.candidates));
+        cut.candidates = *lists.back();
+      }
+      cuts.push_back(cut);
+    }
+  }
+  std::vector<std::unique_ptr<Ints>> lists;
+  std::vector<starling_cut> cuts;
+};
+
+// Rows of whole numbers in a list: [axes, n].
+starling_tensor rows_of(const Ints& list, int axes, int n, int stride) {
+  return {list.data, stride, axes, n, STARLING_I32, 0};
+}
+
+void check_cuts(const std::vector<Cut>& cuts, int row_count, int axes) {
+  std::vector<int> fate(row_count, 0);  // 0 fixed, 1 dropped, 2 kept
+  for (const Cut& c : cuts) {
+    for (int j = 0; j < int(c.listed ? c.candidates.size() : size_t(c.count)); j++) fate[candidate(c, j)] = 1;
+    for (int j : c.keep) fate[candidate(c, j)] = 2;
+  }
+  std::vector<int32_t> stay, fixed, kept;
+  for (int i = 0; i < row_count; i++) {
+    if (fate[i] != 1) stay.push_back(i);
+    if (fate[i] == 0) fixed.push_back(i);
+    if (fate[i] == 2) kept.push_back(i);
+  }
+  std::vector<int32_t> apart = fixed;
+  apart.insert(apart.end(), kept.begin(), kept.end());
+  int n = int(stay.size()), in_stride = row_count + 3, out_stride = n + 5, after_stride = row_count + 1;
+  std::vector<int32_t> positions(size_t(axes) * in_stride, -1);
+  for (int a = 0; a < axes; a++) {
+    for (int i = 0; i < row_count; i++) positions[a * in_stride + i] = 10000 * a + 2 * i + 1;
+  }
+  Ints in(positions);
+  CutList list(cuts);
+  for (int rule : {STARLING_CONTIGUOUS, STARLING_KEEP}) {
+    Ints rows(n), sources(n), out(axes * out_stride), after(axes * after_stride);
+    starling_tensor before_cut = rows_of(in, axes, row_count, in_stride);
+    ok(CALL(row_map, .rows = rows, .positions_out = rows_of(out, axes, n, out_stride), .sources = sources,
+            .positions_in = before_cut, .cuts = list.cuts.data(), .cut_count = int(cuts.size()), .rule = rule));
+    rows.receive();
+    sources.receive();
+    out.receive();
+    equal("rows", stay, rows.values);
+    for (int i = 0; i < n; i++) equal("source", stay[i], apart.at(sources.values[i]));
+    for (int a = 0; a < axes; a++) {
+      for (int i = 0; i < out_stride; i++) {
+        int expected = i >= n ? -7 : rule == STARLING_KEEP ? positions[a * in_stride + stay[i]] : i;
+        equal("position", expected, int(out.values[a * out_stride + i]));
+      }
+    }
+    std::vector<uint8_t> before(row_count + 3, 0);
+    before[fixed.empty() ? 0 : fixed.back()] = 1;
+    Bytes hidden(before);
+    ok(CALL(hide_rows, .hidden = hidden, .positions_out = rows_of(after, axes, row_count, after_stride),
+            .positions_in = before_cut, .cuts = list.cuts.data(), .cut_count = int(cuts.size()), .rule = rule));
+    hidden.receive();
+    after.receive();
+    int rank = 0;
+    for (int i = 0; i < row_count; i++) {
+      bool visible = fate[i] != 1 && !before[i];
+      equal("hidden", visible ? 0 : 1, int(hidden.values[i]));
+      for (int a = 0; a < axes; a++) {
+        int kept_position = positions[a * in_stride + i];
+        equal("position", rule == STARLING_KEEP || !visible ? kept_position : rank, int(after.values[a * after_stride + i]));
+      }
+      rank += visible;
+    }
+    for (int i = row_count; i < row_count + 3; i++) equal("behind the rows", 0, int(hidden.values[i]));
+  }
+}
+
+std::vector<int32_t> counting(int n) {
+  std::vector<int32_t> list(n);
+  std::iota(list.begin(), list.end(), 0);
+  return list;
 }
 
 }  // namespace
@@ -74,6 +178,20 @@ TEST(token_select_takes_the_best_ties_lowest) {
   }
 }
 
+TEST(token_select_adds_the_sources_of_a_candidate) {
+  std::normal_distribution<float> normal;
+  for (int n : small ? std::vector<int>{33} : std::vector<int>{1, 33, 700}) {
+    for (int sources : {2, 3, 4, 9}) {
+      std::vector<float> sums(size_t(n) * sources * 5);
+      for (float& v : sums) v = std::fabs(normal(rng));
+      check_select(sums, 5, n / 3 + 1, 7, sources);
+      sums[sums.size() - 1] = NAN;  // the last head's last source of the last candidate
+      check_select(sums, 5, n, 7, sources);
+      check_select(sums, 5, std::max(1, n - 1), 7, sources);
+    }
+  }
+}
+
 // A quarter of the smallest number below zero is −0, and no worse than 0.
 TEST(token_select_takes_minus_zero_for_zero) {
   float least = -0x1p-149f;
@@ -93,23 +211,23 @@ TEST(colsum_select_is_its_two_parts_to_the_bit) {
       Inputs in(c, dtype);
       Tensor out = filled(dtype, c.rows, c.heads * c.d, NAN), lse = filled(STARLING_F32, c.heads, c.rows, NAN);
       in.attention(out, &lse);
-      int n = c.rows - 9, kept = n / 10 + 1;
-      Tensor sums = filled(STARLING_F32, c.heads, n, NAN);
-      Tensor score1 = filled(STARLING_F32, 1, n, NAN), score2 = filled(STARLING_F32, 1, n, NAN);
-      Ints keep1(kept), keep2(kept), fault(1, 0);
-      for (int repeat = 0; repeat < 2; repeat++) {  // the tickets are zero again
-        in.colsum(sums, lse, 5, c.rows, 1);
-        ok(CALL(token_select, .keep = keep1, .score = score1.vector(), .fault = fault, .sums = sums, .rows = c.rows - 5));
-        ok(CALL(colsum_select, .keep = keep2, .score = score2.vector(), .fault = fault, .in = in.inputs(), .lse = lse,
-                .row_from = 5, .row_to = c.rows, .key_at = 1));
-        keep1.receive();
-        keep2.receive();
-        score1.receive();
-        score2.receive();
-        fault.receive();
-        equal("keep", keep1.values, keep2.values);
-        same_bits("score", score1, score2);
-        equal("fault", 0, int(fault.values[0]));
+      for (int sources : {1, 3, 4}) {  // three do not divide a tile of 64 keys
+        int n = (c.rows - 9) / sources, keys = n * sources, kept = n / 10 + 1;
+        Tensor sums = filled(STARLING_F32, c.heads, keys, NAN);
+        Tensor score1 = filled(STARLING_F32, 1, n, NAN), score2 = filled(STARLING_F32, 1, n, NAN);
+        Ints keep1(kept), keep2(kept), fault(1, 0);
+        for (int repeat = 0; repeat < 2; repeat++) {  // the tickets are zero again
+          in.colsum(sums, lse, 5, c.rows, 1);
+          token_select(keep1, score1, fault, sums, c.rows - 5);
+          ok(CALL(colsum_select, .keep = keep2, .score = score2.vector(), .fault = fault, .in = in.inputs(), .lse = lse,
+                  .row_from = 5, .row_to = c.rows, .key_at = 1, .sources = sources == 1 ? 0 : sources));
+          keep2.receive();
+          score2.receive();
+          fault.receive();
+          equal("keep", keep1.values, keep2.values);
+          same_bits("score", score1, score2);
+          equal("fault", 0, int(fault.values[0]));
+        }
       }
     }
   }
@@ -129,7 +247,7 @@ TEST(one_launch_or_two) {
   starling_attention_inputs all = in.inputs();
   all.segments = {};
   ok(CALL(attention_colsum, .sums = sums, .in = all, .lse = lse, .row_from = 1, .row_to = 577, .key_at = 1));
-  ok(CALL(token_select, .keep = keep, .score = score.vector(), .fault = fault, .sums = sums, .rows = 576));
+  token_select(keep, score, fault, sums, 576);
   starling_host_counters(two);
   starling_host_reset_counters();
   ok(CALL(colsum_select, .keep = keep, .score = score.vector(), .fault = fault, .in = all, .lse = lse,
@@ -138,9 +256,9 @@ TEST(one_launch_or_two) {
   equal("launches of two calls", uint64_t(2), two[0]);
   equal("launches of one", uint64_t(1), one[0]);
   equal("FLOPs", two[4], one[4]);
-  // Beside the products: the fused form reads every score once more.
+  // Beside the products: the fused form writes and reads every key's sum over heads once more.
   equal("bytes read", two[2] + 576 * 4, one[2]);
-  equal("bytes written", two[3], one[3]);
+  equal("bytes written", two[3] + 576 * 4, one[3]);
   printf("colsum + select: %llu launches, %.2f MB read, %.1f KB written; colsum_select: %llu launch, %.2f MB read, %.1f KB written; %.2f GFLOP each\n",
          (unsigned long long)two[0], double(two[2]) / 1e6, double(two[3]) / 1e3, (unsigned long long)one[0],
          double(one[2]) / 1e6, double(one[3]) / 1e3, double(one[4]) / 1e9);
@@ -148,43 +266,62 @@ TEST(one_launch_or_two) {
 #endif
 
 TEST(row_map_and_hide_rows_agree) {
-  std::vector<int32_t> positions(700);
-  for (int i = 0; i < 700; i++) positions[i] = 2 * i + 1;
-  Ints in(positions), keep1({0, 4, 9}), keep2(std::vector<int32_t>{2}), all(300);
-  std::iota(all.values.begin(), all.values.end(), 0);
-  all.send();
-  std::vector<starling_cut> cuts = {{keep1, 3, 10}, {keep2, 13, 5}, {all, 100, 300}};
-  std::vector<int32_t> stay;
-  for (int i = 0; i < 700; i++) {
-    bool dropped = (i >= 3 && i < 13 && i != 3 && i != 7 && i != 12) || (i >= 13 && i < 18 && i != 15);
-    if (!dropped) stay.push_back(i);
+  std::vector<Cut> cuts = {{3, 10, {0, 4, 9}, {}}, {13, 5, {2}, {}}, {100, 300, counting(300), {}}};
+  check_cuts(cuts, 700, 1);
+  check_cuts(cuts, 700, 3);
+  check_cuts({}, 5, 1);
+  check_cuts({{0, 600, {}, {}}}, 600, 1);
+  check_cuts({{0, 513, {512}, {}}}, 513, 2);
+}
+
+TEST(row_map_takes_cuts_between_each_others_candidates) {
+  // A A | B B B | newline, line by line, and a third cut that lists what the first leaves.
+  std::vector<int32_t> a, b, rest;
+  for (int line = 0; line < 40; line++) {
+    for (int i : {0, 1}) a.push_back(6 * line + i);
+    for (int i : {0, 1, 2}) b.push_back(6 * line + i);
+    if (line % 3) rest.push_back(6 * line);
   }
-  for (int rule : {STARLING_CONTIGUOUS, STARLING_KEEP}) {
-    int n = int(stay.size());
-    Ints rows(n), out(n), after(700);
-    ok(CALL(row_map, .rows = rows, .positions_out = out, .positions_in = in, .cuts = cuts.data(), .cut_count = 3,
-            .rule = rule));
-    rows.receive();
-    out.receive();
-    equal("rows", stay, rows.values);
-    for (int i = 0; i < n; i++) equal("position", rule == STARLING_KEEP ? positions[stay[i]] : i, out.values[i]);
-    std::vector<uint8_t> before(703, 0);
-    before[50] = 1;
-    Bytes hidden(before);
-    ok(CALL(hide_rows, .hidden = hidden, .positions_out = after, .positions_in = in, .cuts = cuts.data(), .cut_count = 3,
-            .rule = rule));
-    hidden.receive();
-    after.receive();
-    int rank = 0;
-    for (int i = 0; i < 700; i++) {
-      bool stays = std::binary_search(stay.begin(), stay.end(), i), visible = stays && i != 50;
-      equal("hidden", visible ? 0 : 1, int(hidden.values[i]));
-      equal("position", rule == STARLING_KEEP || !visible ? positions[i] : rank, after.values[i]);
-      rank += visible;
-    }
-    for (int i = 700; i < 703; i++) equal("behind the rows", 0, int(hidden.values[i]));
+  Cut one{7, 240, {0, 1, 5, 40, 79}, a, true}, two{9, 238, {2, 3, 4, 119}, b, true}, three{12, 235, {0, 7, 25}, rest, true};
+  check_cuts({one, two, three}, 300, 1);
+  check_cuts({three, one, two}, 300, 3);  // in any order
+  check_cuts({{0, 4, {}, {3}, true}, {0, 4, {0, 1}, {1, 2}, true}}, 4, 1);
+  std::vector<Cut> many;
+  for (int i = 0; i < STARLING_MAX_CUTS; i++) {
+    Cut c{i, 600 - STARLING_MAX_CUTS, {}, {}, true};
+    for (int j = 0; j < 8; j++) c.candidates.push_back(STARLING_MAX_CUTS * j);
+    for (int j = i % 3; j < 8; j += 1 + i % 4) c.keep.push_back(j);
+    many.push_back(c);
+  }
+  check_cuts(many, 600, 1);
+}
+
+#if defined(STARLING_EMULATED)
+// Lists are written by other kernels: the host layer reports what a GPU would trust.
+TEST(row_map_and_hide_rows_name_a_wrong_entry_of_a_list) {
+  struct Wrong {
+    std::vector<int32_t> keep, candidates;
+    const char* part;
+  };
+  for (const Wrong& w : {Wrong{{0, 3}, {0, 1, 4}, "a kept candidate is 3; it must be at least 0 and below 3"},
+                         {{-1, 2}, {0, 1, 4}, "a kept candidate is -1"},
+                         {{0, 1}, {0, 1, 6}, "a candidate's row is 6; it must be at least 0 and below 6"},
+                         {{2, 1}, {0, 1, 4}, "the step to the next of a cut's ascending numbers is -2"},
+                         {{0, 1}, {0, 4, 4}, "the step to the next of a cut's ascending numbers is -1"}}) {
+    CutList list({{2, 6, w.keep, w.candidates, true}});
+    Ints in(10, 0), out(9), rows(9), after(10);
+    Bytes hidden(std::vector<uint8_t>(10, 0));
+    auto fails = [&](int status) {
+      equal("status", int(STARLING_KERNEL_FAULT), status);
+      if (!strstr(starling_error(), w.part)) fail(std::string(starling_error()) + " does not say " + w.part);
+    };
+    fails(CALL(row_map, .rows = rows, .positions_out = rows_of(out, 1, 9, 9), .positions_in = rows_of(in, 1, 10, 10),
+               .cuts = list.cuts.data(), .cut_count = 1, .rule = STARLING_KEEP));
+    fails(CALL(hide_rows, .hidden = hidden, .positions_out = rows_of(after, 1, 10, 10),
+               .positions_in = rows_of(in, 1, 10, 10), .cuts = list.cuts.data(), .cut_count = 1, .rule = STARLING_KEEP));
   }
 }
+#endif
 
 TEST(gather_rows_moves_any_width) {
   struct Shape {

@@ -89,7 +89,9 @@ final class Bindings {
       Symbols.function(JAVA_INT, ADDRESS, ADDRESS);
   private static final MethodHandle COLSUM_SELECT =
       Symbols.function(JAVA_INT, ADDRESS, ADDRESS);
-  private static final MethodHandle VISPRUNER_DEDUP =
+  private static final MethodHandle COSINES =
+      Symbols.function(JAVA_INT, ADDRESS, ADDRESS);
+  private static final MethodHandle DROP_DUPLICATES =
       Symbols.function(JAVA_INT, ADDRESS, ADDRESS);
   private static final MethodHandle ROW_MAP =
       Symbols.function(JAVA_INT, ADDRESS, ADDRESS);
@@ -143,7 +145,8 @@ final class Bindings {
   private final MemorySegment lseFromNatural;
   private final MemorySegment tokenSelect;
   private final MemorySegment colsumSelect;
-  private final MemorySegment visprunerDedup;
+  private final MemorySegment cosines;
+  private final MemorySegment dropDuplicates;
   private final MemorySegment rowMap;
   private final MemorySegment hideRows;
   private final MemorySegment gatherRows;
@@ -191,7 +194,8 @@ final class Bindings {
     lseFromNatural = Symbols.find(library, "starling_lse_from_natural");
     tokenSelect = Symbols.find(library, "starling_token_select");
     colsumSelect = Symbols.find(library, "starling_colsum_select");
-    visprunerDedup = Symbols.find(library, "starling_vispruner_dedup");
+    cosines = Symbols.find(library, "starling_cosines");
+    dropDuplicates = Symbols.find(library, "starling_drop_duplicates");
     rowMap = Symbols.find(library, "starling_row_map");
     hideRows = Symbols.find(library, "starling_hide_rows");
     gatherRows = Symbols.find(library, "starling_gather_rows");
@@ -497,9 +501,17 @@ final class Bindings {
     }
   }
 
-  int visprunerDedup(VisprunerDedupArgs args, MemorySegment stream) {
+  int cosines(CosinesArgs args, MemorySegment stream) {
     try {
-      return (int) VISPRUNER_DEDUP.invokeExact(this.visprunerDedup, args.memory(), stream);
+      return (int) COSINES.invokeExact(this.cosines, args.memory(), stream);
+    } catch (Throwable e) {
+      throw Symbols.thrown(e);
+    }
+  }
+
+  int dropDuplicates(DropDuplicatesArgs args, MemorySegment stream) {
+    try {
+      return (int) DROP_DUPLICATES.invokeExact(this.dropDuplicates, args.memory(), stream);
     } catch (Throwable e) {
       throw Symbols.thrown(e);
     }

@@ -27,7 +27,7 @@ final class ColsumSelectArgs {
   /** {@code f32 [H, T]} */
   final AbiTensor lse;
 
-  /** {@code i32 [n], or not there} */
+  /** {@code i32 [n*w], or not there} */
   final AbiTensor index;
 
   private final MemorySegment memory;
@@ -74,5 +74,15 @@ final class ColsumSelectArgs {
 
   void keyAt(int value) {
     memory.set(JAVA_INT, 368, value);
+  }
+
+  /** {@code w; 0: 1} */
+  int sources() {
+    return memory.get(JAVA_INT, 372);
+  }
+
+  /** {@code w; 0: 1} */
+  void sources(int value) {
+    memory.set(JAVA_INT, 372, value);
   }
 }

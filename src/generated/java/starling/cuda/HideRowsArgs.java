@@ -17,10 +17,10 @@ final class HideRowsArgs {
   /** {@code u8 [>= T]} */
   final AbiTensor hidden;
 
-  /** {@code i32 [T]} */
+  /** {@code i32 [A, T]} */
   final AbiTensor positionsOut;
 
-  /** {@code i32 [T]} */
+  /** {@code i32 [A, T]} */
   final AbiTensor positionsIn;
 
   private final MemorySegment memory;

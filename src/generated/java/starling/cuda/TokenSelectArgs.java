@@ -20,9 +20,9 @@ final class TokenSelectArgs {
   final AbiTensor score;
 
   /** {@code i32 [1]} */
-  final AbiTensor fault;
+  final AbiTensor nonFinite;
 
-  /** {@code f32 [H, n]} */
+  /** {@code f32 [H, n*w]} */
   final AbiTensor sums;
 
   private final MemorySegment memory;
@@ -37,7 +37,7 @@ final class TokenSelectArgs {
     this.memory = memory;
     this.keep = new AbiTensor(memory.asSlice(8, AbiTensor.BYTES));
     this.score = new AbiTensor(memory.asSlice(40, AbiTensor.BYTES));
-    this.fault = new AbiTensor(memory.asSlice(72, AbiTensor.BYTES));
+    this.nonFinite = new AbiTensor(memory.asSlice(72, AbiTensor.BYTES));
     this.sums = new AbiTensor(memory.asSlice(104, AbiTensor.BYTES));
   }
 

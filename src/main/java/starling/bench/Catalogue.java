@@ -41,7 +41,8 @@ final class Catalogue {
       Map.of(
           "token_select", "sums",
           "colsum_select", "k",
-          "vispruner_dedup", "features",
+          "cosines", "x",
+          "drop_duplicates", "cosines",
           "sample", "logits");
 
   private Catalogue() {}
@@ -202,18 +203,34 @@ final class Catalogue {
                       + 4 * (s.at("H") * Math.min(s.at("T"), s.at("n")) + s.at("n") + s.at("k")),
               (s, t) -> 2 * pairs(s, Math.max(0, s.get("T") - s.get("n"))) * s.at("H") * s.at("d")),
           new Operator(
-              "vispruner_dedup",
-              List.of("n", "D", "k"),
+              "cosines",
+              List.of("n", "D"),
               true,
+              (in, s) -> {
+                Tensor out = in.out("out", DType.F32, s.get("n"), s.get("n"));
+                Tensor x = in.floats("x", 1, s.get("n"), s.get("D"));
+                Tensor nonFinite = in.inOut("nonFinite", DType.I32, 0);
+                return () -> in.device.cosines(out, x, nonFinite);
+              },
+              (s, t) -> t.bytes() * s.at("n") * s.at("D") + 4 * s.at("n") * s.at("n"),
+              (s, t) -> 2 * s.at("n") * s.at("n") * s.at("D")),
+          new Operator(
+              "drop_duplicates",
+              List.of("n", "k"),
+              false,
               (in, s) -> {
                 Tensor keep = in.out("keep", DType.I32, s.get("k"));
                 Tensor score = in.floats("score", DType.F32, 1, s.get("n"));
-                Tensor features = in.whole("features", s.get("n"), s.get("D"));
-                Tensor fault = in.inOut("fault", DType.I32, 0);
-                return () -> in.device.visprunerDedup(keep, score, features, s.get("k") / 2, fault);
+                Tensor cosines = in.floats("cosines", DType.F32, 1, s.get("n"), s.get("n"));
+                return () -> in.device.dropDuplicates(keep, score, cosines, s.get("k") / 2);
               },
-              (s, t) -> 4 * s.at("n") + t.bytes() * s.at("n") * s.at("D") + 4 * s.at("k"),
-              (s, t) -> 2 * s.at("n") * s.at("n") * s.at("D")),
+              // The even places of the first round against its odd ones.
+              (s, t) -> {
+                int best = s.get("k") / 2;
+                double others = s.at("n") - best;
+                return 4 * (s.at("n") + s.at("k")) + others * others;
+              },
+              (s, t) -> 0),
           new Operator(
               "row_map",
               List.of("T", "n", "k"),
@@ -225,7 +242,7 @@ final class Catalogue {
                 Tensor before = in.ints("before", in.counting(s.get("T")));
                 List<Cut> cuts = cuts(in, s);
                 return () ->
-                    in.device.rowMap(rows, positions, before, cuts, PositionRule.CONTIGUOUS);
+                    in.device.rowMap(rows, positions, null, before, cuts, PositionRule.CONTIGUOUS);
               },
               // Positions that count on need none of those before.
               (s, t) -> 4 * (s.at("k") + 2 * (s.at("T") - s.at("n") + s.at("k"))),

@@ -97,7 +97,8 @@ enum Preset {
         rows.add(of(operator, tower, tower, visionHeads, visionHeads, visionD, 0, patches, kept));
         rows.add(of(operator, TEXT, prompt, heads, heads, d, 1, visual, kept));
       }
-      case "vispruner_dedup" -> rows.add(of(operator, patches, visionWidth, patches / 10));
+      case "cosines" -> rows.add(of(operator, patches, visionWidth));
+      case "drop_duplicates" -> rows.add(of(operator, patches, patches / 10));
       case "row_map", "hide_rows" -> rows.add(of(operator, prompt, visual, kept));
       case "gather_rows" -> rows.add(of(operator, prompt, kept + TEXT, width));
       case "combine_rows" -> rows.add(of(operator, visual, kept, 4, width));

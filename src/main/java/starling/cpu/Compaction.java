@@ -9,51 +9,91 @@ import starling.device.Tensor;
 
 /** Which rows stay after a cut, and moving or hiding them. */
 final class Compaction {
+  private static final ValueLayout.OfInt I32 = ValueLayout.JAVA_INT_UNALIGNED;
+
   private Compaction() {}
 
+  private static final byte FIXED = 0;
+  private static final byte DROPPED = 1;
+  private static final byte KEPT = 2;
+
+  /** What the cuts make of every row; one that is no candidate is fixed. */
+  private static byte[] fates(int rows, List<Cut> cuts) {
+    byte[] fates = new byte[rows];
+    for (Cut cut : cuts) {
+      for (int j = 0; j < cut.size(); j++) {
+        fates[candidate(cut, j)] = DROPPED;
+      }
+      for (int i = 0; i < cut.keep().rows(); i++) {
+        fates[candidate(cut, Rows.index(cut.keep(), i))] = KEPT;
+      }
+    }
+    return fates;
+  }
+
+  private static int candidate(Cut cut, int j) {
+    return cut.at() + (cut.candidates() == null ? j : Rows.index(cut.candidates(), j));
+  }
+
   static void rowMap(
-      Tensor rows, Tensor positionsOut, Tensor positionsIn, List<Cut> cuts, PositionRule rule) {
-    int to = 0;
-    int row = 0;
-    for (int c = 0; c <= cuts.size(); c++) {
-      int end = c < cuts.size() ? cuts.get(c).at() : positionsIn.rows();
-      for (; row < end; row++, to++) {
-        stay(rows, positionsOut, positionsIn, to, row, rule);
+      Tensor rows,
+      Tensor positionsOut,
+      Tensor sources,
+      Tensor positionsIn,
+      List<Cut> cuts,
+      PositionRule rule) {
+    byte[] fates = fates(all(positionsIn), cuts);
+    int fixed = 0;
+    int kept = fates.length - cuts.stream().mapToInt(Cut::size).sum(); // the kept follow the fixed
+    for (int row = 0, to = 0; row < fates.length; row++) {
+      if (fates[row] == DROPPED) {
+        continue;
       }
-      if (c < cuts.size()) {
-        Cut cut = cuts.get(c);
-        for (int i = 0; i < cut.keep().rows(); i++, to++) {
-          stay(rows, positionsOut, positionsIn, to, cut.at() + Rows.index(cut.keep(), i), rule);
-        }
-        row = cut.at() + cut.count();
+      Rows.setIndex(rows, to, row);
+      position(positionsOut, to, positionsIn, row, rule == PositionRule.KEEP ? -1 : to);
+      if (sources != null) {
+        Rows.setIndex(sources, to, fates[row] == FIXED ? fixed : kept);
       }
+      fixed += fates[row] == FIXED ? 1 : 0;
+      kept += fates[row] == KEPT ? 1 : 0;
+      to++;
     }
   }
 
-  private static void stay(
-      Tensor rows, Tensor positionsOut, Tensor positionsIn, int to, int row, PositionRule rule) {
-    Rows.setIndex(rows, to, row);
-    Rows.setIndex(positionsOut, to, rule == PositionRule.KEEP ? Rows.index(positionsIn, row) : to);
+  /**
+   * On every axis.
+   *
+   * @param number the new position, or -1 for the one that {@code row} had
+   */
+  private static void position(Tensor out, int to, Tensor in, int row, int number) {
+    for (int axis = 0; axis < axes(in); axis++) {
+      int position = number < 0 ? in.memory().get(I32, at(in, axis, row)) : number;
+      out.memory().set(I32, at(out, axis, to), position);
+    }
+  }
+
+  private static int axes(Tensor positions) {
+    return positions.rank() == 1 ? 1 : positions.rows();
+  }
+
+  private static int all(Tensor positions) {
+    return positions.rank() == 1 ? positions.rows() : positions.width();
+  }
+
+  private static long at(Tensor positions, int axis, int row) {
+    return positions.rank() == 1 ? positions.offset(row) : positions.offset(axis) + 4L * row;
   }
 
   static void hideRows(
       Tensor hidden, Tensor positionsOut, Tensor positionsIn, List<Cut> cuts, PositionRule rule) {
-    for (int c = 0; c < cuts.size(); c++) {
-      Cut cut = cuts.get(c);
-      int kept = 0;
-      for (int i = 0; i < cut.count(); i++) {
-        boolean stays = kept < cut.keep().rows() && Rows.index(cut.keep(), kept) == i;
-        kept += stays ? 1 : 0;
-        if (!stays) {
-          hidden.memory().set(ValueLayout.JAVA_BYTE, hidden.offset(cut.at() + i), (byte) 1);
-        }
+    byte[] fates = fates(all(positionsIn), cuts);
+    for (int row = 0, rank = 0; row < fates.length; row++) {
+      if (fates[row] == DROPPED) {
+        hidden.memory().set(ValueLayout.JAVA_BYTE, hidden.offset(row), (byte) 1);
       }
-    }
-    int rank = 0;
-    for (int row = 0; row < positionsIn.rows(); row++) {
       boolean visible = hidden.memory().get(ValueLayout.JAVA_BYTE, hidden.offset(row)) == 0;
       boolean renumber = visible && rule == PositionRule.CONTIGUOUS;
-      Rows.setIndex(positionsOut, row, renumber ? rank : Rows.index(positionsIn, row));
+      position(positionsOut, row, positionsIn, row, renumber ? rank : -1);
       rank += visible ? 1 : 0;
     }
   }

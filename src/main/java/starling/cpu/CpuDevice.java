@@ -39,7 +39,8 @@ public final class CpuDevice implements Device {
   private final AttentionColsum colsum;
   private final RotaryEmbedding rotary;
   private final TokenSelect tokenSelect = new TokenSelect();
-  private final VisprunerDedup dedup;
+  private final Cosines cosines;
+  private final Duplicates duplicates;
   private final Sampler sampler = new Sampler();
   private final Arguments arguments = new Arguments(HOST, Arguments.Runner.JAVA);
   private boolean closed;
@@ -52,7 +53,8 @@ public final class CpuDevice implements Device {
     this.attention = new Attention(workers, lanes);
     this.colsum = new AttentionColsum(workers, lanes);
     this.rotary = new RotaryEmbedding(workers);
-    this.dedup = new VisprunerDedup(workers, lanes, tokenSelect);
+    this.cosines = new Cosines(workers, lanes);
+    this.duplicates = new Duplicates(tokenSelect);
   }
 
   /** On all cores. */
@@ -300,10 +302,10 @@ public final class CpuDevice implements Device {
   // ---- selection and compaction ----
 
   @Override
-  public void tokenSelect(Tensor keep, Tensor score, Tensor sums, int rows, Tensor fault) {
+  public void tokenSelect(Tensor keep, Tensor score, Tensor sums, int rows, Tensor nonFinite) {
     checkOpen();
-    arguments.tokenSelect(keep, score, sums, rows, fault);
-    tokenSelect.score(score, sums, rows, fault);
+    arguments.tokenSelect(keep, score, sums, rows, nonFinite);
+    tokenSelect.score(score, sums, rows, nonFinite);
     tokenSelect.select(keep, score);
   }
 
@@ -328,20 +330,31 @@ public final class CpuDevice implements Device {
   }
 
   @Override
-  public void visprunerDedup(
-      Tensor keep, Tensor score, Tensor features, int important, Tensor fault) {
+  public void cosines(Tensor out, Tensor x, Tensor nonFinite) {
     checkOpen();
-    arguments.visprunerDedup(keep, score, features, important, fault);
+    arguments.cosines(out, x, nonFinite);
     workers.workAlone(arguments.wereConfined());
-    dedup.run(keep, score, features, important, fault);
+    cosines.run(out, x, nonFinite);
+  }
+
+  @Override
+  public void dropDuplicates(Tensor keep, Tensor score, Tensor cosines, int best) {
+    checkOpen();
+    arguments.dropDuplicates(keep, score, cosines, best);
+    duplicates.drop(keep, score, cosines, best);
   }
 
   @Override
   public void rowMap(
-      Tensor rows, Tensor positionsOut, Tensor positionsIn, List<Cut> cuts, PositionRule rule) {
+      Tensor rows,
+      Tensor positionsOut,
+      Tensor sources,
+      Tensor positionsIn,
+      List<Cut> cuts,
+      PositionRule rule) {
     checkOpen();
-    arguments.rowMap(rows, positionsOut, positionsIn, cuts, rule);
-    Compaction.rowMap(rows, positionsOut, positionsIn, cuts, rule);
+    arguments.rowMap(rows, positionsOut, sources, positionsIn, cuts, rule);
+    Compaction.rowMap(rows, positionsOut, sources, positionsIn, cuts, rule);
   }
 
   @Override

@@ -7,20 +7,32 @@ import starling.device.Tensor;
 final class TokenSelect {
   private long[] order = new long[0];
 
-  /** {@code score[j] = Σ_h sums[h, j] / (H·rows)}, heads added in order. */
-  void score(Tensor score, Tensor sums, int rows, Tensor fault) {
-    float divisor = (float) sums.rows() * rows;
+  /**
+   * {@code score[j] = Σ_{s<w} Σ_h sums[h, j·w + s] / (H·rows·w)}: the heads of a column are added
+   * in order, then the columns of a candidate.
+   */
+  void score(Tensor score, Tensor sums, int rows, Tensor nonFinite) {
+    int sources = sums.width() / score.rows();
+    float divisor = (float) sums.rows() * rows * sources;
     for (int j = 0; j < score.rows(); j++) {
       float sum = 0;
-      for (int h = 0; h < sums.rows(); h++) {
-        sum += Rows.get(sums, h, j);
+      for (int s = 0; s < sources; s++) {
+        sum += column(sums, j * sources + s);
       }
       float value = sum / divisor;
       Rows.set(score, j, 0, value);
       if (!Float.isFinite(value)) {
-        Rows.setIndex(fault, 0, 1);
+        Rows.setIndex(nonFinite, 0, 1);
       }
     }
+  }
+
+  private static float column(Tensor sums, int j) {
+    float sum = 0;
+    for (int h = 0; h < sums.rows(); h++) {
+      sum += Rows.get(sums, h, j);
+    }
+    return sum;
   }
 
   void select(Tensor keep, Tensor score) {

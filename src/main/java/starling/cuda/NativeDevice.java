@@ -600,10 +600,10 @@ public final class NativeDevice implements Device {
 
   @Override
   public synchronized void tokenSelect(
-      Tensor keep, Tensor score, Tensor sums, int rows, Tensor fault) {
+      Tensor keep, Tensor score, Tensor sums, int rows, Tensor nonFinite) {
     checkOpen();
-    arguments.tokenSelect(keep, score, sums, rows, fault);
-    check(operators.tokenSelect(keep, score, sums, rows, fault));
+    arguments.tokenSelect(keep, score, sums, rows, nonFinite);
+    check(operators.tokenSelect(keep, score, sums, rows, nonFinite));
   }
 
   @Override
@@ -621,19 +621,30 @@ public final class NativeDevice implements Device {
   }
 
   @Override
-  public synchronized void visprunerDedup(
-      Tensor keep, Tensor score, Tensor features, int important, Tensor fault) {
+  public synchronized void cosines(Tensor out, Tensor x, Tensor nonFinite) {
     checkOpen();
-    arguments.visprunerDedup(keep, score, features, important, fault);
-    check(operators.visprunerDedup(keep, score, features, important, fault));
+    arguments.cosines(out, x, nonFinite);
+    check(operators.cosines(out, x, nonFinite));
+  }
+
+  @Override
+  public synchronized void dropDuplicates(Tensor keep, Tensor score, Tensor cosines, int best) {
+    checkOpen();
+    arguments.dropDuplicates(keep, score, cosines, best);
+    check(operators.dropDuplicates(keep, score, cosines, best));
   }
 
   @Override
   public synchronized void rowMap(
-      Tensor rows, Tensor positionsOut, Tensor positionsIn, List<Cut> cuts, PositionRule rule) {
+      Tensor rows,
+      Tensor positionsOut,
+      Tensor sources,
+      Tensor positionsIn,
+      List<Cut> cuts,
+      PositionRule rule) {
     checkOpen();
-    arguments.rowMap(rows, positionsOut, positionsIn, cuts, rule);
-    check(operators.rowMap(rows, positionsOut, positionsIn, cuts, rule));
+    arguments.rowMap(rows, positionsOut, sources, positionsIn, cuts, rule);
+    check(operators.rowMap(rows, positionsOut, sources, positionsIn, cuts, rule));
   }
 
   @Override

@@ -43,7 +43,8 @@ final class Operators {
   private final AttentionColsumArgs attentionColsum;
   private final TokenSelectArgs tokenSelect;
   private final ColsumSelectArgs colsumSelect;
-  private final VisprunerDedupArgs visprunerDedup;
+  private final CosinesArgs cosines;
+  private final DropDuplicatesArgs dropDuplicates;
   private final RowMapArgs rowMap;
   private final HideRowsArgs hideRows;
   private final AbiCut[] cuts;
@@ -76,7 +77,8 @@ final class Operators {
     attentionColsum = new AttentionColsumArgs(arena);
     tokenSelect = new TokenSelectArgs(arena);
     colsumSelect = new ColsumSelectArgs(arena);
-    visprunerDedup = new VisprunerDedupArgs(arena);
+    cosines = new CosinesArgs(arena);
+    dropDuplicates = new DropDuplicatesArgs(arena);
     rowMap = new RowMapArgs(arena);
     hideRows = new HideRowsArgs(arena);
     cuts = AbiCut.array(arena, Arguments.MAX_CUTS);
@@ -240,10 +242,10 @@ final class Operators {
 
   // ---- selection and compaction ----
 
-  int tokenSelect(Tensor keep, Tensor score, Tensor sums, int rows, Tensor fault) {
+  int tokenSelect(Tensor keep, Tensor score, Tensor sums, int rows, Tensor nonFinite) {
     set(tokenSelect.keep, keep);
     set(tokenSelect.score, score);
-    set(tokenSelect.fault, fault);
+    set(tokenSelect.nonFinite, nonFinite);
     set(tokenSelect.sums, sums);
     tokenSelect.rows(rows);
     return library.tokenSelect(tokenSelect, stream);
@@ -266,16 +268,23 @@ final class Operators {
     colsumSelect.rowFrom(rows.from());
     colsumSelect.rowTo(rows.to());
     colsumSelect.keyAt(keys.at());
+    colsumSelect.sources(keys.count() / score.rows());
     return library.colsumSelect(colsumSelect, stream);
   }
 
-  int visprunerDedup(Tensor keep, Tensor score, Tensor features, int important, Tensor fault) {
-    set(visprunerDedup.keep, keep);
-    set(visprunerDedup.fault, fault);
-    set(visprunerDedup.score, score);
-    set(visprunerDedup.features, features);
-    visprunerDedup.important(important);
-    return library.visprunerDedup(visprunerDedup, stream);
+  int cosines(Tensor out, Tensor x, Tensor nonFinite) {
+    set(cosines.out, out);
+    set(cosines.x, x);
+    set(cosines.nonFinite, nonFinite);
+    return library.cosines(cosines, stream);
+  }
+
+  int dropDuplicates(Tensor keep, Tensor score, Tensor alike, int best) {
+    set(dropDuplicates.keep, keep);
+    set(dropDuplicates.score, score);
+    set(dropDuplicates.cosines, alike);
+    dropDuplicates.best(best);
+    return library.dropDuplicates(dropDuplicates, stream);
   }
 
   /** The first of the structures that hold them. */
@@ -283,17 +292,34 @@ final class Operators {
     for (int i = 0; i < list.size(); i++) {
       Cut cut = list.get(i);
       set(cuts[i].keep, cut.keep());
+      set(cuts[i].candidates, cut.candidates());
       cuts[i].at(cut.at());
       cuts[i].count(cut.count());
     }
     return cuts[0].memory();
   }
 
+  /** A row for each axis; a vector is the row of one. */
+  private void setPositions(AbiTensor to, Tensor t) {
+    set(to, t);
+    if (t.rank() == 1) {
+      to.stride(t.rows());
+      to.rows(1);
+      to.width(t.rows());
+    }
+  }
+
   int rowMap(
-      Tensor rows, Tensor positionsOut, Tensor positionsIn, List<Cut> list, PositionRule rule) {
+      Tensor rows,
+      Tensor positionsOut,
+      Tensor sources,
+      Tensor positionsIn,
+      List<Cut> list,
+      PositionRule rule) {
     set(rowMap.rows, rows);
-    set(rowMap.positionsOut, positionsOut);
-    set(rowMap.positionsIn, positionsIn);
+    setPositions(rowMap.positionsOut, positionsOut);
+    set(rowMap.sources, sources);
+    setPositions(rowMap.positionsIn, positionsIn);
     rowMap.cuts(list(list));
     rowMap.cutCount(list.size());
     rowMap.rule(Numbers.of(rule));
@@ -303,8 +329,8 @@ final class Operators {
   int hideRows(
       Tensor hidden, Tensor positionsOut, Tensor positionsIn, List<Cut> list, PositionRule rule) {
     set(hideRows.hidden, hidden);
-    set(hideRows.positionsOut, positionsOut);
-    set(hideRows.positionsIn, positionsIn);
+    setPositions(hideRows.positionsOut, positionsOut);
+    setPositions(hideRows.positionsIn, positionsIn);
     hideRows.cuts(list(list));
     hideRows.cutCount(list.size());
     hideRows.rule(Numbers.of(rule));

@@ -12,7 +12,7 @@ import java.util.List;
  * device and trusted by a GPU's. Nothing is allocated unless a check fails.
  */
 public final class Arguments {
-  /** Rows of pictures in one call of {@link Device#rowMap} or {@link Device#hideRows}. */
+  /** Cuts in one call of {@link Device#rowMap} or {@link Device#hideRows}. */
   public static final int MAX_CUTS = 64;
 
   /** Pairs of tensors in one call of {@link Device#gatherRows}. */
@@ -741,34 +741,52 @@ public final class Arguments {
 
   // ---- selection and compaction ----
 
-  public void tokenSelect(Tensor keep, Tensor score, Tensor sums, int rows, Tensor fault) {
+  public void tokenSelect(Tensor keep, Tensor score, Tensor sums, int rows, Tensor nonFinite) {
     matrix("sums", sums, DType.F32, -1, -1);
     if (rows < 1 || sums.rows() < 1) {
       throw new IllegalArgumentException("sums: " + sums + " of " + rows + " rows");
     }
-    selection(keep, score, sums.width(), fault);
+    selection(keep, score, nonFinite);
+    sources("sums", sums.width(), score);
     writable("score", score);
     apart("keep", keep, "sums", sums);
     apart("score", score, "sums", sums);
-    apart("fault", fault, "sums", sums);
+    apart("nonFinite", nonFinite, "sums", sums);
   }
 
-  private void selection(Tensor keep, Tensor score, int candidates, Tensor fault) {
-    if (candidates < 1 || candidates > MAX_CANDIDATES) {
+  /** As many for each candidate. */
+  private static void sources(String role, int all, Tensor score) {
+    if (all < score.rows() || all % score.rows() != 0) {
+      throw new IllegalArgumentException(
+          role + ": " + all + " do not make as many sources for every candidate, where " + score);
+    }
+  }
+
+  /** Candidates with a score each, and those that are kept. */
+  private void selection(Tensor keep, Tensor score) {
+    vector("score", score, DType.F32, -1);
+    if (score.rows() < 1 || score.rows() > MAX_CANDIDATES) {
       throw new IllegalArgumentException(
           "score: " + score + ", expected 1 to " + MAX_CANDIDATES + " candidates");
     }
-    vector("score", score, DType.F32, candidates);
     vector("keep", keep, DType.I32, -1);
-    vector("fault", fault, DType.I32, 1);
-    if (keep.rows() < 1 || keep.rows() > candidates) {
-      throw new IllegalArgumentException("keep: " + keep + " of " + candidates + " candidates");
+    if (keep.rows() < 1 || keep.rows() > score.rows()) {
+      throw new IllegalArgumentException("keep: " + keep + " of " + score.rows() + " candidates");
     }
     writable("keep", keep);
-    writable("fault", fault);
     apart("keep", keep, "score", score);
-    apart("keep", keep, "fault", fault);
-    apart("fault", fault, "score", score);
+  }
+
+  private void selection(Tensor keep, Tensor score, Tensor nonFinite) {
+    selection(keep, score);
+    flag(nonFinite);
+    apart("keep", keep, "nonFinite", nonFinite);
+    apart("nonFinite", nonFinite, "score", score);
+  }
+
+  private void flag(Tensor nonFinite) {
+    vector("nonFinite", nonFinite, DType.I32, 1);
+    writable("nonFinite", nonFinite);
   }
 
   public void colsumSelect(
@@ -783,37 +801,77 @@ public final class Arguments {
     if (rows.length() < 1) {
       throw new IllegalArgumentException("rows: " + rows + " of " + in.q() + " is empty");
     }
-    selection(keep, score, keys.count(), fault);
+    selection(keep, score, fault);
+    sources("keys", keys.count(), score);
     receiving("keep", keep, in, lse, keys);
     receiving("score", score, in, lse, keys);
     receiving("fault", fault, in, lse, keys);
     numbers(in, rows, keys);
   }
 
-  public void visprunerDedup(
-      Tensor keep, Tensor score, Tensor features, int important, Tensor fault) {
-    matrix("features", features, null, -1, -1);
-    if (features.width() == 0) {
-      throw new IllegalArgumentException("features: " + features + ", rows without elements");
+  public void cosines(Tensor out, Tensor x, Tensor nonFinite) {
+    matrix("x", x, null, -1, -1);
+    if (x.width() == 0) {
+      throw new IllegalArgumentException("x: " + x + ", rows without elements");
     }
-    selection(keep, score, features.rows(), fault);
-    if (important < 0 || important > keep.rows()) {
-      throw new IllegalArgumentException("important is " + important + " of " + keep.rows());
+    if (x.rows() < 1 || x.rows() > MAX_CANDIDATES) {
+      throw new IllegalArgumentException("x: " + x + ", expected 1 to " + MAX_CANDIDATES + " rows");
     }
-    vectors("features", features);
-    apart("keep", keep, "features", features);
-    apart("fault", fault, "features", features);
+    matrix("out", out, DType.F32, x.rows(), x.rows());
+    flag(nonFinite);
+    vectors("x", x);
+    writable("out", out);
+    apart("out", out, "x", x);
+    apart("out", out, "nonFinite", nonFinite);
+    apart("nonFinite", nonFinite, "x", x);
+  }
+
+  public void dropDuplicates(Tensor keep, Tensor score, Tensor cosines, int best) {
+    selection(keep, score);
+    matrix("cosines", cosines, DType.F32, score.rows(), score.rows());
+    if (best < 0 || best > keep.rows()) {
+      throw new IllegalArgumentException("best is " + best + " of " + keep.rows());
+    }
+    apart("keep", keep, "cosines", cosines);
   }
 
   public void rowMap(
-      Tensor rows, Tensor positionsOut, Tensor positionsIn, List<Cut> cuts, PositionRule rule) {
-    vector("positionsIn", positionsIn, DType.I32, -1);
-    int stay = positionsIn.rows() - cuts(cuts, positionsIn.rows(), rule);
+      Tensor rows,
+      Tensor positionsOut,
+      Tensor sources,
+      Tensor positionsIn,
+      List<Cut> cuts,
+      PositionRule rule) {
+    int all = positions("positionsIn", positionsIn, positionsIn, -1);
+    int stay = all - cuts(cuts, all, rule);
     vector("rows", rows, DType.I32, stay);
-    vector("positionsOut", positionsOut, DType.I32, stay);
+    positions("positionsOut", positionsOut, positionsIn, stay);
     cutting("rows", rows, positionsIn, cuts);
     cutting("positionsOut", positionsOut, positionsIn, cuts);
     apart("rows", rows, "positionsOut", positionsOut);
+    if (sources != null) {
+      vector("sources", sources, DType.I32, stay);
+      cutting("sources", sources, positionsIn, cuts);
+      apart("sources", sources, "rows", rows);
+      apart("sources", sources, "positionsOut", positionsOut);
+    }
+  }
+
+  /**
+   * A vector of positions, or a row of them for each axis, as {@code like} has them.
+   *
+   * @return how many rows have one
+   */
+  private int positions(String role, Tensor t, Tensor like, int rows) {
+    if (like.rank() == 1) {
+      vector(role, t, DType.I32, rows);
+      return t.rows();
+    }
+    matrix(role, t, DType.I32, t == like ? -1 : like.rows(), rows);
+    if (t.rows() < 1) {
+      throw new IllegalArgumentException(role + ": " + t + ", positions on no axis");
+    }
+    return t.dim(1);
   }
 
   /** Returns how many rows they drop. */
@@ -823,34 +881,79 @@ public final class Arguments {
     }
     if (cuts.size() > MAX_CUTS) {
       throw new InputException(
-          cuts.size() + " pictures in one prompt; the device takes " + MAX_CUTS);
+          cuts.size() + " groups of image tokens are cut at once; the device takes " + MAX_CUTS);
     }
     int dropped = 0;
-    int end = 0;
     for (int i = 0; i < cuts.size(); i++) {
       Cut cut = cuts.get(i);
       vector("keep", cut.keep(), DType.I32, -1);
-      if (cut.at() < end || cut.count() < 0 || (long) cut.at() + cut.count() > rows) {
+      if (cut.at() < 0 || cut.count() < 0 || (long) cut.at() + cut.count() > rows) {
         throw new IllegalArgumentException(
             "cuts: rows "
                 + cut.at()
                 + " + "
                 + cut.count()
-                + " do not follow "
-                + end
-                + " within "
+                + " of "
                 + rows
                 + ", where "
                 + cut.keep());
       }
-      if (cut.keep().rows() > cut.count()) {
-        throw new IllegalArgumentException("keep: " + cut.keep() + " of " + cut.count() + " rows");
+      if (cut.candidates() != null) {
+        vector("candidates", cut.candidates(), DType.I32, -1);
+        if (cut.size() > cut.count()) {
+          throw new IllegalArgumentException(
+              "candidates: " + cut.candidates() + " among " + cut.count() + " rows");
+        }
+        ascending("candidates", cut.candidates(), cut.count());
       }
-      ascending("keep", cut.keep(), cut.count());
-      end = cut.at() + cut.count();
-      dropped += cut.count() - cut.keep().rows();
+      if (cut.keep().rows() > cut.size()) {
+        throw new IllegalArgumentException(
+            "keep: " + cut.keep() + " of " + cut.size() + " candidates");
+      }
+      ascending("keep", cut.keep(), cut.size());
+      for (int earlier = 0; earlier < i; earlier++) {
+        disjoint(cuts.get(earlier), cut);
+      }
+      dropped += cut.dropped();
     }
     return dropped;
+  }
+
+  /** Two cuts have no candidate in common, as far as Java can read them. */
+  private static void disjoint(Cut a, Cut b) {
+    boolean apart = a.at() + a.count() <= b.at() || b.at() + b.count() <= a.at();
+    if (apart || !isReadable(a.candidates()) || !isReadable(b.candidates())) {
+      return;
+    }
+    for (int i = 0, j = 0; i < a.size() && j < b.size(); ) {
+      int row = candidate(a, i);
+      int other = candidate(b, j);
+      if (row == other) {
+        throw new IllegalArgumentException(
+            "cuts: row "
+                + row
+                + " is a candidate of two, rows "
+                + a.at()
+                + " + "
+                + a.count()
+                + " and "
+                + b.at()
+                + " + "
+                + b.count()
+                + ", where "
+                + b.keep());
+      }
+      i += row < other ? 1 : 0;
+      j += row < other ? 0 : 1;
+    }
+  }
+
+  private static boolean isReadable(Tensor candidates) {
+    return candidates == null || candidates.isReadable();
+  }
+
+  private static int candidate(Cut cut, int j) {
+    return cut.at() + (cut.candidates() == null ? j : cut.candidates().index(j, 0));
   }
 
   private static void cutting(String role, Tensor out, Tensor positionsIn, List<Cut> cuts) {
@@ -858,19 +961,20 @@ public final class Arguments {
     apart(role, out, "positionsIn", positionsIn);
     for (int i = 0; i < cuts.size(); i++) {
       apart(role, out, "keep", cuts.get(i).keep());
+      apart(role, out, "candidates", cuts.get(i).candidates());
     }
   }
 
   public void hideRows(
       Tensor hidden, Tensor positionsOut, Tensor positionsIn, List<Cut> cuts, PositionRule rule) {
-    vector("positionsIn", positionsIn, DType.I32, -1);
-    vector("positionsOut", positionsOut, DType.I32, positionsIn.rows());
+    int all = positions("positionsIn", positionsIn, positionsIn, -1);
+    positions("positionsOut", positionsOut, positionsIn, all);
     vector("hidden", hidden, DType.U8, -1);
-    if (hidden.rows() < positionsIn.rows()) {
+    if (hidden.rows() < all) {
       throw new IllegalArgumentException(
-          "hidden: " + hidden + " is shorter than the " + positionsIn.rows() + " rows");
+          "hidden: " + hidden + " is shorter than the " + all + " rows");
     }
-    cuts(cuts, positionsIn.rows(), rule);
+    cuts(cuts, all, rule);
     cutting("hidden", hidden, positionsIn, cuts);
     cutting("positionsOut", positionsOut, positionsIn, cuts);
     apart("hidden", hidden, "positionsOut", positionsOut);

@@ -141,18 +141,22 @@ public interface Device extends AutoCloseable {
   // ---- selection and compaction ----
 
   /**
-   * Scores {@code score[j] = Σ_h sums[h, j] / (H·rows)} and the {@code k} best of them, ascending
-   * by index; ties go to the lowest index. A score that is not finite is never preferred and sets
-   * {@code fault}. There are at most 4096 candidates.
+   * Scores {@code score[j] = Σ_{s<w} Σ_h sums[h, j·w + s] / (H·rows·w)} and the {@code k} best of
+   * them, ascending by index; ties go to the lowest index. A candidate has {@code w} columns of
+   * {@code sums}, as many as {@code score} fits in there. A score that is not finite is never
+   * preferred and sets {@code nonFinite}. There are at most 4096 candidates.
    */
   void tokenSelect(
       Tensor keep /* i32 [k] */,
       Tensor score /* f32 [n] */,
-      Tensor sums /* f32 [H, n] */,
+      Tensor sums /* f32 [H, n·w] */,
       int rows,
-      Tensor fault /* i32 [1] */);
+      Tensor nonFinite /* i32 [1] */);
 
-  /** {@link #attentionColsum} and {@link #tokenSelect} in one. */
+  /**
+   * {@link #attentionColsum} and {@link #tokenSelect} in one; {@code keys} are {@code n·w}, the
+   * sources of every candidate one after another.
+   */
   void colsumSelect(
       Tensor keep /* i32 [k] */,
       Tensor score /* f32 [n] */,
@@ -163,30 +167,52 @@ public interface Device extends AutoCloseable {
       Tensor fault /* i32 [1] */);
 
   /**
-   * VisPruner's choice (arXiv 2412.01818): the {@code important} best scores, and of the rest, in
-   * falling order of score, those that remain when rounds of at most 8 drop the tokens nearest (by
-   * cosine) to another one. A cosine that is not finite sets {@code fault}.
+   * How alike rows are: {@code out[i, j] = x_i·x_j / √((x_i·x_i)·(x_j·x_j))}. One that is not
+   * finite, as of a row of zeros, sets {@code nonFinite}. There are at most 4096 rows.
    */
-  void visprunerDedup(
-      Tensor keep /* i32 [k] */,
-      Tensor score /* f32 [n] */,
-      Tensor features /* [n, D] */,
-      int important,
-      Tensor fault /* i32 [1] */);
+  void cosines(Tensor out /* f32 [n, n] */, Tensor x /* [n, D] */, Tensor nonFinite /* i32 [1] */);
 
   /**
-   * The rows that stay in a sequence of which pictures were cut, ascending, and their positions.
+   * The {@code best} best scores, and of the others those that are least alike, by VisPruner's rule
+   * (arXiv 2412.01818). The others stand in a list by falling score, ties by rising index. While it
+   * is longer than {@code k − best}, a round takes the places 0, 2, 4 …, drops those of them that
+   * are most alike to one of the places 1, 3, 5 … (at most 8, ties by lower place), and makes a new
+   * list of what is left of them, most alike first, and then the odd places. A score or a cosine
+   * that is not finite is the lowest.
    *
-   * @param cuts at most 64, in order of {@code at}; rows outside them stay
+   * @param cosines of each two candidates, whatever they were made of
+   */
+  void dropDuplicates(
+      Tensor keep /* i32 [k] */,
+      Tensor score /* f32 [n] */,
+      Tensor cosines /* f32 [n, n] */,
+      int best);
+
+  /**
+   * The rows that stay in a sequence that was cut, ascending, with their positions and where their
+   * values come from when fixed rows and kept candidates were computed apart: {@link #gatherRows}
+   * of {@code [fixed rows | kept candidates]}, each in order of rows, by {@code sources} puts them
+   * in place.
+   *
+   * @param positionsOut on as many axes as {@code positionsIn}; {@link PositionRule#CONTIGUOUS}
+   *     gives all axes the same numbers
+   * @param sources for a row that is no candidate its number f among those; for a kept candidate
+   *     the number of rows that are none, plus its own among the kept of all cuts; null if nobody
+   *     asks
+   * @param cuts at most 64
    */
   void rowMap(
       Tensor rows /* i32 [T'] */,
-      Tensor positionsOut /* i32 [T'] */,
-      Tensor positionsIn /* i32 [T] */,
+      Tensor positionsOut /* i32 [T'] or [A, T'] */,
+      Tensor sources /* i32 [T'] | null */,
+      Tensor positionsIn /* i32 [T] or [A, T] */,
       List<Cut> cuts,
       PositionRule rule);
 
-  /** {@code out[i] = in[rows[i]]} for every pair of tensors, 1 to 8 of one type and width each. */
+  /**
+   * {@code out[i] = in[rows[i]]} for every pair of tensors, 1 to 8 of one type and width each;
+   * whole numbers too.
+   */
   void gatherRows(
       List<Tensor> out /* [T', ·] */, List<Tensor> in /* [T, ·] */, Tensor rows /* i32 [T'] */);
 
@@ -210,8 +236,8 @@ public interface Device extends AutoCloseable {
    */
   void hideRows(
       Tensor hidden /* u8 [≥ T] */,
-      Tensor positionsOut /* i32 [T] */,
-      Tensor positionsIn /* i32 [T] */,
+      Tensor positionsOut /* i32 [T] or [A, T] */,
+      Tensor positionsIn /* i32 [T] or [A, T] */,
       List<Cut> cuts,
       PositionRule rule);
 

@@ -261,7 +261,8 @@ final class Pruner {
     }
     Tensor rows = work.alloc("rows", DType.I32, keep.rows());
     Tensor patches = arena.alloc("survivors", DType.I32, keep.rows());
-    device.rowMap(rows, patches, alive, List.of(new Cut(0, alive.rows(), keep)), PositionRule.KEEP);
+    var all = List.of(new Cut(0, alive.rows(), keep));
+    device.rowMap(rows, patches, null, alive, all, PositionRule.KEEP);
     return patches;
   }
 
@@ -292,7 +293,7 @@ final class Pruner {
     int after = positions.rows() - dropped;
     Tensor rows = work.alloc("rows", DType.I32, after);
     Tensor positionsAfter = work.alloc("positions", DType.I32, after);
-    device.rowMap(rows, positionsAfter, positions, cutRows, rule);
+    device.rowMap(rows, positionsAfter, null, positions, cutRows, rule);
     var gathered = new ArrayList<Tensor>();
     for (Tensor tensor : tensors) {
       gathered.add(work.alloc(tensor.name(), tensor.dtype(), after, tensor.width()));

@@ -46,18 +46,21 @@ record VisPruner(Spec.Keep keep, double important) implements Method {
     @Override
     public void select(Site site, Selection out) {
       Attention a = site.attention();
-      Tensor byScore = site.scratch().alloc("vispruner order", DType.I32, count);
       site.device()
           .colsumSelect(
-              byScore,
+              out.keep(),
               out.score(),
               a.inputs(),
               a.lse(),
               a.rows(Queries.CLS),
               a.candidates(),
               site.fault());
-      site.device()
-          .visprunerDedup(out.keep(), out.score(), site.features(), byAttention, site.fault());
+      int n = site.candidates();
+      if (byAttention < count && count < n) { // else the best scores are all there is to choose
+        Tensor cosines = site.scratch().alloc("cosines", DType.F32, n, n);
+        site.device().cosines(cosines, site.features(), site.fault());
+        site.device().dropDuplicates(out.keep(), out.score(), cosines, byAttention);
+      }
     }
   }
 }

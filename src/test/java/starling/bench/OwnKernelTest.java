@@ -72,7 +72,8 @@ class OwnKernelTest {
           BEFORE; \\
           return gpu::guarded(#NAME, args, [&](const starling_token_select_args& a) { \\
             gpu::launch<rank>(dim3(1), dim3(128), 0, stream, gpu::vector<int32_t>("keep", a.keep, k), \\
-                              gpu::vector<float>("score", a.score, n), gpu::vector<int32_t>("fault", a.fault, 1), SUMS, \\
+                              gpu::vector<float>("score", a.score, n), \\
+                              gpu::vector<int32_t>("non_finite", a.non_finite, 1), SUMS, \\
                               stride, heads, n, k, a.rows, said); \\
           }); \\
         }

@@ -46,6 +46,7 @@ import starling.device.TensorArena;
  */
 class OperatorsTest {
   private static final float EPS = 0x1p-24f;
+  private static final ValueLayout.OfInt I32 = ValueLayout.JAVA_INT_UNALIGNED;
 
   private final ReferenceDevice reference = new ReferenceDevice();
   private CpuDevice vector;
@@ -622,6 +623,34 @@ class OperatorsTest {
   }
 
   @Test
+  void aScoreIsTheMeanOverACandidatesSourcesToo() {
+    for (Device device : List.of(reference, vector, scalar)) {
+      Tensor score = arena.alloc("score", DType.F32, 2);
+      Tensor keep = arena.alloc("keep", DType.I32, 1);
+      Tensor sums = floats("sums", new float[] {1, 2, 3, 40, 50, 60, 4, 8, 18, 0, 6, 12}, 2, 6);
+      device.tokenSelect(keep, score, sums, 2, ints("nonFinite", 0));
+      assertTrue(Arrays.equals(new float[] {3, 14}, floats(score)));
+      assertEquals(1, ints(keep)[0]);
+    }
+  }
+
+  @ParameterizedTest
+  @ValueSource(ints = {1, 3, 4})
+  void aSourceThatIsNotFiniteMakesItsCandidateTheLastOne(int sources) {
+    float[] sums = new float[2 * 5 * sources];
+    Arrays.fill(sums, -1);
+    sums[5 * sources + 2 * sources + sources - 1] = Float.NaN; // the last source of candidate 2
+    for (Device device : List.of(reference, vector, scalar)) {
+      Tensor keep = arena.alloc("keep", DType.I32, 4);
+      Tensor nonFinite = ints("nonFinite", 0);
+      Tensor score = arena.alloc("score", DType.F32, 5);
+      device.tokenSelect(keep, score, floats("sums", sums, 2, 5 * sources), 1, nonFinite);
+      assertTrue(Arrays.equals(new int[] {0, 1, 3, 4}, ints(keep)));
+      assertEquals(1, ints(nonFinite)[0]);
+    }
+  }
+
+  @Test
   void tokenSelectNeverPrefersWhatIsNotFinite() {
     float[] scores = {Float.NaN, -5, Float.POSITIVE_INFINITY, 1, Float.NEGATIVE_INFINITY, -0f, 0f};
     assertTrue(Arrays.equals(new int[] {1, 3, 5, 6}, select(vector, scores, 4)));
@@ -637,66 +666,123 @@ class OperatorsTest {
     Tensor q = gaussian("q", 60, 3, 16);
     Tensor out = like("out", q, 60, 3, 16);
     Tensor lse = like("lse", q, 3, 60);
-    vector.attention(out, lse, new AttentionInputs(q, kv, Mask.CAUSAL, 0.25f));
-    Tensor index = ints("index", 0, 2, 3, 9, 20);
-    var keys = new Keys(10, 5, index);
+    var in = new AttentionInputs(q, kv, Mask.CAUSAL, 0.25f);
+    vector.attention(out, lse, in);
+    Tensor index = ints("index", 0, 2, 3, 9, 20, 21);
+    var keys = new Keys(10, 6, index);
     var span = new Span(40, 60);
-    Tensor keep = arena.alloc("keep", DType.I32, 2);
-    Tensor score = arena.alloc("score", DType.F32, 5);
-    vector.colsumSelect(
-        keep,
-        score,
-        new AttentionInputs(q, kv, Mask.CAUSAL, 0.25f),
-        lse,
-        span,
-        keys,
-        ints("fault", 0));
-    Tensor expectedKeep = arena.alloc("keep", DType.I32, 2);
-    Tensor expected = arena.alloc("score", DType.F32, 5);
-    reference.colsumSelect(
-        expectedKeep,
-        expected,
-        new AttentionInputs(q, kv, Mask.CAUSAL, 0.25f),
-        lse,
-        span,
-        keys,
-        ints("fault", 0));
-    assertNear(expected, score, EPS * 400);
-    assertTrue(Arrays.equals(ints(expectedKeep), ints(keep)));
+    for (int sources : new int[] {1, 2, 3}) {
+      int n = 6 / sources;
+      Tensor keep = arena.alloc("keep", DType.I32, 2);
+      Tensor score = arena.alloc("score", DType.F32, n);
+      Tensor flag = ints("nonFinite", 0);
+      vector.colsumSelect(keep, score, in, lse, span, keys, flag);
+      Tensor expectedKeep = arena.alloc("keep", DType.I32, 2);
+      Tensor expected = arena.alloc("score", DType.F32, n);
+      reference.colsumSelect(
+          expectedKeep, expected, in, lse, span, keys, flag);
+      assertNear(expected, score, EPS * 400);
+      assertTrue(Arrays.equals(ints(expectedKeep), ints(keep)));
+      Tensor sums = arena.alloc("sums", DType.F32, 3, 6);
+      vector.attentionColsum(sums, in, lse, span, keys);
+      Tensor apart = arena.alloc("score", DType.F32, n);
+      vector.tokenSelect(keep, apart, sums, 20, flag);
+      assertTrue(Arrays.equals(floats(apart), floats(score)), "to the bit");
+      assertEquals(0, ints(flag)[0]);
+    }
   }
 
   @Test
-  void visprunerDedupFollowsItsBookkeeping() {
+  void cosinesAreThoseOfEachTwoRows() {
+    for (int n : new int[] {1, 7, 65}) {
+      for (CpuDevice device : devices()) {
+        Tensor x = gaussian("x", n, 48);
+        Tensor expected = arena.alloc("expected", DType.F32, n, n);
+        Tensor actual = like("actual", x, n, n);
+        reference.cosines(expected, x, ints("nonFinite", 0));
+        device.cosines(actual, x, ints("nonFinite", 0));
+        assertNear(expected, actual, EPS * 48);
+      }
+    }
+  }
+
+  /** VisPruner's way through both operators. */
+  @Test
+  void duplicatesAreDroppedByTheirBookkeeping() {
     for (int n : new int[] {36, 101, 576}) {
+      // Signs over 256 channels: every cosine is a multiple of 1/128, exact on both sides, with
+      // many ties.
+      float[] signs = new float[n * 256];
+      for (int i = 0; i < signs.length; i++) {
+        signs[i] = random.nextBoolean() ? 1 : -1;
+      }
+      Tensor features = floats("features", signs, n, 256);
+      Tensor score = gaussian("score", n);
+      Tensor right = arena.alloc("cosines", DType.F32, n, n);
+      Tensor cosines = arena.alloc("cosines", DType.F32, n, n);
+      reference.cosines(right, features, ints("nonFinite", 0));
+      vector.cosines(cosines, features, ints("nonFinite", 0));
+      assertTrue(Arrays.equals(floats(right), floats(cosines)));
       for (int keep : new int[] {5, 17, n / 2, n}) {
-        // Signs over 256 channels: every cosine is a multiple of 1/128, exact on both sides, with
-        // many ties.
-        float[] signs = new float[n * 256];
-        for (int i = 0; i < signs.length; i++) {
-          signs[i] = random.nextBoolean() ? 1 : -1;
+        for (int best : new int[] {0, keep / 2, keep}) {
+          Tensor expected = arena.alloc("expected", DType.I32, keep);
+          Tensor actual = arena.alloc("actual", DType.I32, keep);
+          reference.dropDuplicates(expected, score, right, best);
+          vector.dropDuplicates(actual, score, cosines, best);
+          assertTrue(Arrays.equals(ints(expected), ints(actual)), "n " + n + " keep " + keep);
         }
-        Tensor features = floats("features", signs, n, 256);
-        Tensor score = gaussian("score", n);
-        Tensor expected = arena.alloc("expected", DType.I32, keep);
-        Tensor actual = arena.alloc("actual", DType.I32, keep);
-        reference.visprunerDedup(expected, score, features, keep / 2, ints("fault", 0));
-        vector.visprunerDedup(actual, score, features, keep / 2, ints("fault", 0));
-        assertTrue(Arrays.equals(ints(expected), ints(actual)), "n " + n + " keep " + keep);
       }
     }
   }
 
   @Test
-  void aFeatureThatIsNotFiniteSetsTheFault() {
-    for (CpuDevice device : devices()) {
-      Tensor features = gaussian("features", 20, 8);
-      Tensor fault = ints("fault", 0);
-      Tensor keep = arena.alloc("keep", DType.I32, 10);
-      device.visprunerDedup(keep, gaussian("score", 20), features, 5, fault);
-      assertEquals(0, ints(fault)[0]);
-      Rows.set(features, 7, 3, Float.NaN);
-      device.visprunerDedup(keep, gaussian("score", 20), features, 5, fault);
-      assertEquals(1, ints(fault)[0]);
+  void ofTwoThatAreAlikeTheOneWithTheLowerScoreStaysOrGoesByItsPlace() {
+    // Places by score: 2 0 1 3. Even places hold 2 and 1, odd ones 0 and 3; 1 is most like 3.
+    float[] cosines = {1, 0, 0.5f, 0, 0, 1, 0, 0.9f, 0.5f, 0, 1, 0, 0, 0.9f, 0, 1};
+    for (Device device : List.of(reference, vector)) {
+      Tensor keep = arena.alloc("keep", DType.I32, 3);
+      Tensor score = floats("score", new float[] {3, 2, 4, 1}, 4);
+      device.dropDuplicates(keep, score, floats("cosines", cosines, 4, 4), 0);
+      assertTrue(Arrays.equals(new int[] {0, 2, 3}, ints(keep)));
+    }
+  }
+
+  @Test
+  void whatIsNotFiniteIsLikeNothingAndNobodysFavourite() {
+    float[] scores = gaussians(40, 1);
+    float[] cosines = gaussians(40 * 40, 1);
+    for (int i = 0; i < cosines.length; i += 7) {
+      cosines[i] = new float[] {Float.NaN, Float.POSITIVE_INFINITY, Float.NEGATIVE_INFINITY}[i % 3];
+    }
+    Arrays.fill(cosines, 13 * 40, 14 * 40, Float.NaN);
+    scores[5] = Float.NaN;
+    scores[6] = Float.POSITIVE_INFINITY;
+    Tensor score = floats("score", scores, 40);
+    Tensor matrix = floats("cosines", cosines, 40, 40);
+    for (int keep : new int[] {3, 20, 39}) {
+      Tensor expected = arena.alloc("expected", DType.I32, keep);
+      Tensor actual = arena.alloc("actual", DType.I32, keep);
+      reference.dropDuplicates(expected, score, matrix, keep / 3);
+      vector.dropDuplicates(actual, score, matrix, keep / 3);
+      assertTrue(Arrays.equals(ints(expected), ints(actual)), "keep " + keep);
+    }
+  }
+
+  @Test
+  void aRowWithoutACosineSetsTheFlag() {
+    for (Device device : List.of(reference, vector, scalar)) {
+      for (float wrong : new float[] {0, Float.NaN, Float.POSITIVE_INFINITY}) {
+        Tensor features = gaussian("features", 20, 8);
+        Tensor nonFinite = ints("nonFinite", 0);
+        Tensor cosines = arena.alloc("cosines", DType.F32, 20, 20);
+        device.cosines(cosines, features, nonFinite);
+        assertEquals(0, ints(nonFinite)[0]);
+        for (int i = 0; i < 8; i++) {
+          Rows.set(features, 7, i, wrong);
+        }
+        device.cosines(cosines, features, nonFinite);
+        assertEquals(1, ints(nonFinite)[0]);
+      }
     }
   }
 
@@ -830,6 +916,13 @@ class OperatorsTest {
 
   // ---- compaction ----
 
+  private static int[] marks(Tensor hidden) {
+    int n = hidden.rows();
+    byte[] bytes = new byte[n];
+    MemorySegment.copy(hidden.memory(), ValueLayout.JAVA_BYTE, hidden.offset(), bytes, 0, n);
+    return IntStream.range(0, n).map(i -> bytes[i]).toArray();
+  }
+
   @Test
   void rowMapGatherAndHideAgreeWithTheirDefinitions() {
     var cuts = List.of(new Cut(3, 10, ints("keep", 0, 4, 9)), new Cut(13, 5, ints("keep", 2)));
@@ -839,24 +932,24 @@ class OperatorsTest {
       for (Device device : List.of(reference, vector)) {
         Tensor rows = arena.alloc("rows", DType.I32, 9);
         Tensor out = arena.alloc("out", DType.I32, 9);
-        device.rowMap(rows, out, ints("in", positions), cuts, rule);
+        Tensor sources = arena.alloc("sources", DType.I32, 9);
+        device.rowMap(rows, out, sources, ints("in", positions), cuts, rule);
         Tensor hidden = arena.alloc("hidden", DType.U8, 22);
         hidden.memory().set(ValueLayout.JAVA_BYTE, hidden.offset(1), (byte) 1);
         Tensor after = arena.alloc("after", DType.I32, 20);
         device.hideRows(hidden, after, ints("in", positions), cuts, rule);
-        byte[] bytes = new byte[22];
-        MemorySegment.copy(hidden.memory(), ValueLayout.JAVA_BYTE, hidden.offset(), bytes, 0, 22);
-        int[] marks = IntStream.range(0, 22).map(i -> bytes[i]).toArray();
-        results.add(IntStream.of(ints(rows)).toArray());
+        results.add(ints(rows));
         results.add(ints(out));
         results.add(ints(after));
-        results.add(marks);
+        results.add(marks(hidden));
+        results.add(ints(sources));
       }
-      for (int i = 0; i < 4; i++) {
+      for (int i = 0; i < 5; i++) {
         assertTrue(
-            Arrays.equals(results.get(i), results.get(i + 4)), "result " + i + " under " + rule);
+            Arrays.equals(results.get(i), results.get(i + 5)), "result " + i + " under " + rule);
       }
       assertTrue(Arrays.equals(new int[] {0, 1, 2, 3, 7, 12, 15, 18, 19}, results.get(0)));
+      assertTrue(Arrays.equals(new int[] {0, 1, 2, 5, 6, 7, 8, 3, 4}, results.get(4)));
     }
     assertThrows(
         IllegalArgumentException.class,
@@ -864,9 +957,77 @@ class OperatorsTest {
             vector.rowMap(
                 arena.alloc("rows", DType.I32, 12),
                 arena.alloc("out", DType.I32, 12),
+                null,
                 ints("in", positions),
                 List.of(new Cut(3, 10, ints("keep", 4, 0))),
                 PositionRule.KEEP));
+  }
+
+  /** Two crops whose rows lie in each other's lines, a separator behind every line. */
+  @Test
+  void cutsBetweenEachOthersCandidatesLeaveTheirOrder() {
+    // Rows 2 … 13: A A B B | A A B B | then two more rows of text.
+    var cuts =
+        List.of(
+            new Cut(4, 10, ints("keep", 1, 2), ints("candidates", 0, 1, 5, 6)),
+            new Cut(2, 7, ints("keep", 0, 3), ints("candidates", 0, 1, 5, 6)));
+    int[] three = new int[3 * 14];
+    Arrays.setAll(three, i -> 100 * (i / 14) + 3 * (i % 14));
+    for (Device device : List.of(reference, vector, scalar)) {
+      Tensor in = arena.alloc("in", DType.I32, 3, 14);
+      device.upload(in, MemorySegment.ofArray(three));
+      Tensor rows = arena.alloc("rows", DType.I32, 10);
+      Tensor sources = arena.alloc("sources", DType.I32, 10);
+      Tensor wider = arena.alloc("out", DType.I32, 3, 12);
+      Tensor out = wider.columns(1, 11);
+      device.rowMap(rows, out, sources, in, cuts, PositionRule.KEEP);
+      int[] stay = {0, 1, 2, 5, 6, 8, 9, 11, 12, 13};
+      assertTrue(Arrays.equals(stay, ints(rows)));
+      assertTrue(Arrays.equals(new int[] {0, 1, 6, 7, 2, 8, 9, 3, 4, 5}, ints(sources)));
+      for (int axis = 0; axis < 3; axis++) {
+        for (int i = 0; i < 10; i++) {
+          assertEquals(100 * axis + 3 * stay[i], out.memory().get(I32, out.offset(axis) + 4L * i));
+        }
+      }
+      // Fixed rows and kept candidates side by side: gathered by `sources` they are in place.
+      Tensor apart = ints("apart", 0, 1, 6, 11, 12, 13, 2, 5, 8, 9).split(1);
+      Tensor together = arena.alloc("together", DType.I32, 10, 1);
+      device.gatherRows(List.of(together), List.of(apart), sources);
+      assertTrue(Arrays.equals(stay, ints(together)));
+
+      device.rowMap(rows, out, null, in, cuts, PositionRule.CONTIGUOUS);
+      for (int axis = 0; axis < 3; axis++) {
+        for (int i = 0; i < 10; i++) {
+          assertEquals(i, out.memory().get(I32, out.offset(axis) + 4L * i));
+        }
+      }
+      Tensor hidden = arena.alloc("hidden", DType.U8, 14);
+      Tensor after = arena.alloc("after", DType.I32, 3, 14);
+      device.hideRows(hidden, after, in, cuts, PositionRule.CONTIGUOUS);
+      assertTrue(
+          Arrays.equals(new int[] {0, 0, 0, 1, 1, 0, 0, 1, 0, 0, 1, 0, 0, 0}, marks(hidden)));
+      int[] ranks = {0, 1, 2, 9, 12, 3, 4, 21, 5, 6, 30, 7, 8, 9};
+      for (int axis = 0; axis < 3; axis++) {
+        for (int i = 0; i < 14; i++) {
+          boolean dropped = i == 3 || i == 4 || i == 7 || i == 10;
+          int expected = ranks[i] + (dropped ? 100 * axis : 0);
+          assertEquals(expected, after.memory().get(I32, after.offset(axis) + 4L * i));
+        }
+      }
+    }
+  }
+
+  @Test
+  void rowsOfWholeNumbersAreGatheredLikeAnyOthers() {
+    Tensor table = arena.alloc("table", DType.I32, 5, 4);
+    vector.upload(table, MemorySegment.ofArray(IntStream.range(0, 20).toArray()));
+    for (Device device : List.of(reference, vector)) {
+      Tensor some = arena.alloc("some", DType.I32, 2, 4);
+      device.gatherRows(List.of(some), List.of(table), ints("rows", 4, 1));
+      int[] values = new int[8];
+      device.download(MemorySegment.ofArray(values), some);
+      assertTrue(Arrays.equals(new int[] {16, 17, 18, 19, 4, 5, 6, 7}, values));
+    }
   }
 
   @Test

@@ -34,8 +34,8 @@ final class LaunchFormula {
       n.put("colsum_select", 1L);
       n.merge("gemm", 1L, Long::sum); // the Gram matrix
       n.put("diagonal", 1L);
-      n.put("cosine", 1L);
-      n.put("dedup_rounds", 1L);
+      n.put("cosines", 1L);
+      n.put("drop_duplicates", 1L);
     }
     return n;
   }

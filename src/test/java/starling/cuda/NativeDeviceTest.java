@@ -305,9 +305,13 @@ class NativeDeviceTest {
               Tensor keep2 = s.room("keep2", DType.I32, 1);
               Tensor score2 = s.room("score2", DType.F32, 2);
               var listed = new Keys(1, 2, s.ints("index", 0, 4));
-              s.device.colsumSelect(
-                  keep2, score2, new AttentionInputs(q, kv, mask, 0.11f), lse, span, listed, fault);
-              return List.of(q, kv.k(), kv.v(), out, lse, sums, keep, score, keep2, score2, fault);
+              var in = new AttentionInputs(q, kv, mask, 0.11f);
+              s.device.colsumSelect(keep2, score2, in, lse, span, listed, fault);
+              Tensor keep3 = s.room("keep3", DType.I32, 1);
+              Tensor score3 = s.room("score3", DType.F32, 1);
+              s.device.colsumSelect(keep3, score3, in, lse, span, listed, fault);
+              return List.of(
+                  q, kv.k(), kv.v(), out, lse, sums, keep, score, keep2, score2, score3, fault);
             });
       }
     }
@@ -324,7 +328,8 @@ class NativeDeviceTest {
             int[] positions = IntStream.range(0, 20).map(i -> 2 * i + 1).toArray();
             Tensor rows = s.room("rows", DType.I32, 9);
             Tensor out = s.room("positions", DType.I32, 9);
-            s.device.rowMap(rows, out, s.ints("in", positions), cuts, rule);
+            Tensor sources = s.room("sources", DType.I32, 9);
+            s.device.rowMap(rows, out, sources, s.ints("in", positions), cuts, rule);
             Tensor hidden = s.room("hidden", DType.U8, 22);
             Tensor after = s.room("after", DType.I32, 20);
             s.device.hideRows(hidden, after, s.ints("in", positions), cuts, rule);
@@ -343,14 +348,70 @@ class NativeDeviceTest {
             }
             s.device.compactRows(caches, rows);
             return List.of(
-                rows, out, hidden, after, toA, toB, caches.get(0).k(), caches.get(2).v());
+                rows, out, sources, hidden, after, toA, toB, caches.get(0).k(), caches.get(2).v());
+          });
+    }
+  }
+
+  @Test
+  void cutsBetweenEachOthersCandidatesOnThreeAxes() {
+    for (PositionRule rule : PositionRule.values()) {
+      agree(
+          0,
+          s -> {
+            var cuts =
+                List.of(
+                    new Cut(4, 10, s.ints("keep", 1, 2), s.ints("candidates", 0, 1, 5, 6)),
+                    new Cut(2, 7, s.ints("keep", 0, 3), s.ints("candidates", 0, 1, 5, 6)),
+                    new Cut(300, 900, s.ints("keep", 0, 899)));
+            Tensor in = s.room("in", DType.I32, 3, 1300);
+            int[] positions = IntStream.range(0, 3 * 1300).map(i -> 7 * i).toArray();
+            s.device.upload(in, MemorySegment.ofArray(positions));
+            int stay = 1300 - 4 - 898;
+            Tensor rows = s.room("rows", DType.I32, stay);
+            Tensor out = s.room("positions", DType.I32, 3, stay);
+            Tensor sources = s.room("sources", DType.I32, stay);
+            s.device.rowMap(rows, out, sources, in, cuts, rule);
+            Tensor hidden = s.room("hidden", DType.U8, 1300);
+            byte[] before = new byte[1300];
+            before[9] = 1;
+            s.device.upload(hidden, MemorySegment.ofArray(before));
+            Tensor after = s.room("after", DType.I32, 3, 1300);
+            s.device.hideRows(hidden, after, in, cuts, rule);
+            Tensor table = s.room("table", DType.I32, stay, 4);
+            s.device.upload(table, MemorySegment.ofArray(IntStream.range(0, 4 * stay).toArray()));
+            Tensor gathered = s.room("gathered", DType.I32, stay, 4);
+            s.device.gatherRows(List.of(gathered), List.of(table), sources);
+            return List.of(rows, out, sources, hidden, after, gathered);
+          });
+    }
+  }
+
+  /** Whole numbers: the sums are exact on both sides, so the scores are too. */
+  @Test
+  void scoresOfCandidatesWithSeveralSources() {
+    for (int sources : new int[] {1, 3, 4, 9}) {
+      agree(
+          0,
+          s -> {
+            Tensor sums = s.room("sums", DType.F32, 3, 70 * sources);
+            float[] values = new float[3 * 70 * sources];
+            for (int i = 0; i < values.length; i++) {
+              values[i] = s.random.nextInt(50);
+            }
+            s.device.upload(sums, MemorySegment.ofArray(values));
+            Tensor keep = s.room("keep", DType.I32, 17);
+            Tensor score = s.room("score", DType.F32, 70);
+            Tensor nonFinite = s.ints("nonFinite", 0);
+            s.device.tokenSelect(keep, score, sums, 5, nonFinite);
+            return List.of(keep, score, nonFinite);
           });
     }
   }
 
   /** Whole numbers: the Gram matrix is exact on both sides, so the choice is too. */
   @Test
-  void visprunerOnAnIdenticalGramMatrix() {
+  void duplicatesByAnIdenticalGramMatrix() {
     for (int n : new int[] {36, 576}) {
       agree(
           0,
@@ -368,9 +429,11 @@ class NativeDeviceTest {
             }
             s.device.upload(score, MemorySegment.ofArray(scores));
             Tensor keep = s.room("keep", DType.I32, n / 10);
-            Tensor fault = s.ints("fault", 0);
-            s.device.visprunerDedup(keep, score, features, n / 20, fault);
-            return List.of(keep, fault);
+            Tensor nonFinite = s.ints("nonFinite", 0);
+            Tensor cosines = s.room("cosines", DType.F32, n, n);
+            s.device.cosines(cosines, features, nonFinite);
+            s.device.dropDuplicates(keep, score, cosines, n / 20);
+            return List.of(cosines, keep, nonFinite);
           });
     }
   }

@@ -208,7 +208,7 @@ class OperatorArgumentsTest {
     List<Cut> cuts() {
       return of.containsKey("cuts")
           ? (List<Cut>) of.get("cuts")
-          : List.of(new Cut(n("at"), n("count"), t("keep")));
+          : List.of(new Cut(n("at"), n("count"), t("keep"), t("candidates")));
     }
 
     List<Tensor> all(String... names) {
@@ -262,6 +262,7 @@ class OperatorArgumentsTest {
         .with("at", 2)
         .with("count", 5)
         .with("keep", w.i32("my keep", 2))
+        .with("candidates", w.i32("my candidates", 4))
         .with("rule", PositionRule.CONTIGUOUS);
   }
 
@@ -423,18 +424,18 @@ class OperatorArgumentsTest {
               }),
           new Operator(
               "tokenSelect",
-              Set.of("keep", "score", "fault"),
+              Set.of("keep", "score", "nonFinite"),
               w ->
                   new Given()
                       .with("keep", w.i32("my keep", 2))
                       .with("score", w.f32("my score", 6))
                       .with("sums", w.f32("my sums", 2, 6))
                       .with("rows", 4)
-                      .with("fault", w.i32("my fault", 1)),
+                      .with("nonFinite", w.i32("my nonFinite", 1)),
               (d, g) ->
                   () ->
                       d.tokenSelect(
-                          g.t("keep"), g.t("score"), g.t("sums"), g.n("rows"), g.t("fault"))),
+                          g.t("keep"), g.t("score"), g.t("sums"), g.n("rows"), g.t("nonFinite"))),
           new Operator(
               "colsumSelect",
               Set.of("keep", "score", "fault"),
@@ -451,36 +452,45 @@ class OperatorArgumentsTest {
                         g.t("keep"), g.t("score"), in, g.t("lse"), g.span(), keys, g.t("fault"));
               }),
           new Operator(
-              "visprunerDedup",
-              Set.of("keep", "fault"),
+              "cosines",
+              Set.of("out", "nonFinite"),
+              w ->
+                  new Given()
+                      .with("out", w.f32("my out", 6, 6))
+                      .with("x", w.f32("my x", 6, 32))
+                      .with("nonFinite", w.i32("my nonFinite", 1)),
+              (d, g) -> () -> d.cosines(g.t("out"), g.t("x"), g.t("nonFinite"))),
+          new Operator(
+              "dropDuplicates",
+              Set.of("keep"),
               w ->
                   new Given()
                       .with("keep", w.i32("my keep", 3))
                       .with("score", w.f32("my score", 6))
-                      .with("features", w.f32("my features", 6, 32))
-                      .with("important", 1)
-                      .with("fault", w.i32("my fault", 1)),
+                      .with("cosines", w.f32("my cosines", 6, 6))
+                      .with("best", 1),
               (d, g) ->
-                  () ->
-                      d.visprunerDedup(
-                          g.t("keep"),
-                          g.t("score"),
-                          g.t("features"),
-                          g.n("important"),
-                          g.t("fault"))),
+                  () -> d.dropDuplicates(g.t("keep"), g.t("score"), g.t("cosines"), g.n("best"))),
           new Operator(
               "rowMap",
-              Set.of("rows", "positionsOut"),
+              Set.of("rows", "positionsOut", "sources"),
               w ->
                   cut(w)
-                      .with("rows", w.i32("my rows", 6))
-                      .with("positionsOut", w.i32("my positionsOut", 6))
+                      .with("rows", w.i32("my rows", 7))
+                      .with("positionsOut", w.i32("my positionsOut", 7))
+                      .with("sources", w.i32("my sources", 7))
                       .with("positionsIn", w.i32("my positionsIn", 9)),
               (d, g) -> {
                 List<Cut> cuts = g.cuts();
                 var rule = (PositionRule) g.of.get("rule");
                 return () ->
-                    d.rowMap(g.t("rows"), g.t("positionsOut"), g.t("positionsIn"), cuts, rule);
+                    d.rowMap(
+                        g.t("rows"),
+                        g.t("positionsOut"),
+                        g.t("sources"),
+                        g.t("positionsIn"),
+                        cuts,
+                        rule);
               }),
           new Operator(
               "hideRows",
@@ -727,16 +737,11 @@ class OperatorArgumentsTest {
           Map.entry("attentionColsum", Set.of("hidden 0+1", "hidden 0-1")),
           Map.entry("tokenSelect", Set.of("keep 0+1", "keep 0-1", "sums 0+1", "sums 0-1")),
           Map.entry("colsumSelect", Set.of("hidden 0+1", "hidden 0-1", "keep 0+1", "keep 0-1")),
+          Map.entry("cosines", Set.of("x 1+1", "x 1-1", "x BF16", "x F16")),
+          Map.entry("dropDuplicates", Set.of("keep 0+1", "keep 0-1")),
           Map.entry(
-              "visprunerDedup",
-              Set.of(
-                  "features 1+1",
-                  "features 1-1",
-                  "features BF16",
-                  "features F16",
-                  "keep 0+1",
-                  "keep 0-1")),
-          Map.entry("hideRows", Set.of("hidden 0+1", "keep 0+1", "keep 0-1")),
+              "hideRows",
+              Set.of("hidden 0+1", "keep 0+1", "keep 0-1", "candidates 0+1", "candidates 0-1")),
           Map.entry("gatherRows", Set.of("in 0+1", "in 0-1", "in2 0+1", "in2 0-1")),
           Map.entry("combineRows", Set.of("in 0+1", "in 0-1")),
           Map.entry("compactRows", Set.of("rows 0+1", "rows 0-1")),
@@ -902,7 +907,7 @@ class OperatorArgumentsTest {
           "attention", Set.of("q", "k", "v"),
           "attentionColsum", Set.of("q", "k", "v"),
           "colsumSelect", Set.of("q", "k", "v"),
-          "visprunerDedup", Set.of("features"),
+          "cosines", Set.of("x"),
           "compactRows", Set.of("k", "v", "k2", "v2"));
 
   @ParameterizedTest
@@ -1118,29 +1123,79 @@ class OperatorArgumentsTest {
             (w, g) -> g.with("keep", w.i32("my keep", 7))),
         bad(
             operator,
-            "a fault of two",
-            "fault: my fault is I32[2], expected I32[1]",
-            (w, g) -> g.with("fault", w.i32("my fault", 2))));
+            "more candidates than a block sorts",
+            "my score is F32[4097], expected 1 to 4096 candidates",
+            (w, g) -> g.with("score", w.f32("my score", 4097))),
+        bad(
+            operator,
+            "no candidates",
+            "my score is F32[0], expected 1 to 4096 candidates",
+            (w, g) -> g.with("score", w.f32("my score", 0))));
+  }
+
+  private static Stream<Bad> badFlag(String operator, String name) {
+    return Stream.of(
+        bad(
+            operator,
+            "a flag of two",
+            "nonFinite: my " + name + " is I32[2], expected I32[1]",
+            (w, g) -> g.with(name, w.i32("my " + name, 2))));
   }
 
   private static Stream<Bad> badCuts(String operator) {
     return Stream.of(
-        bad(operator, "a cut before row 0", "rows -1 + 5 do not follow 0", cuts(-1, 5)),
-        bad(operator, "a cut of fewer than no rows", "rows 2 + -1 do not follow 0", cuts(2, -1)),
-        bad(operator, "a cut behind the rows", "rows 5 + 5 do not follow 0 within 9", cuts(5, 5)),
+        bad(operator, "a cut before row 0", "cuts: rows -1 + 5 of 9", cuts(-1, 5)),
+        bad(operator, "a cut of fewer than no rows", "cuts: rows 2 + -1 of 9", cuts(2, -1)),
+        bad(operator, "a cut behind the rows", "cuts: rows 5 + 5 of 9", cuts(5, 5)),
         bad(
             operator,
             "a cut beyond what an int counts",
-            "rows 2147483647 + 2147483647 do not follow 0 within 9, where my keep is I32[2]",
+            "cuts: rows 2147483647 + 2147483647 of 9, where my keep is I32[2]",
             cuts(Integer.MAX_VALUE, Integer.MAX_VALUE)),
-        bad(operator, "more kept than cut", "keep: my keep is I32[2] of 1 rows", cuts(2, 1)),
+        bad(
+            operator,
+            "more kept than cut",
+            "keep: my keep is I32[2] of 1 candidates",
+            (w, g) -> g.with("count", 1).with("candidates", null)),
+        bad(
+            operator,
+            "more kept than there are candidates",
+            "keep: my keep is I32[2] of 1 candidates",
+            (w, g) -> g.with("candidates", w.i32("my candidates", 1))),
+        bad(
+            operator,
+            "more candidates than rows",
+            "candidates: my candidates is I32[4] among 3 rows",
+            cuts(2, 3)),
         bad(
             operator,
             "two cuts that overlap",
-            "rows 4 + 2 do not follow 5 within 9",
+            "cuts: row 4 is a candidate of two, rows 2 + 3 and 4 + 2, where my keep is I32[2]",
             (w, g) ->
                 g.with("cuts", List.of(new Cut(2, 3, g.t("keep")), new Cut(4, 2, g.t("keep"))))),
-        bad(operator, "65 cuts", "65 pictures in one prompt; the device takes 64", cuts(65)),
+        bad(
+            operator,
+            "two cuts that overlap, the later rows first",
+            "cuts: row 4 is a candidate of two, rows 4 + 2 and 2 + 3, where my keep is I32[2]",
+            (w, g) ->
+                g.with("cuts", List.of(new Cut(4, 2, g.t("keep")), new Cut(2, 3, g.t("keep"))))),
+        bad(
+            operator,
+            "one more axis of positions",
+            "positionsOut: my out is I32[3, ",
+            (w, g) ->
+                g.with("positionsIn", w.i32("my in", 2, 9))
+                    .with("positionsOut", w.i32("my out", 3, g.t("positionsOut").rows()))),
+        bad(
+            operator,
+            "positions on no axis",
+            "positionsIn: my in is I32[0, 9], positions on no axis",
+            (w, g) -> g.with("positionsIn", w.i32("my in", 0, 9))),
+        bad(
+            operator,
+            "65 cuts",
+            "65 groups of image tokens are cut at once; the device takes 64",
+            cuts(65)),
         bad(operator, "rule", null, "rule: null"));
   }
 
@@ -1374,34 +1429,44 @@ class OperatorArgumentsTest {
                       (w, g) -> g.with("sums", w.f32("my sums", 0, 6))),
                   bad(
                       "tokenSelect",
-                      "more candidates than a block sorts",
-                      "my score is F32[4097], expected 1 to 4096 candidates",
-                      (w, g) ->
-                          g.with("sums", w.f32("my sums", 2, 4097))
-                              .with("score", w.f32("my score", 4097))),
+                      "columns that are not as many for each candidate",
+                      "sums: 13 do not make as many sources for every candidate, where my score is"
+                          + " F32[6]",
+                      (w, g) -> g.with("sums", w.f32("my sums", 2, 13))),
                   bad(
-                      "visprunerDedup",
-                      "features without elements",
-                      "features: my features is F32[6, 0], rows without elements",
-                      (w, g) -> g.with("features", w.f32("my features", 6, 0))),
-                  bad("visprunerDedup", "important", -1, "important is -1 of 3"),
-                  bad("visprunerDedup", "important", 4, "important is 4 of 3"),
+                      "tokenSelect",
+                      "fewer columns than candidates",
+                      "sums: 3 do not make as many sources for every candidate, where my score is"
+                          + " F32[6]",
+                      (w, g) -> g.with("sums", w.f32("my sums", 2, 3))),
                   bad(
-                      "visprunerDedup",
-                      "more candidates than a block sorts",
-                      "my score is F32[4097], expected 1 to 4096 candidates",
-                      (w, g) ->
-                          g.with("features", w.f32("my features", 4097, 8))
-                              .with("score", w.f32("my score", 4097))),
+                      "colsumSelect",
+                      "keys that are not as many for each candidate",
+                      "keys: 3 do not make as many sources for every candidate, where my score is"
+                          + " F32[2]",
+                      (w, g) -> g.with("score", w.f32("my score", 2))),
                   bad(
-                      "visprunerDedup",
-                      "no candidates",
-                      "my score is F32[0], expected 1 to 4096 candidates",
-                      (w, g) ->
-                          g.with("features", w.f32("my features", 0, 8))
-                              .with("score", w.f32("my score", 0)))),
+                      "cosines",
+                      "rows without elements",
+                      "x: my x is F32[6, 0], rows without elements",
+                      (w, g) -> g.with("x", w.f32("my x", 6, 0))),
+                  bad(
+                      "cosines",
+                      "more rows than there may be candidates",
+                      "x: my x is F32[4097, 8], expected 1 to 4096 rows",
+                      (w, g) -> g.with("x", w.f32("my x", 4097, 8))),
+                  bad(
+                      "cosines",
+                      "no rows",
+                      "x: my x is F32[0, 32], expected 1 to 4096 rows",
+                      (w, g) -> g.with("x", w.f32("my x", 0, 32))),
+                  bad("dropDuplicates", "best", -1, "best is -1 of 3"),
+                  bad("dropDuplicates", "best", 4, "best is 4 of 3")),
               ofBoth("tokenSelect", "colsumSelect", OperatorArgumentsTest::badSelection),
-              badSelection("visprunerDedup"),
+              badSelection("dropDuplicates"),
+              badFlag("tokenSelect", "nonFinite"),
+              badFlag("colsumSelect", "fault"),
+              badFlag("cosines", "nonFinite"),
               ofBoth("rowMap", "hideRows", OperatorArgumentsTest::badCuts),
               Stream.of(
                   bad(
@@ -1551,9 +1616,25 @@ class OperatorArgumentsTest {
                   "hideRows",
                   o ->
                       Stream.of(
-                          numbers(o, "keep", "my keep[1] is 5; it must be at least 0", 0, 5),
-                          numbers(o, "keep", "my keep: 0 follows 4; it must ascend", 4, 0),
-                          numbers(o, "keep", "my keep: 1 follows 1; it must ascend", 1, 1))))
+                          numbers(o, "keep", "my keep[1] is 4; it must be at least 0", 0, 4),
+                          numbers(o, "keep", "my keep: 0 follows 3; it must ascend", 3, 0),
+                          numbers(o, "keep", "my keep: 1 follows 1; it must ascend", 1, 1),
+                          numbers(o, "candidates", "my candidates[3] is 5; it must be", 0, 1, 2, 5),
+                          numbers(o, "candidates", "my candidates[0] is -1; it must", -1, 1, 2, 3),
+                          numbers(o, "candidates", "my candidates: 2 follows 2; it", 0, 2, 2, 3),
+                          bad(
+                              o,
+                              "a candidate of two cuts",
+                              "cuts: row 6 is a candidate of two, rows 0 + 9 and 2 + 7, where my"
+                                  + " one is I32[1]",
+                              (w, g) -> {
+                                Tensor one = w.ints("my one", 1);
+                                Tensor some = w.ints("my some", 0, 1, 6);
+                                Tensor others = w.ints("my others", 0, 3, 4);
+                                g.with(
+                                    "cuts",
+                                    List.of(new Cut(0, 9, one, some), new Cut(2, 7, one, others)));
+                              }))))
           .flatMap(rows -> rows)
           .toList();
 
@@ -1743,36 +1824,65 @@ class OperatorArgumentsTest {
                       .with("sums", w.f32("sums", 1, 4096))),
           edge("colsumSelect", "one row", (w, g) -> g.with("span", new Span(3, 4))),
           edge("colsumSelect", "all", (w, g) -> g.with("keep", w.i32("keep", 3))),
-          edge("visprunerDedup", "all important", (w, g) -> g.with("important", 3)),
-          edge("visprunerDedup", "none important", (w, g) -> g.with("important", 0)),
           edge(
-              "visprunerDedup",
-              "all of 4096",
-              (w, g) ->
-                  g.with("keep", w.i32("keep", 4096))
-                      .with("score", w.f32("score", 4096))
-                      .with("features", w.f32("features", 4096, 8))),
+              "tokenSelect",
+              "three columns for each candidate",
+              (w, g) -> g.with("sums", w.f32("sums", 2, 18))),
+          edge(
+              "colsumSelect",
+              "three keys for one candidate",
+              (w, g) -> g.with("score", w.f32("score", 1)).with("keep", w.i32("keep", 1))),
+          edge(
+              "cosines",
+              "4096 rows",
+              (w, g) -> g.with("x", w.f32("x", 4096, 8)).with("out", w.f32("out", 4096, 4096))),
+          edge("dropDuplicates", "all are the best", (w, g) -> g.with("best", 3)),
+          edge("dropDuplicates", "none is the best", (w, g) -> g.with("best", 0)),
+          edge("dropDuplicates", "all stay", (w, g) -> g.with("keep", w.i32("keep", 6))),
           edge(
               "rowMap",
               "64 cuts",
               (w, g) -> {
                 cuts(64).on(w, g);
-                g.with("rows", w.i32("rows", 9)).with("positionsOut", w.i32("out", 9));
+                stay(w, g, 9);
               }),
           edge(
               "rowMap",
               "a picture that stays whole",
               (w, g) -> {
-                g.with("count", 2);
-                g.with("rows", w.i32("rows", 9)).with("positionsOut", w.i32("out", 9));
+                g.with("count", 2).with("candidates", null);
+                stay(w, g, 9);
               }),
           edge(
               "rowMap",
               "nothing stays",
               (w, g) -> {
-                g.with("at", 0).with("count", 9).with("keep", w.i32("keep", 0));
-                noRows(g, "rows", "positionsOut");
+                g.with("at", 0).with("count", 9).with("candidates", null);
+                g.with("keep", w.i32("keep", 0));
+                noRows(g, "rows", "positionsOut", "sources");
               }),
+          edge("rowMap", "nobody asks for sources", (w, g) -> g.with("sources", null)),
+          edge(
+              "rowMap",
+              "positions on three axes",
+              (w, g) ->
+                  g.with("positionsIn", w.i32("in", 3, 9))
+                      .with("positionsOut", w.i32("out", 3, 7))),
+          edge(
+              "rowMap",
+              "cuts between each other's candidates, in any order",
+              (w, g) -> {
+                Tensor even = w.arena.alloc("even", DType.I32, 2);
+                w.device.upload(even, MemorySegment.ofArray(new int[] {0, 2}));
+                Tensor one = w.i32("one", 1);
+                g.with("cuts", List.of(new Cut(3, 4, one, even), new Cut(2, 5, one, even)));
+              }),
+          edge(
+              "hideRows",
+              "positions on three axes",
+              (w, g) ->
+                  g.with("positionsIn", w.i32("in", 3, 9))
+                      .with("positionsOut", w.i32("out", 3, 9))),
           edge("hideRows", "no cuts", cuts(0)),
           edge("hideRows", "64 cuts", cuts(64)),
           edge("hideRows", "a longer mask", (w, g) -> g.with("hidden", w.alloc("h", DType.U8, 99))),
@@ -1802,6 +1912,12 @@ class OperatorArgumentsTest {
 
   private static void idle(World w, Given g) {
     g.with("segments", SegmentTable.of(w.device, w.arena, Segment.idle()).table());
+  }
+
+  private static void stay(World w, Given g, int rows) {
+    for (String name : List.of("rows", "positionsOut", "sources")) {
+      g.with(name, w.i32(name, rows));
+    }
   }
 
   private static void noRows(Given g, String... names) {
@@ -1985,7 +2101,9 @@ class OperatorArgumentsTest {
             new Span(0, 64),
             new Keys(0, 64, null),
             w.i32("fault", 1));
-        device.visprunerDedup(w.i32("keep", 9), w.f32("score", 64), x, 3, w.i32("fault", 1));
+        Tensor cosines = w.f32("cosines", 64, 64);
+        device.cosines(cosines, x, w.i32("nonFinite", 1));
+        device.dropDuplicates(w.i32("keep", 9), w.f32("score", 64), cosines, 3);
         var rope = new Rope(w.f32("cos", 64, 16), w.f32("sin", 64, 16));
         var cache =
             new Kv(

@@ -7,8 +7,10 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Comparator;
 import java.util.HashMap;
+import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import java.util.stream.IntStream;
 
 /**
@@ -394,15 +396,18 @@ public final class ReferenceDevice implements Device {
   // ---- selection ----
 
   @Override
-  public void tokenSelect(Tensor keep, Tensor score, Tensor sums, int rows, Tensor fault) {
+  public void tokenSelect(Tensor keep, Tensor score, Tensor sums, int rows, Tensor nonFinite) {
+    int sources = sums.width() / score.rows();
     for (int j = 0; j < score.rows(); j++) {
       double sum = 0;
       for (int h = 0; h < sums.rows(); h++) {
-        sum += get(sums, h, j);
+        for (int s = 0; s < sources; s++) {
+          sum += get(sums, h, j * sources + s);
+        }
       }
-      set(score, j, 0, sum / ((double) sums.rows() * rows));
+      set(score, j, 0, sum / ((double) sums.rows() * rows * sources));
       if (!Float.isFinite(get(score, j, 0))) {
-        setIndex(fault, 0, 1);
+        setIndex(nonFinite, 0, 1);
       }
     }
     List<Integer> best = ranked(score).subList(0, keep.rows());
@@ -434,12 +439,23 @@ public final class ReferenceDevice implements Device {
   }
 
   @Override
-  public void visprunerDedup(
-      Tensor keep, Tensor score, Tensor features, int important, Tensor fault) {
+  public void cosines(Tensor out, Tensor x, Tensor nonFinite) {
+    for (int i = 0; i < x.rows(); i++) {
+      for (int j = 0; j < x.rows(); j++) {
+        set(out, i, j, cosine(x, i, j));
+        if (!Float.isFinite(get(out, i, j))) {
+          setIndex(nonFinite, 0, 1);
+        }
+      }
+    }
+  }
+
+  @Override
+  public void dropDuplicates(Tensor keep, Tensor score, Tensor cosines, int best) {
     List<Integer> order = ranked(score);
-    var kept = new ArrayList<>(order.subList(0, important));
-    var rest = new ArrayList<>(order.subList(important, order.size()));
-    int diverse = keep.rows() - important;
+    var kept = new ArrayList<>(order.subList(0, best));
+    var rest = new ArrayList<>(order.subList(best, order.size()));
+    int diverse = keep.rows() - best;
     while (rest.size() > diverse) {
       int drop = Math.min(Math.min(8, rest.size() - diverse), (rest.size() + 1) / 2);
       var first = new ArrayList<Integer>();
@@ -452,9 +468,10 @@ public final class ReferenceDevice implements Device {
         nearest.put(
             a,
             second.stream()
-                .mapToDouble(b -> cosine(features, a, b))
+                .mapToDouble(b -> get(cosines, a, b))
+                .filter(Double::isFinite)
                 .max()
-                .orElse(Double.NEGATIVE_INFINITY));
+                .orElse(-Double.MAX_VALUE));
       }
       first.sort(Comparator.comparingDouble(a -> -nearest.get(a)));
       rest = new ArrayList<>(first.subList(drop, first.size()));
@@ -480,24 +497,67 @@ public final class ReferenceDevice implements Device {
 
   @Override
   public void rowMap(
-      Tensor rows, Tensor positionsOut, Tensor positionsIn, List<Cut> cuts, PositionRule rule) {
-    int[] stay = staying(positionsIn.rows(), cuts);
+      Tensor rows,
+      Tensor positionsOut,
+      Tensor sources,
+      Tensor positionsIn,
+      List<Cut> cuts,
+      PositionRule rule) {
+    int all = positionsIn.dim(positionsIn.rank() - 1);
+    int[] stay = staying(all, cuts);
     put(rows, stay);
-    for (int i = 0; i < stay.length; i++) {
-      setIndex(positionsOut, i, rule == PositionRule.KEEP ? index(positionsIn, stay[i]) : i);
+    for (int axis = 0; axis < axes(positionsIn); axis++) {
+      for (int i = 0; i < stay.length; i++) {
+        int old = position(positionsIn, axis, stay[i]);
+        setPosition(positionsOut, axis, i, rule == PositionRule.KEEP ? old : i);
+      }
+    }
+    if (sources != null) {
+      Set<Integer> candidates = candidates(cuts);
+      // What [fixed rows | kept candidates] holds, and where each row of the result stands there.
+      var order = new ArrayList<Integer>();
+      IntStream.of(stay).filter(row -> !candidates.contains(row)).forEach(order::add);
+      IntStream.of(stay).filter(candidates::contains).forEach(order::add);
+      put(sources, IntStream.of(stay).map(order::indexOf).toArray());
     }
   }
 
-  private static int[] staying(int count, List<Cut> cuts) {
-    boolean[] stays = new boolean[count];
-    Arrays.fill(stays, true);
+  private static int axes(Tensor positions) {
+    return positions.rank() == 1 ? 1 : positions.rows();
+  }
+
+  private static int position(Tensor t, int axis, int row) {
+    return t.rank() == 1 ? index(t, row) : index(t, axis, row);
+  }
+
+  private static void setPosition(Tensor t, int axis, int row, int value) {
+    if (t.rank() == 1) {
+      setIndex(t, row, value);
+    } else {
+      t.memory().set(I32, t.offset(axis) + 4L * row, value);
+    }
+  }
+
+  private static Set<Integer> candidates(List<Cut> cuts) {
+    var rows = new HashSet<Integer>();
     for (Cut cut : cuts) {
-      Arrays.fill(stays, cut.at(), cut.at() + cut.count(), false);
+      IntStream.range(0, cut.size()).forEach(j -> rows.add(candidate(cut, j)));
+    }
+    return rows;
+  }
+
+  private static int candidate(Cut cut, int j) {
+    return cut.at() + (cut.candidates() == null ? j : index(cut.candidates(), j));
+  }
+
+  private static int[] staying(int count, List<Cut> cuts) {
+    Set<Integer> dropped = candidates(cuts);
+    for (Cut cut : cuts) {
       for (int i = 0; i < cut.keep().rows(); i++) {
-        stays[cut.at() + index(cut.keep(), i)] = true;
+        dropped.remove(candidate(cut, index(cut.keep(), i)));
       }
     }
-    return IntStream.range(0, count).filter(i -> stays[i]).toArray();
+    return IntStream.range(0, count).filter(i -> !dropped.contains(i)).toArray();
   }
 
   @Override
@@ -535,10 +595,10 @@ public final class ReferenceDevice implements Device {
   @Override
   public void hideRows(
       Tensor hidden, Tensor positionsOut, Tensor positionsIn, List<Cut> cuts, PositionRule rule) {
-    int[] stay = staying(positionsIn.rows(), cuts);
+    int all = positionsIn.dim(positionsIn.rank() - 1);
+    int[] stay = staying(all, cuts);
     var visible = new ArrayList<Integer>();
-    for (int i = 0, s = 0; i < positionsIn.rows(); i++) {
-      setIndex(positionsOut, i, index(positionsIn, i));
+    for (int i = 0, s = 0; i < all; i++) {
       boolean stays = s < stay.length && stay[s] == i;
       s += stays ? 1 : 0;
       if (!stays) {
@@ -547,8 +607,13 @@ public final class ReferenceDevice implements Device {
         visible.add(i);
       }
     }
-    for (int rank = 0; rank < visible.size() && rule == PositionRule.CONTIGUOUS; rank++) {
-      setIndex(positionsOut, visible.get(rank), rank);
+    for (int axis = 0; axis < axes(positionsIn); axis++) {
+      for (int i = 0; i < all; i++) {
+        setPosition(positionsOut, axis, i, position(positionsIn, axis, i));
+      }
+      for (int rank = 0; rank < visible.size() && rule == PositionRule.CONTIGUOUS; rank++) {
+        setPosition(positionsOut, axis, visible.get(rank), rank);
+      }
     }
   }
 
