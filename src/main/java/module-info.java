@@ -22,8 +22,11 @@ module starling {
   exports starling.image;
   exports starling.jcuda;
   exports starling.model;
+  exports starling.model.llava;
   exports starling.prune;
   exports starling.text;
+
+  uses starling.prune.MethodProvider;
 
   opens starling to
       com.fasterxml.jackson.databind;

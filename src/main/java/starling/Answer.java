@@ -15,6 +15,7 @@ import java.util.List;
  * @param pruneOptions the method with every option written out, defaults included
  * @param mode {@code compact} or {@code mask}
  * @param promptTokens ids as fed; every picture once, as the model's image token
+ * @param images the visual tokens of each image, before any are dropped
  * @param tokensPerLayer rows entering each decoder layer at prefill
  * @param visualTokensPerLayer mean number of visual tokens entering a decoder layer
  * @param stages one entry per cut and picture, in order of flow
@@ -40,6 +41,7 @@ public record Answer(
     String mode,
     List<Integer> promptTokens,
     VisualTokens visualTokens,
+    List<Image> images,
     List<Integer> tokensPerLayer,
     double visualTokensPerLayer,
     List<Stage> stages,
@@ -63,17 +65,39 @@ public record Answer(
   public record VisualTokens(int input, int afterStage1, int afterStage2) {}
 
   /**
-   * One cut of one picture.
+   * The visual tokens of an image.
+   *
+   * @param rows rows in the decoder
+   * @param candidates those of them that a method may drop
+   * @param crops what the tower sees of it
+   */
+  public record Image(int rows, int candidates, List<Crop> crops) {}
+
+  /** A crop: rows and columns of its grid of candidates. */
+  public record Crop(int rows, int columns) {}
+
+  /**
+   * One cut of one picture, or of one of its crops where the method counts over these.
    *
    * @param stage 1 before the decoder, 2 for the first cut inside it, 3, 4 … for later ones
+   * @param crop number of the crop; null if the cut is the whole picture's
    * @param where {@code vision}, {@code projector} or {@code decoder}
    * @param layer blocks that ran in full before the cut
-   * @param kept raster indices in the full patch grid, ascending
+   * @param kept the picture's candidates that stay, ascending: of one grid, raster indices
    * @param scores one per candidate in candidate order: the number that was ranked; empty if the
    *     method has none
+   * @param counted true if the device decided how many stay, which was waited for; else null
    */
+  @JsonInclude(JsonInclude.Include.NON_NULL)
   public record Stage(
-      int stage, int image, String where, int layer, List<Integer> kept, List<Float> scores) {}
+      int stage,
+      int image,
+      Integer crop,
+      String where,
+      int layer,
+      List<Integer> kept,
+      List<Float> scores,
+      Boolean counted) {}
 
   /** Operations of reading the prompt, see {@link starling.model.Flops}. */
   @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)

@@ -8,10 +8,12 @@ import starling.device.DType;
 import starling.device.InputException;
 import starling.image.Picture;
 import starling.model.Flops;
+import starling.model.ImageInput;
 import starling.model.Plan;
 import starling.model.Request;
 import starling.model.Session;
 import starling.model.Stage;
+import starling.prune.ImageTokens;
 import starling.prune.Method;
 import starling.prune.Methods;
 import starling.text.Template;
@@ -31,33 +33,33 @@ final class Asking {
   Asking(Model model, Question question) {
     this.model = model;
     this.question = question;
-    this.method = Methods.parse(question.prune);
+    this.method = question.method != null ? question.method : Methods.parse(question.prune);
   }
 
   Answer run(Consumer<String> onText) {
     int[] ids = promptIds();
-    var pixels = new ArrayList<float[]>();
+    var images = new ArrayList<ImageInput>();
     for (Picture picture : question.images) {
-      pixels.add(model.prepare(picture, question.imageMode, "picture " + pixels.size()).pixels());
+      images.add(model.prepare(picture, question.imageMode, "picture " + images.size()));
     }
     double preprocess = millisSince(start);
     var request =
         new Request(
             ids,
-            pixels,
+            images,
             method,
             question.mode,
             question.sampling,
             question.maxTokens,
             this::progress);
-    try (Session session = model.llava().prefill(request)) {
+    try (Session session = model.loaded().prefill(request)) {
       int first = session.next();
       List<Float> logits = question.logits ? floats(session.logits()) : null;
       long decode = System.nanoTime();
       generate(session, first, onText);
       double perToken =
           outputTokens.size() > 1 ? millisSince(decode) / (outputTokens.size() - 1) : 0;
-      return answer(session, ids, pixels.size(), logits, preprocess, perToken);
+      return answer(session, ids, images, logits, preprocess, perToken);
     }
   }
 
@@ -70,9 +72,9 @@ final class Asking {
 
   private int[] promptIds() {
     int[] ids = templatedIds();
-    int vocabulary = model.config().text().vocabSize();
+    int vocabulary = model.family().text().vocabSize();
     for (int id : ids) {
-      if (id >= vocabulary && id != model.config().imageTokenIndex()) {
+      if (id >= vocabulary && id != model.family().imageToken()) {
         throw new InputException(
             model.dir()
                 + ": the tokenizer gives id "
@@ -87,13 +89,13 @@ final class Asking {
   private int[] templatedIds() {
     Tokenizer tokenizer = model.tokenizer();
     int images = question.images.size();
-    int imageToken = model.config().imageTokenIndex();
+    int imageToken = model.family().imageToken();
     if (question.template == null && Template.marked(question.prompt)) {
       warnings.add(
           "the prompt holds <image>, so it is used as given; to have it wrapped, name a template (--template)");
       return Template.bare(tokenizer, question.prompt, images, imageToken);
     }
-    Template template = question.template == null ? Template.LLAVA_HF : question.template;
+    Template template = question.template == null ? model.family().template() : question.template;
     return template.ids(tokenizer, question.prompt, images, imageToken);
   }
 
@@ -126,13 +128,13 @@ final class Asking {
   private Answer answer(
       Session session,
       int[] ids,
-      int images,
+      List<ImageInput> images,
       List<Float> logits,
       double preprocess,
       double perToken) {
     Plan plan = session.plan();
     int[] visual = plan.visualTokens();
-    Flops flops = Flops.of(model.config(), plan, images);
+    Flops flops = Flops.of(model.family(), plan, images.stream().map(ImageInput::tokens).toList());
     double total = millisSince(start);
     List<Answer.Stage> stages =
         session.stages().stream().map(stage -> stage(session, stage)).toList();
@@ -140,12 +142,13 @@ final class Asking {
         model.dir().toString(),
         model.device().name(),
         model.device().description(),
-        model.llava().dtype().label(),
-        question.prune,
+        model.loaded().dtype().label(),
+        question.method != null ? plan.options() : question.prune,
         plan.options(),
         question.mode.name().toLowerCase(java.util.Locale.ROOT),
         ints(ids),
         new Answer.VisualTokens(visual[0], visual[1], visual[2]),
+        images.stream().map(ImageInput::tokens).map(Asking::image).toList(),
         ints(plan.tokensPerLayer()),
         plan.visualTokensPerLayer(),
         stages,
@@ -160,10 +163,10 @@ final class Asking {
             flops.reduction(),
             true,
             true,
-            model.config().visionBlocks()),
+            model.family().visionBlocks()),
         kvBytes(session),
         session.reservedBytes(),
-        model.llava().decoderBytes() + kvBytes(session).pruned(),
+        model.loaded().decoderBytes() + kvBytes(session).pruned(),
         new Answer.Timings(
             model.loadMillis(),
             preprocess,
@@ -175,16 +178,25 @@ final class Asking {
         List.copyOf(warnings));
   }
 
+  private static Answer.Image image(ImageTokens tokens) {
+    return new Answer.Image(
+        tokens.rows(),
+        tokens.candidates(),
+        tokens.crops().stream().map(c -> new Answer.Crop(c.rows(), c.columns())).toList());
+  }
+
   private Answer.Stage stage(Session session, Stage stage) {
     float[] scores = stage.score() == null ? new float[0] : session.floats(stage.score());
     warnIfFlat(stage, scores);
     return new Answer.Stage(
         stage.stage(),
         stage.image(),
+        stage.crop() < 0 ? null : stage.crop(),
         stage.where().label(),
         stage.layer(),
         ints(session.ints(stage.kept())),
-        floats(scores));
+        floats(scores),
+        stage.counted() ? true : null);
   }
 
   private void warnIfFlat(Stage stage, float[] scores) {
@@ -196,6 +208,7 @@ final class Asking {
               + stage.stage()
               + ", picture "
               + stage.image()
+              + (stage.crop() < 0 ? "" : ", crop " + stage.crop())
               + ": the scores are flat ("
               + sorted[0]
               + " to "
@@ -218,8 +231,8 @@ final class Asking {
   }
 
   private Answer.KvBytes kvBytes(Session session) {
-    var config = model.config().text();
-    DType dtype = model.llava().dtype();
+    var config = model.family().text();
+    DType dtype = model.loaded().dtype();
     long perRow = 2L * config.numKeyValueHeads() * config.headDim() * dtype.bytes();
     long held = Arrays.stream(session.cachedRows()).asLongStream().sum();
     return new Answer.KvBytes(

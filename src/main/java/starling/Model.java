@@ -6,9 +6,7 @@ import java.util.List;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
-import starling.checkpoint.LlavaConfig;
-import starling.checkpoint.LlavaWeights;
-import starling.checkpoint.PreprocessorConfig;
+import starling.checkpoint.CheckpointFolder;
 import starling.checkpoint.Safetensors;
 import starling.device.DType;
 import starling.device.Device;
@@ -17,13 +15,14 @@ import starling.device.Providers;
 import starling.device.Sentence;
 import starling.image.ImageMode;
 import starling.image.Picture;
-import starling.image.Preprocess;
-import starling.model.Llava;
+import starling.model.ImageInput;
+import starling.model.LoadedModel;
+import starling.model.VisionLanguageModel;
 import starling.text.ChatTemplate;
 import starling.text.Tokenizer;
 
 /**
- * A LLaVA-1.5 checkpoint, opened on a device.
+ * A checkpoint of a vision-language model, opened on a device.
  *
  * <p>Threads: any thread may call; questions are answered one after the other. Ownership: the model
  * owns its device memory and its mapped files; {@link #close} waits for a running question, may be
@@ -38,24 +37,29 @@ public final class Model implements AutoCloseable {
   private final Path dir;
   private final Device device;
   private final Safetensors files;
-  private final Llava llava;
+  private final LoadedModel loaded;
   private final Tokenizer tokenizer;
   private final List<Integer> endTokens;
-  private final Preprocess preprocess;
+  private final VisionLanguageModel.ImageProcessor images;
   private final List<String> warnings;
   private final double loadMillis;
   private volatile boolean closed;
 
   private Model(
-      Path dir, Device device, DType dtype, LlavaConfig config, Safetensors files, long start) {
+      Path dir,
+      Device device,
+      DType dtype,
+      VisionLanguageModel family,
+      Safetensors files,
+      long start) {
     this.dir = dir;
     this.device = device;
     this.files = files;
-    this.preprocess = PreprocessorConfig.read(dir, config.vision().imageSize());
+    this.images = family.images(dir);
     this.tokenizer = Tokenizer.read(dir);
-    this.warnings = warnings(dir, config);
-    this.endTokens = endTokens(dir, config, tokenizer);
-    this.llava = new Llava(device, config, LlavaWeights.read(config, files), dtype);
+    this.warnings = warnings(dir, family);
+    this.endTokens = endTokens(dir, family, tokenizer);
+    this.loaded = new LoadedModel(device, family, family.weights(files), dtype);
     this.loadMillis = (System.nanoTime() - start) / 1e6;
   }
 
@@ -90,16 +94,16 @@ public final class Model implements AutoCloseable {
 
   private static Model opened(Path dir, String device, String dtype, Providers providers) {
     long start = System.nanoTime();
-    LlavaConfig config = LlavaConfig.read(dir);
+    VisionLanguageModel family = Families.read(dir);
     Device opened = Devices.open(device, providers);
     Safetensors files = null;
     try {
-      DType type = dtype(dtype, opened, config);
+      DType type = dtype(dtype, opened, family);
       if (type == DType.F32 && providers.attention().equals("cudnn")) {
         throw new InputException("attention cudnn needs dtype bf16 or f16");
       }
       files = Safetensors.open(dir);
-      return new Model(dir, opened, type, config, files, start);
+      return new Model(dir, opened, type, family, files, start);
     } catch (RuntimeException | Error e) {
       try {
         if (files != null && e instanceof InternalError) {
@@ -116,7 +120,7 @@ public final class Model implements AutoCloseable {
   }
 
   /** {@code auto} is f32 on the cpu, else the checkpoint's own type with F32 taken as bf16. */
-  private static DType dtype(String name, Device device, LlavaConfig config) {
+  private static DType dtype(String name, Device device, VisionLanguageModel family) {
     return switch (name) {
       case "f32" -> DType.F32;
       case "bf16" -> DType.BF16;
@@ -124,20 +128,20 @@ public final class Model implements AutoCloseable {
       case "auto" ->
           device.name().equals("cpu")
               ? DType.F32
-              : config.dtype().equals("float16") ? DType.F16 : DType.BF16;
+              : family.dtype().equals("float16") ? DType.F16 : DType.BF16;
       default ->
           throw new InputException("dtype '" + name + "' is not one of auto, f32, bf16, f16");
     };
   }
 
-  private static List<String> warnings(Path dir, LlavaConfig config) {
+  private static List<String> warnings(Path dir, VisionLanguageModel family) {
     var warnings = new ArrayList<String>();
-    if (!config.unknownKeys().isEmpty()) {
+    if (!family.unknownKeys().isEmpty()) {
       warnings.add(
           Sentence.of(
               dir.resolve("config.json")
                   + " has keys that are not known and were ignored: "
-                  + String.join(", ", config.unknownKeys())));
+                  + String.join(", ", family.unknownKeys())));
     }
     String template = ChatTemplate.warning(dir);
     if (template != null) {
@@ -146,11 +150,12 @@ public final class Model implements AutoCloseable {
     return List.copyOf(warnings);
   }
 
-  private static List<Integer> endTokens(Path dir, LlavaConfig config, Tokenizer tokenizer) {
-    if (!config.eosTokenIds().isEmpty()) {
-      return config.eosTokenIds();
+  private static List<Integer> endTokens(
+      Path dir, VisionLanguageModel family, Tokenizer tokenizer) {
+    if (!family.endTokens().isEmpty()) {
+      return family.endTokens();
     }
-    String token = LlavaConfig.endToken(dir);
+    String token = CheckpointFolder.endToken(dir);
     Integer id = token == null ? null : tokenizer.id(token);
     return id == null ? List.of() : List.of(id);
   }
@@ -166,11 +171,13 @@ public final class Model implements AutoCloseable {
   }
 
   /**
+   * What the checkpoint says of itself.
+   *
    * @throws IllegalStateException if the model is closed
    */
-  public LlavaConfig config() {
+  public VisionLanguageModel family() {
     checkOpen();
-    return llava.config();
+    return loaded.family();
   }
 
   /** Answers a question. */
@@ -219,8 +226,8 @@ public final class Model implements AutoCloseable {
     }
   }
 
-  Llava llava() {
-    return llava;
+  LoadedModel loaded() {
+    return loaded;
   }
 
   Tokenizer tokenizer() {
@@ -228,30 +235,14 @@ public final class Model implements AutoCloseable {
   }
 
   /**
-   * The pixels the tower sees of a picture, and which part of the picture that is.
+   * What the tower sees of a picture, and the visual tokens that become of it.
    *
    * @param name what messages call the picture
    * @throws IllegalStateException if the model is closed
    */
-  public Preprocess.Prepared prepare(Picture picture, ImageMode mode, String name) {
+  public ImageInput prepare(Picture picture, ImageMode mode, String name) {
     checkOpen();
-    Preprocess.Prepared prepared = preprocess.apply(picture, mode, name);
-    int side = config().vision().imageSize();
-    if (prepared.width() != side || prepared.height() != side) {
-      throw new InputException(
-          dir
-              + ": preprocessor_config.json (size, crop_size) makes "
-              + prepared.width()
-              + "x"
-              + prepared.height()
-              + " pixels of "
-              + name
-              + ", but config.json (vision_config image_size) asks for "
-              + side
-              + "x"
-              + side);
-    }
-    return prepared;
+    return images.prepare(picture, mode, name);
   }
 
   Path dir() {
@@ -276,7 +267,7 @@ public final class Model implements AutoCloseable {
     try {
       if (!closed) {
         closed = true;
-        llava.close();
+        loaded.close();
         device.close();
         files.close();
       }

@@ -3,11 +3,13 @@ package starling;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Objects;
 import starling.device.Sampling;
 import starling.image.ImageMode;
 import starling.image.Picture;
 import starling.model.Mode;
 import starling.model.Request;
+import starling.prune.Method;
 import starling.text.Template;
 
 /**
@@ -19,6 +21,7 @@ public final class Question {
   final String prompt;
   final List<Picture> images = new ArrayList<>();
   String prune = "none";
+  Method method; // null: the one that prune names
   Mode mode = Mode.COMPACT;
   Template template; // null: not named
   ImageMode imageMode = ImageMode.CHECKPOINT;
@@ -53,7 +56,17 @@ public final class Question {
 
   /** A pruning spec, see {@link starling.prune.Methods#parse}. */
   public Question prune(String spec) {
-    prune = spec;
+    prune = Objects.requireNonNull(spec);
+    method = null;
+    return this;
+  }
+
+  /**
+   * A pruning method, in place of a spec: one of the program's own. The report names it by its
+   * {@link Method#spec}. What it throws comes out of {@link Model#ask} as it is.
+   */
+  public Question prune(Method value) {
+    method = Objects.requireNonNull(value);
     return this;
   }
 

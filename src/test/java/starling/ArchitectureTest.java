@@ -1,8 +1,10 @@
 package starling;
 
 import static com.tngtech.archunit.core.domain.JavaClass.Predicates.resideInAnyPackage;
+import static com.tngtech.archunit.core.domain.JavaClass.Predicates.simpleNameStartingWith;
 import static com.tngtech.archunit.lang.syntax.ArchRuleDefinition.noClasses;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.tngtech.archunit.core.domain.JavaClasses;
 import com.tngtech.archunit.core.importer.ClassFileImporter;
@@ -32,13 +34,29 @@ class ArchitectureTest {
     MAY_USE.put("starling.jcuda", List.of("starling.device", "starling.cuda"));
     MAY_USE.put("starling.prune", List.of("starling.device"));
     MAY_USE.put(
-        "starling.model", List.of("starling.device", "starling.prune", "starling.checkpoint"));
+        "starling.model",
+        List.of(
+            "starling.device",
+            "starling.prune",
+            "starling.checkpoint",
+            "starling.text",
+            "starling.image"));
+    MAY_USE.put(
+        "starling.model.llava",
+        List.of(
+            "starling.model",
+            "starling.device",
+            "starling.prune",
+            "starling.checkpoint",
+            "starling.text",
+            "starling.image"));
     MAY_USE.put(
         "starling",
         List.of(
             "starling.device",
             "starling.prune",
             "starling.model",
+            "starling.model.llava",
             "starling.checkpoint",
             "starling.text",
             "starling.image",
@@ -89,6 +107,26 @@ class ArchitectureTest {
         throw new AssertionError(javaClass.getName() + " is in a package without rules");
       }
     }
+  }
+
+  /** A family is used by the list of families and by nobody else: it can be taken out or added. */
+  @Test
+  void sharedCodeNamesNoFamily() {
+    noClasses()
+        .that()
+        .doNotHaveFullyQualifiedName("starling.Families")
+        .and()
+        .resideOutsideOfPackage("starling.model.*")
+        .and()
+        .haveSimpleNameNotStartingWith("Llava")
+        .should()
+        .dependOnClassesThat(resideInAnyPackage("starling.model.*"))
+        .orShould()
+        .dependOnClassesThat(simpleNameStartingWith("Llava"))
+        .check(CLASSES);
+    assertTrue(
+        CLASSES.stream().anyMatch(c -> c.getPackageName().equals("starling.model.llava")),
+        "the rule is about something");
   }
 
   @Test

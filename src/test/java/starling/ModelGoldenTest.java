@@ -142,7 +142,8 @@ class ModelGoldenTest {
       return;
     }
     var picture = Demo.read(golden.at("/images/0").textValue());
-    float[] pixels = model.prepare(picture, ImageMode.CHECKPOINT, "picture").pixels();
+    float[] pixels =
+        model.prepare(picture, ImageMode.CHECKPOINT, "picture").crops().get(0).pixels();
     for (int i = 0; i < 8; i++) {
       assertEquals(golden.at("/pixels_first8/" + i).doubleValue(), pixels[i], 1e-6, what);
     }

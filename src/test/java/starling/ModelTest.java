@@ -22,8 +22,6 @@ import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
-import starling.checkpoint.LlavaConfig;
-import starling.checkpoint.LlavaWeights;
 import starling.checkpoint.Safetensors;
 import starling.cpu.CpuDevice;
 import starling.device.DType;
@@ -32,9 +30,10 @@ import starling.device.Philox;
 import starling.device.Sampling;
 import starling.image.ImageMode;
 import starling.image.Picture;
-import starling.model.Llava;
+import starling.model.LoadedModel;
 import starling.model.Mode;
 import starling.model.Request;
+import starling.model.VisionLanguageModel;
 import starling.prune.Methods;
 import starling.text.Template;
 
@@ -156,7 +155,7 @@ class ModelTest {
         List.of(
             () -> model.ask(question("x")),
             () -> model.prepare(picture, ImageMode.CHECKPOINT, "it"),
-            model::config);
+            model::family);
     for (Executable use : uses) {
       String message = assertThrows(IllegalStateException.class, use).getMessage();
       assertEquals("the model " + Demo.MODEL + " is closed", message);
@@ -395,14 +394,14 @@ class ModelTest {
   }
 
   private static void prefilled(CpuDevice opened, Sampling sampling, Use use) {
-    LlavaConfig config = LlavaConfig.read(Demo.MODEL);
+    VisionLanguageModel config = Families.read(Demo.MODEL);
     int[] ids = {1, 266, 446, 297, 398, 288, 262, 322, 447, 275, 446};
     var request =
         new Request(
             ids, List.of(), Methods.parse("none"), Mode.COMPACT, sampling, 600, (p, d, o) -> {});
     try (var device = opened;
         var files = Safetensors.open(Demo.MODEL);
-        var llava = new Llava(device, config, LlavaWeights.read(config, files), DType.F32);
+        var llava = new LoadedModel(device, config, config.weights(files), DType.F32);
         var session = llava.prefill(request)) {
       use.on(session);
     }

@@ -55,6 +55,27 @@ public final class CheckpointFolder {
     }
   }
 
+  /** The {@code model_type} that {@code config.json} states; {@code llava} if it states none. */
+  public static String modelType(Path dir) {
+    check(dir);
+    return Fields.read(dir.resolve("config.json")).text("model_type", "llava");
+  }
+
+  /**
+   * The token that {@code tokenizer_config.json} ends texts with, for checkpoints whose
+   * configuration names no end token; null if that file does not either.
+   */
+  public static String endToken(Path dir) {
+    Path file = dir.resolve("tokenizer_config.json");
+    if (!Files.exists(file)) {
+      return null;
+    }
+    Fields fields = Fields.read(file);
+    return fields.node().path("eos_token").isObject()
+        ? fields.object("eos_token").text("content", null)
+        : fields.text("eos_token", null);
+  }
+
   private static InputException aFile(Path file) {
     InputFile.checkedSize(file);
     FileKind kind = FileKind.UNKNOWN;

@@ -23,7 +23,7 @@ import starling.device.Limits;
  * @param unknownKeys keys that nobody knows, to be warned about
  */
 public record LlavaConfig(
-    VisionConfig vision,
+    ClipConfig vision,
     TextConfig text,
     int imageTokenIndex,
     int visionFeatureLayer,
@@ -34,49 +34,14 @@ public record LlavaConfig(
     boolean tieWordEmbeddings,
     List<String> unknownKeys) {
 
-  /**
-   * The CLIP vision tower.
-   *
-   * @param hiddenAct {@code quick_gelu} or {@code gelu}
-   */
-  public record VisionConfig(
-      int hiddenSize,
-      int intermediateSize,
-      int numHiddenLayers,
-      int numAttentionHeads,
-      int imageSize,
-      int patchSize,
-      String hiddenAct,
-      float layerNormEps) {
-
-    public int headDim() {
-      return hiddenSize / numAttentionHeads;
-    }
-  }
-
-  /** The Llama decoder. */
-  public record TextConfig(
-      int hiddenSize,
-      int intermediateSize,
-      int numHiddenLayers,
-      int numAttentionHeads,
-      int numKeyValueHeads,
-      int headDim,
-      float rmsNormEps,
-      double ropeTheta,
-      int maxPositionEmbeddings,
-      int vocabSize,
-      boolean attentionBias,
-      boolean mlpBias) {}
-
   /** Patches per side. */
   public int grid() {
-    return vision.imageSize() / vision.patchSize();
+    return vision.grid();
   }
 
   /** N, patches of a picture. */
   public int patches() {
-    return grid() * grid();
+    return vision.patches();
   }
 
   /** Blocks of the tower that run before the feature; the rest is never needed. */
@@ -95,10 +60,10 @@ public record LlavaConfig(
     var unknown = new ArrayList<>(KnownKeys.TOP.check(top));
     unknown.addAll(KnownKeys.TEXT.check(text));
     unknown.addAll(KnownKeys.VISION.check(top.object("vision_config")));
-    VisionConfig vision = vision(top);
+    ClipConfig vision = ClipConfig.read(top.object("vision_config"));
     int layer = featureLayer(top, vision);
     top.oneOf("projector_hidden_act", "gelu", List.of("gelu"));
-    TextConfig decoder = text(text);
+    TextConfig decoder = TextConfig.read(text);
     checkScores(text, vision, decoder);
     String strategy =
         top.oneOf("vision_feature_select_strategy", "default", List.of("default", "full"));
@@ -115,50 +80,8 @@ public record LlavaConfig(
         List.copyOf(unknown));
   }
 
-  private static VisionConfig vision(Fields top) {
-    Fields v = top.object("vision_config");
-    v.oneOf("model_type", "clip_vision_model", List.of("clip_vision_model"));
-    var config =
-        new VisionConfig(
-            v.integer("hidden_size", 768, 1),
-            v.integer("intermediate_size", 3072, 1),
-            layers(v, 12),
-            v.integer("num_attention_heads", 12, 1),
-            v.integer("image_size", 224, 1),
-            v.integer("patch_size", 32, 1),
-            v.oneOf("hidden_act", "quick_gelu", List.of("quick_gelu", "gelu")),
-            (float) v.positive("layer_norm_eps", 1e-5));
-    if (config.hiddenSize() % config.numAttentionHeads() != 0) {
-      throw v.wrong(
-          "hidden_size",
-          "is "
-              + config.hiddenSize()
-              + ", not a multiple of num_attention_heads "
-              + config.numAttentionHeads());
-    }
-    int channels = v.integer("num_channels", 3, 1);
-    if (channels != 3) {
-      throw v.wrong("num_channels", "is " + channels + "; 3 is supported");
-    }
-    int grid = config.imageSize() / config.patchSize();
-    if (grid < 1 || config.imageSize() > Limits.IMAGE_SIDE || grid * grid > Limits.PATCHES) {
-      throw v.wrong(
-          "image_size",
-          "is "
-              + config.imageSize()
-              + " with patch_size "
-              + config.patchSize()
-              + "; at most "
-              + Limits.IMAGE_SIDE
-              + " pixels and 1 to "
-              + Limits.PATCHES
-              + " patches are supported");
-    }
-    return config;
-  }
-
   /** Attention's work is not in the size of any file. */
-  private static void checkScores(Fields fields, VisionConfig tower, TextConfig decoder) {
+  private static void checkScores(Fields fields, ClipConfig tower, TextConfig decoder) {
     long grid = tower.imageSize() / tower.patchSize();
     long patches = grid * grid;
     long heads =
@@ -179,79 +102,7 @@ public record LlavaConfig(
     }
   }
 
-  private static TextConfig text(Fields t) {
-    t.oneOf("model_type", "llama", List.of("llama"));
-    t.oneOf("hidden_act", "silu", List.of("silu"));
-    int hidden = t.integer("hidden_size", 4096, 1);
-    int heads = t.integer("num_attention_heads", 32, 1);
-    int keyHeads = t.integer("num_key_value_heads", heads, 1);
-    if (heads % keyHeads != 0) {
-      throw t.wrong(
-          "num_attention_heads",
-          "is " + heads + ", not a multiple of num_key_value_heads " + keyHeads);
-    }
-    if (!t.has("head_dim") && hidden % heads != 0) {
-      throw t.wrong(
-          "hidden_size", "is " + hidden + ", not a multiple of num_attention_heads " + heads);
-    }
-    int headDim = t.integer("head_dim", hidden / heads, 1);
-    if ((long) heads * headDim > Limits.SIZE) {
-      throw t.wrong(
-          "head_dim", "is " + headDim + " for " + heads + " heads; that is absurdly wide");
-    }
-    if (headDim % 2 != 0) {
-      throw t.wrong("head_dim", "is " + headDim + "; rotary embeddings need an even one");
-    }
-    return new TextConfig(
-        hidden,
-        t.integer("intermediate_size", 11008, 1),
-        layers(t, 32),
-        heads,
-        keyHeads,
-        headDim,
-        (float) t.positive("rms_norm_eps", 1e-6),
-        ropeTheta(t),
-        t.integer("max_position_embeddings", 2048, 1),
-        t.integer("vocab_size", 32000, 1),
-        t.flag("attention_bias", false),
-        t.flag("mlp_bias", false));
-  }
-
-  /**
-   * {@code rope_theta}, or that inside {@code rope_parameters} (transformers 5) or {@code
-   * rope_scaling}.
-   */
-  private static double ropeTheta(Fields t) {
-    double theta = t.positive("rope_theta", 0);
-    for (String field : List.of("rope_parameters", "rope_scaling")) {
-      Fields rope = t.object(field);
-      rope.oneOf("rope_type", "default", List.of("default"));
-      rope.oneOf("type", "default", List.of("default"));
-      for (var key : rope.node().properties()) {
-        if (!List.of("rope_type", "type", "rope_theta").contains(key.getKey())) {
-          throw rope.wrong(
-              key.getKey(), "is " + InputJson.shown(key.getValue()) + ", which is not supported");
-        }
-      }
-      double inside = rope.positive("rope_theta", theta);
-      if (theta != 0 && inside != theta) {
-        throw t.wrong("rope_theta", "is " + theta + ", but " + field + ".rope_theta is " + inside);
-      }
-      theta = inside;
-    }
-    return theta == 0 ? 10000 : theta;
-  }
-
-  private static int layers(Fields f, int otherwise) {
-    int layers = f.integer("num_hidden_layers", otherwise, 1);
-    if (layers > Limits.LAYERS) {
-      throw f.wrong(
-          "num_hidden_layers", "is " + layers + "; at most " + Limits.LAYERS + " are supported");
-    }
-    return layers;
-  }
-
-  private static int featureLayer(Fields top, VisionConfig vision) {
+  private static int featureLayer(Fields top, ClipConfig vision) {
     int layers = vision.numHiddenLayers();
     var value = top.has("vision_feature_layer") ? top.node().get("vision_feature_layer") : null;
     if (value != null && !value.isInt()) {
@@ -275,21 +126,6 @@ public record LlavaConfig(
       }
     }
     return "float16";
-  }
-
-  /**
-   * The token that {@code tokenizer_config.json} ends texts with, for checkpoints whose
-   * configuration names no end token; null if that file does not either.
-   */
-  public static String endToken(Path dir) {
-    Path file = dir.resolve("tokenizer_config.json");
-    if (!Files.exists(file)) {
-      return null;
-    }
-    Fields fields = Fields.read(file);
-    return fields.node().path("eos_token").isObject()
-        ? fields.object("eos_token").text("content", null)
-        : fields.text("eos_token", null);
   }
 
   private static List<Integer> endTokens(Path dir, Fields top, Fields text) {

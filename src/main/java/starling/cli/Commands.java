@@ -5,6 +5,7 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.ExecutionException;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
+import picocli.CommandLine.ParseResult;
 import picocli.CommandLine.RunLast;
 import picocli.CommandLine.ScopeType;
 import starling.Devices;
@@ -30,6 +31,13 @@ final class Commands {
   @Option(names = "--debug", scope = ScopeType.INHERIT, description = "show stack traces")
   private boolean debug;
 
+  @Option(
+      names = "--plugins",
+      scope = ScopeType.INHERIT,
+      paramLabel = "JAR[:JAR…]",
+      description = "methods of your own for --prune: jars, or folders of classes")
+  private String plugins;
+
   /** Runs a command line; returns the exit status. */
   static int run(String... args) {
     var commands = new Commands();
@@ -45,20 +53,37 @@ final class Commands {
             .setCaseInsensitiveEnumValuesAllowed(true)
             .setUsageHelpAutoWidth(false);
     try {
-      return execute(line, LiteralValues.marked(line, args));
-    } catch (ExecutionException e) {
-      return Failure.report(e.getCause(), commands.debug);
+      return commands.execute(line, LiteralValues.marked(line, args));
     } catch (Exception | Error e) {
       return Failure.report(e, commands.debug);
     }
   }
 
   /** Not picocli's own way, which prints a stack trace when its output cannot be written. */
-  private static int execute(CommandLine line, String... args) {
+  private int execute(CommandLine line, String... args) {
     try {
-      return new RunLast().execute(line.parseArgs(args));
+      var parsed = line.parseArgs(args);
+      var used = new Plugins(plugins);
+      try {
+        return execute(parsed);
+      } finally {
+        used.close();
+      }
     } catch (ParameterException e) {
       return usage(e);
+    }
+  }
+
+  /** What goes wrong is said while the plugins, which may have to do with it, are there. */
+  private int execute(ParseResult parsed) {
+    try {
+      return new RunLast().execute(parsed);
+    } catch (ParameterException e) {
+      throw e;
+    } catch (ExecutionException e) {
+      return Failure.report(e.getCause(), debug);
+    } catch (Exception | Error e) {
+      return Failure.report(e, debug);
     }
   }
 

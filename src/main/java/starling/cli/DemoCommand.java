@@ -225,10 +225,12 @@ final class DemoCommand implements Callable<Integer> {
     for (int i = 0; i < shown.size(); i++) {
       Shown s = shown.get(i);
       var question = Question.of(s.item().text());
-      var region = model.prepare(s.picture(), question.imageMode(), s.item().image()).region();
+      var input = model.prepare(s.picture(), question.imageMode(), s.item().image());
+      var region = input.crops().get(0).region();
       var kept = KeptTokens.draw(model, s.picture(), 0, s.answers().get(1), question);
       var both =
-          KeptTokens.beside(List.of(Overlay.seen(s.picture(), region, kept.getWidth()), kept));
+          KeptTokens.beside(
+              List.of(Overlay.seen(s.picture(), region, kept.getWidth(), kept.getHeight()), kept));
       Output.write(files.get(i), Overlay.png(both));
     }
   }

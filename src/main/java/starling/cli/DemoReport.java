@@ -56,8 +56,8 @@ final class DemoReport {
             tallies.get(0).answers.get(0).device()
                 + ": "
                 + tallies.get(0).answers.get(0).deviceDescription(),
-            model.config().grid(),
-            model.config().text().numHiddenLayers(),
+            model.family().typicalImage().crops().get(0).columns(),
+            model.family().text().numHiddenLayers(),
             DemoTable.HEAD,
             tallies.stream().map(DemoTable::row).toList(),
             methods,
@@ -79,8 +79,13 @@ final class DemoReport {
 
   private static Item item(Model model, DemoCommand.Shown s) {
     Answer star = s.answers().get(1);
-    var region = model.prepare(s.picture(), Question.of("").imageMode(), s.item().image()).region();
-    byte[] png = Overlay.png(Overlay.seen(s.picture(), region, PICTURE_SIDE));
+    var region =
+        model
+            .prepare(s.picture(), Question.of("").imageMode(), s.item().image())
+            .crops()
+            .get(0)
+            .region();
+    byte[] png = Overlay.png(Overlay.seen(s.picture(), region, PICTURE_SIDE, PICTURE_SIDE));
     return new Item(
         s.item().image(),
         s.item().text(),

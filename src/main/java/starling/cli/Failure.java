@@ -5,8 +5,12 @@ import java.io.FileOutputStream;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
+import java.util.ServiceConfigurationError;
 import starling.device.InputException;
 import starling.device.Sentence;
+import starling.prune.CutPoint;
+import starling.prune.Method;
+import starling.prune.MethodProvider;
 
 /** What ended a command, in one sentence that says what to do about it. */
 final class Failure {
@@ -51,6 +55,13 @@ final class Failure {
       case InternalError e when String.valueOf(e.getMessage()).contains("memory access") ->
           "a file became shorter, or could not be read any more, while it was in use; let its"
               + " download or copy finish, keep it unchanged, and start again";
+      case ServiceConfigurationError e ->
+          "a method from outside cannot be used: "
+              + e.getMessage().replaceFirst("^[\\w.]+: ", "")
+              + (e.getCause() == null ? "" : " (" + e.getCause() + ")")
+              + "; mend its jar or leave it out of --plugins";
+      case Throwable e when outside(e) != null ->
+          outside(e) + " failed (" + e + "); it came by --plugins, and --debug shows where";
       case UnsupportedClassVersionError e ->
           "this JDK ("
               + Runtime.version()
@@ -65,8 +76,33 @@ final class Failure {
               + "); remove the folder target, and the next start builds it anew";
       case VirtualMachineError e ->
           "the Java virtual machine failed (" + e + "); try another JDK 25 or later";
+      case Throwable e when Plugins.inUse() ->
+          "internal error: "
+              + e
+              + "; look first at what the method from --plugins wrote, and if it was right, please"
+              + " report it with the output of --debug";
       case Throwable e -> "internal error: " + e + "; please report it with the output of --debug";
     };
+  }
+
+  /** The method from outside, or its provider or cut, that was running; null if none was. */
+  private static String outside(Throwable thrown) {
+    for (StackTraceElement frame : thrown.getStackTrace()) {
+      try {
+        Class<?> c =
+            Class.forName(
+                frame.getClassName(), false, Thread.currentThread().getContextClassLoader());
+        if (!c.getPackage().equals(Method.class.getPackage())
+            && (Method.class.isAssignableFrom(c)
+                || CutPoint.class.isAssignableFrom(c)
+                || MethodProvider.class.isAssignableFrom(c))) {
+          return frame.getClassName();
+        }
+      } catch (ClassNotFoundException | LinkageError e) {
+        // Not one of them, as far as can be told.
+      }
+    }
+    return null;
   }
 
   /** What was at the bottom of it: others may have put their own words around it. */

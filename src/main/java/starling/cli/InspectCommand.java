@@ -1,11 +1,13 @@
 package starling.cli;
 
+import com.fasterxml.jackson.annotation.JsonInclude;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies;
 import com.fasterxml.jackson.databind.annotation.JsonNaming;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.List;
 import java.util.Locale;
@@ -17,9 +19,9 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Parameters;
 import picocli.CommandLine.Spec;
+import starling.Families;
 import starling.checkpoint.CheckpointFolder;
-import starling.checkpoint.LlavaConfig;
-import starling.checkpoint.LlavaWeights;
+import starling.checkpoint.DecoderWeights;
 import starling.checkpoint.PreprocessorConfig;
 import starling.checkpoint.Safetensors;
 import starling.device.InputException;
@@ -27,9 +29,12 @@ import starling.device.Limits;
 import starling.device.Sampling;
 import starling.device.Sentence;
 import starling.model.Flops;
+import starling.model.ImageInput;
 import starling.model.Mode;
 import starling.model.Plan;
 import starling.model.Request;
+import starling.model.VisionLanguageModel;
+import starling.prune.CutPoint;
 import starling.prune.Method;
 import starling.prune.Methods;
 
@@ -68,10 +73,14 @@ final class InspectCommand implements Callable<Integer> {
   @Option(names = "--json", description = "print JSON")
   private boolean json;
 
+  /**
+   * @param counted true if a cut decides its count when it runs, so that all numbers are the most
+   *     there can be; else null
+   */
   @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
   record Report(
       String model,
-      LlavaConfig config,
+      Object config,
       Weights weights,
       String prune,
       String pruneOptions,
@@ -82,7 +91,8 @@ final class InspectCommand implements Callable<Integer> {
       VisualTokens visualTokens,
       double visualTokensPerLayer,
       FlopCount flops,
-      KvBytes kvBytes) {}
+      KvBytes kvBytes,
+      @JsonInclude(JsonInclude.Include.NON_NULL) Boolean counted) {}
 
   @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
   record Weights(
@@ -116,48 +126,55 @@ final class InspectCommand implements Callable<Integer> {
     } catch (InputException e) {
       throw new ParameterException(command.commandLine(), e.getMessage(), e);
     }
-    Report report = report(method);
-    System.out.println(json ? Output.json(report) : text(report));
+    VisionLanguageModel family = Families.read(model);
+    Report report = report(family, method);
+    System.out.println(json ? Output.json(report) : text(report, family));
     return 0;
   }
 
-  private Report report(Method method) {
-    LlavaConfig config = LlavaConfig.read(model);
+  private Report report(VisionLanguageModel family, Method method) {
     if (PreprocessorConfig.isIn(model)) {
-      PreprocessorConfig.read(model, config.vision().imageSize());
+      family.images(model);
     }
-    var pixels = new ArrayList<float[]>();
+    var image = new ImageInput(family.typicalImage(), List.of());
     int[] ids = new int[images + textTokens];
-    Arrays.fill(ids, config.imageTokenIndex() == 0 ? 1 : 0);
+    Arrays.fill(ids, family.imageToken() == 0 ? 1 : 0);
     for (int i = 0; i < images; i++) {
-      ids[1 + i] = config.imageTokenIndex();
-      pixels.add(new float[0]);
+      ids[1 + i] = family.imageToken();
     }
     var request =
-        new Request(ids, pixels, method, Mode.COMPACT, Sampling.GREEDY, 1, (phase, done, of) -> {});
-    Plan plan = Plan.of(config, request);
-    Flops flops = Flops.of(config, plan, images);
-    long row = 2L * 2 * config.text().numKeyValueHeads() * config.text().headDim();
+        new Request(
+            ids,
+            Collections.nCopies(images, image),
+            method,
+            Mode.COMPACT,
+            Sampling.GREEDY,
+            1,
+            (phase, done, of) -> {});
+    Plan plan = Plan.of(family, request);
+    Flops flops = Flops.of(family, plan, Collections.nCopies(images, image.tokens()));
+    long row = 2L * 2 * family.text().numKeyValueHeads() * family.text().headDim();
     int[] visual = plan.visualTokens();
     return new Report(
         model.toString(),
-        config,
-        weights(config),
+        family.config(),
+        weights(family),
         prune,
         plan.options(),
         images,
         textTokens,
-        config.visionBlocks(),
+        family.visionBlocks(),
         Arrays.stream(plan.tokensPerLayer()).boxed().toList(),
         new VisualTokens(visual[0], visual[1], visual[2]),
         plan.visualTokensPerLayer(),
         new FlopCount(Flops.FORMULA, flops.dense(), flops.pruned(), flops.reduction()),
         new KvBytes(
-            row * plan.denseTokens() * config.text().numHiddenLayers(),
-            row * Arrays.stream(plan.tokensPerLayer()).asLongStream().sum()));
+            row * plan.denseTokens() * family.text().numHiddenLayers(),
+            row * Arrays.stream(plan.tokensPerLayer()).asLongStream().sum()),
+        plan.cuts().stream().anyMatch(CutPoint::counted) ? true : null);
   }
 
-  private Weights weights(LlavaConfig config) {
+  private Weights weights(VisionLanguageModel family) {
     if (!Files.exists(model.resolve("model.safetensors"))
         && !Files.exists(model.resolve("model.safetensors.index.json"))) {
       String inside = CheckpointFolder.inside(model);
@@ -170,7 +187,7 @@ final class InspectCommand implements Callable<Integer> {
           List.of());
     }
     try (Safetensors files = Safetensors.open(model)) {
-      LlavaWeights used = LlavaWeights.read(config, files);
+      DecoderWeights used = family.weights(files).decoder();
       var all = files.entries();
       var tensors =
           all.stream().map(e -> new Tensor(e.name(), e.dtype(), e.shape(), e.bytes())).toList();
@@ -183,7 +200,7 @@ final class InspectCommand implements Callable<Integer> {
           null,
           all.size(),
           tensors.stream().mapToLong(Tensor::bytes).sum(),
-          used.decoder().lmHead().name(),
+          used.lmHead().name(),
           List.copyOf(unused),
           tensors.stream()
               .sorted(Comparator.comparingLong(Tensor::bytes).reversed())
@@ -192,24 +209,11 @@ final class InspectCommand implements Callable<Integer> {
     }
   }
 
-  private static String text(Report r) {
+  private static String text(Report r, VisionLanguageModel family) {
     var out = new StringBuilder();
-    var v = r.config.vision();
-    var t = r.config.text();
+    var t = family.text();
     line(out, "model", "%s", r.model);
-    line(
-        out,
-        "vision",
-        "%d of %d blocks run, width %d, %d heads, %dx%d pixels, patch %d: %d visual tokens%s",
-        r.visionBlocks,
-        v.numHiddenLayers(),
-        v.hiddenSize(),
-        v.numAttentionHeads(),
-        v.imageSize(),
-        v.imageSize(),
-        v.patchSize(),
-        r.config.patches(),
-        r.config.keepsCls() ? " and CLS" : "");
+    line(out, "vision", "%s", family.tower());
     line(
         out,
         "decoder",
@@ -243,7 +247,12 @@ final class InspectCommand implements Callable<Integer> {
             r.weights.unused.stream().map(Tensor::name).collect(Collectors.joining(", ")));
       }
     }
-    line(out, "prune", "%s", r.pruneOptions);
+    line(
+        out,
+        "prune",
+        "%s%s",
+        r.pruneOptions,
+        r.counted == null ? "" : "; it decides how many stay when it runs, below is the most");
     line(
         out,
         "tokens",

@@ -2,6 +2,7 @@ package starling.cli;
 
 import java.awt.Graphics2D;
 import java.awt.image.BufferedImage;
+import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import starling.Answer;
@@ -10,29 +11,57 @@ import starling.Question;
 import starling.image.Overlay;
 import starling.image.Overlay.Fate;
 import starling.image.Picture;
+import starling.model.ImageInput;
+import starling.prune.ImageTokens;
 
 /** Pictures of which visual tokens an answer kept. */
 final class KeptTokens {
   private KeptTokens() {}
 
+  /** What became of an image's tokens: every crop that the tower saw, side by side. */
   static BufferedImage draw(
       Model model, Picture picture, int image, Answer answer, Question question) {
-    var prepared = model.prepare(picture, question.imageMode(), "picture " + image);
-    return Overlay.draw(
-        picture, prepared.region(), fates(model.config().patches(), image, answer.stages()));
+    ImageInput input = model.prepare(picture, question.imageMode(), "picture " + image);
+    ImageTokens tokens = input.tokens();
+    Fate[] fates = fates(tokens.candidates(), image, answer.stages());
+    var crops = new ArrayList<BufferedImage>();
+    for (int c = 0; c < tokens.crops().size(); c++) {
+      crops.add(
+          Overlay.draw(
+              picture,
+              input.crops().get(c).region(),
+              ofCrop(tokens, c, fates),
+              tokens.crops().get(c).columns()));
+    }
+    return beside(crops);
   }
 
-  static Fate[] fates(int patches, int image, List<Answer.Stage> stages) {
-    var fates = new Fate[patches];
+  /** What became of each place of a crop's grid. */
+  static Fate[] ofCrop(ImageTokens tokens, int crop, Fate[] fates) {
+    ImageTokens.Crop grid = tokens.crops().get(crop);
+    var places = new Fate[grid.rows() * grid.columns()];
+    Arrays.fill(places, Fate.NO_TOKEN);
+    for (int j = 0; j < fates.length; j++) {
+      if (tokens.crop()[j] == crop) {
+        places[tokens.place()[j]] = fates[j];
+      }
+    }
+    return places;
+  }
+
+  /** What became of each candidate of an image; of several crops a stage may have an entry each. */
+  static Fate[] fates(int candidates, int image, List<Answer.Stage> stages) {
+    var fates = new Fate[candidates];
     Arrays.fill(fates, Fate.KEPT);
-    for (Answer.Stage stage : stages) {
-      if (stage.image() == image) {
-        var kept = new boolean[patches];
-        stage.kept().forEach(patch -> kept[patch] = true);
-        for (int i = 0; i < patches; i++) {
-          if (fates[i] == Fate.KEPT && !kept[i]) {
-            fates[i] = stage.stage() == 1 ? Fate.DROPPED_BY_STAGE_1 : Fate.DROPPED_LATER;
-          }
+    var own = stages.stream().filter(s -> s.image() == image).toList();
+    for (int stage : own.stream().mapToInt(Answer.Stage::stage).distinct().sorted().toArray()) {
+      var kept = new boolean[candidates];
+      own.stream()
+          .filter(s -> s.stage() == stage)
+          .forEach(s -> s.kept().forEach(token -> kept[token] = true));
+      for (int i = 0; i < candidates; i++) {
+        if (fates[i] == Fate.KEPT && !kept[i]) {
+          fates[i] = stage == 1 ? Fate.DROPPED_BY_STAGE_1 : Fate.DROPPED_LATER;
         }
       }
     }

@@ -207,6 +207,18 @@ public final class Tensor {
     return at(offset, s);
   }
 
+  /**
+   * {@code w} rows after each other seen as one: {@code [n·w, D]} as {@code [n, w·D]}, a vector of
+   * {@code n·w} elements as {@code [n, w]}. The rows must touch.
+   */
+  public Tensor fold(int w) {
+    if (w < 1 || rows() % w != 0 || (rows() > 1 && rowStride != width())) {
+      throw new IllegalArgumentException(this + " cannot be seen with " + w + " rows as one");
+    }
+    int[] s = {rows() / w, w * width()};
+    return new Tensor(arena, name, dtype, standsFor, s, w * width(), block, offset);
+  }
+
   /** The same view, owned by another arena. */
   Tensor in(TensorArena other) {
     return new Tensor(other, name, dtype, standsFor, shape, rowStride, block, offset);

@@ -26,7 +26,9 @@ public final class Overlay {
   public enum Fate {
     KEPT,
     DROPPED_BY_STAGE_1,
-    DROPPED_LATER
+    DROPPED_LATER,
+    /** No visual token shows it: a border. */
+    NO_TOKEN
   }
 
   private Overlay() {}
@@ -35,35 +37,36 @@ public final class Overlay {
    * Draws what the tower saw of a picture.
    *
    * @param region the part of the picture that the tower saw, from {@link Preprocess.Prepared}
-   * @param fates what became of each patch, in raster order; a square number of them
+   * @param fates what became of each patch, in raster order
+   * @param columns of the grid of patches
    */
-  public static BufferedImage draw(Picture picture, Rectangle2D region, Fate[] fates) {
-    int grid = (int) Math.sqrt(fates.length);
-    int cell = Math.max(4, Math.round((float) SIDE / grid));
-    BufferedImage image = seen(picture, region, cell * grid);
+  public static BufferedImage draw(Picture picture, Rectangle2D region, Fate[] fates, int columns) {
+    int rows = fates.length / columns;
+    int cell = Math.max(4, Math.round((float) SIDE / Math.max(rows, columns)));
+    BufferedImage image = seen(picture, region, cell * columns, cell * rows);
     for (int i = 0; i < fates.length; i++) {
-      shade(image, i % grid * cell, i / grid * cell, cell, fates[i]);
+      shade(image, i % columns * cell, i / columns * cell, cell, fates[i]);
     }
-    outline(image, fates, grid, cell);
+    outline(image, fates, columns, cell);
     return image;
   }
 
   /** The picture's region at the size of the drawing. */
-  public static BufferedImage seen(Picture picture, Rectangle2D region, int side) {
+  public static BufferedImage seen(Picture picture, Rectangle2D region, int width, int height) {
     var source = new BufferedImage(picture.width(), picture.height(), BufferedImage.TYPE_INT_RGB);
     for (int i = 0; i < picture.width() * picture.height(); i++) {
       byte[] p = picture.rgb();
       int rgb = (p[3 * i] & 0xff) << 16 | (p[3 * i + 1] & 0xff) << 8 | (p[3 * i + 2] & 0xff);
       source.setRGB(i % picture.width(), i / picture.width(), rgb);
     }
-    var image = new BufferedImage(side, side, BufferedImage.TYPE_INT_RGB);
+    var image = new BufferedImage(width, height, BufferedImage.TYPE_INT_RGB);
     Graphics2D g = image.createGraphics();
     g.setRenderingHint(
         RenderingHints.KEY_INTERPOLATION, RenderingHints.VALUE_INTERPOLATION_BICUBIC);
     g.setColor(new Color(122, 116, 104));
-    g.fillRect(0, 0, side, side);
-    double sx = side / region.getWidth();
-    double sy = side / region.getHeight();
+    g.fillRect(0, 0, width, height);
+    double sx = width / region.getWidth();
+    double sy = height / region.getHeight();
     g.drawImage(
         source,
         (int) Math.round(-region.getX() * sx),
@@ -76,7 +79,7 @@ public final class Overlay {
   }
 
   private static void shade(BufferedImage image, int x0, int y0, int cell, Fate fate) {
-    if (fate == Fate.KEPT) {
+    if (fate == Fate.KEPT || fate == Fate.NO_TOKEN) {
       return;
     }
     for (int y = y0; y < y0 + cell; y++) {
@@ -102,19 +105,19 @@ public final class Overlay {
   }
 
   /** A line between kept patches and the others. */
-  private static void outline(BufferedImage image, Fate[] fates, int grid, int cell) {
+  private static void outline(BufferedImage image, Fate[] fates, int columns, int cell) {
     Graphics2D g = image.createGraphics();
     g.setColor(OUTLINE);
     for (int i = 0; i < fates.length; i++) {
       if (fates[i] != Fate.KEPT) {
         continue;
       }
-      int x = i % grid * cell;
-      int y = i / grid * cell;
-      boolean left = i % grid == 0 || fates[i - 1] != Fate.KEPT;
-      boolean right = i % grid == grid - 1 || fates[i + 1] != Fate.KEPT;
-      boolean above = i < grid || fates[i - grid] != Fate.KEPT;
-      boolean below = i >= fates.length - grid || fates[i + grid] != Fate.KEPT;
+      int x = i % columns * cell;
+      int y = i / columns * cell;
+      boolean left = i % columns == 0 || fates[i - 1] != Fate.KEPT;
+      boolean right = i % columns == columns - 1 || fates[i + 1] != Fate.KEPT;
+      boolean above = i < columns || fates[i - columns] != Fate.KEPT;
+      boolean below = i >= fates.length - columns || fates[i + columns] != Fate.KEPT;
       g.fillRect(x, y, left ? 2 : 0, cell);
       g.fillRect(x + cell - 2, y, right ? 2 : 0, cell);
       g.fillRect(x, y, cell, above ? 2 : 0);

@@ -1,7 +1,7 @@
 package starling.model;
 
 import java.util.List;
-import starling.checkpoint.LlavaConfig;
+import starling.checkpoint.TextConfig;
 import starling.device.DType;
 import starling.device.Device;
 import starling.device.Limits;
@@ -21,15 +21,17 @@ final class Angles {
 
   private final Device device;
   private final TensorArena arena;
-  private final LlavaConfig.TextConfig config;
+  private final TextConfig config;
   private final int half;
+  private final int[] sections; // null for positions on one axis
   private Rope table;
 
-  Angles(Device device, TensorArena arena, LlavaConfig.TextConfig config) {
+  Angles(Device device, TensorArena arena, TextConfig config, int[] sections) {
     this.device = device;
     this.arena = arena;
     this.config = config;
     this.half = config.headDim() / 2;
+    this.sections = sections;
     this.table = table(Math.clamp(FIRST / half, 1, config.maxPositionEmbeddings()));
   }
 
@@ -68,6 +70,7 @@ final class Angles {
     var shape = List.of(positions, half);
     return new Rope(
         device.table(arena, DType.F32, Stored.of("rope cos", shape, cos)),
-        device.table(arena, DType.F32, Stored.of("rope sin", shape, sin)));
+        device.table(arena, DType.F32, Stored.of("rope sin", shape, sin)),
+        sections);
   }
 }

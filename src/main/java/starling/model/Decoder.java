@@ -3,8 +3,8 @@ package starling.model;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
-import starling.checkpoint.LlavaConfig;
-import starling.checkpoint.LlavaWeights;
+import starling.checkpoint.DecoderWeights;
+import starling.checkpoint.TextConfig;
 import starling.device.Activation;
 import starling.device.AttentionInputs;
 import starling.device.DType;
@@ -24,7 +24,7 @@ final class Decoder {
       Norm inputNorm, Linear qkv, Linear o, Norm postAttentionNorm, Linear gateUp, Linear down) {}
 
   private final Device device;
-  private final LlavaConfig.TextConfig config;
+  private final TextConfig config;
   private final DType dtype;
   private final int head;
   private final float scale;
@@ -38,23 +38,24 @@ final class Decoder {
       Device device,
       TensorArena arena,
       DType dtype,
-      LlavaConfig.TextConfig config,
-      LlavaWeights.Decoder w) {
+      TextConfig config,
+      DecoderWeights w,
+      int[] sections) {
     this.device = device;
     this.config = config;
     this.dtype = dtype;
     this.head = device.headSize(config.headDim());
     this.scale = (float) (1 / Math.sqrt(config.headDim()));
     this.embedTokens = device.table(arena, dtype, w.embedTokens());
-    for (LlavaWeights.DecoderLayer layer : w.layers()) {
+    for (DecoderWeights.Layer layer : w.layers()) {
       layers.add(layer(arena, layer));
     }
     this.norm = norm(arena, w.norm());
     this.lmHead = device.linear(arena, dtype, Linear.Source.of(w.lmHead(), null));
-    this.angles = new Angles(device, arena, config);
+    this.angles = new Angles(device, arena, config, sections);
   }
 
-  private Layer layer(TensorArena arena, LlavaWeights.DecoderLayer w) {
+  private Layer layer(TensorArena arena, DecoderWeights.Layer w) {
     int d = config.headDim();
     var qkv =
         new Linear.Source(
@@ -123,6 +124,11 @@ final class Decoder {
   record Rows(Tensor x, Tensor qkv, Tensor q, Tensor attn, Tensor mlp, Tensor attnHeads) {
     Rows(Tensor x, Tensor qkv, Tensor q, Tensor attn, Tensor mlp, int heads, int head) {
       this(x, qkv, q, attn, mlp, attn.split(heads, head));
+    }
+
+    /** The first {@code n} rows. */
+    Rows first(int n) {
+      return cut(x.rows(0, n), attn.rows(0, n));
     }
 
     /**

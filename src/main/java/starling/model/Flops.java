@@ -1,7 +1,9 @@
 package starling.model;
 
 import java.util.Arrays;
-import starling.checkpoint.LlavaConfig;
+import java.util.List;
+import starling.checkpoint.TextConfig;
+import starling.prune.ImageTokens;
 
 /**
  * Floating-point operations of reading a prompt, by formula F3: a decoder layer with n rows costs
@@ -24,20 +26,20 @@ public record Flops(double dense, double pruned) {
 
   /**
    * @param plan counts of the prompt
-   * @param images pictures in it
+   * @param images the visual tokens of each image in it
    */
-  public static Flops of(LlavaConfig config, Plan plan, int images) {
+  public static Flops of(VisionLanguageModel model, Plan plan, List<ImageTokens> images) {
     int[] all = new int[plan.tokensPerLayer().length];
     Arrays.fill(all, plan.denseTokens());
-    double tower = images * config.visionBlocks() * visionBlock(config);
-    int[] visual = plan.visualTokens();
+    double tower = images.stream().mapToDouble(model::towerFlops).sum();
+    int rows = plan.projectedRows();
+    int allRows = images.stream().mapToInt(i -> i.fixed().length + i.candidates()).sum();
     return new Flops(
-        tower + projector(config, visual[0]) + decoder(config, all),
-        tower + projector(config, plan.projectedRows()) + decoder(config, plan.tokensPerLayer()));
+        tower + model.projectorFlops(allRows) + decoder(model.text(), all),
+        tower + model.projectorFlops(rows) + decoder(model.text(), plan.tokensPerLayer()));
   }
 
-  private static double decoder(LlavaConfig config, int[] tokensPerLayer) {
-    LlavaConfig.TextConfig c = config.text();
+  private static double decoder(TextConfig c, int[] tokensPerLayer) {
     double d = c.hiddenSize();
     double queries = (double) c.numAttentionHeads() * c.headDim();
     double keys = (double) c.numKeyValueHeads() * c.headDim();
@@ -50,17 +52,5 @@ public record Flops(double dense, double pruned) {
               + 6 * n * d * c.intermediateSize();
     }
     return sum;
-  }
-
-  private static double visionBlock(LlavaConfig config) {
-    LlavaConfig.VisionConfig c = config.vision();
-    double n = config.patches() + 1;
-    double d = c.hiddenSize();
-    return 8 * n * d * d + 4 * n * n * d + 4 * n * d * c.intermediateSize();
-  }
-
-  private static double projector(LlavaConfig config, double n) {
-    double d = config.text().hiddenSize();
-    return 2 * n * (config.vision().hiddenSize() * d + d * d);
   }
 }

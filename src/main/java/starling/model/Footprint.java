@@ -1,7 +1,7 @@
 package starling.model;
 
 import java.util.Locale;
-import starling.checkpoint.LlavaConfig;
+import starling.checkpoint.TextConfig;
 import starling.device.DType;
 import starling.device.InputException;
 import starling.device.Limits;
@@ -18,11 +18,9 @@ final class Footprint {
    *
    * @param weights bytes of the decoder's
    */
-  static void check(LlavaConfig config, Plan plan, DType dtype, long weights) {
-    long elements = decoder(config.text(), plan);
-    if (plan.visualTokens()[0] > 0) {
-      elements += tower(config);
-    }
+  static void check(VisionLanguageModel model, Planner planner, DType dtype, long weights) {
+    long elements = decoder(model.text(), planner.plan(planner.bounds()));
+    elements += planner.shape().images().stream().mapToLong(model::towerElements).max().orElse(0);
     long bytes = elements * dtype.bytes();
     if (bytes > Math.max(Limits.QUESTION_BYTES, Limits.QUESTION_WEIGHTS * weights)) {
       throw new InputException(
@@ -36,7 +34,7 @@ final class Footprint {
     }
   }
 
-  private static long decoder(LlavaConfig.TextConfig c, Plan plan) {
+  private static long decoder(TextConfig c, Plan plan) {
     long queries = (long) c.numAttentionHeads() * c.headDim();
     long keys = (long) c.numKeyValueHeads() * c.headDim();
     long row = c.hiddenSize() + 3 * queries + 2 * keys + c.intermediateSize();
@@ -45,12 +43,5 @@ final class Footprint {
       cached += plan.capacity(l);
     }
     return row * plan.layout().rows() + 2 * keys * cached;
-  }
-
-  private static long tower(LlavaConfig config) {
-    LlavaConfig.VisionConfig c = config.vision();
-    long pixels = 3L * c.imageSize() * c.imageSize();
-    long row = 5L * c.hiddenSize() + c.intermediateSize() + config.text().hiddenSize();
-    return 2 * pixels + row * (config.patches() + 1);
   }
 }

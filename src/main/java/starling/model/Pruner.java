@@ -1,66 +1,66 @@
 package starling.model;
 
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import starling.device.Arguments;
 import starling.device.Cut;
 import starling.device.DType;
-import starling.device.Device;
 import starling.device.InputException;
-import starling.device.Keys;
 import starling.device.Kv;
 import starling.device.PositionRule;
 import starling.device.Span;
 import starling.device.Tensor;
-import starling.device.TensorArena;
 import starling.prune.Attention;
 import starling.prune.CutPoint;
 import starling.prune.Selection;
 import starling.prune.Site;
+import starling.prune.VlmShape;
 import starling.prune.Where;
 
 /**
- * The cuts of one answer: asks the method what to keep, and takes the other rows out or hides them.
+ * The cuts of one answer: asks the method what to keep of each group, and takes the other rows out
+ * or hides them.
  */
 final class Pruner {
-  private final Device device;
-  private final TensorArena arena;
-  private final TensorArena work;
-  private final Tensor iota;
-  private final Tensor fault;
+  private final Workspace at;
+  private final Planner planner;
   private final List<CutPoint> cuts;
-  private final Mode mode;
-  private final Tensor[] survivors;
+  private final List<VlmShape.Group> groups;
+  private final int[][] counts; // [cut][group]: kept
+  private final boolean masks;
+  private final List<TokenTables> tables;
+  private final List<Survivors> images = new ArrayList<>();
   private final List<Stage> stages = new ArrayList<>();
   private final List<long[]> marks = new ArrayList<>();
+  private Plan plan;
 
   /**
-   * @param arena memory that lives as long as the answer
-   * @param work memory that lives until prefill ends
-   * @param iota i32: 0, 1, 2 …
-   * @param fault i32 {@code [1]}
+   * @param tables of each image
    */
-  Pruner(
-      Device device,
-      TensorArena arena,
-      TensorArena work,
-      Tensor iota,
-      Tensor fault,
-      List<CutPoint> cuts,
-      Mode mode,
-      int images) {
-    this.device = device;
-    this.arena = arena;
-    this.work = work;
-    this.iota = iota;
-    this.fault = fault;
-    this.cuts = cuts;
-    this.mode = mode;
-    this.survivors = new Tensor[images];
-    if (mode == Mode.MASK && cuts.stream().anyMatch(cut -> cut.sources() > 1)) {
+  Pruner(Workspace at, Planner planner, List<TokenTables> tables) {
+    this.at = at;
+    this.planner = planner;
+    this.cuts = planner.cuts();
+    this.groups = planner.shape().groups();
+    this.counts = planner.bounds();
+    this.plan = planner.plan(counts);
+    this.masks = planner.request().mode() == Mode.MASK;
+    this.tables = tables;
+    checkForm(tables.size());
+    for (int i = 0; i < tables.size(); i++) {
+      int image = i;
+      var own = groups.stream().filter(g -> g.image() == image).toList();
+      images.add(new Survivors(at, planner.shape().images().get(i), own, masks, tables.get(i)));
+    }
+  }
+
+  private void checkForm(int images) {
+    if (masks && cuts.stream().anyMatch(cut -> cut.sources() > 1)) {
       throw new InputException("mode=mask: a method that merges tokens has no masked form");
     }
-    boolean together = mode == Mode.MASK || cuts.stream().anyMatch(c -> c.where() == Where.DECODER);
+    checkMerging();
+    boolean together = masks || cuts.stream().anyMatch(c -> c.where() == Where.DECODER);
     if (!cuts.isEmpty() && together && images > Arguments.MAX_CUTS) {
       throw new InputException(
           images
@@ -70,8 +70,22 @@ final class Pruner {
     }
   }
 
+  private void checkMerging() {
+    for (CutPoint cut : cuts) {
+      if (cut.sources() > 1 && groups.stream().anyMatch(g -> g.crop() >= 0)) {
+        throw new InputException("budget=crop: a method that merges tokens counts over images");
+      }
+      boolean plain = tables.stream().allMatch(TokenTables::plain);
+      if (cut.sources() > 1 && cut.where() == Where.VISION && !plain) {
+        throw new InputException(
+            "tokens of this image are no single rows in the tower; a method that merges them does"
+                + " so before the projector or behind it");
+      }
+    }
+  }
+
   boolean masks() {
-    return mode == Mode.MASK;
+    return masks;
   }
 
   /** The cuts at a place before the decoder, in order. */
@@ -87,132 +101,82 @@ final class Pruner {
         .orElse(null);
   }
 
+  /** The counts, as far as they are known by now. */
+  Plan plan() {
+    return plan;
+  }
+
   List<Stage> stages() {
     return stages;
   }
 
+  /** What is left of an image. */
+  Survivors image(int image) {
+    return images.get(image);
+  }
+
+  /** Rows of each image that are left in the decoder. */
+  int[] rows() {
+    return planner.rows(images.stream().mapToInt(Survivors::left).toArray());
+  }
+
   /** Time spent on scores, selection and compaction so far. */
   double millis() {
-    return marks.stream().mapToDouble(m -> device.millis(m[0], m[1])).sum();
+    return marks.stream().mapToDouble(m -> at.device().millis(m[0], m[1])).sum();
   }
 
-  /**
-   * The patch rows of a picture that a method chooses from. In mask mode the dropped ones still
-   * stand between.
-   */
-  Keys candidates(int image, Span patches) {
-    Tensor alive = survivors[image];
-    return masks() && alive != null
-        ? new Keys(patches.from(), alive.rows(), alive)
-        : new Keys(patches.from(), patches.length(), null);
+  /** Counts the time since {@code start}, a mark, as pruning's. */
+  void spent(long start) {
+    marks.add(new long[] {start, at.device().mark()});
   }
 
-  /**
-   * The keys of the vision tower that belong to the candidates; its attention always covers all N
-   * patches.
-   */
-  Keys visionCandidates(int image, Span patches) {
-    Tensor alive = survivors[image];
-    return new Keys(patches.from(), alive == null ? patches.length() : alive.rows(), alive);
+  // ---- choosing ----
+
+  /** What a method sees of one group. */
+  record Seen(Attention attention, Tensor features) {}
+
+  /** Tells what the method sees of group {@code group} of an image. */
+  interface Sight {
+    Seen of(int image, int group);
   }
 
-  /** i32 {@code [n]}: 0 … n − 1. */
-  Tensor firstRows(int n) {
-    return iota.rows(0, n);
-  }
-
-  /**
-   * What a cut leaves: the tensors of the rows that go on, their positions, and the rows they came
-   * from.
-   */
-  record Kept(List<Tensor> tensors, Tensor positions, Tensor rows) {}
-
-  /**
-   * Cuts one picture out of the rows of a vision tower or projector. In mask mode nothing moves and
-   * the rows come back as they are.
-   *
-   * @param patches its patch rows in {@code tensors}
-   * @param features whether the method may look at the first tensor's rows
-   */
-  List<Tensor> cut(
-      CutPoint cut,
-      int image,
-      Attention attention,
-      List<Tensor> tensors,
-      Span patches,
-      boolean features) {
-    long before = device.mark();
-    Selection chosen =
-        select(
-            cut, image, attention, features ? candidateRows(image, tensors.get(0), patches) : null);
-    List<Tensor> after = tensors;
-    if (!masks()) {
-      var one = List.of(new Cut(patches.from(), patches.length(), chosen.keep()));
-      Tensor positions = iota.rows(0, tensors.get(0).rows());
-      after = gather(one, List.of(chosen), tensors, positions, PositionRule.KEEP).tensors();
+  /** What the groups of an image keep of the candidates that were left before. */
+  record Chosen(List<Selection> groups) {
+    List<Tensor> keeps() {
+      return groups.stream().map(Selection::keep).toList();
     }
-    marks.add(new long[] {before, device.mark()});
-    return after;
   }
 
-  /** Cuts every picture of a sequence inside the decoder; the rows come back shortened. */
-  Kept cut(
-      CutPoint cut,
-      List<Attention> attentions,
-      List<Tensor> tensors,
-      Layout layout,
-      Tensor positions,
-      List<Kv> before) {
-    long start = device.mark();
-    var one = new ArrayList<Cut>();
-    var chosen = new ArrayList<Selection>();
-    for (int image = 0; image < attentions.size(); image++) {
-      Selection selection = select(cut, image, attentions.get(image), null);
-      Span patches = layout.pictures().get(image);
-      one.add(new Cut(patches.from(), patches.length(), selection.keep()));
-      chosen.add(selection);
-    }
-    Kept kept = gather(one, chosen, tensors, positions, cut.positions());
-    if (cut.compactsCache()) {
-      device.compactRows(before, kept.rows());
-    }
-    marks.add(new long[] {start, device.mark()});
-    return kept;
-  }
-
-  /** The masked form: the same choice, and who is hidden from then on. */
-  Hidden hide(
-      CutPoint cut, List<Attention> attentions, Layout layout, Tensor positions, int capacity) {
-    long start = device.mark();
-    for (int image = 0; image < attentions.size(); image++) {
-      select(cut, image, attentions.get(image), null);
-    }
-    Hidden hidden = hide(layout, positions, capacity, cut.positions());
-    marks.add(new long[] {start, device.mark()});
-    return hidden;
-  }
-
-  /** Rows nobody attends, and the positions of the others. */
-  record Hidden(Tensor hidden, Tensor positions) {}
-
-  /** Hides whatever the cuts so far have dropped. */
-  Hidden hide(Layout layout, Tensor positions, int capacity, PositionRule rule) {
-    var dropped = new ArrayList<Cut>();
-    for (int image = 0; image < survivors.length; image++) {
-      Span patches = layout.pictures().get(image);
-      if (survivors[image] != null) {
-        dropped.add(new Cut(patches.from(), patches.length(), survivors[image]));
+  /** Asks the method about the groups of some images, and reads back what only the device knows. */
+  List<Chosen> choose(CutPoint cut, Span some, Sight sight) {
+    int from = firstGroup(some.from());
+    int to = firstGroup(some.to());
+    Tensor counted = cut.counted() ? at.arena().alloc("counts", DType.I32, to - from) : null;
+    var all = new ArrayList<Selection>();
+    for (int image = some.from(); image < some.to(); image++) {
+      for (int g = 0; g < images.get(image).groups().size(); g++) {
+        int group = from + all.size();
+        Tensor count = counted == null ? null : counted.rows(all.size(), all.size() + 1);
+        all.add(select(cut, group, images.get(image).left(g), sight.of(image, g), count));
       }
     }
-    Tensor hidden = arena.alloc("hidden", DType.U8, capacity);
-    Tensor after = work.alloc("positions", DType.I32, layout.rows());
-    device.hideRows(hidden, after, positions, dropped, rule);
-    return new Hidden(hidden, after);
+    if (counted != null) {
+      read(cut, counted, from, all);
+    }
+    var chosen = new ArrayList<Chosen>();
+    for (int image = some.from(); image < some.to(); image++) {
+      int first = firstGroup(image) - from;
+      chosen.add(new Chosen(List.copyOf(all.subList(first, firstGroup(image + 1) - from))));
+    }
+    return chosen;
   }
 
-  private Selection select(CutPoint cut, int image, Attention attention, Tensor features) {
-    int n = features != null ? features.rows() : attention.candidates().count();
-    int kept = cut.kept(image);
+  private int firstGroup(int image) {
+    return images.subList(0, image).stream().mapToInt(i -> i.groups().size()).sum();
+  }
+
+  private Selection select(CutPoint cut, int group, int n, Seen seen, Tensor count) {
+    int kept = cut.kept(group);
     if (kept > n) {
       throw new InputException(
           "stage "
@@ -236,16 +200,54 @@ final class Pruner {
     boolean merges = cut.sources() > 1;
     var out =
         new Selection(
-            arena.alloc("keep", DType.I32, kept),
-            cut.scored() ? arena.alloc("score", DType.F32, n) : null,
-            merges ? arena.alloc("merge index", DType.I32, kept, cut.sources()) : null,
-            merges ? arena.alloc("merge weight", DType.F32, kept, cut.sources()) : null);
-    cut.select(new Site(device, arena, image, n, attention, features, fault), out);
-    survivors[image] = compose(out.keep(), survivors[image]);
-    stages.add(
-        new Stage(
-            stageNumber(cut), image, cut.where(), cut.layer(), n, survivors[image], out.score()));
+            at.arena().alloc("keep", DType.I32, kept),
+            cut.scored() ? at.arena().alloc("score", DType.F32, n) : null,
+            merges ? at.arena().alloc("merge index", DType.I32, kept, cut.sources()) : null,
+            merges ? at.arena().alloc("merge weight", DType.F32, kept, cut.sources()) : null,
+            count);
+    cut.select(
+        new Site(
+            at.device(), at.arena(), group, n, seen.attention(), seen.features(), at.nonFinite()),
+        out);
     return out;
+  }
+
+  /** One wait for all groups: how many they keep, and a plan that goes by it. */
+  private void read(CutPoint cut, Tensor counted, int from, List<Selection> all) {
+    int[] read = new int[counted.rows()];
+    at.device().download(MemorySegment.ofArray(read), counted);
+    for (int i = 0; i < read.length; i++) {
+      int most = all.get(i).keep().rows();
+      if (read[i] < 1 || read[i] > most) {
+        throw new InputException(
+            "stage "
+                + stageNumber(cut)
+                + " keeps "
+                + read[i]
+                + " visual tokens; the method said 1 to "
+                + most);
+      }
+      counts[cuts.indexOf(cut)][from + i] = read[i];
+      all.set(i, all.get(i).first(read[i]));
+    }
+    plan = planner.plan(counts);
+  }
+
+  /** Takes note of a cut, once {@link Survivors#cut} has left what was chosen. */
+  void note(CutPoint cut, int image, Chosen chosen) {
+    Survivors left = images.get(image);
+    for (int g = 0; g < chosen.groups().size(); g++) {
+      stages.add(
+          new Stage(
+              stageNumber(cut),
+              image,
+              left.groups().get(g).crop(),
+              cut.where(),
+              cut.layer(),
+              left.kept(g),
+              chosen.groups().get(g).score(),
+              cut.counted()));
+    }
   }
 
   private int stageNumber(CutPoint cut) {
@@ -254,71 +256,106 @@ final class Pruner {
     return cut.where() == Where.DECODER ? 2 + (int) earlier : 1;
   }
 
-  /** The patches behind indices among the survivors: {@code alive[keep]}. */
-  private Tensor compose(Tensor keep, Tensor alive) {
-    if (alive == null) {
-      return keep;
+  // ---- inside the decoder ----
+
+  /**
+   * The positions of the rows that enter the decoder, and who of them is hidden.
+   *
+   * @param positions of the prompt with nothing dropped, i32 {@code [T]} or {@code [A, T]}; null if
+   *     they simply count
+   */
+  Hidden enter(Tensor positions) {
+    Layout prompt = planner.prompt();
+    PositionRule rule = planner.ruleBefore();
+    int rows = plan.layout().rows();
+    boolean dropped = rows < prompt.rows();
+    if (dropped && rule == PositionRule.CONTIGUOUS) {
+      return new Hidden(null, at.iota().rows(0, rows));
     }
-    Tensor rows = work.alloc("rows", DType.I32, keep.rows());
-    Tensor patches = arena.alloc("survivors", DType.I32, keep.rows());
-    var all = List.of(new Cut(0, alive.rows(), keep));
-    device.rowMap(rows, patches, null, alive, all, PositionRule.KEEP);
-    return patches;
+    Tensor dense = positions == null ? at.iota().rows(0, prompt.rows()) : positions;
+    if (masks) {
+      return hide(prompt, dense, plan.capacity(0), rule);
+    }
+    if (!dropped) {
+      return new Hidden(null, dense);
+    }
+    Tensor after = positions(dense, rows);
+    at.device()
+        .rowMap(at.indices("rows", rows), after, null, dense, dropped(prompt), PositionRule.KEEP);
+    return new Hidden(null, after);
   }
 
-  private Tensor candidateRows(int image, Tensor rows, Span patches) {
-    Tensor all = rows.rows(patches.from(), patches.to());
-    if (!masks() || survivors[image] == null) {
-      return all;
-    }
-    Tensor some = work.alloc("candidates", rows.dtype(), survivors[image].rows(), rows.width());
-    device.gatherRows(List.of(some), List.of(all), survivors[image]);
-    return some;
+  /** Room for n positions on as many axes as {@code like} has. */
+  private Tensor positions(Tensor like, int n) {
+    return like.rank() == 1
+        ? at.indices("positions", n)
+        : at.work().alloc("positions", DType.I32, like.rows(), n);
   }
 
   /**
-   * Rows outside the pictures and the chosen ones inside, then the sums of a merging method over
-   * their places.
+   * What a cut leaves: the tensors of the rows that go on, their positions, and the rows they came
+   * from.
    */
-  private Kept gather(
-      List<Cut> cutRows,
-      List<Selection> chosen,
+  record Kept(List<Tensor> tensors, Tensor positions, Tensor rows) {}
+
+  /** Cuts every image of a sequence; the rows come back shortened. */
+  Kept cut(
+      CutPoint cut,
+      Sight sight,
       List<Tensor> tensors,
+      Layout layout,
       Tensor positions,
-      PositionRule rule) {
-    int dropped = 0;
-    for (Cut cut : cutRows) {
-      dropped += cut.count() - cut.keep().rows();
+      List<Kv> before) {
+    long start = at.device().mark();
+    var one = new ArrayList<Cut>();
+    List<Chosen> chosen = choose(cut, new Span(0, images.size()), sight);
+    for (int image = 0; image < images.size(); image++) {
+      Survivors left = images.get(image);
+      List<Tensor> keeps = chosen.get(image).keeps();
+      one.add(left.decoderCut(layout.images().get(image).from(), left.keep(keeps)));
+      left.cut(keeps);
+      note(cut, image, chosen.get(image));
     }
-    int after = positions.rows() - dropped;
-    Tensor rows = work.alloc("rows", DType.I32, after);
-    Tensor positionsAfter = work.alloc("positions", DType.I32, after);
-    device.rowMap(rows, positionsAfter, null, positions, cutRows, rule);
-    var gathered = new ArrayList<Tensor>();
-    for (Tensor tensor : tensors) {
-      gathered.add(work.alloc(tensor.name(), tensor.dtype(), after, tensor.width()));
+    Kept kept = new Taking(at, one, chosen).of(tensors, positions, cut.positions());
+    if (cut.compactsCache()) {
+      at.device().compactRows(before, kept.rows());
     }
-    device.gatherRows(gathered, tensors, rows);
-    int shift = 0;
-    for (int i = 0; i < cutRows.size(); i++) {
-      Cut cut = cutRows.get(i);
-      if (chosen.get(i).index() != null) {
-        merge(cut, shift, chosen.get(i), tensors, gathered);
-      }
-      shift += cut.count() - cut.keep().rows();
-    }
-    return new Kept(List.copyOf(gathered), positionsAfter, rows);
+    spent(start);
+    return kept;
   }
 
-  private void merge(
-      Cut cut, int shift, Selection chosen, List<Tensor> tensors, List<Tensor> gathered) {
-    int to = cut.at() - shift;
-    for (int i = 0; i < tensors.size(); i++) {
-      device.combineRows(
-          gathered.get(i).rows(to, to + cut.keep().rows()),
-          tensors.get(i).rows(cut.at(), cut.at() + cut.count()),
-          chosen.index(),
-          chosen.weight());
+  /** Rows nobody attends, and the positions of the others. */
+  record Hidden(Tensor hidden, Tensor positions) {}
+
+  /** The masked form: the same choice, and who is hidden from then on. */
+  Hidden hide(CutPoint cut, Sight sight, Layout layout, Tensor positions, int capacity) {
+    long start = at.device().mark();
+    List<Chosen> chosen = choose(cut, new Span(0, images.size()), sight);
+    for (int image = 0; image < images.size(); image++) {
+      images.get(image).cut(chosen.get(image).keeps());
+      note(cut, image, chosen.get(image));
     }
+    Hidden hidden = hide(layout, positions, capacity, cut.positions());
+    spent(start);
+    return hidden;
+  }
+
+  /** Hides whatever the cuts so far have dropped. */
+  Hidden hide(Layout layout, Tensor positions, int capacity, PositionRule rule) {
+    Tensor hidden = at.arena().alloc("hidden", DType.U8, capacity);
+    Tensor after = positions(positions, layout.rows());
+    at.device().hideRows(hidden, after, positions, dropped(layout), rule);
+    return new Hidden(hidden, after);
+  }
+
+  /** What the cuts so far have dropped of rows that never moved. */
+  private List<Cut> dropped(Layout layout) {
+    var dropped = new ArrayList<Cut>();
+    for (int image = 0; image < images.size(); image++) {
+      if (images.get(image).kept() != null) {
+        dropped.add(images.get(image).hidden(layout.images().get(image).from()));
+      }
+    }
+    return dropped;
   }
 }

@@ -8,13 +8,13 @@ import starling.prune.Method;
  * One question, ready for the model.
  *
  * @param ids token ids of the prompt; each picture's placeholder once, as the model's image token
- * @param pixels normalised pixels f32 {@code [3, imageSize, imageSize]} of each picture, in order
+ * @param images of the prompt, in order
  * @param maxTokens most tokens to generate; room for them is reserved
  * @param progress told before every picture and layer of prefill
  */
 public record Request(
     int[] ids,
-    List<float[]> pixels,
+    List<ImageInput> images,
     Method method,
     Mode mode,
     Sampling sampling,

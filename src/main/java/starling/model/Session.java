@@ -17,122 +17,159 @@ import starling.device.Segment;
 import starling.device.Segments;
 import starling.device.Tensor;
 import starling.device.TensorArena;
+import starling.prune.CutPoint;
 
 /**
  * One answer in the making: the caches, ragged by layer, and what the next step reads on the
  * device. A step allocates nothing. One integer comes down per token.
  */
 public final class Session implements AutoCloseable {
-  private final Llava model;
+  private final LoadedModel model;
   private final Device device;
   private final Request request;
-  private final Plan plan;
+  private final Planner planner;
   private final TensorArena arena;
-  private final Slot slot;
-  private final Segments prompt; // i32 [layers, 16]: this sequence in each layer while it is read
-  private final Segments steps; // the same from then on
+  private final Tensor tables; // i32 [2·layers, 16]: this sequence in each layer, see segments()
   private final Tensor fault; // i32 [1]
   private final Tensor id; // i32 [1]
   private final Tensor logits; // f32 [1, V]
-  private final List<Kv> cache;
+  private final Kv[] cache;
   private final AttentionInputs[] inputs; // of a step
+  private final Mask[] masks;
   private final Decoder.Rows row;
-  private final Segments lastPrompt;
-  private final Segments lastStep;
-  private final int[] cached;
   private final MemorySegment hostId = Arena.ofAuto().allocate(ValueLayout.JAVA_INT);
-  private final long reservedBytes;
+  private Slot slot;
+  private Segments steps;
+  private Segments lastStep;
   private Pruner pruner;
   private int drawn;
   private long start;
   private long seen;
   private long read;
 
-  Session(Llava model, Request request, Plan plan) {
+  Session(LoadedModel model, Request request, Planner planner) {
     this.model = model;
     this.device = model.device();
     this.request = request;
-    this.plan = plan;
+    this.planner = planner;
     this.arena = device.arena("session");
     Decoder decoder = model.decoder();
-    decoder.reach(plan.positions());
     int layers = decoder.layers();
     this.fault = arena.alloc("fault", DType.I32, 1);
     this.id = arena.alloc("id", DType.I32, 1);
-    this.logits = arena.alloc("logits", DType.F32, 1, model.config().text().vocabSize());
+    this.logits = arena.alloc("logits", DType.F32, 1, model.family().text().vocabSize());
     this.row = decoder.rows(arena, 1);
+    this.cache = new Kv[layers];
     this.inputs = new AttentionInputs[layers];
-    this.cached = plan.cachedRows(request.mode());
-    Tensor tables = arena.alloc("segments", DType.I32, 2 * layers, Segments.WIDTH);
-    int[] capacity = capacities(layers);
-    int rows = IntStream.of(plan.tokensPerLayer()).max().orElseThrow();
-    int keys = IntStream.of(capacity).max().orElseThrow();
-    this.prompt = new Segments(tables.rows(0, layers), rows, keys);
-    this.steps = new Segments(tables.rows(layers, 2 * layers), 1, keys);
-    this.lastPrompt = prompt.only(layers - 1);
-    this.lastStep = steps.only(layers - 1);
+    this.masks = new Mask[layers];
+    this.tables = arena.alloc("segments", DType.I32, 2 * layers, Segments.WIDTH);
     try {
-      device.upload(tables, MemorySegment.ofArray(Segments.table(segments(capacity))));
-      this.slot = model.pool().take(capacity);
+      if (planner.known(0) > 0) {
+        reserve(planner.known(1));
+      }
     } catch (RuntimeException e) {
       arena.close();
       throw e;
     }
-    this.cache = new ArrayList<>();
-    for (int l = 0; l < layers; l++) {
-      cache.add(slot.own(l, one(prompt, l, plan.tokensPerLayer()[l], capacity[l])));
+  }
+
+  /**
+   * Takes rows for the keys and values of the first {@code known} layers, and says to the device
+   * where they are. Those behind a cut that the device counts wait until its count was read.
+   */
+  void reserve(int known) {
+    model.decoder().reach(plan().positions());
+    int layers = cache.length;
+    int[] capacity = new int[layers];
+    for (int l = 0; l < known; l++) {
+      capacity[l] = plan().capacity(l);
     }
-    this.reservedBytes = slot.bytes();
+    device.upload(tables, MemorySegment.ofArray(Segments.table(segments(capacity, known))));
+    if (slot == null) {
+      slot = model.pool().take(capacity);
+    } else {
+      slot.grow(capacity);
+    }
+    steps =
+        new Segments(tables.rows(layers, 2 * layers), 1, IntStream.of(capacity).max().orElse(0));
+    lastStep = steps.only(layers - 1);
+    for (int l = 0; l < known; l++) {
+      cache[l] = slot.own(l, one(l, plan().tokensPerLayer()[l]));
+      if (masks[l] != null) {
+        entered(l, masks[l]);
+      }
+    }
   }
 
   /** This sequence in every layer while the prompt is read, and from then on. */
-  private List<Segment> segments(int[] capacity) {
+  private List<Segment> segments(int[] capacity, int known) {
     var list = new ArrayList<Segment>();
+    Plan plan = plan();
     int hidden = request.mode() == Mode.MASK ? 0 : -1;
     for (int l = 0; l < capacity.length; l++) {
-      Segment reads = Segment.of(0, plan.tokensPerLayer()[l], 0, capacity[l]);
+      Segment reads =
+          l < known ? Segment.of(0, plan.tokensPerLayer()[l], 0, capacity[l]) : Segment.idle();
       list.add(reads.hidden(hidden).drawing(0, request.sampling()));
     }
     for (int l = 0; l < capacity.length; l++) {
-      Segment step = Segment.of(0, plan.room() > 1 ? 1 : 0, 0, capacity[l]).behind(cached[l]);
+      Segment step =
+          l < known
+              ? Segment.of(0, plan.room() > 1 ? 1 : 0, 0, capacity[l]).behind(plan.cachedRows()[l])
+              : Segment.idle();
       list.add(step.hidden(hidden).standing(plan.nextPosition()[l]).drawing(1, request.sampling()));
     }
     return list;
   }
 
-  private static Segments one(Segments all, int layer, int rows, int keys) {
-    return new Segments(all.table().rows(layer, layer + 1), rows, keys);
+  /** This sequence alone in a row of the tables. */
+  private Segments one(int index, int rows) {
+    return new Segments(tables.rows(index, index + 1), rows, slot.capacity(index % cache.length));
   }
 
-  private int[] capacities(int layers) {
-    int[] capacity = new int[layers];
-    Arrays.setAll(capacity, plan::capacity);
-    return capacity;
+  // ---- prefill, called by LoadedModel ----
+
+  Workspace workspace(Tensor iota, TensorArena work) {
+    return new Workspace(device, arena, work, iota, fault);
   }
 
-  // ---- prefill, called by Llava ----
-
-  Pruner pruner(Tensor iota, TensorArena work) {
-    pruner =
-        new Pruner(
-            device, arena, work, iota, fault, plan.cuts(), request.mode(), request.pixels().size());
+  Pruner pruner(Tensor iota, TensorArena work, List<TokenTables> tables) {
+    pruner = new Pruner(workspace(iota, work), planner, tables);
     return pruner;
   }
 
-  List<Kv> cache() {
-    return cache;
+  /** Keys and values of a layer while the prompt is read. */
+  Kv cache(int l) {
+    return cache[l];
   }
 
   /** Layer {@code l} has taken in its rows; in decode it attends under {@code mask}. */
   void entered(int l, Mask mask) {
-    Kv kv = slot.own(l, one(steps, l, 1, slot.capacity(l)));
+    masks[l] = mask;
+    Kv kv = slot.own(l, one(cache.length + l, 1));
     inputs[l] = new AttentionInputs(row.q(), kv, mask, model.decoder().scale());
   }
 
-  /** The caches up to layer {@code last} have lost the rows that a cut dropped. */
-  void compacted(int last, Mask mask) {
-    for (int l = 0; l <= last; l++) {
-      entered(l, mask);
+  /** The first {@code n} layers' keys and values while the prompt is read. */
+  List<Kv> caches(int n) {
+    return Arrays.asList(cache).subList(0, n);
+  }
+
+  /** All images are rows of the decoder; every cut before it was counted. */
+  void encoded() {
+    if (slot == null) {
+      reserve(planner.known(1));
+    }
+  }
+
+  /** A cut in the decoder was made, which may have emptied caches, and counted what is behind. */
+  void passed(CutPoint cut, Mask mask) {
+    if (cut.counted()) {
+      reserve(planner.known(cut.layer() + 1));
+    }
+    if (cut.compactsCache()) {
+      for (int l = 0; l < cut.layer(); l++) {
+        entered(l, mask);
+      }
     }
   }
 
@@ -141,7 +178,8 @@ public final class Session implements AutoCloseable {
     this.start = start;
     this.seen = seen;
     model.decoder().logits(logits, lastRow);
-    device.sample(id, logits, lastPrompt, fault);
+    device.sample(
+        id, logits, one(cache.length - 1, plan().tokensPerLayer()[cache.length - 1]), fault);
     this.read = device.mark();
   }
 
@@ -212,12 +250,12 @@ public final class Session implements AutoCloseable {
   // ---- what was done ----
 
   public Plan plan() {
-    return plan;
+    return pruner == null ? planner.plan(planner.bounds()) : pruner.plan();
   }
 
   /** Tokens this session may draw. */
   public int room() {
-    return plan.room();
+    return plan().room();
   }
 
   public List<Stage> stages() {
@@ -245,12 +283,12 @@ public final class Session implements AutoCloseable {
 
   /** Rows each layer's cache held when prefill ended. */
   public int[] cachedRows() {
-    return cached.clone();
+    return plan().cachedRows().clone();
   }
 
   /** Bytes allocated for keys and values, room for generation and padding included. */
   public long reservedBytes() {
-    return reservedBytes;
+    return slot.bytes();
   }
 
   /** Milliseconds in tower and projector, pruning there included. */
@@ -270,7 +308,9 @@ public final class Session implements AutoCloseable {
 
   @Override
   public void close() {
-    slot.close();
+    if (slot != null) {
+      slot.close();
+    }
     arena.close();
   }
 }

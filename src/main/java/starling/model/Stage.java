@@ -4,14 +4,24 @@ import starling.device.Tensor;
 import starling.prune.Where;
 
 /**
- * A cut that was made for one picture; its tensors stay on the device until somebody reads them.
+ * A cut that was made for one group of candidates; its tensors stay on the device until somebody
+ * reads them.
  *
  * @param stage 1 before the decoder, 2 for the first cut inside it, 3, 4 … for later ones
- * @param image number of the picture, from 0
+ * @param image number of the image, from 0
+ * @param crop the crop that the group is, or −1: the whole image
  * @param layer blocks that ran in full before the cut
- * @param candidates rows to choose from
- * @param kept i32: indices of the kept patches in the full grid, ascending
- * @param score f32 {@code [candidates]}, or null if the method ranks by none
+ * @param kept i32: the candidates of the image that the group keeps, ascending
+ * @param score f32: one for each candidate of the group that was left; null if the method ranks by
+ *     none
+ * @param counted whether the device decided how many are kept
  */
 public record Stage(
-    int stage, int image, Where where, int layer, int candidates, Tensor kept, Tensor score) {}
+    int stage,
+    int image,
+    int crop,
+    Where where,
+    int layer,
+    Tensor kept,
+    Tensor score,
+    boolean counted) {}

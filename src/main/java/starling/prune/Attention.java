@@ -1,30 +1,106 @@
 package starling.prune;
 
+import java.util.List;
 import starling.device.AttentionInputs;
+import starling.device.DType;
+import starling.device.InputException;
 import starling.device.Keys;
 import starling.device.Span;
 import starling.device.Tensor;
 
 /**
- * The attention of the block in which, or after which, a method acts.
+ * The attention of the block in which, or after which, a method acts. {@link #select} is all that
+ * most methods need of it; others go through its parts with {@code attentionColsum}.
  *
- * @param inputs what it was computed from
- * @param lse f32 {@code [H, T]}
- * @param candidates the keys a method chooses from
- * @param cls the CLS row, null in the decoder
- * @param text the text rows after the last picture, null in the vision tower
+ * @param parts the sequences in which the candidates are keys: in the decoder the prompt, in the
+ *     tower every crop that holds some
+ * @param width w, the keys that a candidate has: its source rows
+ * @param order i32 {@code [n]}: where each candidate stands when the keys of all parts are written
+ *     one behind the other; null if that is their order
  */
-public record Attention(AttentionInputs inputs, Tensor lse, Keys candidates, Span cls, Span text) {
+public record Attention(List<Part> parts, int width, Tensor order) {
 
-  /** The query rows that {@code queries} names here. */
-  public Span rows(Queries queries) {
-    int rows = inputs.q().rows();
-    return switch (queries) {
-      case PATCHES -> new Span(cls.to(), rows);
-      case PATCHES_AND_CLS -> new Span(0, rows);
-      case CLS -> cls;
-      case TEXT -> text;
-      case LAST -> new Span(rows - 1, rows);
-    };
+  /**
+   * One sequence: what {@link starling.device.Device#attention} was called with. Tensors are of the
+   * model's type unless a type stands beside them.
+   *
+   * @param inputs what it was computed from, with this segment alone
+   * @param lse f32 {@code [H, T]}, the statistics of its softmax
+   * @param rows T, rows of the segment
+   * @param candidates the keys of this sequence that belong to candidates, w for each
+   * @param cls the CLS row, counted as the keys from the segment's first, null in the decoder
+   * @param text the text rows after the last picture, null in the vision tower
+   */
+  public record Part(
+      AttentionInputs inputs, Tensor lse, int rows, Keys candidates, Span cls, Span text) {
+
+    /** The same sequence with other keys as candidates. */
+    public Part of(Keys keys) {
+      return new Part(inputs, lse, rows, keys, cls, text);
+    }
+
+    /**
+     * The query rows that {@code queries} names here.
+     *
+     * @throws InputException if there are none: no CLS in this tower, no text in a tower
+     */
+    public Span rows(Queries queries) {
+      Span named =
+          switch (queries) {
+            case PATCHES -> cls == null ? null : new Span(cls.to(), rows);
+            case PATCHES_AND_CLS -> new Span(0, rows);
+            case CLS -> cls;
+            case TEXT -> text;
+            case LAST -> new Span(rows - 1, rows);
+          };
+      if (named == null || named.length() == 0) {
+        throw new InputException(
+            "the method goes by the attention of rows that are not there: " + queries);
+      }
+      return named;
+    }
+  }
+
+  /**
+   * Scores the candidates by the attention they receive and chooses the best:
+   *
+   * <pre>
+   *   score[j] = 1/(H·|Q|·w) · Σ_h Σ_{i in Q} Σ_{s in sources(j)} A_h[i, s]     A softmax over all keys
+   *   keep     = ascending(top-k(score))                                       ties to the lowest index
+   * </pre>
+   *
+   * Keys of a crop are looked at by the rows of that crop alone; the scores of all crops are chosen
+   * from together.
+   *
+   * @param keep i32 {@code [k]}
+   * @param score f32 {@code [n]}
+   * @param queries Q, the rows whose attention counts
+   */
+  public void select(Site site, Tensor keep, Tensor score, Queries queries) {
+    if (parts.size() == 1 && order == null) {
+      select(site, keep, score, queries, parts.get(0));
+      return;
+    }
+    int all = parts.stream().mapToInt(p -> p.candidates().count() / width).sum();
+    Tensor byPart = site.scratch().alloc("scores by crop", DType.F32, all);
+    Tensor unused = site.scratch().alloc("best of a crop", DType.I32, 1);
+    int from = 0;
+    for (Part part : parts) {
+      int to = from + part.candidates().count() / width;
+      select(site, unused, byPart.rows(from, to), queries, part);
+      from = to;
+    }
+    Tensor scores = byPart;
+    if (order != null) {
+      scores = site.scratch().alloc("scores", DType.F32, order.rows());
+      site.device().gatherRows(List.of(scores.fold(1)), List.of(byPart.fold(1)), order);
+    }
+    site.device().tokenSelect(keep, score, scores.fold(scores.rows()), 1, site.nonFinite());
+  }
+
+  private static void select(Site site, Tensor keep, Tensor score, Queries queries, Part p) {
+    site.device()
+        .colsumSelect(
+            keep, score, p.inputs(), p.lse(), p.rows(queries), p.candidates(), site.nonFinite());
   }
 }

@@ -1,50 +1,50 @@
 package starling.prune;
 
+import java.util.List;
 import starling.device.PositionRule;
 
 /**
- * Keeps the candidates that receive most attention:
+ * Keeps the candidates that receive most attention, by {@link Attention#select}. One fused
+ * operator; no map of attention is ever held.
  *
- * <pre>
- *   score[j] = 1/(H·|Q|) · Σ_h Σ_{i in Q} A_h[i, j]      A the block's own attention, softmax over all its keys
- *   keep     = ascending(top-k(score))                   ties to the lowest index
- * </pre>
- *
- * One fused operator; no map of attention is ever held.
- *
- * @param queries Q, the rows whose attention counts
- * @param count k
+ * @param where in the tower or behind it, or {@link Where#DECODER}
+ * @param layer blocks or layers that run in full before; the last of them is the one that attends
+ * @param queries the rows whose attention counts: patches and CLS in the tower, text in the decoder
+ * @param counts how many candidates each group keeps, see {@link VlmShape#counts}
+ * @param positions of the rows behind a cut in the decoder
+ * @param compactsCache see {@link CutPoint#compactsCache}
  */
-record AttentionCut(
+public record AttentionCut(
     Where where,
     int layer,
     Queries queries,
-    int count,
+    List<Integer> counts,
     PositionRule positions,
     boolean compactsCache)
     implements CutPoint {
 
-  static AttentionCut vision(VlmShape shape, Queries queries, int count) {
+  public AttentionCut {
+    boolean ofText = queries == Queries.TEXT || queries == Queries.LAST;
+    if (ofText != (where == Where.DECODER)) {
+      throw new IllegalArgumentException(
+          "an AttentionCut at " + where + " cannot go by " + queries + ", which are not there");
+    }
+    counts = List.copyOf(counts);
+  }
+
+  /** A cut in the last tower block, before its MLP and the projector. */
+  public static AttentionCut vision(VlmShape shape, Queries queries, List<Integer> counts) {
     return new AttentionCut(
-        Where.VISION, shape.visionBlocks(), queries, count, PositionRule.CONTIGUOUS, false);
+        Where.VISION, shape.visionBlocks(), queries, counts, PositionRule.CONTIGUOUS, false);
   }
 
   @Override
-  public int kept(int image) {
-    return count;
+  public int kept(int group) {
+    return counts.get(group);
   }
 
   @Override
   public void select(Site site, Selection out) {
-    Attention a = site.attention();
-    site.device()
-        .colsumSelect(
-            out.keep(),
-            out.score(),
-            a.inputs(),
-            a.lse(),
-            a.rows(queries),
-            a.candidates(),
-            site.fault());
+    site.attention().select(site, out.keep(), out.score(), queries);
   }
 }

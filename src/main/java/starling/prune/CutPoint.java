@@ -2,7 +2,10 @@ package starling.prune;
 
 import starling.device.PositionRule;
 
-/** One place where a method acts: how many rows of each picture go on, and which. */
+/**
+ * One place where a method acts: how many rows of each group go on, and which. {@link AttentionCut}
+ * and {@link FixedCut} do for many methods; others are written against {@link Site}.
+ */
 public interface CutPoint {
   Where where();
 
@@ -13,15 +16,30 @@ public interface CutPoint {
   int layer();
 
   /**
-   * Rows of picture {@code image} that go on; known before anything runs, so that nobody waits for
-   * the device.
+   * Rows of a group that go on; known before anything runs, so that nobody waits for the device. Of
+   * a cut that is {@link #counted} on the device, the most there can be.
+   *
+   * @param group among {@link VlmShape#groups}
    */
-  int kept(int image);
+  int kept(int group);
 
-  /** Chooses, with the device's operators only. */
+  /**
+   * Chooses for one group, and writes what it chose. The device's operators do it without a wait; a
+   * method that computes on the host waits for them in {@link Site#floats}. Asked once for every
+   * group, in order, with the same answer in mask mode.
+   */
   void select(Site site, Selection out);
 
-  /** Positions of the rows behind the cut. Before the decoder they are always contiguous. */
+  /**
+   * Whether the device decides how many rows go on. {@link #select} then writes the number to
+   * {@link Selection#count}; it is read back before anything behind the cut runs, and the report
+   * says so.
+   */
+  default boolean counted() {
+    return false;
+  }
+
+  /** Positions of the rows behind the cut. Before the decoder the model's own rule holds. */
   default PositionRule positions() {
     return PositionRule.CONTIGUOUS;
   }

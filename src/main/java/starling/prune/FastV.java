@@ -21,7 +21,7 @@ record FastV(int k, Spec.Keep keep) implements Method {
   @Override
   public List<CutPoint> cuts(VlmShape shape) {
     Spec.checkLayer("fastv", k, shape);
-    int kept = keep.of(shape.patches());
+    List<Integer> kept = keep.counts(shape);
     return List.of(
         new AttentionCut(Where.DECODER, k, Queries.LAST, kept, PositionRule.KEEP, false));
   }

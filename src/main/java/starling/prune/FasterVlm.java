@@ -18,6 +18,6 @@ record FasterVlm(Spec.Keep keep) implements Method {
 
   @Override
   public List<CutPoint> cuts(VlmShape shape) {
-    return List.of(AttentionCut.vision(shape, Queries.CLS, keep.of(shape.patches())));
+    return List.of(AttentionCut.vision(shape, Queries.CLS, keep.counts(shape)));
   }
 }

@@ -7,23 +7,27 @@ import starling.device.PositionRule;
 /**
  * Keeps rows that are known beforehand: drawn, evenly spaced, or read from a trace.
  *
- * @param keep for each picture, ascending indices among the candidates
+ * @param where any place
+ * @param layer see {@link CutPoint#layer}
+ * @param keep for each group, ascending indices among the candidates
+ * @param positions of the rows behind a cut in the decoder
  */
-record FixedCut(Where where, int layer, List<int[]> keep, PositionRule positions)
+public record FixedCut(Where where, int layer, List<int[]> keep, PositionRule positions)
     implements CutPoint {
 
-  static FixedCut beforeProjector(VlmShape shape, List<int[]> keep) {
+  /** A cut of the vision feature, before the projector. */
+  public static FixedCut beforeProjector(VlmShape shape, List<int[]> keep) {
     return new FixedCut(Where.PROJECTOR_INPUT, shape.visionBlocks(), keep, PositionRule.CONTIGUOUS);
   }
 
   @Override
-  public int kept(int image) {
-    return keep.get(image).length;
+  public int kept(int group) {
+    return keep.get(group).length;
   }
 
   @Override
   public void select(Site site, Selection out) {
-    site.device().upload(out.keep(), MemorySegment.ofArray(keep.get(site.image())));
+    site.device().upload(out.keep(), MemorySegment.ofArray(keep.get(site.group())));
   }
 
   @Override

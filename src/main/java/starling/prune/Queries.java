@@ -1,6 +1,9 @@
 package starling.prune;
 
-/** Whose attention counts: the query rows that a score is a mean over. */
+/**
+ * Whose attention counts: the query rows that a score is a mean over. The first three are rows of
+ * the vision tower, the others of the decoder.
+ */
 public enum Queries {
   /** The patch rows of the vision tower, CLS left out. */
   PATCHES,

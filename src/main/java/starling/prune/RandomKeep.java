@@ -6,9 +6,9 @@ import java.util.List;
 import starling.device.Philox;
 
 /**
- * A baseline: {@code keep} patches drawn without replacement. Fisher–Yates over 0 … N−1; draw
- * {@code i} of picture {@code m} is the first word of the Philox block with key {@code seed} and
- * counter {@code (i, m)}.
+ * A baseline: {@code keep} tokens drawn without replacement. Fisher–Yates over 0 … N−1; draw {@code
+ * i} of group {@code m} is the first word of the Philox block with key {@code seed} and counter
+ * {@code (i, m)}.
  */
 record RandomKeep(Spec.Keep keep, long seed) implements Method {
   static RandomKeep parse(Spec spec) {
@@ -22,21 +22,20 @@ record RandomKeep(Spec.Keep keep, long seed) implements Method {
 
   @Override
   public List<CutPoint> cuts(VlmShape shape) {
-    int kept = keep.of(shape.patches());
     var sets = new ArrayList<int[]>();
-    for (int image = 0; image < shape.images(); image++) {
-      sets.add(draw(shape.patches(), kept, image));
+    for (VlmShape.Group group : shape.groups()) {
+      sets.add(draw(group.size(), keep.of(group), sets.size()));
     }
     return List.of(FixedCut.beforeProjector(shape, sets));
   }
 
-  private int[] draw(int patches, int kept, int image) {
-    int[] order = new int[patches];
+  private int[] draw(int candidates, int kept, int group) {
+    int[] order = new int[candidates];
     Arrays.setAll(order, i -> i);
     int[] words = new int[4];
     for (int i = 0; i < kept; i++) {
-      Philox.block(seed, i, image, words);
-      int j = i + (int) ((Integer.toUnsignedLong(words[0]) * (patches - i)) >>> 32);
+      Philox.block(seed, i, group, words);
+      int j = i + (int) ((Integer.toUnsignedLong(words[0]) * (candidates - i)) >>> 32);
       int swapped = order[i];
       order[i] = order[j];
       order[j] = swapped;

@@ -12,9 +12,10 @@ import starling.device.InputJson;
 import starling.device.PositionRule;
 
 /**
- * The kept sets of a trace. Of the file only {@code stages[].stage, image, layer, kept} is read, so
- * any program can write one: stage 1 is a cut before the decoder, later stages are cuts after
- * {@code layer} decoder layers whose survivors keep their positions.
+ * The kept sets of a trace. Of the file only {@code stages[].stage, image, crop, layer, kept} is
+ * read, so any program can write one; {@code crop} is needed only where a method chose in several
+ * groups of an image, whose entries are taken together: stage 1 is a cut before the decoder, later
+ * stages are cuts after {@code layer} decoder layers whose survivors keep their positions.
  */
 record Replay(Path file) implements Method {
   @Override
@@ -22,7 +23,7 @@ record Replay(Path file) implements Method {
     return "replay:" + file;
   }
 
-  private record Stage(int stage, int image, int layer, int[] kept) {}
+  private record Stage(int stage, int image, int crop, int layer, int[] kept) {}
 
   @Override
   public List<CutPoint> cuts(VlmShape shape) {
@@ -31,8 +32,10 @@ record Replay(Path file) implements Method {
       byStage.computeIfAbsent(stage.stage(), s -> new ArrayList<>()).add(stage);
     }
     var cuts = new ArrayList<CutPoint>();
-    int[] all = IntStream.range(0, shape.patches()).toArray();
-    var survivors = new ArrayList<int[]>(java.util.Collections.nCopies(shape.images(), all));
+    var survivors = new ArrayList<int[]>();
+    for (ImageTokens image : shape.images()) {
+      survivors.add(IntStream.range(0, image.candidates()).toArray());
+    }
     int layerBefore = 0;
     for (var entry : byStage.entrySet()) {
       int stage = entry.getKey();
@@ -68,11 +71,14 @@ record Replay(Path file) implements Method {
     for (int image = 0; image < survivors.size(); image++) {
       int picture = image;
       var own = stages.stream().filter(s -> s.image() == picture).toList();
-      if (own.size() != 1 || own.get(0).layer() != layer) {
+      if (own.isEmpty()
+          || own.stream().map(Stage::crop).distinct().count() < own.size()
+          || own.stream().anyMatch(s -> s.layer() != layer)) {
         throw wrong("stage " + stage + " must have one entry per picture, all with the same layer");
       }
       int[] before = survivors.get(image);
-      int[] kept = own.get(0).kept();
+      int[] kept =
+          own.stream().flatMapToInt(s -> Arrays.stream(s.kept())).distinct().sorted().toArray();
       int[] index = Arrays.stream(kept).map(patch -> Arrays.binarySearch(before, patch)).toArray();
       int at = 0;
       while (at < index.length && index[at] >= 0) {
@@ -95,20 +101,21 @@ record Replay(Path file) implements Method {
     }
     var list = new ArrayList<Stage>();
     for (JsonNode node : stages) {
-      var stage =
-          new Stage(
-              whole(node, "stage"), whole(node, "image"), whole(node, "layer"), kept(node, shape));
-      if (stage.stage() < 1 || stage.image() < 0 || stage.image() >= shape.images()) {
+      int stage = whole(node, "stage");
+      int image = whole(node, "image");
+      if (stage < 1 || image < 0 || image >= shape.images().size()) {
         throw wrong(
             "stage "
-                + stage.stage()
+                + stage
                 + " of picture "
-                + stage.image()
+                + image
                 + ", but the prompt has "
-                + shape.images()
+                + shape.images().size()
                 + " picture(s)");
       }
-      list.add(stage);
+      int crop = node.has("crop") ? whole(node, "crop") : 0;
+      int[] kept = kept(node, shape.images().get(image).candidates());
+      list.add(new Stage(stage, image, crop, whole(node, "layer"), kept));
     }
     return list;
   }
@@ -120,7 +127,7 @@ record Replay(Path file) implements Method {
     return node.path(field).intValue();
   }
 
-  private int[] kept(JsonNode node, VlmShape shape) {
+  private int[] kept(JsonNode node, int candidates) {
     JsonNode array = node.path("kept");
     if (!array.isArray() || array.isEmpty()) {
       throw wrong("stages[].kept must be a list of patches with at least one");
@@ -134,12 +141,9 @@ record Replay(Path file) implements Method {
                 + ", which is not a whole number");
       }
       kept[i] = array.get(i).intValue();
-      if (kept[i] < 0 || kept[i] >= shape.patches() || (i > 0 && kept[i] <= kept[i - 1])) {
+      if (kept[i] < 0 || kept[i] >= candidates || (i > 0 && kept[i] <= kept[i - 1])) {
         throw wrong(
-            "stages[].kept must ascend from 0 to "
-                + (shape.patches() - 1)
-                + "; it holds "
-                + kept[i]);
+            "stages[].kept must ascend from 0 to " + (candidates - 1) + "; it holds " + kept[i]);
       }
     }
     return kept;

@@ -1,16 +1,19 @@
 package starling.prune;
 
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeSet;
 import starling.device.InputException;
 
 /**
- * A method's name and options as written, {@code name:key=value,key=value}; each option is read
- * once.
+ * A method's name and options as written, {@code name:key=value,key=value}. A method reads each of
+ * its options, present or not, with the reader of its kind; {@link Methods#parse} refuses those
+ * that nobody read. What is wrong with a value is an {@link InputException} with the whole spec in
+ * it.
  */
-final class Spec {
+public final class Spec {
   private final String text;
   private final String name;
   private final Map<String, String> options = new LinkedHashMap<>();
@@ -39,11 +42,13 @@ final class Spec {
     return spec;
   }
 
-  String name() {
+  /** What stands before the colon. */
+  public String name() {
     return name;
   }
 
-  InputException wrong(String reason) {
+  /** What to throw about an option: {@code reason} behind the spec as it was written. */
+  public InputException wrong(String reason) {
     return new InputException("pruning spec '" + text + "': " + reason);
   }
 
@@ -66,8 +71,14 @@ final class Spec {
     return options.get(key);
   }
 
+  /** A value as it stands, of any kind; without commas, which part the options. */
+  public String text(String key, String otherwise) {
+    String value = option(key);
+    return value == null ? otherwise : value;
+  }
+
   /** A number in [0, 1). */
-  double share(String key, double otherwise) {
+  public double share(String key, double otherwise) {
     String value = option(key);
     if (value == null) {
       return otherwise;
@@ -80,7 +91,7 @@ final class Spec {
   }
 
   /** A number in [0, 1]. */
-  double fraction(String key, double otherwise) {
+  public double fraction(String key, double otherwise) {
     String value = option(key);
     if (value == null) {
       return otherwise;
@@ -93,7 +104,7 @@ final class Spec {
   }
 
   /** A whole number of at least 1. */
-  int integer(String key, int otherwise) {
+  public int integer(String key, int otherwise) {
     String value = option(key);
     if (value == null) {
       return otherwise;
@@ -104,7 +115,8 @@ final class Spec {
     return Integer.parseInt(value);
   }
 
-  long seed(String key) {
+  /** A whole number of at most 18 digits; 0 unless given. */
+  public long seed(String key) {
     String value = option(key);
     if (value == null) {
       return 0;
@@ -115,7 +127,8 @@ final class Spec {
     return Long.parseLong(value);
   }
 
-  Keep keep() {
+  /** The option {@code keep}, which must be there: a count, or a share with a decimal point. */
+  public Keep keep() {
     String value = option("keep");
     if (value == null) {
       throw wrong("keep is missing: a count (keep=64) or a fraction (keep=0.25)");
@@ -130,7 +143,8 @@ final class Spec {
     return new Keep(name, integer("keep", 0), 0);
   }
 
-  <E extends Enum<E>> E choice(String key, E otherwise) {
+  /** One of an enum's constants, written as {@link #word} writes it. */
+  public <E extends Enum<E>> E choice(String key, E otherwise) {
     String value = option(key);
     if (value == null) {
       return otherwise;
@@ -152,16 +166,23 @@ final class Spec {
     return Double.parseDouble(value);
   }
 
-  static String word(Enum<?> constant) {
+  /** A constant as specs write it: in small letters. */
+  public static String word(Enum<?> constant) {
     return constant.name().toLowerCase(Locale.ROOT);
   }
 
   /** A share as a person writes it: 0 and not 0.0. */
-  static String number(double value) {
+  public static String number(double value) {
     return value == Math.rint(value) ? Long.toString((long) value) : Double.toString(value);
   }
 
-  static void checkLayer(String method, int layer, VlmShape shape) {
+  /**
+   * Refuses a cut of the decoder that has no layer before it or none behind it.
+   *
+   * @param method the name in the sentence
+   * @param layer decoder layers that run in full before the cut, the option {@code K}
+   */
+  public static void checkLayer(String method, int layer, VlmShape shape) {
     if (layer < 1 || layer >= shape.layers()) {
       throw new InputException(
           method
@@ -173,7 +194,10 @@ final class Spec {
     }
   }
 
-  static void checkText(String method, VlmShape shape) {
+  /**
+   * Refuses a prompt without text after its last picture, for methods that rank by its attention.
+   */
+  public static void checkText(String method, VlmShape shape) {
     if (shape.textRows() < 1) {
       throw new InputException(
           method
@@ -182,15 +206,27 @@ final class Spec {
   }
 
   /**
-   * How many visual tokens of a picture stay.
+   * How many visual tokens of a group stay. Its text is the option's value.
    *
+   * @param method the name in the sentence about a count that does not fit
    * @param count used if above 0
    * @param fraction of N otherwise
    */
-  record Keep(String method, int count, double fraction) {
-    int of(int patches) {
-      int kept = count > 0 ? count : (int) Math.floor(fraction * patches + 0.5);
-      if (kept < 1 || kept > patches) {
+  public record Keep(String method, int count, double fraction) {
+    /** The count of each group. */
+    public List<Integer> counts(VlmShape shape) {
+      return shape.counts(this::of);
+    }
+
+    /**
+     * The count of a group; a share is rounded to the nearest.
+     *
+     * @throws InputException if it is none of its candidates, or more than there are
+     */
+    public int of(VlmShape.Group group) {
+      int n = group.size();
+      int kept = count > 0 ? count : (int) Math.floor(fraction * n + 0.5);
+      if (kept < 1 || kept > n) {
         throw new InputException(
             method
                 + ": keep="
@@ -198,8 +234,10 @@ final class Spec {
                 + " is "
                 + kept
                 + " of the "
-                + patches
-                + " visual tokens a picture has");
+                + n
+                + " visual tokens "
+                + group.noun()
+                + " has");
       }
       return kept;
     }

@@ -74,7 +74,7 @@ record Star(
   }
 
   /** Stage 1: attention received from the patches, in the block whose output is the feature. */
-  private CutPoint stage1(VlmShape shape, int n1) {
+  private CutPoint stage1(VlmShape shape, List<Integer> n1) {
     Queries rows =
         switch (score) {
           case COLMEAN -> Queries.PATCHES;
@@ -85,7 +85,7 @@ record Star(
   }
 
   /** Stage 2: attention received from the text behind the picture, in decoder layer K − 1. */
-  private CutPoint stage2(int layer, int n2) {
+  private CutPoint stage2(int layer, List<Integer> n2) {
     return new AttentionCut(
         Where.DECODER,
         layer,
@@ -102,9 +102,10 @@ record Star(
           "star: R=" + r + " must be smaller than P=" + p + ", since stage 2 keeps fewer");
     }
     var cuts = new ArrayList<CutPoint>();
-    int n1 = shape.patches();
+    List<Integer> all = shape.counts(VlmShape.Group::size);
+    List<Integer> n1 = all;
     if (r > 0) {
-      n1 = count("R", r, shape.patches());
+      n1 = counts("R", r, all);
       cuts.add(stage1(shape, n1));
     }
     if (p > 0) {
@@ -113,7 +114,7 @@ record Star(
       if (queries == TextQueries.TEXT) {
         Spec.checkText("star", shape);
       }
-      cuts.add(stage2(layer, count("P", p, base == Base.ORIGINAL ? shape.patches() : n1)));
+      cuts.add(stage2(layer, counts("P", p, base == Base.ORIGINAL ? all : n1)));
     }
     return cuts;
   }
@@ -121,6 +122,10 @@ record Star(
   /** K, by the share of the layers that was best on LLaVA-1.5-7B unless it is given. */
   private int layer(VlmShape shape) {
     return k > 0 ? k : (int) Math.floor(14.0 / 32 * shape.layers() + 0.5);
+  }
+
+  private List<Integer> counts(String key, double dropped, List<Integer> of) {
+    return of.stream().map(n -> count(key, dropped, n)).toList();
   }
 
   /** Tokens kept of {@code n} when the share {@code dropped} goes. */

@@ -1,7 +1,6 @@
 package starling.prune;
 
 import java.util.Arrays;
-import java.util.Collections;
 import java.util.List;
 
 /** A baseline: evenly spaced patches, {@code floor((i + 0.5)·N/keep)}. */
@@ -17,10 +16,14 @@ record Uniform(Spec.Keep keep) implements Method {
 
   @Override
   public List<CutPoint> cuts(VlmShape shape) {
-    int n = shape.patches();
-    int kept = keep.of(n);
+    return List.of(
+        FixedCut.beforeProjector(
+            shape, shape.groups().stream().map(g -> spaced(g.size(), keep.of(g))).toList()));
+  }
+
+  private static int[] spaced(int n, int kept) {
     int[] set = new int[kept];
     Arrays.setAll(set, i -> (int) ((i + 0.5) * n / kept));
-    return List.of(FixedCut.beforeProjector(shape, Collections.nCopies(shape.images(), set)));
+    return set;
   }
 }

@@ -23,43 +23,38 @@ record VisPruner(Spec.Keep keep, double important) implements Method {
 
   @Override
   public List<CutPoint> cuts(VlmShape shape) {
-    int kept = keep.of(shape.patches());
-    return List.of(new Dedup(shape.visionBlocks(), kept, (int) (kept * important)));
+    List<Integer> kept = keep.counts(shape);
+    List<Integer> byAttention = kept.stream().map(k -> (int) (k * important)).toList();
+    return List.of(new Dedup(shape.visionBlocks(), kept, byAttention));
   }
 
   /**
    * @param layer vision blocks before the feature
-   * @param count tokens kept in all
-   * @param byAttention tokens kept for their attention
+   * @param counts tokens that each group keeps in all
+   * @param byAttention tokens that each keeps for their attention
    */
-  private record Dedup(int layer, int count, int byAttention) implements CutPoint {
+  private record Dedup(int layer, List<Integer> counts, List<Integer> byAttention)
+      implements CutPoint {
     @Override
     public Where where() {
       return Where.PROJECTOR_INPUT;
     }
 
     @Override
-    public int kept(int image) {
-      return count;
+    public int kept(int group) {
+      return counts.get(group);
     }
 
     @Override
     public void select(Site site, Selection out) {
-      Attention a = site.attention();
-      site.device()
-          .colsumSelect(
-              out.keep(),
-              out.score(),
-              a.inputs(),
-              a.lse(),
-              a.rows(Queries.CLS),
-              a.candidates(),
-              site.fault());
+      site.attention().select(site, out.keep(), out.score(), Queries.CLS);
       int n = site.candidates();
-      if (byAttention < count && count < n) { // else the best scores are all there is to choose
+      int count = out.keep().rows();
+      int best = byAttention.get(site.group());
+      if (best < count && count < n) { // else the best scores are all there is to choose
         Tensor cosines = site.scratch().alloc("cosines", DType.F32, n, n);
-        site.device().cosines(cosines, site.features(), site.fault());
-        site.device().dropDuplicates(out.keep(), out.score(), cosines, byAttention);
+        site.device().cosines(cosines, site.features(), site.nonFinite());
+        site.device().dropDuplicates(out.keep(), out.score(), cosines, best);
       }
     }
   }

@@ -12,8 +12,6 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import starling.checkpoint.LlavaConfig.TextConfig;
-import starling.checkpoint.LlavaConfig.VisionConfig;
 import starling.checkpoint.SafetensorsTest.Refusal;
 
 class LlavaConfigTest {
@@ -22,8 +20,7 @@ class LlavaConfigTest {
   @Test
   void absentFieldsHaveTheDefaultsOfTransformers() throws IOException {
     LlavaConfig config = read("", "", "");
-    assertEquals(
-        new VisionConfig(768, 3072, 12, 12, 224, 32, "quick_gelu", 1e-5f), config.vision());
+    assertEquals(new ClipConfig(768, 3072, 12, 12, 224, 32, "quick_gelu", 1e-5f), config.vision());
     assertEquals(
         new TextConfig(4096, 11008, 32, 32, 32, 128, 1e-6f, 10000, 2048, 32000, false, false),
         config.text());
@@ -59,8 +56,7 @@ class LlavaConfigTest {
             + "\"torch_dtype\":\"float16\",\"transformers_version\":\"4.36.0.dev0\",\"vision_feature_layer\":-2,"
             + "\"vision_feature_select_strategy\":\"default\",\"vocab_size\":32064";
     LlavaConfig seven = read(top, "\"_name_or_path\":\"lmsys/vicuna-7b-v1.5\"" + common, vision);
-    assertEquals(
-        new VisionConfig(1024, 4096, 24, 16, 336, 14, "quick_gelu", 1e-5f), seven.vision());
+    assertEquals(new ClipConfig(1024, 4096, 24, 16, 336, 14, "quick_gelu", 1e-5f), seven.vision());
     assertEquals(
         new TextConfig(4096, 11008, 32, 32, 32, 128, 1e-5f, 10000, 4096, 32064, false, false),
         seven.text());

@@ -16,17 +16,18 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import starling.Demo;
-import starling.checkpoint.LlavaConfig;
-import starling.checkpoint.LlavaWeights;
+import starling.Families;
 import starling.checkpoint.PreprocessorConfig;
 import starling.checkpoint.Safetensors;
 import starling.device.DType;
 import starling.device.Sampling;
 import starling.image.ImageMode;
-import starling.model.Llava;
+import starling.model.ImageInput;
+import starling.model.LoadedModel;
 import starling.model.Mode;
 import starling.model.Request;
 import starling.model.Session;
+import starling.model.VisionLanguageModel;
 import starling.prune.Methods;
 
 /**
@@ -39,17 +40,17 @@ class LaunchTest {
   private NativeDevice device;
   private HostCounters host;
   private Safetensors files;
-  private Llava llava;
-  private LlavaConfig config;
+  private LoadedModel llava;
+  private VisionLanguageModel config;
 
   @BeforeEach
   void open() throws Exception {
     Native.needs(Native.HOST);
     device = NativeDevice.open("emulated");
     host = new HostCounters(DynamicLibrary.open(Native.HOST));
-    config = LlavaConfig.read(Demo.MODEL);
+    config = Families.read(Demo.MODEL);
     files = Safetensors.open(Demo.MODEL);
-    llava = new Llava(device, config, LlavaWeights.read(config, files), DType.BF16);
+    llava = new LoadedModel(device, config, config.weights(files), DType.BF16);
   }
 
   @AfterEach
@@ -79,15 +80,14 @@ class LaunchTest {
   }
 
   private Request request(String spec) {
-    float[] pixels =
+    var pixels =
         PreprocessorConfig.read(Demo.MODEL)
-            .apply(Demo.read("scene-03.png"), ImageMode.CHECKPOINT, "scene")
-            .pixels();
-    int image = config.imageTokenIndex();
+            .apply(Demo.read("scene-03.png"), ImageMode.CHECKPOINT, "scene");
+    int image = config.imageToken();
     int[] ids = {1, 20, image, 30, 31, 32, 33};
     return new Request(
         ids,
-        List.of(pixels),
+        List.of(new ImageInput(config.typicalImage(), List.of(pixels))),
         Methods.parse(spec),
         Mode.COMPACT,
         Sampling.GREEDY,
@@ -104,7 +104,7 @@ class LaunchTest {
   @CsvSource({"'star:R=0.1,K=4,P=0.9',2", "'vispruner:keep=58',1", "none,0"})
   void launchesFollowTheFormulaAndOnlyIntegersComeBack(String spec, int stages) {
     Request request = request(spec);
-    float[] pixels = request.pixels().get(0);
+    float[] pixels = request.images().get(0).crops().get(0).pixels();
     float[] before = pixels.clone();
     var session = new Session[1];
     device.resetTransfers();
@@ -135,7 +135,7 @@ class LaunchTest {
   }
 
   private int visionBlocks() {
-    return LlavaWeights.read(config, files).vision().blocks().size();
+    return config.visionBlocks();
   }
 
   @Test

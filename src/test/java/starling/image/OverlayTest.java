@@ -30,7 +30,8 @@ class OverlayTest {
     fates[1] = Fate.KEPT; // row 0, column 1
     fates[2] = Fate.KEPT;
     fates[11] = Fate.DROPPED_LATER; // row 2, column 3
-    BufferedImage image = Overlay.draw(white(40, 40), new Rectangle2D.Double(0, 0, 40, 40), fates);
+    BufferedImage image =
+        Overlay.draw(white(40, 40), new Rectangle2D.Double(0, 0, 40, 40), fates, 4);
     assertEquals(672, image.getWidth());
     assertEquals(672, image.getHeight());
     int cell = 168;
@@ -40,6 +41,7 @@ class OverlayTest {
         case KEPT -> assertEquals(0xffffff, colour, "patch " + i);
         case DROPPED_BY_STAGE_1 -> assertEquals(0x1c1c1c, colour, "a ninth of white: " + i);
         // A third of the light, and a tint towards blue.
+        case NO_TOKEN -> throw new AssertionError("there is none");
         case DROPPED_LATER -> assertEquals(0x5b6789, colour, "patch " + i);
       }
     }
@@ -62,7 +64,8 @@ class OverlayTest {
   /** What lies beside a padded picture has the padding's colour; what is cut off is not drawn. */
   @Test
   void theDrawingShowsWhatTheTowerSees() {
-    BufferedImage padded = Overlay.seen(white(40, 20), new Rectangle2D.Double(0, -10, 40, 40), 400);
+    BufferedImage padded =
+        Overlay.seen(white(40, 20), new Rectangle2D.Double(0, -10, 40, 40), 400, 400);
     assertEquals(0x7a7468, rgb(padded, 200, 50));
     assertEquals(0xffffff, rgb(padded, 200, 200));
     assertEquals(0x7a7468, rgb(padded, 200, 350));
@@ -72,7 +75,7 @@ class OverlayTest {
       halves[3 * i + (i % 40 < 20 ? 0 : 2)] = (byte) 255;
     }
     var picture = new Picture(40, 20, halves);
-    BufferedImage middle = Overlay.seen(picture, new Rectangle2D.Double(10, 0, 20, 20), 400);
+    BufferedImage middle = Overlay.seen(picture, new Rectangle2D.Double(10, 0, 20, 20), 400, 400);
     assertEquals(0xff0000, rgb(middle, 20, 200));
     assertEquals(0xff0000, rgb(middle, 180, 200));
     assertEquals(0x0000ff, rgb(middle, 220, 200));
@@ -84,7 +87,7 @@ class OverlayTest {
     var fates = new Fate[4];
     Arrays.fill(fates, Fate.KEPT);
     fates[3] = Fate.DROPPED_LATER;
-    BufferedImage image = Overlay.draw(white(8, 8), new Rectangle2D.Double(0, 0, 8, 8), fates);
+    BufferedImage image = Overlay.draw(white(8, 8), new Rectangle2D.Double(0, 0, 8, 8), fates, 2);
     Picture read = Picture.read(Overlay.png(image), "overlay");
     assertEquals(672, read.width());
     for (int at : new int[] {0, 336 * 672 + 500, 500 * 672 + 500}) {

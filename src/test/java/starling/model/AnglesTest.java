@@ -6,7 +6,7 @@ import java.lang.foreign.MemorySegment;
 import org.junit.jupiter.api.Test;
 import starling.Cost;
 import starling.Devices;
-import starling.checkpoint.LlavaConfig.TextConfig;
+import starling.checkpoint.TextConfig;
 import starling.device.Device;
 import starling.device.Tensor;
 import starling.device.TensorArena;
@@ -24,7 +24,7 @@ class AnglesTest {
     try (Device device = Devices.open("cpu");
         TensorArena arena = device.arena("test")) {
       int head = 1 << 16; // 8 positions at first
-      var angles = new Angles(device, arena, config(head, CONTEXT));
+      var angles = new Angles(device, arena, config(head, CONTEXT), null);
       Tensor before = angles.table().cos();
       assertEquals(8, before.rows());
       angles.reach(8);
@@ -55,7 +55,7 @@ class AnglesTest {
   void whatNoMemoryHoldsIsRefusedBeforeItIsTaken() {
     try (Device device = Devices.open("cpu");
         TensorArena arena = device.arena("test")) {
-      var angles = new Angles(device, arena, config(4096, CONTEXT));
+      var angles = new Angles(device, arena, config(4096, CONTEXT), null);
       Cost.ofRefusal(1, () -> angles.reach(CONTEXT), "rotary embeddings of 1048576 positions");
       Cost.ofRefusal(1, () -> angles.reach((1 << 15) + 1), "head_dim 4096");
     }
@@ -66,9 +66,9 @@ class AnglesTest {
   void theFirstTableIsTheContextOfLlava() {
     try (Device device = Devices.open("cpu");
         TensorArena arena = device.arena("test")) {
-      assertEquals(4096, new Angles(device, arena, config(128, 4096)).table().cos().rows());
-      assertEquals(77, new Angles(device, arena, config(32, 77)).table().sin().rows());
-      assertEquals(1, new Angles(device, arena, config(1 << 20, 4096)).table().cos().rows());
+      assertEquals(4096, new Angles(device, arena, config(128, 4096), null).table().cos().rows());
+      assertEquals(77, new Angles(device, arena, config(32, 77), null).table().sin().rows());
+      assertEquals(1, new Angles(device, arena, config(1 << 20, 4096), null).table().cos().rows());
     }
   }
 

@@ -11,8 +11,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import starling.Demo;
-import starling.checkpoint.LlavaConfig;
-import starling.checkpoint.LlavaWeights;
+import starling.Families;
 import starling.checkpoint.PreprocessorConfig;
 import starling.checkpoint.Safetensors;
 import starling.cpu.CpuDevice;
@@ -45,7 +44,7 @@ class MergingMethodTest {
     }
 
     @Override
-    public int kept(int image) {
+    public int kept(int group) {
       return 288;
     }
 
@@ -78,15 +77,21 @@ class MergingMethodTest {
     }
   }
 
-  private static float[] logits(Llava llava, Method method, Mode mode) {
+  private static float[] logits(LoadedModel llava, Method method, Mode mode) {
     var preprocess = PreprocessorConfig.read(Demo.MODEL);
-    float[] pixels =
-        preprocess
-            .apply(Demo.read("small-00.png"), starling.image.ImageMode.CHECKPOINT, "small-00")
-            .pixels();
+    var pixels =
+        preprocess.apply(
+            Demo.read("small-00.png"), starling.image.ImageMode.CHECKPOINT, "small-00");
     int[] ids = {1, 266, 446, 500, 501, 500, 13, 297, 398, 288, 262, 322, 447, 275, 446};
     var request =
-        new Request(ids, List.of(pixels), method, mode, Sampling.GREEDY, 2, (p, d, o) -> {});
+        new Request(
+            ids,
+            List.of(new ImageInput(llava.family().typicalImage(), List.of(pixels))),
+            method,
+            mode,
+            Sampling.GREEDY,
+            2,
+            (p, d, o) -> {});
     try (Session session = llava.prefill(request)) {
       session.next();
       float[] first = session.logits();
@@ -95,11 +100,11 @@ class MergingMethodTest {
     }
   }
 
-  private static void onDemo(java.util.function.Consumer<Llava> test) {
-    LlavaConfig config = LlavaConfig.read(Demo.MODEL);
+  private static void onDemo(java.util.function.Consumer<LoadedModel> test) {
+    VisionLanguageModel config = Families.read(Demo.MODEL);
     try (var device = CpuDevice.open();
         var files = Safetensors.open(Demo.MODEL);
-        var llava = new Llava(device, config, LlavaWeights.read(config, files), DType.F32)) {
+        var llava = new LoadedModel(device, config, config.weights(files), DType.F32)) {
       test.accept(llava);
     }
   }

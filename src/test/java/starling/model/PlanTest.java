@@ -11,12 +11,13 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import starling.checkpoint.ClipConfig;
 import starling.checkpoint.LlavaConfig;
-import starling.checkpoint.LlavaConfig.TextConfig;
-import starling.checkpoint.LlavaConfig.VisionConfig;
+import starling.checkpoint.TextConfig;
 import starling.device.InputException;
 import starling.device.PositionRule;
 import starling.device.Sampling;
+import starling.model.llava.Llava;
 import starling.prune.CutPoint;
 import starling.prune.Method;
 import starling.prune.Methods;
@@ -33,29 +34,31 @@ class PlanTest {
   private static final int IMAGE = 32000;
 
   /** LLaVA-1.5-7B's shapes; the tower runs {@code blocks} blocks. */
-  private static LlavaConfig seven(int blocks, boolean cls, int context) {
-    return new LlavaConfig(
-        new VisionConfig(1024, 4096, blocks, 16, 336, 14, "quick_gelu", 1e-5f),
-        new TextConfig(4096, 11008, 32, 32, 32, 128, 1e-5f, 10000, context, 32064, false, false),
-        IMAGE,
-        blocks,
-        cls,
-        true,
-        "float16",
-        List.of(2),
-        false,
-        List.of());
+  private static Llava seven(int blocks, boolean cls, int context) {
+    return new Llava(
+        new LlavaConfig(
+            new ClipConfig(1024, 4096, blocks, 16, 336, 14, "quick_gelu", 1e-5f),
+            new TextConfig(
+                4096, 11008, 32, 32, 32, 128, 1e-5f, 10000, context, 32064, false, false),
+            IMAGE,
+            blocks,
+            cls,
+            true,
+            "float16",
+            List.of(2),
+            false,
+            List.of()));
   }
 
   private static Plan plan(
-      LlavaConfig config, Method method, Mode mode, int images, int text, int maxTokens) {
+      Llava config, Method method, Mode mode, int images, int text, int maxTokens) {
     int[] ids = new int[images + text];
     Arrays.fill(ids, 0, images, IMAGE);
     Arrays.fill(ids, images, ids.length, 1);
     var request =
         new Request(
             ids,
-            Collections.nCopies(images, new float[0]),
+            Collections.nCopies(images, new ImageInput(config.typicalImage(), List.of())),
             method,
             mode,
             Sampling.GREEDY,
@@ -64,7 +67,7 @@ class PlanTest {
     return Plan.of(config, request);
   }
 
-  private static Plan plan(LlavaConfig config, String spec, int images, int text) {
+  private static Plan plan(Llava config, String spec, int images, int text) {
     return plan(config, Methods.parse(spec), Mode.COMPACT, images, text, 1);
   }
 
@@ -90,9 +93,9 @@ class PlanTest {
     "'fastv:K=2,keep=29', 6.30",
   })
   void flopsAreThoseOfThePublishedTable(String spec, double published) {
-    LlavaConfig config = seven(24, false, 4096);
+    Llava config = seven(24, false, 4096);
     Plan plan = plan(config, spec, 5, 0);
-    Flops flops = Flops.of(config, plan, 5);
+    Flops flops = Flops.of(config, plan, Collections.nCopies(5, config.typicalImage()));
     double secondMatrix = 2.0 * 4096 * 4096;
     // The table has two digits behind the point.
     assertEquals(published, (flops.pruned() - secondMatrix * plan.projectedRows()) / 1e12, 0.005);
@@ -102,8 +105,8 @@ class PlanTest {
   /** LLaVA-1.5-7B reading 576 visual tokens and nothing else: the 7.63 TFLOPs of the papers. */
   @Test
   void flopsOfOnePictureAreTowerAndProjectorAndDecoder() {
-    LlavaConfig config = seven(23, false, 4096);
-    Flops flops = Flops.of(config, plan(config, "none", 1, 0), 1);
+    Llava config = seven(23, false, 4096);
+    Flops flops = Flops.of(config, plan(config, "none", 1, 0), List.of(config.typicalImage()));
     double block = 8.0 * 577 * 1024 * 1024 + 4.0 * 577 * 577 * 1024 + 4.0 * 577 * 1024 * 4096;
     double projector = 2.0 * 576 * (1024 * 4096 + 4096 * 4096);
     assertEquals(15.884e9, block, 1e6);
@@ -129,9 +132,9 @@ class PlanTest {
   }
 
   private static double decoderReduction(String spec) {
-    LlavaConfig config = seven(23, false, 4096);
+    Llava config = seven(23, false, 4096);
     Plan plan = plan(config, spec, 1, 0);
-    Flops flops = Flops.of(config, plan, 1);
+    Flops flops = Flops.of(config, plan, List.of(config.typicalImage()));
     double tower =
         23 * (8.0 * 577 * 1024 * 1024 + 4.0 * 577 * 577 * 1024 + 4.0 * 577 * 1024 * 4096);
     double row = 2.0 * (1024 * 4096 + 4096 * 4096);
@@ -142,29 +145,31 @@ class PlanTest {
   /** Fewer heads for keys and values than for queries, and a head that is not width over heads. */
   @Test
   void flopsCountKeysAndQueriesAtTheirOwnWidth() {
-    LlavaConfig config =
-        new LlavaConfig(
-            new VisionConfig(6, 10, 2, 2, 28, 14, "gelu", 1e-5f),
-            new TextConfig(8, 12, 3, 4, 2, 6, 1e-5f, 10000, 64, 40, false, false),
-            39,
-            2,
-            false,
-            true,
-            "float32",
-            List.of(2),
-            false,
-            List.of());
+    Llava config =
+        new Llava(
+            new LlavaConfig(
+                new ClipConfig(6, 10, 2, 2, 28, 14, "gelu", 1e-5f),
+                new TextConfig(8, 12, 3, 4, 2, 6, 1e-5f, 10000, 64, 40, false, false),
+                39,
+                2,
+                false,
+                true,
+                "float32",
+                List.of(2),
+                false,
+                List.of()));
     int[] ids = {39, 1};
     var request =
         new Request(
             ids,
-            List.of(new float[0]),
+            List.of(new ImageInput(config.typicalImage(), List.of())),
             Methods.parse("none"),
             Mode.COMPACT,
             Sampling.GREEDY,
             1,
             (p, d, o) -> {});
-    double dense = Flops.of(config, Plan.of(config, request), 1).dense();
+    double dense =
+        Flops.of(config, Plan.of(config, request), List.of(config.typicalImage())).dense();
     // Five rows; queries 24 wide, keys 12: q and o, k and v, scores and values, three MLP matrices.
     long layer = 2 * 5 * 8 * 24 * 2 + 2 * 5 * 8 * 12 * 2 + 2 * 5 * 5 * 24 * 2 + 2 * 5 * 8 * 12 * 3;
     long block = 2 * 5 * 6 * 6 * 4 + 2 * 5 * 5 * 6 * 2 + 2 * 5 * 6 * 10 * 2;
@@ -201,7 +206,7 @@ class PlanTest {
   /** Three cuts in the decoder and one before: each stage's number is that of its own cut. */
   private record Staged(Where where, int layer, int count) implements CutPoint {
     @Override
-    public int kept(int image) {
+    public int kept(int group) {
       return count;
     }
 
@@ -232,7 +237,7 @@ class PlanTest {
 
   @Test
   void afterStage2IsTheFirstCutInTheDecoderNotTheLast() {
-    LlavaConfig config = seven(23, false, 4096);
+    Llava config = seven(23, false, 4096);
     var eight = new Staged(Where.DECODER, 8, 288);
     var sixteen = new Staged(Where.DECODER, 16, 144);
     var last = new Staged(Where.DECODER, 24, 72);
@@ -276,7 +281,7 @@ class PlanTest {
 
   @Test
   void aMaskMovesNothingButCountsWhatIsLeft() {
-    LlavaConfig config = seven(23, false, 4096);
+    Llava config = seven(23, false, 4096);
     Method star = Methods.parse("star:R=0.1,K=14,P=0.95");
     Plan plan = plan(config, star, Mode.MASK, 1, 60, 1);
     int[] all = new int[32];
@@ -297,7 +302,7 @@ class PlanTest {
   @CsvSource({"60, 637, 2", "60, 636, 1", "59, 636, 2", "60, 700, 65", "60, 4096, 3461"})
   void tokensGoAsFarAsTheContextReaches(int text, int context, int room) {
     Method none = Methods.parse("none");
-    LlavaConfig config = seven(23, false, context);
+    Llava config = seven(23, false, context);
     Plan unbounded = plan(config, none, Mode.COMPACT, 1, text, Integer.MAX_VALUE);
     assertEquals(room, unbounded.room());
     assertEquals(context, unbounded.capacity(0), "the cache reaches to the context's end");
@@ -313,7 +318,7 @@ class PlanTest {
   @Test
   void aPromptBeyondTheContextIsRefusedWithBothNumbers() {
     Method none = Methods.parse("none");
-    LlavaConfig config = seven(23, false, 635);
+    Llava config = seven(23, false, 635);
     String message =
         assertThrows(InputException.class, () -> plan(config, none, Mode.COMPACT, 1, 60, 1))
             .getMessage();
@@ -325,7 +330,7 @@ class PlanTest {
     // Stage 2 comes too late for that: all rows enter the first layers.
     Method second = Methods.parse("star:R=0,K=14,P=0.95");
     assertThrows(InputException.class, () -> plan(config, second, Mode.COMPACT, 1, 60, 1));
-    LlavaConfig enough = seven(23, false, 640);
+    Llava enough = seven(23, false, 640);
     Plan plan = plan(enough, second, Mode.COMPACT, 1, 60, 9999);
     assertEquals(5, plan.room());
     assertEquals(640, plan.capacity(0));

@@ -5,19 +5,27 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.Arrays;
+import java.util.Collections;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import starling.checkpoint.ClipConfig;
+import starling.checkpoint.LlavaConfig;
+import starling.checkpoint.TextConfig;
 import starling.cpu.CpuDevice;
 import starling.device.Device;
 import starling.device.InputException;
-import starling.device.Keys;
+import starling.device.Sampling;
 import starling.device.Span;
-import starling.prune.Attention;
+import starling.model.llava.Llava;
 import starling.prune.CutPoint;
+import starling.prune.ImageTokens;
+import starling.prune.Method;
 import starling.prune.Selection;
 import starling.prune.Site;
+import starling.prune.VlmShape;
 import starling.prune.Where;
 
 /** More pictures or candidates than an operator takes are refused in words of the prompt. */
@@ -29,7 +37,7 @@ class PrunerTest {
     }
 
     @Override
-    public int kept(int image) {
+    public int kept(int group) {
       return 1;
     }
 
@@ -39,21 +47,62 @@ class PrunerTest {
     }
   }
 
-  private static Pruner pruner(Device device, Where where, Mode mode, int images) {
-    return new Pruner(device, null, null, null, null, List.of(new First(where)), mode, images);
+  /** A prompt of so many images of {@code patches} patches each, one below the other. */
+  private static Pruner pruner(Device device, Where where, Mode mode, int images, int patches) {
+    var config =
+        new Llava(
+            new LlavaConfig(
+                new ClipConfig(8, 8, 2, 2, 14, 14, "gelu", 1e-5f),
+                new TextConfig(8, 8, 4, 2, 2, 4, 1e-5f, 10000, 1 << 20, 40, false, false),
+                39,
+                2,
+                false,
+                true,
+                "float32",
+                List.of(2),
+                false,
+                List.of()));
+    ImageTokens tokens = ImageTokens.grid(patches, 1, 1, false);
+    int[] ids = new int[images + 1];
+    Arrays.fill(ids, 0, images, 39);
+    var request =
+        new Request(
+            ids,
+            Collections.nCopies(images, new ImageInput(tokens, List.of())),
+            new Once(new First(where)),
+            mode,
+            Sampling.GREEDY,
+            1,
+            (p, d, o) -> {});
+    var at = new Workspace(device, null, null, null, null);
+    var tables = Collections.nCopies(images, new TokenTables(tokens, new Tables()));
+    return new Pruner(at, Planner.of(config, request), tables);
+  }
+
+  private record Once(CutPoint cut) implements Method {
+    @Override
+    public String spec(VlmShape shape) {
+      return "once";
+    }
+
+    @Override
+    public List<CutPoint> cuts(VlmShape shape) {
+      return List.of(cut);
+    }
   }
 
   @ParameterizedTest
   @EnumSource(Where.class)
   void picturesThatAreCutTogetherAreAtMost64(Where where) {
     for (Mode mode : Mode.values()) {
-      assertDoesNotThrow(() -> pruner(null, where, mode, 64));
+      assertDoesNotThrow(() -> pruner(null, where, mode, 64, 4));
       if (where == Where.DECODER || mode == Mode.MASK) {
         assertEquals(
             "65 pictures in one prompt; at most 64 can be pruned in the decoder or with mode=mask",
-            assertThrows(InputException.class, () -> pruner(null, where, mode, 65)).getMessage());
+            assertThrows(InputException.class, () -> pruner(null, where, mode, 65, 4))
+                .getMessage());
       } else {
-        assertDoesNotThrow(() -> pruner(null, where, mode, 65));
+        assertDoesNotThrow(() -> pruner(null, where, mode, 65, 4));
       }
     }
   }
@@ -61,15 +110,15 @@ class PrunerTest {
   @Test
   void candidatesOfAScoreAreAtMost4096() {
     try (Device device = CpuDevice.open(1)) {
-      Pruner pruner = pruner(device, Where.VISION, Mode.COMPACT, 1);
-      var keys = new Keys(1, 4097, null);
-      var seen = new Attention(null, null, keys, new Span(0, 1), null);
+      Pruner pruner = pruner(device, Where.VISION, Mode.COMPACT, 1, 4097);
       String sentence =
           assertThrows(
                   InputException.class,
                   () ->
-                      pruner.cut(
-                          new First(Where.VISION), 0, seen, List.of(), new Span(1, 4098), false))
+                      pruner.choose(
+                          new First(Where.VISION),
+                          new Span(0, 1),
+                          (image, group) -> new Pruner.Seen(null, null)))
               .getMessage();
       assertTrue(sentence.contains("would choose among 4097 visual tokens"), sentence);
     }

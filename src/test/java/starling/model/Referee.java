@@ -15,8 +15,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import starling.Devices;
-import starling.checkpoint.LlavaConfig;
-import starling.checkpoint.LlavaWeights;
+import starling.Families;
 import starling.checkpoint.PreprocessorConfig;
 import starling.checkpoint.Safetensors;
 import starling.device.DType;
@@ -25,6 +24,7 @@ import starling.device.Sampling;
 import starling.device.Tensor;
 import starling.image.ImageMode;
 import starling.image.Picture;
+import starling.image.Preprocess;
 import starling.prune.Methods;
 import starling.text.Template;
 import starling.text.Tokenizer;
@@ -59,31 +59,35 @@ public final class Referee {
     Path out = Files.createDirectories(Path.of(args[1]));
     Path dir = Path.of(args[2]);
     List<Path> pictures = List.of(args).subList(4, args.length).stream().map(Path::of).toList();
-    LlavaConfig config = LlavaConfig.read(dir);
+    VisionLanguageModel config = Families.read(dir);
     var preprocess = PreprocessorConfig.read(dir);
     int[] ids =
-        Template.LLAVA_HF.ids(
-            Tokenizer.read(dir), args[3], pictures.size(), config.imageTokenIndex());
-    var pixels = new ArrayList<float[]>();
+        Template.LLAVA_HF.ids(Tokenizer.read(dir), args[3], pictures.size(), config.imageToken());
+    var pixels = new ArrayList<Preprocess.Prepared>();
     for (Path file : pictures) {
-      pixels.add(
-          preprocess.apply(Picture.read(file), ImageMode.CHECKPOINT, file.toString()).pixels());
+      pixels.add(preprocess.apply(Picture.read(file), ImageMode.CHECKPOINT, file.toString()));
     }
     try (Device device = Devices.open(args[0]);
         var files = Safetensors.open(dir)) {
-      LlavaWeights weights = LlavaWeights.read(config, files);
-      var referee = new Referee(device, weights.vision().blocks().size());
+      var weights = config.weights(files);
+      var referee = new Referee(device, config.visionBlocks());
       for (int p = 0; p < pixels.size(); p++) {
-        int side = config.vision().imageSize();
-        referee.keep("pixels." + p, pixels.get(p), 3, side, side);
+        referee.keep(
+            "pixels." + p,
+            pixels.get(p).pixels(),
+            3,
+            pixels.get(p).height(),
+            pixels.get(p).width());
       }
       var answer = new ArrayList<Integer>();
-      try (var llava = new Llava(referee.watched(), config, weights, DType.F32);
+      try (var llava = new LoadedModel(referee.watched(), config, weights, DType.F32);
           Session session =
               llava.prefill(
                   new Request(
                       ids,
-                      pixels,
+                      pixels.stream()
+                          .map(p -> new ImageInput(config.typicalImage(), List.of(p)))
+                          .toList(),
                       Methods.parse("none"),
                       Mode.COMPACT,
                       Sampling.GREEDY,
@@ -92,7 +96,7 @@ public final class Referee {
         answer.add(session.next());
         referee.decoding = true;
         referee.keep("logits", session.logits(), config.text().vocabSize());
-        while (answer.size() < TOKENS && !config.eosTokenIds().contains(answer.getLast())) {
+        while (answer.size() < TOKENS && !config.endTokens().contains(answer.getLast())) {
           answer.add(session.next());
         }
       }

@@ -14,8 +14,7 @@ import java.util.stream.IntStream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import starling.Demo;
-import starling.checkpoint.LlavaConfig;
-import starling.checkpoint.LlavaWeights;
+import starling.Families;
 import starling.checkpoint.PreprocessorConfig;
 import starling.checkpoint.Safetensors;
 import starling.cpu.CpuDevice;
@@ -70,7 +69,7 @@ class VisionFeatureTest {
     }
 
     @Override
-    public int kept(int image) {
+    public int kept(int group) {
       return patches;
     }
 
@@ -97,21 +96,25 @@ class VisionFeatureTest {
         new ObjectMapper()
             .readTree(Files.readAllBytes(folder.resolve("golden.json")))
             .at("/cases/0");
-    LlavaConfig config = LlavaConfig.read(folder);
+    VisionLanguageModel config = Families.read(folder);
     var preprocess = PreprocessorConfig.read(folder);
-    float[] pixels =
-        preprocess
-            .apply(Demo.read(golden.at("/images/0").textValue()), ImageMode.CHECKPOINT, "x")
-            .pixels();
-    int[] ids = {1, config.imageTokenIndex(), 300};
+    var pixels =
+        preprocess.apply(Demo.read(golden.at("/images/0").textValue()), ImageMode.CHECKPOINT, "x");
+    int[] ids = {1, config.imageToken(), 300};
     try (var device = CpuDevice.open();
         var files = Safetensors.open(folder);
-        var llava = new Llava(device, config, LlavaWeights.read(config, files), DType.F32)) {
+        var llava = new LoadedModel(device, config, config.weights(files), DType.F32)) {
       for (Where where : List.of(Where.PROJECTOR_INPUT, Where.PROJECTOR_OUTPUT)) {
-        var look = new Look(where, config.patches());
+        var look = new Look(where, config.typicalImage().candidates());
         var request =
             new Request(
-                ids, List.of(pixels), look, Mode.COMPACT, Sampling.GREEDY, 1, (p, d, o) -> {});
+                ids,
+                List.of(new ImageInput(config.typicalImage(), List.of(pixels))),
+                look,
+                Mode.COMPACT,
+                Sampling.GREEDY,
+                1,
+                (p, d, o) -> {});
         try (Session session = llava.prefill(request)) {
           session.next();
         }

@@ -5,6 +5,7 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -13,7 +14,12 @@ import starling.device.InputException;
 /** How many tokens a spec keeps: every rounding at its half, and every border of a number. */
 class CountsTest {
   private static VlmShape shape(int patches, int layers) {
-    return new VlmShape(patches, 23, layers, 1, 10);
+    return shape(patches, layers, 10);
+  }
+
+  private static VlmShape shape(int patches, int layers, int textRows) {
+    return new VlmShape(
+        List.of(ImageTokens.grid(1, patches, 1, false)), Budget.IMAGE, 23, layers, textRows);
   }
 
   private static int[] kept(String spec, VlmShape shape) {
@@ -114,8 +120,8 @@ class CountsTest {
 
   @Test
   void oneRowOfTextIsEnoughForStage2() {
-    var one = new VlmShape(576, 23, 32, 1, 1);
-    var none = new VlmShape(576, 23, 32, 1, 0);
+    var one = shape(576, 32, 1);
+    var none = shape(576, 32, 0);
     assertArrayEquals(new int[] {518, 58}, kept("star:R=0.1,P=0.9", one));
     assertTrue(refusal("star:R=0.1,P=0.9", none).contains("no text after its last picture"));
     assertArrayEquals(new int[] {518}, kept("star:R=0.1,P=0", none));
@@ -145,6 +151,6 @@ class CountsTest {
         Methods.parse("vispruner:keep=" + keep + ",important=" + important)
             .cuts(shape(576, 32))
             .get(0);
-    assertTrue(cut.toString().contains("byAttention=" + count + "]"), cut.toString());
+    assertTrue(cut.toString().contains("byAttention=[" + count + "]]"), cut.toString());
   }
 }

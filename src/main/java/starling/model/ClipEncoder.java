@@ -2,8 +2,9 @@ package starling.model;
 
 import java.util.ArrayList;
 import java.util.List;
-import starling.checkpoint.LlavaConfig;
-import starling.checkpoint.LlavaWeights;
+import starling.checkpoint.ClipConfig;
+import starling.checkpoint.ClipWeights;
+import starling.checkpoint.ProjectorWeights;
 import starling.device.Activation;
 import starling.device.AttentionInputs;
 import starling.device.DType;
@@ -12,26 +13,20 @@ import starling.device.Kv;
 import starling.device.Linear;
 import starling.device.Mask;
 import starling.device.Norm;
-import starling.device.Span;
 import starling.device.Stored;
 import starling.device.Tensor;
 import starling.device.TensorArena;
-import starling.prune.Attention;
-import starling.prune.CutPoint;
-import starling.prune.Where;
 
 /**
  * The CLIP tower and the projector: pixels to rows of the decoder. Blocks behind the feature layer
  * are not run, and {@code post_layernorm} is never applied, as in LLaVA.
  */
-final class VisionTower {
+public final class ClipEncoder implements ImageEncoder {
   private record Block(Norm norm1, Linear qkv, Linear out, Norm norm2, Linear fc1, Linear fc2) {}
 
   private final Device device;
-  private final LlavaConfig.VisionConfig config;
+  private final ClipConfig config;
   private final DType dtype;
-  private final boolean keepsCls;
-  private final int patches;
   private final Tensor classRow; // [1, D], its position added
   private final Tensor positions; // [N + 1, D]
   private final Linear patchEmbedding;
@@ -42,24 +37,26 @@ final class VisionTower {
   private final Linear linear2;
   private final Tensor zero; // i32 [1]
 
-  VisionTower(
-      Device device, TensorArena arena, DType dtype, LlavaConfig config, LlavaWeights weights) {
+  /** Puts the weights on a device. */
+  public ClipEncoder(
+      Device device,
+      TensorArena arena,
+      DType dtype,
+      ClipConfig config,
+      ClipWeights w,
+      ProjectorWeights p) {
     this.device = device;
-    this.config = config.vision();
+    this.config = config;
     this.dtype = dtype;
-    this.keepsCls = config.keepsCls();
-    this.patches = config.patches();
-    LlavaWeights.Vision w = weights.vision();
     this.classRow = device.table(arena, dtype, classRow(w));
     this.positions = device.table(arena, dtype, w.positionEmbedding());
     this.patchEmbedding = device.linear(arena, dtype, Linear.Source.of(w.patchEmbedding(), null));
     this.preNorm = norm(arena, w.preNormWeight(), w.preNormBias());
-    for (LlavaWeights.VisionBlock b : w.blocks()) {
+    for (ClipWeights.Block b : w.blocks()) {
       blocks.add(block(arena, b));
     }
     this.activation =
         this.config.hiddenAct().equals("gelu") ? Activation.GELU : Activation.QUICK_GELU;
-    LlavaWeights.Projector p = weights.projector();
     this.linear1 =
         device.linear(arena, dtype, Linear.Source.of(p.linear1Weight(), p.linear1Bias()));
     this.linear2 =
@@ -67,7 +64,7 @@ final class VisionTower {
     this.zero = arena.alloc("row 0", DType.I32, 1);
   }
 
-  private Block block(TensorArena arena, LlavaWeights.VisionBlock b) {
+  private Block block(TensorArena arena, ClipWeights.Block b) {
     int d = config.headDim();
     var qkv =
         new Linear.Source(
@@ -93,7 +90,7 @@ final class VisionTower {
   }
 
   /** CLS is the same row for every picture, so its position is added once. */
-  private static Stored classRow(LlavaWeights.Vision w) {
+  private static Stored classRow(ClipWeights w) {
     int width = (int) w.classEmbedding().elements();
     float[] row = new float[width];
     for (int i = 0; i < width; i++) {
@@ -102,19 +99,16 @@ final class VisionTower {
     return Stored.of(w.classEmbedding().name(), List.of(1, width), row);
   }
 
-  /** Rows in front of a picture's patches: its CLS row, if the checkpoint selects it. */
-  int cls() {
-    return keepsCls ? 1 : 0;
+  /** Operations of one block on n rows. */
+  public static double blockFlops(ClipConfig c, double n) {
+    double d = c.hiddenSize();
+    return 8 * n * d * d + 4 * n * n * d + 4 * n * d * c.intermediateSize();
   }
 
-  /**
-   * Writes a picture's rows of the decoder: {@code [cls +] kept patches}.
-   *
-   * @param out {@code [cls + n, decoder width]}
-   * @param pixels f32 {@code [3, S, S]}
-   * @param work memory for this picture's activations
-   */
-  void encode(Tensor out, Tensor pixels, int image, Pruner pruner, TensorArena work) {
+  @Override
+  public void encode(List<Tensor> crops, ImageCuts cuts, TensorArena work) {
+    Tensor pixels = crops.get(0);
+    int patches = positions.rows() - 1;
     int width = config.hiddenSize();
     int heads = config.numAttentionHeads();
     int head = device.headSize(config.headDim());
@@ -144,7 +138,7 @@ final class VisionTower {
     Tensor lse = work.alloc("vision lse", DType.F32, heads, patches + 1);
     float scale = (float) (1 / Math.sqrt(config.headDim()));
     var in = new AttentionInputs(q, kv, Mask.NONE, scale);
-    var all = new Span(1, patches + 1);
+    cuts.sees(in, lse);
 
     for (int b = 0; b < blocks.size(); b++) {
       Block block = blocks.get(b);
@@ -152,55 +146,23 @@ final class VisionTower {
       device.gemm(qkv, x, block.qkv, block.norm1, Activation.NONE, null);
       device.attention(attn.split(heads, head), last ? lse : null, in);
       if (last) {
-        for (CutPoint cut : pruner.at(Where.VISION)) {
-          var seen = attention(in, lse, pruner, image, all);
-          List<Tensor> kept = pruner.cut(cut, image, seen, List.of(x, attn), patchRows(x), false);
-          x = kept.get(0);
-          attn = kept.get(1);
-          h = h.rows(0, x.rows());
-        }
+        List<Tensor> goOn = cuts.behindAttention(List.of(x, attn));
+        x = goOn.get(0);
+        attn = goOn.get(1);
+        h = h.rows(0, x.rows());
       }
       device.gemm(x, attn, block.out, null, Activation.NONE, x);
       device.gemm(h, x, block.fc1, block.norm2, activation, null);
       device.gemm(x, h, block.fc2, null, Activation.NONE, x);
     }
-    Tensor feature = keepsCls ? x : x.rows(1, x.rows());
-    for (CutPoint cut : pruner.at(Where.PROJECTOR_INPUT)) {
-      var seen = attention(in, lse, pruner, image, all);
-      feature = pruner.cut(cut, image, seen, List.of(feature), featureRows(feature), true).get(0);
-    }
-    project(out, feature, image, pruner, work, attention(in, lse, pruner, image, all));
+    project(cuts.beforeProjector(x.rows(cuts.dropped(), x.rows())), cuts, work);
   }
 
-  private void project(
-      Tensor out, Tensor feature, int image, Pruner pruner, TensorArena work, Attention seen) {
+  private void project(Tensor feature, ImageCuts cuts, TensorArena work) {
     Tensor h = work.alloc("projector", dtype, feature.rows(), linear1.out());
     device.gemm(h, feature, linear1, null, Activation.GELU, null);
-    List<CutPoint> cuts = pruner.at(Where.PROJECTOR_OUTPUT);
-    Tensor rows =
-        cuts.isEmpty() ? out : work.alloc("projected", dtype, feature.rows(), linear2.out());
+    Tensor rows = cuts.projected(feature.rows());
     device.gemm(rows, h, linear2, null, Activation.NONE, null);
-    for (CutPoint cut : cuts) {
-      rows = pruner.cut(cut, image, seen, List.of(rows), featureRows(rows), true).get(0);
-    }
-    if (!cuts.isEmpty()) {
-      device.gatherRows(List.of(out), List.of(rows), pruner.firstRows(rows.rows()));
-    }
-  }
-
-  /**
-   * Every attention that a method sees here is that of the block which gave the feature, over all N
-   * patches.
-   */
-  private Attention attention(AttentionInputs in, Tensor lse, Pruner pruner, int image, Span all) {
-    return new Attention(in, lse, pruner.visionCandidates(image, all), new Span(0, 1), null);
-  }
-
-  private static Span patchRows(Tensor x) {
-    return new Span(1, x.rows());
-  }
-
-  private Span featureRows(Tensor feature) {
-    return new Span(cls(), feature.rows());
+    cuts.intoDecoder(rows);
   }
 }

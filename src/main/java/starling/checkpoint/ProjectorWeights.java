@@ -1,0 +1,28 @@
+package starling.checkpoint;
+
+import java.util.List;
+import starling.device.Stored;
+
+/**
+ * Two products that take rows of a tower to the width of the decoder. Biases are null where the
+ * configuration has none.
+ */
+public record ProjectorWeights(
+    Stored linear1Weight, Stored linear1Bias, Stored linear2Weight, Stored linear2Bias) {
+
+  /**
+   * @param in width of the tower's rows
+   * @param d width of the decoder's
+   * @param first what stands before the first product's {@code weight} and {@code bias}
+   * @param second the same of the second
+   */
+  static ProjectorWeights read(
+      int in, int d, boolean bias, Safetensors files, String first, String second) {
+    String fields = "vision_config hidden_size, text_config hidden_size";
+    return new ProjectorWeights(
+        files.get(first + "weight", List.of(d, in), fields),
+        bias ? files.get(first + "bias", List.of(d), fields) : null,
+        files.get(second + "weight", List.of(d, d), fields),
+        bias ? files.get(second + "bias", List.of(d), fields) : null);
+  }
+}

@@ -1,0 +1,106 @@
+package starling.model;
+
+import java.util.List;
+import java.util.stream.IntStream;
+import starling.device.InputException;
+import starling.prune.CutPoint;
+import starling.prune.Method;
+import starling.prune.VlmShape;
+import starling.prune.Where;
+
+/**
+ * What must be true of a method's cuts, whoever wrote it. Anything else is one sentence that begins
+ * with the method as reports name it.
+ *
+ * @param name that
+ */
+record CheckedCuts(String name, VlmShape shape) {
+  static List<CutPoint> of(Method method, VlmShape shape) {
+    String name = method.spec(shape);
+    if (name == null) {
+      throw new InputException(method.getClass().getName() + ": its spec is null");
+    }
+    return new CheckedCuts(name, shape).checked(method.cuts(shape));
+  }
+
+  private List<CutPoint> checked(List<CutPoint> cuts) {
+    check(cuts != null && cuts.stream().allMatch(c -> c != null), "a cut is null");
+    CutPoint before = null;
+    for (CutPoint cut : cuts) {
+      check(cut.where() != null && cut.positions() != null, "a cut says no place or no positions");
+      checkPlace(cut, before);
+      checkCounts(cut);
+      before = cut;
+    }
+    boolean needsTower = cuts.stream().anyMatch(c -> c.where() != Where.DECODER && c.scored());
+    check(
+        shape.visionBlocks() > 0 || !needsTower,
+        "vision_feature_layer selects the embeddings, which have no attention");
+    return List.copyOf(cuts);
+  }
+
+  private void checkPlace(CutPoint cut, CutPoint before) {
+    boolean decoder = cut.where() == Where.DECODER;
+    check(
+        !decoder || (cut.layer() >= 1 && cut.layer() < shape.layers()),
+        "a cut in the decoder behind "
+            + cut.layer()
+            + " layers; it must be at least 1 and below the model's "
+            + shape.layers());
+    if (before != null) {
+      boolean both = decoder && before.where() == Where.DECODER;
+      boolean flows =
+          both ? cut.layer() > before.layer() : cut.where().compareTo(before.where()) >= 0;
+      check(
+          flows,
+          "a cut at "
+              + cut.where()
+              + (decoder ? " behind " + cut.layer() : "")
+              + " comes after one at "
+              + before.where()
+              + (before.where() == Where.DECODER ? " behind " + before.layer() : "")
+              + "; cuts are in order of flow, at most one behind each decoder layer");
+    }
+  }
+
+  private void checkCounts(CutPoint cut) {
+    check(cut.sources() >= 1, "a row is made of " + cut.sources() + " others");
+    List<VlmShape.Group> groups = shape.groups();
+    for (int group : IntStream.range(0, groups.size()).toArray()) {
+      int kept = kept(cut, group);
+      int size = groups.get(group).size();
+      check(
+          kept >= 1 && kept <= size,
+          "a cut at "
+              + cut.where()
+              + " keeps "
+              + kept
+              + " of the "
+              + size
+              + " visual tokens of picture "
+              + groups.get(group).image());
+    }
+  }
+
+  private int kept(CutPoint cut, int group) {
+    try {
+      return cut.kept(group);
+    } catch (IndexOutOfBoundsException e) { // of a list that is too short
+      throw new InputException(
+          name
+              + ": a cut at "
+              + cut.where()
+              + " has no count for group "
+              + group
+              + " of "
+              + shape.groups().size(),
+          e);
+    }
+  }
+
+  private void check(boolean fine, String otherwise) {
+    if (!fine) {
+      throw new InputException(name + ": " + otherwise);
+    }
+  }
+}

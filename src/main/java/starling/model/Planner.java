@@ -1,0 +1,213 @@
+package starling.model;
+
+import java.util.Arrays;
+import java.util.List;
+import java.util.stream.IntStream;
+import starling.device.InputException;
+import starling.device.Limits;
+import starling.device.PositionRule;
+import starling.prune.CutPoint;
+import starling.prune.ImageTokens;
+import starling.prune.VlmShape;
+import starling.prune.Where;
+
+/**
+ * Counts everything of an answer from the sizes of the model and the prompt, and from how many
+ * tokens each cut keeps.
+ *
+ * @param options the method with every option written out
+ * @param prompt where its rows stand with none dropped
+ * @param positions theirs
+ * @param cuts the method's cuts, in order of flow
+ */
+record Planner(
+    VisionLanguageModel model,
+    Request request,
+    VlmShape shape,
+    List<CutPoint> cuts,
+    String options,
+    Layout prompt,
+    Positions positions) {
+
+  /**
+   * @throws InputException if the pruning does not fit the model or the prompt
+   */
+  static Planner of(VisionLanguageModel model, Request request) {
+    List<ImageTokens> images = request.images().stream().map(ImageInput::tokens).toList();
+    checkRows(request, images);
+    var shape =
+        new VlmShape(
+            images,
+            request.method().budget(),
+            model.visionBlocks(),
+            model.text().numHiddenLayers(),
+            textRows(model, request));
+    int[] rows = images.stream().mapToInt(ImageTokens::rows).toArray();
+    Layout prompt = Layout.of(request.ids(), model.imageToken(), rows);
+    Positions positions = model.positions(prompt, images);
+    if (images.isEmpty()) {
+      return new Planner(model, request, shape, List.of(), "none", prompt, positions);
+    }
+    List<CutPoint> cuts = CheckedCuts.of(request.method(), shape);
+    String options = request.method().spec(shape);
+    checkRules(model, cuts, options);
+    return new Planner(model, request, shape, cuts, options, prompt, positions);
+  }
+
+  /** Rows behind the last image. */
+  private static int textRows(VisionLanguageModel model, Request request) {
+    int[] ids = request.ids();
+    int after = ids.length;
+    while (!request.images().isEmpty() && ids[after - 1] != model.imageToken()) {
+      after--;
+    }
+    return ids.length - after;
+  }
+
+  private static void checkRules(VisionLanguageModel model, List<CutPoint> cuts, String options) {
+    for (CutPoint cut : cuts) {
+      if (cut.where() == Where.DECODER && !model.positionRules().contains(cut.positions())) {
+        throw new InputException(
+            options
+                + ": the rows of this model cannot be renumbered; let them keep their positions"
+                + " (positions=keep)");
+      }
+    }
+  }
+
+  /** How the rows are numbered behind the cuts before the decoder. */
+  PositionRule ruleBefore() {
+    return model.positionRules().get(0);
+  }
+
+  /** What each cut keeps of each group, {@code [cut][group]}: the most it can. */
+  int[][] bounds() {
+    int groups = shape.groups().size();
+    return cuts.stream()
+        .map(cut -> IntStream.range(0, groups).map(cut::kept).toArray())
+        .toArray(int[][]::new);
+  }
+
+  /**
+   * How many layers' rows are known if all cuts before {@code passed} have been counted: those as
+   * far as the next that the device counts. A cut before the decoder is at 0, one inside it at its
+   * layer.
+   */
+  int known(int passed) {
+    int layers = shape.layers();
+    for (CutPoint cut : cuts) {
+      int at = cut.where() == Where.DECODER ? cut.layer() : 0;
+      if (cut.counted() && at >= passed) {
+        layers = Math.min(layers, at);
+      }
+    }
+    return layers;
+  }
+
+  /**
+   * The plan if each cut keeps {@code kept[cut][group]}.
+   *
+   * @throws InputException if the prompt is beyond the context
+   */
+  Plan plan(int[][] kept) {
+    boolean mask = request.mode() == Mode.MASK;
+    int[] left = shape.images().stream().mapToInt(ImageTokens::candidates).toArray();
+    Layout dense = prompt;
+
+    int projected = projected(left);
+    for (int c = 0; c < cuts.size(); c++) {
+      Where where = cuts.get(c).where();
+      left = where == Where.DECODER ? left : ofImages(kept[c]);
+      if (!mask && (where == Where.VISION || where == Where.PROJECTOR_INPUT)) {
+        projected = projected(left);
+      }
+    }
+    Layout compact = layout(left);
+    Layout layout = mask ? dense : compact;
+
+    int[] visual = {visual(dense), visual(compact), visual(compact)};
+    int[] tokens = new int[model.text().numHiddenLayers()];
+    int[] cached = new int[tokens.length];
+    int[] next = new int[tokens.length];
+    boolean renumbered = compact.rows() < dense.rows() && ruleBefore() == PositionRule.CONTIGUOUS;
+    int position = renumbered ? compact.rows() : positions.next();
+    Layout now = compact;
+    boolean first = true;
+    for (int l = 0; l < tokens.length; l++) {
+      tokens[l] = mask ? dense.rows() : now.rows();
+      cached[l] = tokens[l];
+      next[l] = position;
+      for (int c = 0; c < cuts.size(); c++) {
+        CutPoint cut = cuts.get(c);
+        if (cut.where() == Where.DECODER && cut.layer() == l + 1) {
+          now = now.cut(rows(ofImages(kept[c])));
+          position = cut.positions() == PositionRule.CONTIGUOUS ? now.rows() : position;
+          visual[2] = first ? visual(now) : visual[2];
+          first = false;
+          if (cut.compactsCache() && !mask) {
+            Arrays.fill(cached, 0, l + 1, now.rows());
+          }
+        }
+      }
+    }
+    int limit = model.text().maxPositionEmbeddings();
+    if (layout.rows() > limit) {
+      throw new InputException(
+          "the prompt is "
+              + layout.rows()
+              + " tokens long, visual tokens included; the model's context"
+              + " (max_position_embeddings) is "
+              + limit);
+    }
+    int room = Math.min(request.maxTokens(), limit - compact.rows() + 1);
+    return new Plan(
+        options, cuts, layout, tokens, cached, dense.rows(), next, room, projected, visual);
+  }
+
+  private static void checkRows(Request request, List<ImageTokens> images) {
+    long rows = request.ids().length;
+    for (ImageTokens image : images) {
+      rows += image.rows();
+    }
+    if (rows > Limits.ROWS) {
+      throw new InputException(
+          images.size()
+              + " pictures are more than "
+              + Limits.ROWS
+              + " tokens, before any are dropped");
+    }
+  }
+
+  private Layout layout(int[] left) {
+    return Layout.of(request.ids(), model.imageToken(), rows(left));
+  }
+
+  /** Rows of each image of which so many candidates are left. */
+  int[] rows(int[] left) {
+    return IntStream.range(0, left.length)
+        .map(i -> shape.images().get(i).fixedRows() + left[i])
+        .toArray();
+  }
+
+  /** Candidates left of each image if its groups keep so many. */
+  int[] ofImages(int[] kept) {
+    int[] left = new int[shape.images().size()];
+    List<VlmShape.Group> groups = shape.groups();
+    for (int g = 0; g < kept.length; g++) {
+      left[groups.get(g).image()] += kept[g];
+    }
+    return left;
+  }
+
+  private int projected(int[] left) {
+    int rows = Arrays.stream(left).sum();
+    for (ImageTokens image : shape.images()) {
+      rows += image.fixed().length;
+    }
+    return rows;
+  }
+
+  private static int visual(Layout layout) {
+    return layout.images().stream().mapToInt(starling.device.Span::length).sum();
+  }
+}

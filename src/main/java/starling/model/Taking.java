@@ -1,0 +1,92 @@
+package starling.model;
+
+import java.util.ArrayList;
+import java.util.List;
+import starling.device.Cut;
+import starling.device.DType;
+import starling.device.PositionRule;
+import starling.device.Tensor;
+import starling.prune.Selection;
+
+/**
+ * Takes the rows that a cut leaves out of tensors: those that are no candidates and the chosen ones
+ * among these, in order; of a merging method the sums in the places of the chosen ones.
+ *
+ * @param cuts one for each image
+ * @param chosen what its groups keep; of a merging method there is one group
+ */
+record Taking(Workspace at, List<Cut> cuts, List<Pruner.Chosen> chosen) {
+
+  /** The rows of {@code tensors} that are left; all have as many as there are positions. */
+  Pruner.Kept of(List<Tensor> tensors, Tensor positions, PositionRule rule) {
+    boolean merges = chosen.stream().anyMatch(c -> c.groups().get(0).index() != null);
+    int after = rows(positions) - cuts.stream().mapToInt(Cut::dropped).sum();
+    Tensor rows = at.indices("rows", after);
+    Tensor standing = positions(positions, after);
+    Tensor sources = merges ? at.indices("sources", after) : null;
+    at.device().rowMap(rows, standing, sources, positions, cuts, rule);
+    var taken = new ArrayList<Tensor>();
+    for (Tensor tensor : tensors) {
+      taken.add(at.work().alloc(tensor.name(), tensor.dtype(), after, tensor.width()));
+    }
+    if (merges) {
+      at.device().gatherRows(taken, merged(tensors, positions), sources);
+    } else {
+      at.device().gatherRows(taken, tensors, rows);
+    }
+    return new Pruner.Kept(List.copyOf(taken), standing, rows);
+  }
+
+  private static int rows(Tensor positions) {
+    return positions.rank() == 1 ? positions.rows() : positions.width();
+  }
+
+  /** Room for n positions on as many axes as {@code like} has. */
+  private Tensor positions(Tensor like, int n) {
+    return like.rank() == 1
+        ? at.indices("positions", n)
+        : at.work().alloc("positions", DType.I32, like.rows(), n);
+  }
+
+  /** The rows that are no candidates, then the sums of every image. */
+  private List<Tensor> merged(List<Tensor> tensors, Tensor positions) {
+    int fixed = rows(positions) - cuts.stream().mapToInt(Cut::size).sum();
+    int sums = cuts.stream().mapToInt(c -> c.keep().rows()).sum();
+    var merged = new ArrayList<Tensor>();
+    for (Tensor tensor : tensors) {
+      merged.add(at.work().alloc("merged", tensor.dtype(), fixed + sums, tensor.width()));
+    }
+    if (fixed > 0) {
+      Tensor rows = at.indices("fixed rows", fixed);
+      var none = cuts.stream().map(Taking::nothing).toList();
+      at.device()
+          .rowMap(rows, positions(positions, fixed), null, positions, none, PositionRule.KEEP);
+      at.device().gatherRows(merged.stream().map(t -> t.rows(0, fixed)).toList(), tensors, rows);
+    }
+    int to = fixed;
+    for (int i = 0; i < cuts.size(); i++) {
+      Selection of = chosen.get(i).groups().get(0);
+      int end = to + of.keep().rows();
+      for (int t = 0; t < tensors.size(); t++) {
+        Tensor candidates = candidates(tensors.get(t), cuts.get(i));
+        at.device().combineRows(merged.get(t).rows(to, end), candidates, of.index(), of.weight());
+      }
+      to = end;
+    }
+    return merged;
+  }
+
+  private static Cut nothing(Cut cut) {
+    return new Cut(cut.at(), cut.count(), cut.keep().rows(0, 0), cut.candidates());
+  }
+
+  private Tensor candidates(Tensor tensor, Cut cut) {
+    Tensor rows = tensor.rows(cut.at(), cut.at() + cut.count());
+    if (cut.candidates() == null) {
+      return rows;
+    }
+    Tensor some = at.work().alloc("candidates", rows.dtype(), cut.size(), rows.width());
+    at.device().gatherRows(List.of(some), List.of(rows), cut.candidates());
+    return some;
+  }
+}

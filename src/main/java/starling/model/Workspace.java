@@ -1,0 +1,31 @@
+package starling.model;
+
+import java.util.List;
+import starling.device.DType;
+import starling.device.Device;
+import starling.device.Tensor;
+import starling.device.TensorArena;
+
+/**
+ * What the work on a prompt has at hand.
+ *
+ * @param arena memory that lives as long as the answer
+ * @param work memory that lives until prefill ends
+ * @param iota i32: 0, 1, 2 …
+ * @param nonFinite i32 {@code [1]}, set when a score is not finite
+ */
+record Workspace(
+    Device device, TensorArena arena, TensorArena work, Tensor iota, Tensor nonFinite) {
+
+  /** i32 {@code [n]} until prefill ends. */
+  Tensor indices(String name, int n) {
+    return work.alloc(name, DType.I32, n);
+  }
+
+  /** i32 {@code [n]}: {@code list[index]}, as long as the answer lives. */
+  Tensor pick(Tensor list, Tensor index) {
+    Tensor out = arena.alloc(list.name(), DType.I32, index.rows());
+    device.gatherRows(List.of(out.fold(1)), List.of(list.fold(1)), index);
+    return out;
+  }
+}
