@@ -106,7 +106,8 @@ final class Catalogue {
               true,
               (in, s) -> {
                 Gemm g = gemm(in, s);
-                return () -> in.device.gemm(g.y, g.x, g.w, null, Activation.NONE, null);
+                Linear w = in.device.asLinear(g.w, null);
+                return () -> in.device.gemm(g.y, g.x, w, null, Activation.NONE, null);
               },
               (s, t) ->
                   t.bytes()
@@ -338,13 +339,13 @@ final class Catalogue {
               (s, t) -> 44 * s.at("n"), // six numbers of a segment are read, five written
               (s, t) -> 0));
 
-  private record Gemm(Tensor y, Tensor x, Linear w) {}
+  private record Gemm(Tensor y, Tensor x, Tensor w) {}
 
   private static Gemm gemm(Inputs in, Sizes s) {
     return new Gemm(
         in.out("y", in.dtype, s.get("T"), s.get("out")),
         in.floats("x", 1, s.get("T"), s.get("in")),
-        in.linear("w", 1 / Math.sqrt(s.get("in")), s.get("out"), s.get("in")));
+        in.floats("w", 1 / Math.sqrt(s.get("in")), s.get("out"), s.get("in")));
   }
 
   /**
@@ -360,7 +361,7 @@ final class Catalogue {
             return gemm.body().apply(in, s);
           }
           Gemm g = gemm(in, s);
-          return () -> jcublas.multiply(g.y, g.x, g.w.parts().get(0));
+          return () -> jcublas.multiply(g.y, g.x, g.w);
         },
         gemm.bytes(),
         gemm.flops());

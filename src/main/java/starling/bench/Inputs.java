@@ -10,7 +10,6 @@ import java.util.stream.IntStream;
 import starling.device.DType;
 import starling.device.Device;
 import starling.device.InputException;
-import starling.device.Linear;
 import starling.device.Stored;
 import starling.device.Tensor;
 import starling.device.TensorArena;
@@ -139,14 +138,6 @@ final class Inputs {
     List<Integer> flat = shape.length == 1 ? List.of(rows) : List.of(rows, width);
     Tensor t = input(device.table(arena, type, Stored.of(name, flat, values)));
     return shape.length == 3 ? t.split(shape[1], shape[2]) : t;
-  }
-
-  Linear linear(String name, double scale, int out, int in) {
-    float[] values = gaussians(scale, elements(name, DType.F32, out, in));
-    Stored weight = Stored.of(name, List.of(out, in), values);
-    Linear linear = device.linear(arena, dtype, Linear.Source.of(weight, null));
-    linear.parts().forEach(this::input);
-    return linear;
   }
 
   /** Pixels or other planes, f32. */

@@ -62,7 +62,7 @@ public record ClipWeights(
       }
       return new ClipWeights(
           files.get(at + "embeddings.class_embedding", List.of(d), "vision_config hidden_size"),
-          new Stored(patch.name(), patch.dtype(), List.of(d, 3 * p * p), patch.bytes()),
+          patch.as(List.of(d, 3 * p * p)),
           files.get(
               at + "embeddings.position_embedding.weight",
               List.of(config.patches() + 1, d),

@@ -35,8 +35,16 @@ final class DoctorCommand implements Callable<Integer> {
   /** A library of NVIDIA's that is used where it is there. */
   record Optional(String name, String purpose, List<String> tried) {}
 
+  /**
+   * @param weights which formats of weights it reads as they are; null where it cannot be used
+   */
   record Found(
-      String name, boolean usable, String detail, List<Card> cards, List<String> libraries) {}
+      String name,
+      boolean usable,
+      String detail,
+      List<Card> cards,
+      List<String> libraries,
+      String weights) {}
 
   /** Empty where the driver, or a library to ask it with, is not there. */
   private static List<Card> cards(String name) {
@@ -53,9 +61,10 @@ final class DoctorCommand implements Callable<Integer> {
     for (String name : Devices.NAMES.subList(1, Devices.NAMES.size())) {
       List<String> libraries = name.equals("cpu") ? List.of() : Devices.tried(name);
       try (Device device = Devices.open(name)) {
-        devices.add(new Found(name, true, device.description(), cards(name), libraries));
+        String detail = device.description();
+        devices.add(new Found(name, true, detail, cards(name), libraries, device.weightFormats()));
       } catch (InputException e) {
-        devices.add(new Found(name, false, reason(name, e), cards(name), libraries));
+        devices.add(new Found(name, false, reason(name, e), cards(name), libraries, null));
       }
     }
     boolean vector = ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent();
@@ -127,6 +136,9 @@ final class DoctorCommand implements Callable<Integer> {
                 + " adds instead, matrix products take about twice as long");
     for (Found d : r.devices) {
       line(text, d.name, (d.usable ? "" : "no: ") + d.detail);
+      if (d.usable) {
+        line(text, "", "weights: " + d.weights);
+      }
       for (int i = 0; i < d.cards.size(); i++) {
         line(text, "", card(i, d.cards.get(i)));
       }

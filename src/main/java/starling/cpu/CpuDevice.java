@@ -17,6 +17,7 @@ import starling.device.Keys;
 import starling.device.Kv;
 import starling.device.Linear;
 import starling.device.Norm;
+import starling.device.PlainFormat;
 import starling.device.PositionRule;
 import starling.device.Rope;
 import starling.device.Segments;
@@ -24,6 +25,7 @@ import starling.device.Span;
 import starling.device.Stored;
 import starling.device.Tensor;
 import starling.device.TensorArena;
+import starling.device.WeightFormat;
 
 /**
  * The operators in Java: on all cores, with the Vector API where its module is in use, else scalar.
@@ -128,6 +130,11 @@ public final class CpuDevice implements Device {
     return d;
   }
 
+  @Override
+  public String weightFormats() {
+    return "f32, bf16, f16 and block formats as they are stored";
+  }
+
   /**
    * Weights are read where they are mapped; a copy is made only to round them to a narrower type.
    */
@@ -136,21 +143,54 @@ public final class CpuDevice implements Device {
     checkOpen();
     arguments.linear(arena, dtype, source);
     var parts = new ArrayList<Tensor>();
-    int out = 0;
-    boolean biased = false;
+    var formats = new ArrayList<WeightFormat>();
+    for (Stored weight : source.weights()) {
+      boolean plain = weight.format().isPlain();
+      Tensor part = plain ? table(arena, dtype, weight) : blocks(arena, weight);
+      parts.add(part);
+      formats.add(plain ? new PlainFormat(part.dtype()) : weight.format());
+    }
+    Stored first = source.weights().get(0);
+    Tensor bias = bias(arena, dtype, source);
+    return new CpuLinear(first.name(), dtype, first.shape().get(1), parts, formats, bias);
+  }
+
+  @Override
+  public Linear asLinear(Tensor weight, Tensor bias) {
+    checkOpen();
+    arguments.asLinear(weight, bias);
+    return new CpuLinear(weight, bias);
+  }
+
+  /** Where they are mapped; on the Java heap is only what a program made up. */
+  private static Tensor blocks(TensorArena arena, Stored weight) {
+    Tensor mapped = arena.mappedBytes(weight);
+    if (weight.bytes().isNative()) {
+      return mapped;
+    }
+    Tensor copy = arena.alloc(weight.name(), DType.U8, mapped.rows(), mapped.width());
+    for (int i = 0; i < copy.rows(); i++) {
+      Rows.copy(mapped, i, copy, i);
+    }
+    return copy;
+  }
+
+  /** f32, of values rounded to the run's type; null if no part has one. */
+  private static Tensor bias(TensorArena arena, DType dtype, Linear.Source source) {
+    if (source.biases().stream().allMatch(b -> b == null)) {
+      return null;
+    }
+    int out = source.weights().stream().mapToInt(w -> w.shape().get(0)).sum();
+    Tensor bias = arena.alloc("bias", DType.F32, out);
+    int at = 0;
     for (int i = 0; i < source.weights().size(); i++) {
-      parts.add(table(arena, dtype, source.weights().get(i)));
-      out += parts.get(i).rows();
-      biased |= source.biases().get(i) != null;
-    }
-    Tensor bias = biased ? arena.alloc("bias", DType.F32, out) : null;
-    for (int i = 0, at = 0; i < parts.size() && biased; at += parts.get(i).rows(), i++) {
+      int rows = source.weights().get(i).shape().get(0);
       if (source.biases().get(i) != null) {
-        round(source.biases().get(i), bias.rows(at, at + parts.get(i).rows()), dtype);
+        round(source.biases().get(i), bias.rows(at, at + rows), dtype);
       }
+      at += rows;
     }
-    return new Linear(
-        source.weights().get(0).name(), parts.get(0).width(), out, List.copyOf(parts), bias);
+    return bias;
   }
 
   private static void round(Stored stored, Tensor f32, DType dtype) {
@@ -166,7 +206,9 @@ public final class CpuDevice implements Device {
   public Tensor table(TensorArena arena, DType dtype, Stored stored) {
     checkOpen();
     arguments.table(arena, dtype, stored);
-    boolean exact = stored.dtype() == dtype || dtype == DType.F32;
+    WeightFormat format = stored.format();
+    boolean exact =
+        format.isPlain() && (dtype == DType.F32 || format.equals(new PlainFormat(dtype)));
     if (exact && stored.bytes().isNative()) {
       return arena.mapped(dtype, stored);
     }
@@ -174,9 +216,7 @@ public final class CpuDevice implements Device {
     Tensor copy = arena.alloc(stored.name(), dtype, shape);
     float[] row = new float[copy.width()];
     for (int i = 0; i < copy.rows(); i++) {
-      for (int j = 0; j < row.length; j++) {
-        row[j] = stored.get((long) i * row.length + j);
-      }
+      stored.load((long) i * row.length, row.length, row, 0);
       Rows.store(row, 0, copy, i, 0, row.length);
     }
     return copy;
@@ -270,7 +310,7 @@ public final class CpuDevice implements Device {
     checkOpen();
     arguments.gemm(y, x, w, before, activation, residual);
     workers.workAlone(arguments.wereConfined());
-    gemm.run(y, x, w, before, activation, residual);
+    gemm.run(y, x, (CpuLinear) w, before, activation, residual);
   }
 
   // ---- attention ----

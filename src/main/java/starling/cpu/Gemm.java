@@ -5,17 +5,16 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import starling.device.Activation;
-import starling.device.Linear;
 import starling.device.Norm;
 import starling.device.Tensor;
 
 /**
  * {@code y = activation(norm(x)·wᵀ + bias) + residual}. The input is loaded once, by tiles of 6
- * rows whose elements stand side by side. The weights stay as they are stored; a block of them is
- * widened and packed when it is needed, {@code [K block, panel width]}, and the tiles run over it.
- * The products of an element are added in order of k, so it has the same bits whatever the blocks,
- * the number of rows or threads. Below {@link #FEW_ROWS} rows packing does not pay: see {@link
- * Gemv}.
+ * rows whose elements stand side by side. The weights stay as they are stored; a piece of them is
+ * widened or decoded and packed when it is needed, {@code [K block, panel width]}, and the tiles
+ * run over it. The products of an element are added in order of k, so it has the same bits whatever
+ * the blocks, the number of rows or threads. Below {@link #FEW_ROWS} rows packing does not pay: see
+ * {@link Gemv}.
  */
 final class Gemm implements Workers.Task {
   static final int FEW_ROWS = 6;
@@ -43,7 +42,7 @@ final class Gemm implements Workers.Task {
 
   private Tensor y;
   private Tensor x;
-  private Linear w;
+  private CpuLinear w;
   private Norm before;
   private Activation activation;
   private Tensor residual;
@@ -76,7 +75,7 @@ final class Gemm implements Workers.Task {
     }
   }
 
-  void run(Tensor y, Tensor x, Linear w, Norm before, Activation activation, Tensor residual) {
+  void run(Tensor y, Tensor x, CpuLinear w, Norm before, Activation activation, Tensor residual) {
     this.y = y;
     this.x = x;
     this.w = w;
@@ -174,7 +173,7 @@ final class Gemm implements Workers.Task {
         int output = firstColumn + (j0 + j) % columns;
         if (output < y.width()) {
           int row = output + (j0 + j) / columns * y.width();
-          loadWeight(row, k0, k, strip, j * stride);
+          w.load(lanes, row, k0, k, strip, j * stride);
         } else {
           Arrays.fill(strip, j * stride, j * stride + k, 0);
         }
@@ -183,26 +182,15 @@ final class Gemm implements Workers.Task {
     }
   }
 
-  /** Elements {@code k0 …} of row {@code output} over all parts. */
-  private void loadWeight(int output, int k0, int k, float[] out, int at) {
-    int row = output;
-    int part = 0;
-    while (row >= w.parts().get(part).rows()) {
-      row -= w.parts().get(part).rows();
-      part++;
-    }
-    lanes.load(w.parts().get(part), row, k0, k, out, at);
-  }
-
   /** Bias, activation, residual, and the one rounding. */
   private void finish(float[] c, int at, int row, int firstColumn, int worker) {
     int n = Math.min(columns, y.width() - firstColumn);
-    if (w.bias() != null) {
+    if (w.isBiased()) {
       for (int i = 0; i < n; i++) {
-        c[at + i] += Rows.get(w.bias(), firstColumn + i, 0);
+        c[at + i] += w.bias(firstColumn + i);
       }
       for (int i = 0; i < n && activation == Activation.SILU_MUL; i++) {
-        c[at + columns + i] += Rows.get(w.bias(), y.width() + firstColumn + i, 0);
+        c[at + columns + i] += w.bias(y.width() + firstColumn + i);
       }
     }
     activate(lanes, activation, c, at, at + columns, n, rowScratch[worker]);

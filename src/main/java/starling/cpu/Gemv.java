@@ -1,7 +1,6 @@
 package starling.cpu;
 
 import starling.device.Activation;
-import starling.device.Linear;
 import starling.device.Tensor;
 
 /**
@@ -19,7 +18,7 @@ final class Gemv implements Workers.Task {
   private Tensor y;
   private float[] in;
   private int rows;
-  private Linear w;
+  private CpuLinear w;
   private Activation activation;
   private Tensor residual;
 
@@ -33,7 +32,7 @@ final class Gemv implements Workers.Task {
   /**
    * @param in the input rows as f32, {@code [rows, w.in()]}
    */
-  void run(Tensor y, float[] in, int rows, Linear w, Activation activation, Tensor residual) {
+  void run(Tensor y, float[] in, int rows, CpuLinear w, Activation activation, Tensor residual) {
     this.y = y;
     this.in = in;
     this.rows = rows;
@@ -76,20 +75,14 @@ final class Gemv implements Workers.Task {
   private void multiply(int first, int n, int to, int worker) {
     float[] widened = weight[worker];
     float[] c = sums[worker];
-    int part = 0;
-    int row = first;
-    for (int j = 0; j < n; j++, row++) {
-      while (row >= w.parts().get(part).rows()) {
-        row -= w.parts().get(part).rows();
-        part++;
-      }
-      Tensor stored = w.parts().get(part);
-      float bias = w.bias() == null ? 0 : Rows.get(w.bias(), first + j, 0);
+    for (int j = 0; j < n; j++) {
+      int row = first + j;
+      float bias = w.bias(row);
       if (rows == 1) {
-        c[to + j] = lanes.dot(in, 0, stored, row, widened) + bias;
+        c[to + j] = w.dot(lanes, in, row, widened) + bias;
         continue;
       }
-      lanes.load(stored, row, 0, w.in(), widened, 0);
+      w.load(lanes, row, 0, w.in(), widened, 0);
       for (int t = 0; t < rows; t++) {
         c[t * 2 * OUTPUTS + to + j] = lanes.dot(in, t * w.in(), widened, 0, w.in()) + bias;
       }

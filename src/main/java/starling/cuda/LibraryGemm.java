@@ -6,7 +6,6 @@ import java.util.List;
 import java.util.Map;
 import starling.device.Activation;
 import starling.device.DType;
-import starling.device.Linear;
 import starling.device.Norm;
 import starling.device.Tensor;
 import starling.device.TensorArena;
@@ -58,7 +57,8 @@ final class LibraryGemm implements AutoCloseable {
     return library.chosen();
   }
 
-  void gemm(Tensor y, Tensor x, Linear w, Norm before, Activation activation, Tensor residual) {
+  void gemm(
+      Tensor y, Tensor x, NativeLinear w, Norm before, Activation activation, Tensor residual) {
     Tensor in = x;
     if (before != null) {
       in = scratch("norm", x.dtype(), x.rows(), x.width());
@@ -68,14 +68,14 @@ final class LibraryGemm implements AutoCloseable {
         device.layernorm(in, x, before);
       }
     }
-    Tensor weight = w.parts().get(0);
-    if (w.bias() == null && activation == Activation.NONE) {
+    Tensor weight = w.matrix();
+    if (w.biases() == null && activation == Activation.NONE) {
       library.multiply(device, y, in, weight, residual, stream);
       return;
     }
     Tensor product = scratch("product", y.dtype(), y.rows(), weight.rows());
     library.multiply(device, product, in, weight, null, stream);
-    device.activation(y, product, w.bias(), activation, residual);
+    device.activation(y, product, w.biases(), activation, residual);
   }
 
   private Tensor scratch(String role, DType dtype, int rows, int width) {

@@ -352,8 +352,14 @@ public final class NativeDevice implements Device {
   @Override
   public String description() {
     return description
+        + (upload.decoded().isEmpty() ? "" : ", weights decoded on load: " + upload.decoded())
         + (products == null ? "" : ", gemm by " + CublasLtGemm.version())
         + (attentions == null ? "" : ", attention by " + CudnnAttention.version());
+  }
+
+  @Override
+  public String weightFormats() {
+    return "f32, bf16 and f16; block formats are decoded on load, to the type of the activations";
   }
 
   /**
@@ -397,6 +403,13 @@ public final class NativeDevice implements Device {
     checkOpen();
     arguments.linear(arena, dtype, source);
     return upload.linear(arena, dtype, source);
+  }
+
+  @Override
+  public Linear asLinear(Tensor weight, Tensor bias) {
+    checkOpen();
+    arguments.asLinear(weight, bias);
+    return new NativeLinear(weight, bias);
   }
 
   @Override
@@ -508,17 +521,18 @@ public final class NativeDevice implements Device {
       Tensor y, Tensor x, Linear w, Norm before, Activation activation, Tensor residual) {
     checkOpen();
     arguments.gemm(y, x, w, before, activation, residual);
+    var weight = (NativeLinear) w;
     if (products == null || !products.takes(y, x)) {
-      ownGemm(y, x, w, before, activation, residual);
+      ownGemm(y, x, weight, before, activation, residual);
     } else {
       libraryCalls++;
-      products.gemm(y, x, w, before, activation, residual);
+      products.gemm(y, x, weight, before, activation, residual);
     }
   }
 
   private void ownGemm(
-      Tensor y, Tensor x, Linear w, Norm before, Activation activation, Tensor residual) {
-    check(operators.gemm(y, x, w.parts().get(0), w.bias(), before, activation, residual));
+      Tensor y, Tensor x, NativeLinear w, Norm before, Activation activation, Tensor residual) {
+    check(operators.gemm(y, x, w, before, activation, residual));
   }
 
   /** {@code out = activation(x + bias) + residual}, all of one type. */

@@ -140,20 +140,15 @@ final class Operators {
   }
 
   int gemm(
-      Tensor y,
-      Tensor x,
-      Tensor weight,
-      Tensor bias,
-      Norm before,
-      Activation activation,
-      Tensor residual) {
+      Tensor y, Tensor x, NativeLinear w, Norm before, Activation activation, Tensor residual) {
     set(gemm.y, y);
     set(gemm.x, x);
-    gemm.w.data(address.applyAsLong(weight));
-    gemm.w.stride(weight.rowStride());
-    gemm.w.rows(weight.rows());
+    Tensor matrix = w.matrix();
+    gemm.w.data(address.applyAsLong(matrix));
+    gemm.w.stride(matrix.rowStride());
+    gemm.w.rows(matrix.rows());
     gemm.w.layout(AbiConstants.PLAIN);
-    set(gemm.bias, bias);
+    set(gemm.bias, w.biases());
     set(gemm.normWeight, before == null ? null : before.weight());
     set(gemm.normBias, before == null ? null : before.bias());
     set(gemm.residual, residual);

@@ -4,24 +4,35 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentSkipListSet;
 import starling.device.DType;
 import starling.device.Linear;
+import starling.device.PlainFormat;
 import starling.device.Stored;
 import starling.device.Tensor;
 import starling.device.TensorArena;
 
 /**
- * Puts what a checkpoint stores on the device: rounded to the run's type, heads widened with zeros,
- * a few rows at a time through one piece of host memory. No address inside a mapped file reaches a
- * kernel.
+ * Puts what a checkpoint stores on the device: blocks decoded, rounded to the run's type, heads
+ * widened with zeros, a few rows at a time through one piece of host memory. No address inside a
+ * mapped file reaches a kernel.
  */
 final class Upload {
   private static final long PIECE_BYTES = 4 << 20;
 
   private final NativeDevice device;
+  private final Set<String> decoded = new ConcurrentSkipListSet<>();
 
   Upload(NativeDevice device) {
     this.device = device;
+  }
+
+  /**
+   * "q8_0 to bf16": what matrices were stored in that no kernel reads; empty if there were none.
+   */
+  String decoded() {
+    return String.join(", ", decoded);
   }
 
   Tensor table(TensorArena arena, DType dtype, Stored stored) {
@@ -44,10 +55,13 @@ final class Upload {
       int count = out.padded(weight.shape().get(0));
       copy(matrix.rows(at, at + count), weight, out, in);
       at += count;
+      if (!weight.format().isPlain()) {
+        decoded.add(weight.format().name() + " to " + dtype.label());
+      }
     }
     boolean biased = source.biases().stream().anyMatch(b -> b != null);
     Tensor bias = biased ? bias(arena, dtype, source, out, rows) : null;
-    return new Linear(weights.get(0).name(), columns, rows, List.of(matrix), bias);
+    return new NativeLinear(matrix, bias);
   }
 
   private static int width(Stored weight) {
@@ -78,6 +92,7 @@ final class Upload {
     int columns = to.rank() == 1 ? 1 : (int) (from.elements() / from.shape().get(0));
     int width = to.width();
     int piece = (int) Math.max(1, Math.min(to.rows(), PIECE_BYTES / ((long) width * 4)));
+    float[] values = new float[columns];
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment rows = arena.allocate((long) piece * width * to.dtype().bytes(), 16);
       for (int first = 0; first < to.rows(); first += piece) {
@@ -86,14 +101,8 @@ final class Upload {
         for (int r = 0; r < count; r++) {
           int source = rowHeads.source(first + r);
           if (source >= 0) {
-            row(
-                rows,
-                (long) r * width,
-                from,
-                (long) source * columns,
-                columns,
-                columnHeads,
-                to.dtype());
+            long at = (long) r * width;
+            row(rows, at, from, (long) source * columns, values, columnHeads, to.dtype());
           }
         }
         device.upload(
@@ -104,15 +113,23 @@ final class Upload {
   }
 
   private static void row(
-      MemorySegment to, long at, Stored from, long start, int n, Heads heads, DType dtype) {
+      MemorySegment to,
+      long at,
+      Stored from,
+      long start,
+      float[] values,
+      Heads heads,
+      DType dtype) {
     int bytes = dtype.bytes();
-    if (from.dtype() == dtype && heads.equals(Heads.NONE)) {
+    int n = values.length;
+    if (from.format().equals(new PlainFormat(dtype)) && heads.equals(Heads.NONE)) {
       MemorySegment.copy(from.bytes(), start * bytes, to, at * bytes, (long) n * bytes);
       return;
     }
+    from.load(start, n, values, 0);
     for (int i = 0; i < n; i++) {
       long place = (at + heads.place(i)) * bytes;
-      int bits = dtype.bits(from.get(start + i));
+      int bits = dtype.bits(values[i]);
       if (bytes == 4) {
         to.set(ValueLayout.JAVA_INT_UNALIGNED, place, bits);
       } else {

@@ -3,6 +3,7 @@ package starling.device;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Locale;
 
 /**
  * Checks of an operator's arguments, before anything is computed: one rule and one sentence for all
@@ -107,6 +108,17 @@ public final class Arguments {
     }
   }
 
+  public void asLinear(Tensor weight, Tensor bias) {
+    matrix("w", weight, null, -1, -1);
+    if (weight.rows() < 1 || weight.width() < 1) {
+      throw new IllegalArgumentException("w: " + weight + ", a matrix without elements");
+    }
+    vectors("w", weight);
+    if (bias != null) {
+      vector("bias", bias, DType.F32, weight.rows());
+    }
+  }
+
   private void arena(TensorArena arena, String tensor) {
     if (!arena.isOf(memory)) {
       throw new IllegalArgumentException(
@@ -115,9 +127,11 @@ public final class Arguments {
   }
 
   private static void floats(DType dtype, Stored stored) {
-    if (!dtype.isFloat() || !stored.dtype().isFloat()) {
+    boolean whole = stored.format() instanceof PlainFormat plain && !plain.dtype().isFloat();
+    if (whole || !dtype.isFloat()) {
+      String type = stored.format().name().toUpperCase(Locale.ROOT);
       throw new IllegalArgumentException(
-          stored.name() + ": " + stored.dtype() + " as " + dtype + "; both must be float types");
+          stored.name() + ": " + type + " as " + dtype + "; both must be float types");
     }
   }
 
@@ -359,7 +373,10 @@ public final class Arguments {
       Tensor y, Tensor x, Linear w, Norm before, Activation activation, Tensor residual) {
     matrix("x", x, null, -1, w.in());
     boolean gated = activation == Activation.SILU_MUL;
-    weights(w, x, gated, y);
+    if (gated && w.out() % 2 != 0) {
+      throw new IllegalArgumentException("w: " + w + ", an odd number of gates and ups");
+    }
+    weights(w, x, y);
     matrix("y", y, null, x.rows(), gated ? w.out() / 2 : w.out());
     if (y.type() != DType.F32) {
       sameType("y", y, x);
@@ -377,34 +394,17 @@ public final class Arguments {
     }
   }
 
-  private void weights(Linear w, Tensor x, boolean gated, Tensor y) {
-    if (w.in() < 1 || w.out() < 1 || (gated && w.out() % 2 != 0)) {
-      throw new IllegalArgumentException(
-          "w: " + w.name() + " is a matrix [" + w.out() + ", " + w.in() + "]");
-    }
-    long rows = 0;
+  /** Its shapes are as they were when a device made it; its memory may be closed since then. */
+  private void weights(Linear w, Tensor x, Tensor y) {
     for (int i = 0; i < w.parts().size(); i++) {
-      Tensor part = w.parts().get(i);
-      matrix("w", part, null, -1, w.in());
-      sameType("w", part, x);
-      vectors("w", part);
-      apart("y", y, "w", part);
-      rows += part.rows();
+      open("w", w.parts().get(i));
+      apart("y", y, "w", w.parts().get(i));
     }
-    if (rows != w.out() || (runner != Runner.JAVA && w.parts().size() != 1)) {
-      throw new IllegalArgumentException(
-          "w: "
-              + w.name()
-              + " has "
-              + rows
-              + " rows in "
-              + w.parts().size()
-              + " parts for "
-              + w.out()
-              + " outputs; Device.linear makes what this device takes");
+    if (w.activations() != x.type()) {
+      throw new IllegalArgumentException("w: " + w + ", but " + x);
     }
     if (w.bias() != null) {
-      vector("bias", w.bias(), DType.F32, w.out());
+      open("bias", w.bias());
       apart("y", y, "bias", w.bias());
     }
   }

@@ -31,6 +31,9 @@ public interface Device extends AutoCloseable {
   /** One line for reports: what it runs on and how. */
   String description();
 
+  /** One line for reports: which formats of weights it reads as they are, and what of others. */
+  String weightFormats();
+
   // ---- memory ----
 
   TensorArena arena(String name);
@@ -39,14 +42,23 @@ public interface Device extends AutoCloseable {
   int headSize(int d);
 
   /**
-   * Puts a weight matrix on the device: maps, pads or uploads it, once. Values are rounded to
-   * {@code dtype}.
+   * Puts a weight matrix on the device: maps, pads, uploads or decodes it, once. Weights of a plain
+   * type and biases are rounded to {@code dtype}. Those of a block format are not, where the device
+   * reads blocks ({@link #weightFormats}); else their values are.
+   *
+   * @param dtype the type of the rows that it will multiply
    */
   Linear linear(TensorArena arena, DType dtype, Linear.Source source);
 
   /**
-   * Puts a table (norm weight, embeddings, positions) on the device. Values are rounded to {@code
-   * dtype}.
+   * A weight matrix that lies on the device already, in an arena's memory or a caller's. Nothing is
+   * copied: what changes there changes the products.
+   */
+  Linear asLinear(Tensor weight /* [out, in] */, Tensor bias /* f32 [out] | null */);
+
+  /**
+   * Puts a table (norm weight, embeddings, positions) on the device, in whatever format it is
+   * stored. Values are rounded to {@code dtype}.
    */
   Tensor table(TensorArena arena, DType dtype, Stored stored);
 

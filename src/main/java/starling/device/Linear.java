@@ -1,19 +1,102 @@
 package starling.device;
 
+import java.util.Collections;
 import java.util.List;
 
 /**
- * A weight matrix on a device, with an optional bias, made by {@link Device#linear}. Several
- * checkpoint matrices with the same input (query, key and value; gate and up) may stand in it one
- * below the other.
- *
- * @param name checkpoint names of the parts
- * @param in columns: the width of the input
- * @param out rows of all parts: the width of the output
- * @param parts the matrices, {@code [out_i, in]} each, in order; their rows add up to {@code out}
- * @param bias f32 {@code [out]}, or null
+ * A weight matrix on a device, with an optional bias, made by {@link Device#linear} or {@link
+ * Device#asLinear}. Several checkpoint matrices with the same input (query, key and value; gate and
+ * up) may stand in it one below the other, each in a format of its own. How it lies in memory is
+ * the device's affair: only devices look inside, and a matrix goes with the device that made it.
  */
-public record Linear(String name, int in, int out, List<Tensor> parts, Tensor bias) {
+public abstract class Linear {
+  private final String name;
+  private final DType activations;
+  private final int in;
+  private final int out;
+  private final List<Tensor> parts;
+  private final List<WeightFormat> formats;
+  private final Tensor bias;
+
+  /**
+   * @param activations the type of the rows that it multiplies
+   * @param parts {@code [out_i, in]} of a plain type, or u8 {@code [out_i, bytes of a row]} of a
+   *     block format, one below the other
+   * @param formats of each part
+   * @param bias f32 {@code [out]}, or null
+   */
+  protected Linear(
+      String name,
+      DType activations,
+      int in,
+      List<Tensor> parts,
+      List<WeightFormat> formats,
+      Tensor bias) {
+    this.name = name;
+    this.activations = activations;
+    this.in = in;
+    this.out = parts.stream().mapToInt(Tensor::rows).sum();
+    this.parts = List.copyOf(parts);
+    this.formats = List.copyOf(formats);
+    this.bias = bias;
+  }
+
+  /** Over one matrix of a plain type. */
+  protected Linear(Tensor weight, Tensor bias) {
+    this(
+        weight.name(),
+        weight.type(),
+        weight.width(),
+        List.of(weight),
+        List.of(new PlainFormat(weight.dtype())),
+        bias);
+  }
+
+  /** The first part's name in the checkpoint. */
+  public final String name() {
+    return name;
+  }
+
+  /** Columns: the width of the input. */
+  public final int in() {
+    return in;
+  }
+
+  /** Rows of all parts: the width of the output. */
+  public final int out() {
+    return out;
+  }
+
+  /** The type of the rows that it multiplies. */
+  public final DType activations() {
+    return activations;
+  }
+
+  /** How each part lies on the device. */
+  public final List<WeightFormat> formats() {
+    return formats;
+  }
+
+  /**
+   * Bytes of all parts as they lie on the device, without bias: what a product of one row reads.
+   */
+  public final long bytes() {
+    return parts.stream().mapToLong(p -> (long) p.rows() * p.width() * p.dtype().bytes()).sum();
+  }
+
+  protected final List<Tensor> parts() {
+    return parts;
+  }
+
+  /** f32 {@code [out]}, or null. */
+  protected final Tensor bias() {
+    return bias;
+  }
+
+  @Override
+  public final String toString() {
+    return name + " is " + activations + "[" + out + ", " + in + "]";
+  }
 
   /**
    * What a {@link Linear} is loaded from.
@@ -27,7 +110,7 @@ public record Linear(String name, int in, int out, List<Tensor> parts, Tensor bi
   public record Source(List<Stored> weights, List<Stored> biases, int outHead, int inHead) {
     /** A plain matrix without heads. */
     public static Source of(Stored weight, Stored bias) {
-      return new Source(List.of(weight), java.util.Collections.singletonList(bias), 0, 0);
+      return new Source(List.of(weight), Collections.singletonList(bias), 0, 0);
     }
   }
 }

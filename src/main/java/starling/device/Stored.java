@@ -1,38 +1,51 @@
 package starling.device;
 
 import java.lang.foreign.MemorySegment;
-import java.lang.foreign.ValueLayout;
 import java.util.List;
 
 /**
  * A tensor as a checkpoint stores it: row-major, contiguous, little-endian, at any alignment.
  *
  * @param name name in the checkpoint
- * @param dtype {@code F32}, {@code BF16} or {@code F16}
- * @param shape sizes, outermost first
+ * @param format how its elements are stored; the last dimension is a whole number of blocks
+ * @param shape sizes in elements, outermost first
  * @param bytes the elements; mapped from a file or on the heap; the giver keeps it alive while the
  *     device uses it
  */
-public record Stored(String name, DType dtype, List<Integer> shape, MemorySegment bytes) {
-
-  private static final ValueLayout.OfFloat F32 = ValueLayout.JAVA_FLOAT_UNALIGNED;
-  private static final ValueLayout.OfShort U16 = ValueLayout.JAVA_SHORT_UNALIGNED;
+public record Stored(String name, WeightFormat format, List<Integer> shape, MemorySegment bytes) {
 
   public Stored {
     shape = List.copyOf(shape);
-    long elements = elements(shape);
-    if (elements * dtype.bytes() != bytes.byteSize()) {
+    int block = format.blockElements();
+    if (block != 1 && (shape.isEmpty() || shape.getLast() % block != 0)) {
+      throw new IllegalArgumentException(
+          name
+              + ": rows of "
+              + shape
+              + " are no whole blocks of "
+              + block
+              + " ("
+              + format.name()
+              + ")");
+    }
+    long needed = format.bytes(elements(shape));
+    if (needed != bytes.byteSize()) {
       throw new IllegalArgumentException(
           name
               + ": "
               + shape
               + " of "
-              + dtype
+              + format.name()
               + " needs "
-              + elements * dtype.bytes()
+              + needed
               + " bytes, not "
               + bytes.byteSize());
     }
+  }
+
+  /** Elements of a plain type. */
+  public Stored(String name, DType dtype, List<Integer> shape, MemorySegment bytes) {
+    this(name, new PlainFormat(dtype), shape, bytes);
   }
 
   /** A tensor of values computed while loading, for example the class row of a vision tower. */
@@ -40,18 +53,24 @@ public record Stored(String name, DType dtype, List<Integer> shape, MemorySegmen
     return new Stored(name, DType.F32, shape, MemorySegment.ofArray(values));
   }
 
+  /** The same elements in another shape of as many. */
+  public Stored as(List<Integer> other) {
+    return new Stored(name, format, other, bytes);
+  }
+
   public long elements() {
     return elements(shape);
   }
 
-  /** Element {@code i} of the flat order, widened exactly. */
+  /** Element {@code i} of the flat order as f32: exactly, where the format's values fit. */
   public float get(long i) {
-    return switch (dtype) {
-      case F32 -> bytes.get(F32, i * 4);
-      case BF16 -> Float.intBitsToFloat(bytes.get(U16, i * 2) << 16);
-      case F16 -> Float.float16ToFloat(bytes.get(U16, i * 2));
-      case I32, U8 -> throw new IllegalStateException(name + " is not a floating-point tensor");
-    };
+    int block = format.blockElements();
+    return (float) format.value(bytes, format.bytes(i), (int) (i % block));
+  }
+
+  /** Elements {@code from … from + n} of the flat order as f32, into {@code out[at …]}. */
+  public void load(long from, int n, float[] out, int at) {
+    format.decode(bytes, format.bytes(from), (int) (from % format.blockElements()), n, out, at);
   }
 
   private static long elements(List<Integer> shape) {

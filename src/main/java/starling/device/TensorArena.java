@@ -110,16 +110,27 @@ public final class TensorArena implements AutoCloseable {
   }
 
   /**
-   * A tensor where a checkpoint stores it, read-only or not and at any alignment, standing for one
-   * of {@code type}: what is stored narrower is widened by whoever reads it. The cpu device alone
-   * can.
+   * A tensor of a plain type where a checkpoint stores it, read-only or not and at any alignment,
+   * standing for one of {@code type}: what is stored narrower is widened by whoever reads it. The
+   * cpu device alone can.
    */
   public Tensor mapped(DType type, Stored stored) {
-    int[] shape = stored.shape().stream().mapToInt(d -> d).toArray();
+    DType stands = ((PlainFormat) stored.format()).dtype();
+    return mapped(stored, stands, type, stored.shape().stream().mapToInt(d -> d).toArray());
+  }
+
+  /** The bytes of a matrix of any format in the same place: u8 {@code [rows, bytes of a row]}. */
+  public Tensor mappedBytes(Stored matrix) {
+    int rows = matrix.shape().get(0);
+    int bytes = Math.toIntExact(matrix.format().bytes(matrix.shape().get(1)));
+    return mapped(matrix, DType.U8, DType.U8, rows, bytes);
+  }
+
+  private Tensor mapped(Stored stored, DType dtype, DType type, int... shape) {
     int width = width(stored.name(), shape);
     checkOpen(stored.name());
     Block block = Block.of(stored.bytes());
-    return new Tensor(this, stored.name(), stored.dtype(), type, shape, width, block, 0);
+    return new Tensor(this, stored.name(), dtype, type, shape, width, block, 0);
   }
 
   private void checkOpen(String tensor) {

@@ -89,17 +89,13 @@ final class Decoder {
     return layers.size();
   }
 
-  /** Bytes of the weights that one row passes, as they are stored. */
+  /** Bytes of the weights that one row passes, as they lie on the device. */
   long bytes() {
-    long sum = bytes(lmHead);
+    long sum = lmHead.bytes();
     for (Layer layer : layers) {
-      sum += bytes(layer.qkv) + bytes(layer.o) + bytes(layer.gateUp) + bytes(layer.down);
+      sum += layer.qkv.bytes() + layer.o.bytes() + layer.gateUp.bytes() + layer.down.bytes();
     }
     return sum;
-  }
-
-  private static long bytes(Linear w) {
-    return w.parts().stream().mapToLong(p -> (long) p.rows() * p.width() * p.dtype().bytes()).sum();
   }
 
   float scale() {

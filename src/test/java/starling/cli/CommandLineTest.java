@@ -331,6 +331,9 @@ class CommandLineTest {
     assertTrue(report.at("/devices/0/usable").booleanValue());
     assertFalse(report.at("/devices/1/usable").booleanValue());
     assertTrue(report.at("/devices/0/libraries").isEmpty());
+    String weights = "f32, bf16, f16 and block formats as they are stored";
+    assertEquals(weights, report.at("/devices/0/weights").textValue());
+    assertTrue(report.at("/devices/1/weights").isNull());
     for (int i = 1; i <= 2; i++) {
       JsonNode libraries = report.at("/devices/" + i + "/libraries");
       assertTrue(libraries.size() >= 2, "every place is named");
@@ -344,6 +347,7 @@ class CommandLineTest {
     assertTrue(report.at("/optional/1/tried").size() >= 1, "every place is named");
     assertEquals("cuBLAS", report.at("/optional/2/name").textValue());
     String text = run("doctor").out();
+    assertTrue(text.contains("            weights: " + weights), text);
     assertTrue(report.get("fma").isBoolean());
     String fma = report.get("fma").asBoolean() ? "FMA         in use" : "FMA         not on";
     assertTrue(text.contains(fma), text);

@@ -1141,17 +1141,22 @@ class OperatorsTest {
           vector.linear(
               arena,
               DType.F32,
-              new Linear.Source(
-                  List.of(new Stored("w", DType.F32, List.of(7, 10), memory)),
-                  Collections.singletonList(null),
-                  0,
-                  0));
+              Linear.Source.of(new Stored("w", DType.F32, List.of(7, 10), memory), null));
       assertEquals(before, arena.bytes(), "nothing is copied");
       Tensor x = whole("x", 8, 10);
       Tensor y = like("y", x, 8, 7);
       vector.gemm(y, x, w, null, Activation.NONE, null);
       Tensor expected = like("expected", x, 8, 7);
-      reference.gemm(expected, x, w, null, Activation.NONE, null);
+      reference.gemm(
+          expected,
+          x,
+          reference.linear(
+              arena,
+              DType.F32,
+              Linear.Source.of(new Stored("w", DType.F32, List.of(7, 10), memory), null)),
+          null,
+          Activation.NONE,
+          null);
       assertNear(expected, y, 0);
 
       // Narrow weights are widened in registers: nothing is copied for a f32 run either.

@@ -20,7 +20,6 @@ import org.junit.jupiter.params.provider.EnumSource;
 import starling.device.Activation;
 import starling.device.DType;
 import starling.device.InputException;
-import starling.device.Linear;
 import starling.device.Tensor;
 import starling.device.TensorArena;
 import starling.jcuda.Jcublas;
@@ -71,13 +70,11 @@ class JcublasTest {
         TensorArena arena = device.arena("test");
         var jcublas = new Jcublas(device)) {
       Tensor x = device.table(arena, dtype, Gaussian.of(new Random(9), 1, 21, 44));
-      Linear w =
-          device.linear(
-              arena, dtype, Linear.Source.of(Gaussian.of(new Random(9), 1, 24, 44), null));
+      Tensor w = device.table(arena, dtype, Gaussian.of(new Random(9), 1, 24, 44));
       Tensor own = arena.alloc("own", dtype, 21, 24);
       Tensor theirs = arena.alloc("theirs", dtype, 21, 24);
-      device.gemm(own, x, w, null, Activation.NONE, null);
-      jcublas.multiply(theirs, x, w.parts().get(0));
+      device.gemm(own, x, device.asLinear(w, null), null, Activation.NONE, null);
+      jcublas.multiply(theirs, x, w);
       assertEquals(1, cublas.count("products"));
       float[] a = device.floats(own);
       float[] b = device.floats(theirs);
@@ -91,8 +88,7 @@ class JcublasTest {
       cublas.order("gemm=13");
       assertEquals(
           "JCublas: cublasGemmEx: CUBLAS_STATUS_EXECUTION_FAILED",
-          assertThrows(InputException.class, () -> jcublas.multiply(theirs, x, w.parts().get(0)))
-              .getMessage());
+          assertThrows(InputException.class, () -> jcublas.multiply(theirs, x, w)).getMessage());
     }
     assertEquals(0, cublas.count("alive"));
   }
@@ -108,13 +104,11 @@ class JcublasTest {
       var handle = new cublasHandle();
       assertEquals(0, JCublas2.cublasCreate(handle));
       Tensor x = device.table(arena, DType.F32, Gaussian.of(new Random(9), 1, 21, 44));
-      Linear w =
-          device.linear(
-              arena, DType.F32, Linear.Source.of(Gaussian.of(new Random(9), 1, 24, 44), null));
+      Tensor w = device.table(arena, DType.F32, Gaussian.of(new Random(9), 1, 24, 44));
       Tensor own = arena.alloc("own", DType.F32, 21, 24);
       Tensor theirs = arena.alloc("theirs", DType.F32, 21, 24);
-      device.gemm(own, x, w, null, Activation.NONE, null);
-      assertEquals(0, multiply.invoke(null, device, handle, theirs, x, w.parts().get(0)));
+      device.gemm(own, x, device.asLinear(w, null), null, Activation.NONE, null);
+      assertEquals(0, multiply.invoke(null, device, handle, theirs, x, w));
       assertArrayEquals(device.floats(own), device.floats(theirs), 1e-4f);
       JCublas2.cublasDestroy(handle);
     }

@@ -32,6 +32,7 @@ import starling.device.Block;
 import starling.device.Cut;
 import starling.device.DType;
 import starling.device.Device;
+import starling.device.EightBits;
 import starling.device.Keys;
 import starling.device.Kv;
 import starling.device.Linear;
@@ -481,10 +482,10 @@ class NativeDeviceTest {
       assertEquals(0, nativeDevice.address(table) % 256);
       assertEquals(239f, floats(nativeDevice, table)[239]);
       var source = new Linear.Source(List.of(stored, stored), Collections.nCopies(2, null), 20, 0);
-      Linear padded = nativeDevice.linear(arena, DType.F32, source);
-      assertEquals(0, nativeDevice.address(padded.parts().get(0)) % 256);
+      var padded = (NativeLinear) nativeDevice.linear(arena, DType.F32, source);
+      assertEquals(0, nativeDevice.address(padded.matrix()) % 256);
       assertEquals(128, padded.out());
-      float[] values = floats(nativeDevice, padded.parts().get(0));
+      float[] values = floats(nativeDevice, padded.matrix());
       for (int row = 0; row < 128; row++) {
         int head = row / 32;
         boolean real = row % 32 < 20;
@@ -498,11 +499,35 @@ class NativeDeviceTest {
               Collections.singletonList(null),
               0,
               20);
-      Linear in = nativeDevice.linear(arena, DType.F32, columns);
+      var in = (NativeLinear) nativeDevice.linear(arena, DType.F32, columns);
       assertEquals(64, in.in());
-      float[] o = floats(nativeDevice, in.parts().get(0));
+      float[] o = floats(nativeDevice, in.matrix());
       assertEquals(0, o[20]);
       assertEquals(20f, o[32]);
+    }
+  }
+
+  /** Places of channels are counted in elements, not in blocks: heads may end inside one. */
+  @Test
+  void headsOfDecodedBlocksArePadded() {
+    for (DType dtype : FLOATS) {
+      try (TensorArena arena = nativeDevice.arena("weights")) {
+        var side = new Side(nativeDevice, arena, random);
+        Stored blocks = EightBits.of(stored(side, "w", 1, 40, 96));
+        var source = new Linear.Source(List.of(blocks), Collections.singletonList(null), 20, 24);
+        var padded = (NativeLinear) nativeDevice.linear(arena, dtype, source);
+        assertEquals(64, padded.out());
+        assertEquals(128, padded.in());
+        float[] values = floats(nativeDevice, padded.matrix());
+        for (int row = 0; row < 64; row++) {
+          for (int c = 0; c < 128; c++) {
+            boolean real = row % 32 < 20 && c % 32 < 24;
+            int stored = (row / 32 * 20 + row % 32) * 96 + c / 32 * 24 + c % 32;
+            float expected = real ? dtype.value(dtype.bits(blocks.get(stored))) : 0;
+            assertEquals(expected, values[row * 128 + c], dtype + " " + row + ", " + c);
+          }
+        }
+      }
     }
   }
 

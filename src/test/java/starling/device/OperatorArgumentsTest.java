@@ -332,6 +332,11 @@ class OperatorArgumentsTest {
                       d.linear(
                           (TensorArena) g.of.get("arena"), (DType) g.of.get("dtype"), source(g))),
           new Operator(
+              "asLinear",
+              Set.of(),
+              w -> new Given().with("part", w.f32("my part", 16, 32)).with("b", w.f32("my b", 16)),
+              (d, g) -> () -> d.asLinear(g.t("part"), g.t("b"))),
+          new Operator(
               "patchify",
               Set.of("out"),
               w ->
@@ -371,16 +376,14 @@ class OperatorArgumentsTest {
               w ->
                   normalised(w)
                       .with("y", w.f32("my y", 3, 16))
+                      .with("out", null)
                       .with("part", w.f32("my part", 16, 32))
-                      .with("in", 32)
-                      .with("out", 16)
                       .with("b", w.f32("my b", 16))
                       .with("bias", w.f32("my bias", 32))
                       .with("activation", Activation.NONE)
                       .with("residual", w.f32("my residual", 3, 16)),
               (d, g) -> {
-                var weight =
-                    new Linear("my w", g.n("in"), g.n("out"), g.all("part", "part2"), g.t("b"));
+                Linear weight = d.asLinear(g.t("part"), g.t("b"));
                 Norm norm = g.norm();
                 var activation = (Activation) g.of.get("activation");
                 return () -> d.gemm(g.t("y"), g.t("x"), weight, norm, activation, g.t("residual"));
@@ -583,7 +586,15 @@ class OperatorArgumentsTest {
 
   /** Methods of {@link Device} that take no tensors. */
   private static final Set<String> OTHERS =
-      Set.of("name", "description", "arena", "headSize", "mark", "millis", "close");
+      Set.of(
+          "name",
+          "description",
+          "weightFormats",
+          "arena",
+          "headSize",
+          "mark",
+          "millis",
+          "close");
 
   @Test
   void everyOperatorOfADeviceHasItsArgumentsAndRowsOfBadOnes() {
@@ -729,6 +740,7 @@ class OperatorArgumentsTest {
               "upload", Set.of("dst 0-1", "dst 1-1", "dst BF16", "dst F16", "dst I32", "dst U8")),
           Map.entry(
               "download", Set.of("src 0-1", "src 1-1", "src BF16", "src F16", "src I32", "src U8")),
+          Map.entry("asLinear", Set.of("part BF16", "part F16", "part 1+1", "part 1-1")),
           Map.entry("patchify", Set.of("out BF16", "out F16", "pixels 1+1", "pixels 2+1")),
           Map.entry("embed", Set.of("table 0+1", "table 0-1")),
           Map.entry("rope", Set.of("segments 0+1", "segments 0-1")),
@@ -901,6 +913,7 @@ class OperatorArgumentsTest {
   /** Rows that kernels read 16 bytes at a time. */
   private static final Map<String, Set<String>> VECTORS =
       Map.of(
+          "asLinear", Set.of("part"),
           "layernorm", Set.of("x", "weight", "bias"),
           "rmsnorm", Set.of("x", "weight"),
           "gemm", Set.of("x", "part", "weight", "bias"),
@@ -1309,29 +1322,38 @@ class OperatorArgumentsTest {
               ofBoth("layernorm", "rmsnorm", OperatorArgumentsTest::eps),
               eps("gemm"),
               Stream.of(
-                  bad("gemm", "in", 31, "my x is F32[3, 32], expected a float type[-1, 31]"),
-                  bad("gemm", "out", 17, "my w has 16 rows in 1 parts for 17 outputs"),
-                  bad("gemm", "out", 15, "my w has 16 rows in 1 parts for 15 outputs"),
                   bad(
                       "gemm",
+                      "fewer inputs",
+                      "my x is F32[3, 32], expected a float type[-1, 31]",
+                      (w, g) -> g.with("part", w.f32("my part", 16, 31))),
+                  bad(
+                      "gemm",
+                      "more outputs",
+                      "my y is F32[3, 16], expected a float type[3, 17]",
+                      (w, g) -> g.with("part", w.f32("my part", 17, 32)).with("b", null)),
+                  bad(
+                      "asLinear",
                       "no inputs",
-                      "my w is a matrix [16, 0]",
-                      (w, g) ->
-                          g.with("in", 0)
-                              .with("x", w.f32("my x", 3, 0))
-                              .with("part", w.f32("my part", 16, 0))),
+                      "w: my part is F32[16, 0], a matrix without elements",
+                      (w, g) -> g.with("part", w.f32("my part", 16, 0))),
                   bad(
-                      "gemm",
+                      "asLinear",
                       "no outputs",
-                      "my w is a matrix [0, 32]",
-                      (w, g) -> g.with("out", 0).with("part", w.f32("my part", 0, 32))),
+                      "w: my part is F32[0, 32], a matrix without elements",
+                      (w, g) -> g.with("part", w.f32("my part", 0, 32))),
+                  bad(
+                      "asLinear",
+                      "a bias of another length",
+                      "bias: my b is F32[15], expected F32[16]",
+                      (w, g) -> g.with("b", w.f32("my b", 15))),
                   bad(
                       "gemm",
                       "an odd number of gates and ups",
-                      "my w is a matrix [15, 32]",
+                      "w: my part is F32[15, 32], an odd number of gates and ups",
                       (w, g) ->
-                          g.with("out", 15)
-                              .with("part", w.f32("my part", 15, 32))
+                          g.with("part", w.f32("my part", 15, 32))
+                              .with("b", null)
                               .with("activation", Activation.SILU_MUL)),
                   bad(
                       "gemm",
@@ -1978,9 +2000,9 @@ class OperatorArgumentsTest {
     };
   }
 
-  /** Kernels are compiled for heads of 32, 64 and 128 channels and read one matrix; Java any. */
+  /** Kernels are compiled for heads of 32, 64 and 128 channels; Java takes any. */
   @Test
-  void headsAndPartsThatKernelsDoNotHaveAreRefusedByThemAlone() {
+  void headsThatKernelsDoNotHaveAreRefusedByThemAlone() {
     for (Device device : DEVICES) {
       boolean java = device.name().equals("cpu");
       for (String name : List.of("attention", "attentionColsum", "colsumSelect")) {
@@ -1993,16 +2015,25 @@ class OperatorArgumentsTest {
                 + " channels; pad others with zeros";
         assertEquals(java ? ACCEPTED : refused, outcome, name + " on " + device.name());
       }
-      String parts =
-          outcome(
-              device,
-              operator("gemm"),
-              (w, g) ->
-                  g.with("part", w.f32("my part", 10, 32)).with("part2", w.f32("more", 6, 32)));
-      String refused =
-          "IllegalArgumentException: w: my w has 16 rows in 2 parts for 16 outputs; Device.linear"
-              + " makes what this device takes";
-      assertEquals(java ? ACCEPTED : refused, parts, device.name());
+    }
+  }
+
+  /** A matrix is its device's own; one of another's is refused like a tensor of it. */
+  @Test
+  void aMatrixOfAnotherDeviceIsRefused() {
+    Device other = new ReferenceDevice();
+    for (Device device : DEVICES) {
+      try (World w = World.of(device);
+          TensorArena arena = other.arena("other")) {
+        Tensor x = w.f32("my x", 3, 32);
+        Tensor y = w.f32("my y", 3, 16);
+        Linear weight =
+            other.linear(arena, DType.F32, Linear.Source.of(floats("my w", 16, 32), null));
+        assertEquals(
+            "IllegalArgumentException: my w is F32[16, 32] of another device",
+            outcome(() -> device.gemm(y, x, weight, null, Activation.NONE, null)),
+            device.name());
+      }
     }
   }
 
@@ -2076,8 +2107,8 @@ class OperatorArgumentsTest {
         device.upload(x, MemorySegment.ofArray(ones(64 * 1024)));
         Tensor y = w.f32("y", 64, 1024);
         device.rmsnorm(y, x, new Norm(w.f32("weight", 1024), null, 0));
-        var weight = List.of(w.f32("part", 1024, 1024));
-        device.gemm(y, x, new Linear("w", 1024, 1024, weight, null), null, Activation.NONE, null);
+        Linear weight = device.asLinear(w.f32("part", 1024, 1024), null);
+        device.gemm(y, x, weight, null, Activation.NONE, null);
         Tensor heads = x.split(32, 32);
         Tensor out = w.f32("out", 64, 1024).split(32, 32);
         Tensor lse = w.f32("lse", 32, 64);
@@ -2128,7 +2159,7 @@ class OperatorArgumentsTest {
       return;
     }
     // Those that make something: a list of caches is cut into pieces, memory is copied or taken.
-    var others = Set.of("upload", "download", "table", "linear", "compactRows");
+    var others = Set.of("upload", "download", "table", "linear", "asLinear", "compactRows");
     try (World w = World.of(device)) {
       Map<Operator, Runnable> calls =
           OPERATORS.stream()

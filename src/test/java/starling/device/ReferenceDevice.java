@@ -5,6 +5,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.Collections;
 import java.util.Comparator;
 import java.util.HashMap;
 import java.util.HashSet;
@@ -32,6 +33,11 @@ public final class ReferenceDevice implements Device {
   @Override
   public String description() {
     return "definitions in double";
+  }
+
+  @Override
+  public String weightFormats() {
+    return "f32, of their values in double";
   }
 
   @Override
@@ -79,7 +85,13 @@ public final class ReferenceDevice implements Device {
         }
       }
     }
-    return new Linear(source.weights().get(0).name(), in, out, parts, bias);
+    List<WeightFormat> formats = Collections.nCopies(parts.size(), new PlainFormat(DType.F32));
+    return new Linear(source.weights().get(0).name(), DType.F32, in, parts, formats, bias) {};
+  }
+
+  @Override
+  public Linear asLinear(Tensor weight, Tensor bias) {
+    return new Linear(weight, bias) {};
   }
 
   @Override

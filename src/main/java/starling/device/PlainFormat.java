@@ -1,0 +1,46 @@
+package starling.device;
+
+import java.lang.foreign.MemorySegment;
+import java.lang.foreign.ValueLayout;
+
+/** One element of a type behind the other, without blocks. */
+public record PlainFormat(DType dtype) implements WeightFormat {
+  private static final ValueLayout.OfInt U32 = ValueLayout.JAVA_INT_UNALIGNED;
+  private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
+  private static final ValueLayout.OfShort U16 = ValueLayout.JAVA_SHORT_UNALIGNED;
+
+  @Override
+  public String name() {
+    return dtype.label();
+  }
+
+  @Override
+  public int blockElements() {
+    return 1;
+  }
+
+  @Override
+  public int blockBytes() {
+    return dtype.bytes();
+  }
+
+  /**
+   * @throws IllegalStateException if the type is none of numbers with a fraction
+   */
+  @Override
+  public double value(MemorySegment bytes, long block, int i) {
+    return dtype.value(dtype.bytes() == 2 ? bytes.get(U16, block) : bytes.get(U32, block));
+  }
+
+  @Override
+  public void decode(MemorySegment bytes, long start, int from, int n, float[] out, int at) {
+    long first = start + (long) from * dtype.bytes();
+    if (dtype == DType.F32) {
+      MemorySegment.copy(bytes, FLOAT, first, out, at, n);
+      return;
+    }
+    for (int i = 0; i < n; i++) {
+      out[at + i] = dtype.value(bytes.get(U16, first + 2L * i));
+    }
+  }
+}
