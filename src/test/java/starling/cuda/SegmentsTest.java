@@ -378,7 +378,8 @@ class SegmentsTest {
     float[] cos = new float[1000 * 16];
     float[] sin = new float[1000 * 16];
     for (int i = 0; i < cos.length; i++) {
-      double angle = (i / 16) * Math.pow(10_000, -(i % 16) / 16.0);
+      int position = i / 16;
+      double angle = position * Math.pow(10_000, -(i % 16) / 16.0);
       cos[i] = (float) Math.cos(angle);
       sin[i] = (float) Math.sin(angle);
     }
@@ -410,7 +411,7 @@ class SegmentsTest {
     Tensor v = left(device, arena, type, c.poolRows, KEY_HEADS * D);
     Tensor positions = null;
     if (axes > 0) {
-      int[] values = new Random(4).ints(axes * c.callRows, 0, 1000).toArray();
+      int[] values = new Random(4).ints((long) axes * c.callRows, 0, 1000).toArray();
       positions =
           axes == 1
               ? arena.alloc("positions", DType.I32, c.callRows)
