@@ -24,6 +24,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import starling.cpu.CpuDevice;
+import starling.cuda.Native;
+import starling.cuda.NativeDevice;
 import starling.device.DType;
 import starling.device.Device;
 import starling.device.InputException;
@@ -113,9 +115,13 @@ class MosaicTest {
   }
 
   private static Outcome run(Method method, Mode mode) {
+    return run(model, method, mode);
+  }
+
+  private static Outcome run(LoadedModel on, Method method, Mode mode) {
     var request =
         new Request(IDS.clone(), images, method, mode, Sampling.GREEDY, 4, (p, d, o) -> {});
-    try (Session session = model.prefill(request)) {
+    try (Session session = on.prefill(request)) {
       var logits = new ArrayList<float[]>();
       int[] tokens = new int[4];
       for (int i = 0; i < 4; i++) {
@@ -198,6 +204,31 @@ class MosaicTest {
     }
     if (!spec.equals("none")) {
       assertTrue(distance(compact.logits.get(0), run("none").logits.get(0)) > 100 * BOUND);
+    }
+  }
+
+  /** The kernels make the same choices of the same scores, and are as near to the doubles. */
+  @Test
+  void kernelsAgree() {
+    Native.needs(Native.HOST);
+    try (var emulated = NativeDevice.open("emulated");
+        var kernels = new LoadedModel(emulated, MOSAIC, MOSAIC.weights(null), DType.F32)) {
+      for (String spec :
+          List.of(
+              "none",
+              "star:R=0.3,K=2,P=0.6",
+              "star:R=0.3,K=2,P=0.6,budget=crop",
+              "fastervlm:keep=3,budget=crop",
+              "vispruner:keep=8",
+              "vispruner:keep=3,budget=crop",
+              "fastv:K=2,keep=7",
+              "uniform:keep=5")) {
+        for (Mode mode : Mode.values()) {
+          Outcome own = run(kernels, Methods.parse(spec), mode);
+          assertEquals(run(spec).kept, own.kept, spec);
+          assertIsTheReferees(own);
+        }
+      }
     }
   }
 
