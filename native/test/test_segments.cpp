@@ -28,7 +28,7 @@ struct Ragged {
                          .behind(length)
                          .hides(s % 3 == 0 ? hidden_bytes : -1)
                          .standing(p, p + 3, 2 * p)
-                         .drawing(s, s % 2 ? 0.9f : 0.f, s % 5, 0.95f, uint64_t(1) << 40 | s));
+                         .drawing(s, s % 2 ? 0.9f : 0.f, (4 * s + 1) % 5, 0.95f, uint64_t(1) << 40 | s));
       call_rows += rows + int(rng() % 3);
       hidden_bytes += capacity + 1;
     }
