@@ -679,8 +679,7 @@ class OperatorsTest {
       vector.colsumSelect(keep, score, in, lse, span, keys, flag);
       Tensor expectedKeep = arena.alloc("keep", DType.I32, 2);
       Tensor expected = arena.alloc("score", DType.F32, n);
-      reference.colsumSelect(
-          expectedKeep, expected, in, lse, span, keys, flag);
+      reference.colsumSelect(expectedKeep, expected, in, lse, span, keys, flag);
       assertNear(expected, score, EPS * 400);
       assertTrue(Arrays.equals(ints(expectedKeep), ints(keep)));
       Tensor sums = arena.alloc("sums", DType.F32, 3, 6);

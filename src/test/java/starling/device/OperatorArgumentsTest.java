@@ -587,14 +587,7 @@ class OperatorArgumentsTest {
   /** Methods of {@link Device} that take no tensors. */
   private static final Set<String> OTHERS =
       Set.of(
-          "name",
-          "description",
-          "weightFormats",
-          "arena",
-          "headSize",
-          "mark",
-          "millis",
-          "close");
+          "name", "description", "weightFormats", "arena", "headSize", "mark", "millis", "close");
 
   @Test
   void everyOperatorOfADeviceHasItsArgumentsAndRowsOfBadOnes() {

@@ -405,8 +405,7 @@ class MosaicTest {
       }
       int[] keep = IntStream.range(0, n).map(i -> 2 * i).toArray();
       site.device().upload(out.keep(), MemorySegment.ofArray(keep));
-      site.device()
-          .upload(out.index(), MemorySegment.ofArray(IntStream.range(0, 2 * n).toArray()));
+      site.device().upload(out.index(), MemorySegment.ofArray(IntStream.range(0, 2 * n).toArray()));
       site.device().upload(out.weight(), MemorySegment.ofArray(weights));
     }
   }
@@ -447,14 +446,12 @@ class MosaicTest {
   void whereTokensCannotBeMergedIsSaid() {
     String crop =
         assertThrows(
-                InputException.class,
-                () -> run(pairs(Where.DECODER, Budget.CROP, 1), Mode.COMPACT))
+                InputException.class, () -> run(pairs(Where.DECODER, Budget.CROP, 1), Mode.COMPACT))
             .getMessage();
     assertTrue(crop.contains("counts over images"), crop);
     String tower =
         assertThrows(
-                InputException.class,
-                () -> run(pairs(Where.VISION, Budget.IMAGE, 1), Mode.COMPACT))
+                InputException.class, () -> run(pairs(Where.VISION, Budget.IMAGE, 1), Mode.COMPACT))
             .getMessage();
     assertTrue(tower.contains("before the projector"), tower);
   }
