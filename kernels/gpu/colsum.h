@@ -31,12 +31,13 @@ DEVICE void colsum_block(float* sums, const Received<T>& p, int head, int key0, 
   constexpr int LD = PADDED<T, D>, KS = D / 16, NT = COLSUM_QUERIES / 8;
   T* tiles = smem.take<T>(2 * COLSUM_QUERIES * LD);
   Segment segment = segment_of(p.segments, 0);
-  const T* q = p.q + segment.row * p.q_stride + head * D;
+  // Rows are counted in the call, so that no pointer depends on what was loaded: a register less is one that is not spilled.
+  const T* q = p.q + head * D;
   const T* k = keys_of(p.k, p.k_stride, segment, "keys") + head / p.group * D;
-  const float* lse = p.lse + head * p.lse_stride + segment.row;
+  const float* lse = p.lse + head * p.lse_stride;
   const uint8_t* hidden = segment.hidden < 0 ? nullptr : p.hidden + segment.hidden;
-  int past = segment.length;
-  checked(p.row_to, segment.rows + 1, "the end of the span of rows");
+  int past = segment.length - segment.row;
+  int row_to = segment.row + checked(p.row_to, segment.rows + 1, "the end of the span of rows");
   auto key_of = [&](int j) {
     return checked(p.key_at + (p.index ? load(p.index + j) : j), segment.keys, "a candidate's key");
   };
@@ -50,30 +51,30 @@ DEVICE void colsum_block(float* sums, const Received<T>& p, int head, int key0, 
   for (int ks = 0; ks < KS; ks++) load_fragment(keys[0][ks], tiles + warp_id() * 16 * LD + ks * 16, LD);
   __syncthreads();
 
-  // This thread's two keys; one that is hidden or beyond n takes part and is dropped at the end.
+  // This thread's two keys, each as the first row that sees it; of one that is hidden or beyond n there is none.
   int g = lane_id() / 4, t = lane_id() % 4;
-  int candidate[2], key[2];
-  bool seen[2];
+  int seen_from[2];
   float received[2] = {0.f, 0.f};
   UNROLL
   for (int r = 0; r < 2; r++) {
-    candidate[r] = key0 + warp_id() * 16 + g + 8 * r;
-    seen[r] = candidate[r] < p.n;
-    key[r] = seen[r] ? key_of(candidate[r]) : 0;
-    if (seen[r] && hidden) seen[r] = load(hidden + key[r]) == 0;
+    int candidate = key0 + warp_id() * 16 + g + 8 * r;
+    bool there = candidate < p.n;
+    int key = there ? key_of(candidate) : 0;
+    if (there && hidden) there = load(hidden + key) == 0;
+    seen_from[r] = !there ? 0x7fffffff : p.causal ? key - past : 0;
   }
 
   // With consecutive keys, queries before the first that sees one of them are skipped.
-  int first = p.row_from;
+  int first = segment.row + p.row_from;
   if (p.causal && !p.index && p.key_at + key0 - past > first) first = p.key_at + key0 - past;
-  int count = first < p.row_to ? (p.row_to - first + COLSUM_QUERIES - 1) / COLSUM_QUERIES : 0;
-  if (count > 0) load_tile<T, COLSUM_QUERIES, D>(tiles, q, p.q_stride, first, p.row_to);
+  int count = first < row_to ? (row_to - first + COLSUM_QUERIES - 1) / COLSUM_QUERIES : 0;
+  if (count > 0) load_tile<T, COLSUM_QUERIES, D>(tiles, q, p.q_stride, first, row_to);
   copy_commit();
   for (int i = 0; i < count; i++) {
     int row0 = first + i * COLSUM_QUERIES;
     T* tile = tiles + i % 2 * COLSUM_QUERIES * LD;
     T* other = tiles + (i + 1) % 2 * COLSUM_QUERIES * LD;
-    if (i + 1 < count) load_tile<T, COLSUM_QUERIES, D>(other, q, p.q_stride, row0 + COLSUM_QUERIES, p.row_to);
+    if (i + 1 < count) load_tile<T, COLSUM_QUERIES, D>(other, q, p.q_stride, row0 + COLSUM_QUERIES, row_to);
     copy_commit();
     copy_wait<1>();
     __syncthreads();
@@ -84,11 +85,11 @@ DEVICE void colsum_block(float* sums, const Received<T>& p, int head, int key0, 
       UNROLL
       for (int c = 0; c < 2; c++) {
         int row = row0 + nt * 8 + 2 * t + c;
-        if (row < p.row_to) {
+        if (row < row_to) {
           float l = load(lse + row);
           UNROLL
           for (int r = 0; r < 2; r++) {
-            if (!p.causal || key[r] <= past + row) received[r] += exp2_fast(fmaf(s[0][nt][2 * r + c], p.scale_log2, -l));
+            if (row >= seen_from[r]) received[r] += exp2_fast(fmaf(s[0][nt][2 * r + c], p.scale_log2, -l));
           }
         }
       }
@@ -100,6 +101,7 @@ DEVICE void colsum_block(float* sums, const Received<T>& p, int head, int key0, 
   for (int r = 0; r < 2; r++) {
     received[r] += __shfl_xor_sync(ALL_LANES, received[r], 1);
     received[r] += __shfl_xor_sync(ALL_LANES, received[r], 2);
-    if (t == 0 && candidate[r] < p.n) store(sums + candidate[r], seen[r] ? received[r] : 0.f);
+    int candidate = key0 + warp_id() * 16 + g + 8 * r;
+    if (t == 0 && candidate < p.n) store(sums + candidate, received[r]);
   }
 }
