@@ -26,5 +26,6 @@ Received<T> received(const starling_attention_inputs& in, const starling_tensor&
                      n,
                      in.heads / kv_heads,
                      in.causal,
-                     in.scale * LOG2_E};
+                     in.scale * LOG2_E,
+                     0};
 }
