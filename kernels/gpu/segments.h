@@ -65,8 +65,8 @@ template <class T>
 DEVICE T* keys_of(T* k, int64_t stride, const Segment& s, const char* what SITE_LAST) {
   T* first = k + s.at * stride;
 #if !defined(__CUDACC__)
-  if (s.numbers && s.rows && threadIdx.x == 0) {
-    host::check_slot(first, size_t(load(s.numbers + SEGMENT_CAPACITY)) * size_t(stride) * sizeof(T), what, at);
+  if (s.numbers && s.rows) {  // in every thread: another one may be the first to read
+    host::check_slot(first, size_t(s.numbers[SEGMENT_CAPACITY]) * size_t(stride) * sizeof(T), what, at);
   }
 #endif
   return first;

@@ -1,5 +1,6 @@
 #include "slots.h"
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <mutex>
@@ -20,6 +21,16 @@ struct Allocation {
 
 std::shared_mutex lock;
 std::map<uintptr_t, Allocation> allocations;
+std::atomic<uint64_t> changes{1};  // of the two
+
+// What an OS thread found to lie in one slot: all threads of a block ask for the same keys and values.
+struct Found {
+  uintptr_t first;
+  size_t bytes;
+  uint64_t changes;
+};
+thread_local Found found[2];
+thread_local int oldest = 0;
 
 uintptr_t number(const void* p) { return reinterpret_cast<uintptr_t>(p); }
 
@@ -42,6 +53,7 @@ Allocation* holder(uintptr_t p) {
 
 void allocated(void* memory, size_t bytes) {
   std::unique_lock guard(lock);
+  changes++;
   allocations[number(memory)] = {bytes, false, {}};
 }
 
@@ -49,6 +61,7 @@ void freed(void* memory) {
   std::unique_lock guard(lock);
   auto it = allocations.find(number(memory));
   if (it == allocations.end()) return;
+  changes++;
   if (it->second.pool) unpoison(it->first, it->second.bytes);
   allocations.erase(it);
 }
@@ -66,6 +79,7 @@ const char* claim_slot(void* memory, size_t bytes) {
       (previous != a.slots.end() && previous->first + previous->second > p)) {
     return "slot_claim: the slot overlaps another";
   }
+  changes++;
   if (!a.pool) poison(it->first, a.bytes);
   a.pool = true;
   a.slots[p] = bytes;
@@ -78,6 +92,7 @@ const char* release_slot(void* memory) {
   uintptr_t p = number(memory);
   Allocation* a = holder(p);
   if (!a || !a->slots.count(p)) return "slot_release: no slot begins here";
+  changes++;
   poison(p, a->slots[p]);
   a->slots.erase(p);
   return nullptr;
@@ -85,16 +100,20 @@ const char* release_slot(void* memory) {
 
 void check_slot(const void* first, size_t bytes, const char* what, Site at) {
   Quiet quiet;
+  uintptr_t p = number(first);
+  for (const Found& f : found) {
+    if (f.first == p && f.bytes == bytes && f.changes == changes.load()) return;
+  }
   bool inside = true;
   {
     std::shared_lock guard(lock);
-    uintptr_t p = number(first);
     Allocation* a = holder(p);
     if (a && a->pool) {
       auto slot = before(a->slots, p);
       inside = slot != a->slots.end() && p + bytes <= slot->first + slot->second;
     }
   }
+  if (inside) found[oldest ^= 1] = {p, bytes, changes.load()};
   if (!inside) fail(at, "the %s of a segment do not lie in one slot of their pool", what);
 }
 
