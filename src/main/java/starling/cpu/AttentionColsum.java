@@ -102,13 +102,18 @@ final class AttentionColsum implements Workers.Task {
 
   /** Adds a row's probabilities, except of keys that the row does not see. */
   private void add(float[] tile, int at, float[] sum, int first, int n, int t) {
+    if (!mask.causal()
+        && hiddenAt < 0) { // a loop of its own, which the JIT compiler makes vectors of
+      for (int j = 0; j < n; j++) {
+        sum[j] += tile[at + j];
+      }
+      return;
+    }
+    int last = mask.causal() ? length + t : Integer.MAX_VALUE;
+    int hidden = hiddenAt;
     for (int j = 0; j < n; j++) {
       int key = key(first + j);
-      boolean seen = !(mask.causal() && key > length + t);
-      if (seen && hiddenAt >= 0) {
-        seen = !Attention.hidden(mask, hiddenAt + key);
-      }
-      if (seen) {
+      if (key <= last && (hidden < 0 || !Attention.hidden(mask, hidden + key))) {
         sum[j] += tile[at + j];
       }
     }
