@@ -16,7 +16,8 @@ import starling.HostCost;
  */
 public class FfmCall extends HostCost {
   private final Arena handles = Arena.ofShared(); // as NativeDevice has it
-  private final AdvanceArgs arguments = new AdvanceArgs(handles);
+  private final RmsnormArgs arguments = new RmsnormArgs(handles);
+  private final long memory = handles.allocate(256, 16).address();
   private Bindings library;
   private MemorySegment stream;
 
@@ -29,6 +30,9 @@ public class FfmCall extends HostCost {
       throw new IllegalStateException(NativeLibrary.string(library.error()));
     }
     stream = out.get(ADDRESS, 0).reinterpret(1, handles, null);
+    if (operator() != 0) {
+      throw new IllegalStateException(NativeLibrary.string(library.error()));
+    }
   }
 
   @TearDown
@@ -53,12 +57,18 @@ public class FfmCall extends HostCost {
   /** The arguments of an operator, put into their structure; no rows, so no launch. */
   @Benchmark
   public int operator() {
-    arguments.counters.data(0);
-    arguments.counters.stride(1);
-    arguments.counters.rows(0);
-    arguments.counters.width(1);
-    arguments.counters.dtype(AbiConstants.I32);
-    arguments.by(1);
-    return library.advance(arguments, stream);
+    put(arguments.out, 0, 64);
+    put(arguments.x, 0, 64);
+    put(arguments.weight, 64, 1);
+    arguments.eps(1e-5f);
+    return library.rmsnorm(arguments, stream);
+  }
+
+  private void put(AbiTensor t, int rows, int width) {
+    t.data(memory);
+    t.stride(width);
+    t.rows(rows);
+    t.width(width);
+    t.dtype(AbiConstants.F32);
   }
 }
