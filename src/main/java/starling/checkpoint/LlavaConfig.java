@@ -55,7 +55,7 @@ public record LlavaConfig(
   public static LlavaConfig read(Path dir) {
     CheckpointFolder.check(dir);
     Fields top = Fields.read(dir.resolve("config.json"));
-    Families.check(top);
+    ModelType.check(top);
     Fields text = top.object("text_config");
     var unknown = new ArrayList<>(KnownKeys.TOP.check(top));
     unknown.addAll(KnownKeys.TEXT.check(text));

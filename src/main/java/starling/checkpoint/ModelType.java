@@ -4,7 +4,7 @@ import java.util.List;
 import java.util.Set;
 
 /** Which models a {@code config.json} may describe, and where the others' way goes on. */
-final class Families {
+final class ModelType {
   private static final Set<String> LANGUAGE =
       Set.of(
           "llama",
@@ -30,7 +30,7 @@ final class Families {
   private static final Set<String> TOWERS =
       Set.of("clip", "clip_vision_model", "siglip", "siglip_vision_model", "dinov2", "vit");
 
-  private Families() {}
+  private ModelType() {}
 
   /** Refuses every model but LLaVA-1.5 in the Hugging Face layout. */
   static void check(Fields top) {
