@@ -4,6 +4,8 @@ import starling.device.Tensor;
 
 /**
  * Cosines of all pairs of rows from their products, {@code G_ij / √(G_ii·G_jj)}, divided in double.
+ * Products and norms are added in one order whichever row comes first, so a pair is multiplied
+ * once.
  */
 final class Cosines implements Workers.Task {
   private final Workers workers;
@@ -30,7 +32,7 @@ final class Cosines implements Workers.Task {
       Rows.load(x, i, rows, i * width);
       norms[i] = lanes.dot(rows, i * width, rows, i * width, width);
     }
-    workers.run(this, n, (long) n * n * width);
+    workers.run(this, n, (long) n * n / 2 * width);
     for (int i = 0; i < n; i++) {
       if (!finite[i]) {
         Rows.setIndex(nonFinite, 0, 1);
@@ -41,10 +43,11 @@ final class Cosines implements Workers.Task {
   @Override
   public void run(int i, int worker) {
     boolean all = true;
-    for (int j = 0; j < out.rows(); j++) {
+    for (int j = i; j < out.rows(); j++) {
       float product = lanes.dot(rows, i * width, rows, j * width, width);
       float cosine = (float) (product / Math.sqrt((double) norms[i] * norms[j]));
       Rows.set(out, i, j, cosine);
+      Rows.set(out, j, i, cosine);
       all &= Float.isFinite(cosine);
     }
     finite[i] = all;
