@@ -81,11 +81,11 @@ final class DemoReport {
     Answer star = s.answers().get(1);
     var region =
         model
-            .prepare(s.picture(), Question.of("").imageMode(), s.item().image())
+            .prepare(s.image(), Question.of("").imageMode(), s.item().image())
             .crops()
             .get(0)
             .region();
-    byte[] png = Overlay.png(Overlay.seen(s.picture(), region, PICTURE_SIDE, PICTURE_SIDE));
+    byte[] png = Overlay.png(Overlay.seen(s.image(), region, PICTURE_SIDE, PICTURE_SIDE));
     return new Item(
         s.item().image(),
         s.item().text(),

@@ -8,10 +8,10 @@ import java.util.HexFormat;
 import java.util.OptionalInt;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import starling.device.Limits;
+import starling.input.Limits;
 
 /**
- * How a picture lies, wherever its file says so: an EXIF block, else XMP, as Pillow's {@code
+ * How an image lies, wherever its file says so: an EXIF block, else XMP, as Pillow's {@code
  * exif_transpose} takes them. What is broken says nothing.
  */
 final class Exif {

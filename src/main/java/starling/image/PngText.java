@@ -3,10 +3,10 @@ package starling.image;
 import java.nio.charset.StandardCharsets;
 import java.util.zip.DataFormatException;
 import java.util.zip.Inflater;
-import starling.device.InputException;
-import starling.device.Limits;
+import starling.input.InputException;
+import starling.input.Limits;
 
-/** The text chunks of a PNG that say how the picture lies; only these are unpacked. */
+/** The text chunks of a PNG that say how the image lies; only these are unpacked. */
 final class PngText {
   private final byte[] bytes;
   private final Exif exif;
@@ -92,7 +92,7 @@ final class PngText {
   private void checkSum() {
     if (unpacked > Limits.PICTURE_TEXTS) {
       throw new InputException(
-          name + ": the picture has too many compressed texts that may say how it lies");
+          name + ": the image has too many compressed texts that may say how it lies");
     }
   }
 }
