@@ -211,7 +211,7 @@ STARLING_API int starling_graph_destroy(starling_graph *graph /* host */);
 
 /* ---- rows ---- */
 
-/* Cuts a picture into patches, row by row; a row of `out` holds a patch as channel, y, x. N = (height / patch) * (width /
+/* Cuts an image into patches, row by row; a row of `out` holds a patch as channel, y, x. N = (height / patch) * (width /
  * patch); what is left over at the right and bottom is not read. */
 typedef struct {
   uint32_t size;

@@ -21,7 +21,7 @@ final class Decoder {
     if (width < 1 || height < 1) {
       throw new InputException(name + ": the image is " + width + "x" + height + " pixels");
     }
-    if (width * height > Limits.PICTURE_PIXELS) {
+    if (width * height > Limits.IMAGE_PIXELS) {
       throw new InputException(
           name
               + ": the image is "
@@ -29,14 +29,14 @@ final class Decoder {
               + "x"
               + height
               + " pixels; more than "
-              + Limits.PICTURE_PIXELS
+              + Limits.IMAGE_PIXELS
               + " are not read");
     }
   }
 
   /** Before anything of the size of an image is allocated. */
   static void checkMemory(String name, int width, int height, long bytes) {
-    if (bytes > Limits.PICTURE_MEMORY) {
+    if (bytes > Limits.IMAGE_MEMORY) {
       throw new InputException(
           name
               + ": the image of "

@@ -75,7 +75,7 @@ final class PngText {
   }
 
   private byte[] unpack(int from, int end) {
-    byte[] text = new byte[Limits.PICTURE_TEXT];
+    byte[] text = new byte[Limits.IMAGE_TEXT];
     var inflater = new Inflater();
     try {
       inflater.setInput(bytes, from, end - from);
@@ -83,14 +83,14 @@ final class PngText {
     } catch (DataFormatException e) {
       return new byte[0];
     } finally {
-      unpacked += Limits.PICTURE_TEXT;
+      unpacked += Limits.IMAGE_TEXT;
       inflater.end();
       checkSum();
     }
   }
 
   private void checkSum() {
-    if (unpacked > Limits.PICTURE_TEXTS) {
+    if (unpacked > Limits.IMAGE_TEXTS) {
       throw new InputException(
           name + ": the image has too many compressed texts that may say how it lies");
     }

@@ -109,7 +109,7 @@ public record Preprocess(
     if (p.width() == p.height()) {
       return p;
     }
-    if ((long) side * side > Limits.PICTURE_PIXELS) {
+    if ((long) side * side > Limits.IMAGE_PIXELS) {
       throw new InputException(
           name
               + ": the image is "

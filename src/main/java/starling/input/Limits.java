@@ -101,10 +101,10 @@ public final class Limits {
   public static final int RESIZED_SIDE = 65_536;
 
   /** Of an image, as Pillow has it; also of the square that it is padded to. */
-  public static final long PICTURE_PIXELS = 178_956_970;
+  public static final long IMAGE_PIXELS = 178_956_970;
 
   /** Bytes that reading an image may take: the file, what is unpacked of it, the pixels. */
-  public static final long PICTURE_MEMORY = 960L << 20;
+  public static final long IMAGE_MEMORY = 960L << 20;
 
   /** Scans of a JPEG; progressive ones have about ten. */
   public static final int JPEG_SCANS = 500;
@@ -116,10 +116,10 @@ public final class Limits {
   public static final long JPEG_BLOCKS_IN_SCANS = 200_000_000;
 
   /** Of one text beside the image that may say how it lies, unpacked. */
-  public static final int PICTURE_TEXT = 1 << 20;
+  public static final int IMAGE_TEXT = 1 << 20;
 
   /** Of all of them. */
-  public static final int PICTURE_TEXTS = 64 << 20;
+  public static final int IMAGE_TEXTS = 64 << 20;
 
   // Kernels of a user, in the bench.
 

@@ -81,7 +81,7 @@ class ImageCasesTest {
   /** IMG-1: all eight, in both byte orders; 0 and 9 mean as stored. */
   @ParameterizedTest
   @CsvSource({"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"})
-  void aImageIsTurnedAsItsExifSays(int orientation) {
+  void anImageIsTurnedAsItsExifSays(int orientation) {
     int[][][] blocks = blocks(3);
     Image plain = read(FlatJpeg.of(blocks, YCBCR, FlatJpeg.JFIF));
     for (boolean bigEndian : new boolean[] {false, true}) {

@@ -188,11 +188,11 @@ class ImageLimitsTest {
   /** A megabyte of each, as they are unpacked; other texts are not. */
   @Test
   void textsThatMayTurnTheImageAreUnpackedUpToALimit() {
-    byte[] zeros = new byte[Limits.PICTURE_TEXT];
+    byte[] zeros = new byte[Limits.IMAGE_TEXT];
     byte[] key = "XML:com.adobe.xmp\0\1\0\0\0".getBytes(StandardCharsets.US_ASCII);
     byte[] packed = PngFile.deflated(zeros);
     byte[] xmp = PngFile.chunk("iTXt", PngFile.concat(key, packed));
-    int most = Limits.PICTURE_TEXTS / Limits.PICTURE_TEXT;
+    int most = Limits.IMAGE_TEXTS / Limits.IMAGE_TEXT;
     byte[][] texts = new byte[most + 1][];
     java.util.Arrays.fill(texts, xmp);
     texts[most] = new byte[0];

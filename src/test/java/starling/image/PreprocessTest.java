@@ -53,7 +53,7 @@ class PreprocessTest {
   }
 
   @Test
-  void aImageOfTheRightSizeIsOnlyNormalised() {
+  void anImageOfTheRightSizeIsOnlyNormalised() {
     Image image = gradient(8, 8);
     float[] pixels = clip(8).apply(image, ImageMode.CHECKPOINT, "x").pixels();
     for (int i = 0; i < 64; i++) {
@@ -98,7 +98,7 @@ class PreprocessTest {
 
   /** 13,377 is the largest side whose square is still an image. */
   @Test
-  void aImageTooLongToBePaddedIsRefusedBeforeItIs() {
+  void anImageTooLongToBePaddedIsRefusedBeforeItIs() {
     String message =
         assertThrows(
                 InputException.class,
