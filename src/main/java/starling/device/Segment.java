@@ -39,7 +39,7 @@ public record Segment(
         || third < 0
         || step < 0) {
       throw new IllegalArgumentException(
-          "segment: a negative number in row " + row + " to position " + position);
+          "segment: one of its numbers is negative; only hidden may be, and then it is -1");
     }
     if ((long) length + rows > capacity) {
       throw new IllegalArgumentException(

@@ -219,7 +219,7 @@ public final class Tensor {
     boolean vector = inner.length == 0 && rowStride != 1 && rows() > 1;
     if (width != width() || vector) {
       throw new IllegalArgumentException(
-          this + " cannot be split into rows of " + Arrays.toString(inner));
+          this + ", which cannot be split into rows of " + Arrays.toString(inner));
     }
     return at(offset, s);
   }
@@ -232,7 +232,7 @@ public final class Tensor {
    */
   public Tensor fold(int w) {
     if (w < 1 || rows() % w != 0 || (rows() > 1 && rowStride != width())) {
-      throw new IllegalArgumentException(this + " cannot be seen with " + w + " rows as one");
+      throw new IllegalArgumentException(this + ", which cannot be seen with " + w + " rows as one");
     }
     int[] s = {rows() / w, w * width()};
     return new Tensor(arena, name, dtype, standsFor, s, w * width(), block, offset);
