@@ -11,6 +11,9 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import starling.cuda.abi.AbiCard;
+import starling.cuda.abi.AbiConstants;
+import starling.cuda.abi.Bindings;
 import starling.device.Activation;
 import starling.device.Arguments;
 import starling.device.AttentionInputs;
@@ -32,6 +35,7 @@ import starling.device.Span;
 import starling.device.StoredTensor;
 import starling.device.Tensor;
 import starling.device.TensorArena;
+import starling.foreign.Symbols;
 import starling.input.InputException;
 
 /**
@@ -246,7 +250,7 @@ public final class NativeDevice implements Device {
   private static DeviceProperties card(Bindings library, Arena arena, int index) {
     var card = new AbiCard(arena);
     if (library.cardDescribe(card, index) != AbiConstants.OK) {
-      throw new InputException(NativeLibrary.string(library.error()));
+      throw new InputException(Symbols.string(library.error()));
     }
     return new DeviceProperties(
         card.name(),
@@ -317,7 +321,7 @@ public final class NativeDevice implements Device {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment text = arena.allocate(500);
       if (library.probe(text, 500) != 0) {
-        throw new InputException("device " + name + ": " + NativeLibrary.string(library.error()));
+        throw new InputException("device " + name + ": " + Symbols.string(library.error()));
       }
       return text.getString(0);
     }
@@ -328,7 +332,7 @@ public final class NativeDevice implements Device {
     if (status == AbiConstants.OK) {
       return;
     }
-    String sentence = NativeLibrary.string(library.error());
+    String sentence = Symbols.string(library.error());
     switch (status) {
       case AbiConstants.INVALID_ARGUMENT -> throw new IllegalArgumentException(sentence);
       case AbiConstants.NO_DEVICE -> throw new InputException("device " + name + ": " + sentence);

@@ -10,6 +10,7 @@ import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
 import java.util.NoSuchElementException;
 import starling.device.Clock;
+import starling.foreign.Symbols;
 
 /**
  * The driver's management library, asked for the clock and for what holds it down (nvml.h; reading
