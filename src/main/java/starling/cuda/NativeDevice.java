@@ -17,12 +17,14 @@ import starling.cuda.abi.Bindings;
 import starling.device.Activation;
 import starling.device.Arguments;
 import starling.device.AttentionInputs;
+import starling.device.AttentionProvider;
 import starling.device.Block;
 import starling.device.Candidates;
 import starling.device.Cut;
 import starling.device.DType;
 import starling.device.Device;
 import starling.device.DeviceProperties;
+import starling.device.GemmProvider;
 import starling.device.Kv;
 import starling.device.Linear;
 import starling.device.Norm;
@@ -182,16 +184,16 @@ public final class NativeDevice implements Device {
       providers.needsCuda();
       return;
     }
-    if (!providers.gemm().equals("own")) {
+    if (providers.gemm() != GemmProvider.OWN) {
       try {
         products = new LibraryGemm(this, streamHandle());
       } catch (InputException e) {
-        if (!providers.gemm().equals("auto")) {
+        if (providers.gemm() != GemmProvider.AUTO) {
           throw e;
         }
       }
     }
-    if (providers.attention().equals("cudnn")) {
+    if (providers.attention() == AttentionProvider.CUDNN) {
       attentions = new LibraryAttention(this, streamHandle());
     }
   }
