@@ -67,8 +67,8 @@ class BenchTest {
             "table",
             "upload",
             "download",
-            "mark",
-            "millis",
+            "record_event",
+            "elapsed_millis",
             "repeat",
             "close"));
     assertEquals(operators, new HashSet<>(Bench.operators()));
@@ -490,7 +490,7 @@ class BenchTest {
     }
   }
 
-  /** Nothing of the host's own time is in a cold or warm figure: marks are on the stream. */
+  /** Nothing of the host's own time is in a cold or warm figure: events are on the stream. */
   @Test
   void hostTimeStandsApartOnAGpu() {
     onFakeGpu(
