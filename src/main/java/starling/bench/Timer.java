@@ -5,7 +5,6 @@ import java.util.ArrayList;
 import java.util.List;
 import starling.device.DType;
 import starling.device.Device;
-import starling.device.Meter;
 import starling.device.Tensor;
 
 /**
