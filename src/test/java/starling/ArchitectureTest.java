@@ -78,7 +78,12 @@ class ArchitectureTest {
     MAY_USE.put(
         "starling.bench",
         List.of(
-            "starling", "starling.input", "starling.device", "starling.cuda", "starling.jcuda"));
+            "starling",
+            "starling.input",
+            "starling.device",
+            "starling.cpu",
+            "starling.cuda",
+            "starling.jcuda"));
     MAY_USE.put(
         "starling.cli",
         List.of(

@@ -12,13 +12,13 @@ import java.util.function.Consumer;
 import java.util.function.LongSupplier;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
+import starling.cpu.CpuDevice;
 import starling.Devices;
 import starling.bench.KernelBench.Case;
 import starling.bench.Operator.Sizes;
 import starling.cuda.NativeDevice;
 import starling.device.DType;
 import starling.device.Device;
-import starling.device.Meter;
 import starling.device.Providers;
 import starling.input.InputException;
 import starling.jcuda.Jcublas;
@@ -83,8 +83,8 @@ public final class Bench {
   public static KernelReport kernels(Options options, Consumer<String> progress) {
     List<Case> plans = plans(options);
     try (Device device = Devices.open(options.device, Providers.OWN);
-        Device reference = device.name().equals("cpu") ? Devices.reference() : Devices.open("cpu");
-        Meter meter = Devices.meter(device);
+        Device reference = device.name().equals("cpu") ? CpuDevice.scalar() : Devices.open("cpu");
+        Meter meter = Meter.of(device);
         var bench =
             new KernelBench(
                 device,
@@ -130,7 +130,7 @@ public final class Bench {
       return; // nothing of what was asked for is this operator
     }
     try (Device device = Devices.open(options.device, provider.device);
-        Meter meter = Devices.meter(device);
+        Meter meter = Meter.of(device);
         Jcublas jcublas = provider == Provider.JCUBLAS ? jcublas(device) : null) {
       var counted = new AtomicLong();
       LongSupplier calls =
@@ -372,7 +372,7 @@ public final class Bench {
   public static CeilingReport ceilings(String name, double seconds) {
     try (Device device = Devices.open(name);
         Device reference = Devices.open("cpu");
-        Meter meter = Devices.meter(device);
+        Meter meter = Meter.of(device);
         var bench = new KernelBench(device, reference, meter, null, 0.01, seconds)) {
       for (DType t : List.of(DType.F32, DType.BF16, DType.F16)) {
         bench.ceilings.products(t);

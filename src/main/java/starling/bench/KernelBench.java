@@ -8,13 +8,12 @@ import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.LongSupplier;
 import starling.bench.Operator.Sizes;
-import starling.device.Clock;
+import starling.cuda.Clock;
 import starling.device.DType;
 import starling.device.Device;
-import starling.device.Meter;
 import starling.device.Tensor;
 import starling.device.TensorArena;
-import starling.device.Work;
+import starling.cuda.Work;
 import starling.input.InputException;
 
 /**
@@ -95,7 +94,7 @@ final class KernelBench implements AutoCloseable {
     this.control = control;
     this.timed = !device.name().equals("emulated");
     this.arena = device.arena("bench");
-    long cache = timed ? Math.max(meter.card().l2Bytes(), 1 << 20) : 1 << 10;
+    long cache = timed ? Math.max(meter.properties().l2Bytes(), 1 << 20) : 1 << 10;
     Tensor flush = Timer.flushing(device, arena, cache);
     this.timer = new Timer(device, meter, flush);
     this.ceilings = new Ceilings(device, meter, timer, cache, Math.min(10, seconds / 5));
@@ -236,7 +235,7 @@ final class KernelBench implements AutoCloseable {
       long bytes = c.operator.bytes(c.sizes, c.dtype);
       if (batches.isEmpty() || bytes > budget) {
         batches.add(new ArrayList<>());
-        budget = meter.card().memoryBytes() / 4;
+        budget = meter.properties().memoryBytes() / 4;
       }
       batches.getLast().add(c);
       budget -= bytes;
@@ -246,13 +245,13 @@ final class KernelBench implements AutoCloseable {
 
   private void prepare(Run run, TensorArena own) {
     long bytes = run.of.operator.bytes(run.of.sizes, run.of.dtype);
-    if (bytes > meter.card().memoryBytes()) {
+    if (bytes > meter.properties().memoryBytes()) {
       throw new Wrong(
           String.format(
               java.util.Locale.ROOT,
               "it needs %.1f GB, and the device has %.1f GB",
               bytes / 1e9,
-              meter.card().memoryBytes() / 1e9));
+              meter.properties().memoryBytes() / 1e9));
     }
     run.inputs = new Inputs(device, own, run.of.dtype, FIRST);
     run.call = run.of.on(run.inputs);
@@ -475,7 +474,7 @@ final class KernelBench implements AutoCloseable {
     long bytes = operator.bytes(new Sizes(larger), dtype);
     boolean grows = bytes > 4 * operator.bytes(sizes, dtype);
     if (!grows
-        || bytes > meter.card().memoryBytes() / 4
+        || bytes > meter.properties().memoryBytes() / 4
         || (axis.equals("n") && larger.get("n") > 4096)) {
       return null;
     }

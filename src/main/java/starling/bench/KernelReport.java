@@ -6,7 +6,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Collectors;
-import starling.device.Clock;
+import starling.cuda.Clock;
 import starling.input.TerminalText;
 
 /**

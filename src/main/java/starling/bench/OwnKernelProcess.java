@@ -8,12 +8,12 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import starling.cuda.NativeDevice;
 import starling.Devices;
 import starling.bench.KernelBench.Case;
 import starling.bench.Operator.Sizes;
 import starling.device.DType;
 import starling.device.Device;
-import starling.device.Meter;
 import starling.input.InputException;
 
 /**
@@ -89,9 +89,9 @@ final class OwnKernelProcess {
         Catalogue.OPERATORS.stream().filter(o -> o.name().equals(r.operator)).findFirst().get();
     DType dtype = DType.valueOf(r.dtype);
     var of = new Case(r.name, operator, new Sizes(r.sizes), dtype);
-    try (Device device = Devices.openReplaced(r.device, Path.of(r.library), r.symbol, r.entry);
+    try (Device device = NativeDevice.openReplaced(r.device, Path.of(r.library), r.symbol, r.entry);
         Device reference = Devices.open("cpu");
-        Meter meter = Devices.meter(device);
+        Meter meter = Meter.of(device);
         var bench = new KernelBench(device, reference, meter, null, r.precision, r.seconds)) {
       List<Row> rows =
           bench.rows(List.of(of), r.caches, step -> out.accept(new Line(step, null, null, null)));

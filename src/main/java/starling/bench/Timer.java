@@ -5,11 +5,10 @@ import java.util.ArrayList;
 import java.util.List;
 import starling.device.DType;
 import starling.device.Device;
-import starling.device.Meter;
 import starling.device.Tensor;
 
 /**
- * Takes samples in the device's own order of work ({@link Device#mark}), never host time around an
+ * Takes samples in the device's own order of work ({@link Device#recordEvent}), never host time around an
  * asynchronous call.
  *
  * <p>Cold: before every sample as many bytes as two last caches are copied, outside the clock.

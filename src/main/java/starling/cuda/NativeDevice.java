@@ -271,10 +271,13 @@ public final class NativeDevice implements Device {
     }
   }
 
-  /** Ceilings on this device's stream; the caller closes it before the device. */
-  public NativeMeter meter() {
+  /**
+   * What the hardware can do on this device's stream, for a bench; the caller closes it before the
+   * device.
+   */
+  public NativeCeilings ceilings() {
     checkOpen();
-    return new NativeMeter(this);
+    return new NativeCeilings(this);
   }
 
   boolean emulated() {

@@ -18,13 +18,13 @@ import java.util.Map;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import starling.cpu.CpuDevice;
 import starling.Devices;
 import starling.bench.Operator.Sizes;
 import starling.cuda.FakeCuda;
 import starling.cuda.Native;
 import starling.device.DType;
 import starling.device.Device;
-import starling.device.Meter;
 import starling.device.Tensor;
 import starling.input.InputException;
 
@@ -67,8 +67,8 @@ class BenchTest {
             "table",
             "upload",
             "download",
-            "mark",
-            "millis",
+            "record_event",
+            "elapsed_millis",
             "repeat",
             "close"));
     assertEquals(operators, new HashSet<>(Bench.operators()));
@@ -285,7 +285,7 @@ class BenchTest {
             null,
             null,
             null);
-    var work = new starling.device.Work(1, 2, 3, 4, 5, 6, List.of("a", "b"));
+    var work = new starling.cuda.Work(1, 2, 3, 4, 5, 6, List.of("a", "b"));
     var counted =
         new Row(
             "row_map",
@@ -336,8 +336,8 @@ class BenchTest {
     Operator rmsnorm =
         Catalogue.OPERATORS.stream().filter(o -> o.name().equals("rmsnorm")).findFirst().get();
     try (Device device = Devices.open("cpu");
-        Device reference = Devices.reference();
-        Meter meter = Devices.meter(device);
+        Device reference = CpuDevice.scalar();
+        Meter meter = Meter.of(device);
         var bench = new KernelBench(device, reference, meter, null, 0.5, 0.01)) {
       var sizes = Preset.TINY.sizes(rmsnorm).get(0);
       assertEquals(null, failure(bench, rmsnorm, sizes));
@@ -426,7 +426,7 @@ class BenchTest {
     try (var gpu = new FakeCuda("");
         Device device = Devices.open("cuda");
         Device reference = Devices.open("cpu");
-        Meter meter = Devices.meter(device);
+        Meter meter = Meter.of(device);
         var bench = new KernelBench(device, reference, meter, null, 0.5, 0.01)) {
       Operator operator =
           Catalogue.OPERATORS.stream().filter(o -> o.name().equals(op)).findFirst().orElseThrow();
@@ -490,7 +490,7 @@ class BenchTest {
     }
   }
 
-  /** Nothing of the host's own time is in a cold or warm figure: marks are on the stream. */
+  /** Nothing of the host's own time is in a cold or warm figure: events are on the stream. */
   @Test
   void hostTimeStandsApartOnAGpu() {
     onFakeGpu(
@@ -645,6 +645,19 @@ class BenchTest {
       why = assertThrows(InputException.class, () -> compiled("cuda", file)).getMessage();
       assertTrue(why.contains("which come in one structure"), why);
     }
+  }
+
+  /** A kernel is compiled against headers that a jar does not hold. */
+  @Test
+  void aKernelNeedsTheCheckoutThatTheProgramRunsFrom() {
+    Path tree = dir.resolve("starling");
+    assertEquals(tree, UserKernel.checkout(tree.resolve("target/classes")));
+    assertEquals(tree, UserKernel.checkout(tree.resolve("target/starling-0.1.0.jar")));
+    Path jar = dir.resolve("repository/starling/0.1.0/starling-0.1.0.jar");
+    String why = assertThrows(InputException.class, () -> UserKernel.checkout(jar)).getMessage();
+    assertTrue(why.startsWith("--source needs a checkout of Starling, "), why);
+    assertTrue(why.endsWith("this program runs from " + jar), why);
+    assertTrue(Files.exists(UserKernel.checkout().resolve("kernels/gpu/gpu.h")));
   }
 
   private Path compiled(String device, Path source) {

@@ -21,7 +21,7 @@ import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import starling.bench.Samples.Interval;
-import starling.device.Work;
+import starling.cuda.Work;
 import starling.input.InputException;
 
 /** Verdicts on files as {@code bench kernels} writes them, with planted differences and noise. */

@@ -9,7 +9,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import starling.device.Clock;
 
 /** The driver's management library, played by a few lines of C that answer as nvml.h says. */
 class NvmlTest {

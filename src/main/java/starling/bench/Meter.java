@@ -1,11 +1,29 @@
-package starling.device;
+package starling.bench;
+
+import starling.cpu.CpuDevice;
+import starling.cuda.Clock;
+import starling.cuda.NativeDevice;
+import starling.cuda.Work;
+import starling.device.DType;
+import starling.device.Device;
+import starling.device.DeviceProperties;
+import starling.device.Tensor;
 
 /**
  * What a bench needs of a device besides its operators: the ceilings that hardware sets, and what
  * the device can say about itself. Calls go to the same stream as the operators.
  */
-public interface Meter extends AutoCloseable {
-  DeviceProperties card();
+interface Meter extends AutoCloseable {
+  /** Of a device; the caller closes it before the device. */
+  static Meter of(Device device) {
+    return switch (device) {
+      case CpuDevice cpu -> new CpuMeter(cpu);
+      case NativeDevice kernels -> new NativeMeter(kernels);
+      default -> throw new IllegalArgumentException("no meter for " + device.name());
+    };
+  }
+
+  DeviceProperties properties();
 
   /** {@code out = in}, the plain copy; both hold as many bytes, a multiple of 16. */
   void copy(Tensor out, Tensor in);

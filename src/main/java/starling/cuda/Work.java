@@ -1,4 +1,4 @@
-package starling.device;
+package starling.cuda;
 
 import java.util.List;
 

@@ -1,4 +1,4 @@
-package starling.device;
+package starling.cuda;
 
 /**
  * How fast a GPU's cores ran at a moment.

@@ -12,16 +12,16 @@ import java.util.List;
 import java.util.Map;
 import starling.cuda.abi.Ceilings;
 import starling.cuda.abi.HostCounters;
-import starling.device.Clock;
 import starling.device.DType;
 import starling.device.DeviceProperties;
-import starling.device.Meter;
 import starling.device.Tensor;
 import starling.device.TensorArena;
-import starling.device.Work;
 
-/** Ceilings of a GPU ({@code kernels/ceilings.cu}), and what the host layer counts. */
-public final class NativeMeter implements Meter {
+/**
+ * What a GPU can do ({@code kernels/ceilings.cu}), how fast it runs, and what the host layer counts.
+ * Calls go to the stream of the device.
+ */
+public final class NativeCeilings implements AutoCloseable {
   private static final int MAX_STEPS = 1024;
   private static final long FLOPS_OF_A_BLOCK_STEP = 262_144; // starling_bench.h
 
@@ -33,17 +33,17 @@ public final class NativeMeter implements Meter {
   private final CapturedLaunches nothings;
   private final Map<DType, Integer> steps = new EnumMap<>(DType.class);
 
-  NativeMeter(NativeDevice device) {
+  NativeCeilings(NativeDevice device) {
     this.device = device;
     this.ceilings = new Ceilings(device.symbols());
-    this.arena = device.arena("meter");
+    this.arena = device.arena("ceilings");
     this.nothings = new CapturedLaunches(device, this::nothing);
     this.sums = arena.alloc("sums", DType.F32, 4096);
-    this.nvml = device.emulated() ? null : Nvml.open(card().uuid());
+    this.nvml = device.emulated() ? null : Nvml.open(properties().uuid());
   }
 
-  @Override
-  public DeviceProperties card() {
+  /** The card, or the processor that plays it. */
+  public DeviceProperties properties() {
     return device.card(0);
   }
 
@@ -51,27 +51,31 @@ public final class NativeMeter implements Meter {
     return (long) t.rows() * t.rowStride() * t.dtype().bytes();
   }
 
-  @Override
+  /** {@code out = in}, the plain copy; both hold as many bytes, a multiple of 16. */
   public void copy(Tensor out, Tensor in) {
     device.call(
         (library, stream) ->
             ceilings.ceilingCopy(device.address(out), device.address(in), bytes(in), stream));
   }
 
-  @Override
+  /** Reads every byte of {@code in}, a multiple of 16. */
   public void read(Tensor in) {
     device.call(
         (library, stream) ->
             ceilings.ceilingRead(device.address(sums), device.address(in), bytes(in), stream));
   }
 
-  @Override
+  /**
+   * Products in registers, without memory, for some tens of microseconds.
+   *
+   * @return the FLOPs done, a multiply-add being two
+   */
   public long products(DType dtype) {
     return products(dtype, steps.computeIfAbsent(dtype, this::enough));
   }
 
   private long products(DType dtype, int steps) {
-    int blocks = Math.min(sums.rows(), 4 * card().multiprocessors());
+    int blocks = Math.min(sums.rows(), 4 * properties().multiprocessors());
     device.call(
         (library, stream) ->
             ceilings.ceilingProducts(
@@ -92,19 +96,20 @@ public final class NativeMeter implements Meter {
     return steps;
   }
 
-  @Override
+  /** Launches that do nothing, one after another. */
   public void nothing(int launches) {
     device.call((library, stream) -> ceilings.ceilingNothing(launches, stream));
   }
 
-  @Override
-  public boolean nothingReplayed(int launches) {
+  /** The same launches, captured once and replayed. */
+  public void nothingReplayed(int launches) {
     nothings.replay(launches);
-    return true;
   }
 
-  /** The host layer's counters concern the whole process. */
-  @Override
+  /**
+   * Runs {@code task}; returns what the host layer counted of the whole process meanwhile, or null on
+   * cuda, where nothing is counted.
+   */
   public Work counted(Runnable task) {
     SymbolLookup library = device.symbols();
     if (!device.emulated() || library.find("starling_host_counters").isEmpty()) {
@@ -118,7 +123,7 @@ public final class NativeMeter implements Meter {
     return work(counters);
   }
 
-  @Override
+  /** How fast the card runs now; null where it cannot be asked. */
   public Clock clock() {
     return nvml == null ? null : nvml.clock();
   }

@@ -6,15 +6,14 @@ import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
-import starling.device.Clock;
-import starling.device.DType;
 import starling.device.DeviceProperties;
-import starling.device.Meter;
 import starling.device.Tensor;
-import starling.device.Work;
 
-/** Ceilings of the cpu device, on as many threads as its operators have. */
-public final class CpuMeter implements Meter {
+/**
+ * What the processor can do, on as many threads as the operators of a cpu device: a copy, a read and
+ * products, each done once per call. Taken from {@link CpuDevice#ceilings} and used while that is open.
+ */
+public final class CpuCeilings {
   private static final int DEPTH = 256;
   private static final int TILES = 64;
 
@@ -26,7 +25,7 @@ public final class CpuMeter implements Meter {
   private final float[][] tiles;
   private volatile long sink;
 
-  CpuMeter(Workers workers, Lanes lanes) {
+  CpuCeilings(Workers workers, Lanes lanes) {
     this.workers = workers;
     this.lanes = lanes;
     this.tiles = new float[workers.count()][];
@@ -39,8 +38,8 @@ public final class CpuMeter implements Meter {
     return x;
   }
 
-  @Override
-  public DeviceProperties card() {
+  /** The processor and the memory that Java may use. */
+  public DeviceProperties properties() {
     var runtime = Runtime.getRuntime();
     return new DeviceProperties(
         model(),
@@ -69,7 +68,7 @@ public final class CpuMeter implements Meter {
     return t.memory().asSlice(t.offset(), (long) t.rows() * t.rowStride() * t.dtype().bytes());
   }
 
-  @Override
+  /** {@code out = in}, the plain copy; both hold as many bytes, a multiple of 16. */
   public void copy(Tensor out, Tensor in) {
     MemorySegment to = bytes(out);
     MemorySegment from = bytes(in);
@@ -88,7 +87,7 @@ public final class CpuMeter implements Meter {
     return Math.max(64, Math.ceilDiv(bytes, workers.count()) + 63 & -64);
   }
 
-  @Override
+  /** Reads every byte of {@code in}, a multiple of 16. */
   public void read(Tensor in) {
     MemorySegment from = bytes(in);
     long piece = piece(from.byteSize());
@@ -106,9 +105,12 @@ public final class CpuMeter implements Meter {
         from.byteSize());
   }
 
-  /** The register tile of the matrix product, on operands that stay in the first cache. */
-  @Override
-  public long products(DType dtype) {
+  /**
+   * The register tile of the matrix product, on operands that stay in the first cache.
+   *
+   * @return the FLOPs done, a multiply-add being two
+   */
+  public long products() {
     int width = lanes.panelWidth();
     workers.run(
         (i, w) -> {
@@ -124,26 +126,4 @@ public final class CpuMeter implements Meter {
         Long.MAX_VALUE);
     return 2L * Lanes.TILE_ROWS * width * DEPTH * TILES * workers.count();
   }
-
-  @Override
-  public void nothing(int launches) {}
-
-  @Override
-  public boolean nothingReplayed(int launches) {
-    return false;
-  }
-
-  @Override
-  public Work counted(Runnable task) {
-    task.run();
-    return null;
-  }
-
-  @Override
-  public Clock clock() {
-    return null;
-  }
-
-  @Override
-  public void close() {}
 }
