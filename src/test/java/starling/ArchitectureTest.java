@@ -31,6 +31,14 @@ class ArchitectureTest {
     MAY_USE.put("starling.foreign", List.of());
     MAY_USE.put("starling.nvidia.cublaslt", List.of());
     MAY_USE.put("starling.nvidia.cudnn", List.of());
+    MAY_USE.put(
+        "starling.nvidia",
+        List.of(
+            "starling.input",
+            "starling.device",
+            "starling.foreign",
+            "starling.nvidia.cublaslt",
+            "starling.nvidia.cudnn"));
     MAY_USE.put("starling.cuda.abi", List.of("starling.foreign"));
     MAY_USE.put(
         "starling.cuda",
@@ -38,10 +46,11 @@ class ArchitectureTest {
             "starling.input",
             "starling.device",
             "starling.foreign",
-            "starling.cuda.abi",
-            "starling.nvidia.cublaslt",
-            "starling.nvidia.cudnn"));
-    MAY_USE.put("starling.jcuda", List.of("starling.input", "starling.device", "starling.cuda"));
+            "starling.nvidia",
+            "starling.cuda.abi"));
+    MAY_USE.put(
+        "starling.jcuda",
+        List.of("starling.input", "starling.device", "starling.nvidia", "starling.cuda"));
     MAY_USE.put("starling.prune", List.of("starling.input", "starling.device"));
     MAY_USE.put(
         "starling.model",

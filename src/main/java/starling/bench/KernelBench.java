@@ -9,11 +9,11 @@ import java.util.function.Consumer;
 import java.util.function.LongSupplier;
 import starling.bench.Operator.Sizes;
 import starling.cuda.Clock;
+import starling.cuda.Work;
 import starling.device.DType;
 import starling.device.Device;
 import starling.device.Tensor;
 import starling.device.TensorArena;
-import starling.cuda.Work;
 import starling.input.InputException;
 
 /**

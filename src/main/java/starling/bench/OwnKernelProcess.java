@@ -8,10 +8,10 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
-import starling.cuda.NativeDevice;
 import starling.Devices;
 import starling.bench.KernelBench.Case;
 import starling.bench.Operator.Sizes;
+import starling.cuda.NativeDevice;
 import starling.device.DType;
 import starling.device.Device;
 import starling.input.InputException;
@@ -89,7 +89,8 @@ final class OwnKernelProcess {
         Catalogue.OPERATORS.stream().filter(o -> o.name().equals(r.operator)).findFirst().get();
     DType dtype = DType.valueOf(r.dtype);
     var of = new Case(r.name, operator, new Sizes(r.sizes), dtype);
-    try (Device device = NativeDevice.openReplaced(r.device, Path.of(r.library), r.symbol, r.entry);
+    try (Device device =
+            NativeDevice.openReplaced(r.device, Path.of(r.library), r.symbol, r.entry);
         Device reference = Devices.open("cpu");
         Meter meter = Meter.of(device);
         var bench = new KernelBench(device, reference, meter, null, r.precision, r.seconds)) {

@@ -16,10 +16,11 @@ import starling.device.DType;
 import starling.device.DeviceProperties;
 import starling.device.Tensor;
 import starling.device.TensorArena;
+import starling.nvidia.Nvml;
 
 /**
- * What a GPU can do ({@code kernels/ceilings.cu}), how fast it runs, and what the host layer counts.
- * Calls go to the stream of the device.
+ * What a GPU can do ({@code kernels/ceilings.cu}), how fast it runs, and what the host layer
+ * counts. Calls go to the stream of the device.
  */
 public final class NativeCeilings implements AutoCloseable {
   private static final int MAX_STEPS = 1024;
@@ -107,8 +108,8 @@ public final class NativeCeilings implements AutoCloseable {
   }
 
   /**
-   * Runs {@code task}; returns what the host layer counted of the whole process meanwhile, or null on
-   * cuda, where nothing is counted.
+   * Runs {@code task}; returns what the host layer counted of the whole process meanwhile, or null
+   * on cuda, where nothing is counted.
    */
   public Work counted(Runnable task) {
     SymbolLookup library = device.symbols();
@@ -125,7 +126,8 @@ public final class NativeCeilings implements AutoCloseable {
 
   /** How fast the card runs now; null where it cannot be asked. */
   public Clock clock() {
-    return nvml == null ? null : nvml.clock();
+    Nvml.Reading now = nvml == null ? null : nvml.reading();
+    return now == null ? null : new Clock(now.mhz(), now.heldDown());
   }
 
   @Override

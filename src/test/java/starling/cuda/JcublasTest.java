@@ -76,8 +76,8 @@ class JcublasTest {
       device.gemm(own, x, device.asLinear(w, null), null, Activation.NONE, null);
       jcublas.multiply(theirs, x, w);
       assertEquals(1, cublas.count("products"));
-      float[] a = device.floats(own);
-      float[] b = device.floats(theirs);
+      float[] a = Floats.of(device, own);
+      float[] b = Floats.of(device, theirs);
       // A rounding of the stored type, and f32 sums in another order.
       double bound = dtype == DType.F32 ? 1e-5 : dtype == DType.BF16 ? 0x1p-7 : 0x1p-10;
       for (int i = 0; i < a.length; i++) {
@@ -109,7 +109,7 @@ class JcublasTest {
       Tensor theirs = arena.alloc("theirs", DType.F32, 21, 24);
       device.gemm(own, x, device.asLinear(w, null), null, Activation.NONE, null);
       assertEquals(0, multiply.invoke(null, device, handle, theirs, x, w));
-      assertArrayEquals(device.floats(own), device.floats(theirs), 1e-4f);
+      assertArrayEquals(Floats.of(device, own), Floats.of(device, theirs), 1e-4f);
       JCublas2.cublasDestroy(handle);
     }
   }

@@ -126,7 +126,7 @@ class LaunchTest {
     int l = config.text().numHiddenLayers();
     // Pixels, ids and a table of this sequence in every layer, for the prompt and for the steps.
     long up = 4L * before.length + 4L * 7 + 2L * l * 64;
-    assertEquals(new NativeDevice.Transfers(3, up, 8, 4 * 8), transfers);
+    assertEquals(new Transfers(3, up, 8, 4 * 8), transfers);
 
     int b = visionBlocks();
     assertEquals(LaunchFormula.prefill(spec, b, l), counts(prefill), spec);

@@ -273,27 +273,6 @@ class NativeLibraryTest {
     assertFalse(Files.exists(Path.of("target/nowhere")));
   }
 
-  @Test
-  void relativeFoldersOfTheEnvironmentAreNotSearched() throws Exception {
-    Path lib = Files.createDirectories(dir.resolve("lib/lib64"));
-    Files.copy(Native.HOST, lib.resolve("libplanted.so"));
-    Path here = Path.of("").toAbsolutePath();
-    for (boolean absolute : new boolean[] {false, true}) {
-      for (String variable : List.of("LD_LIBRARY_PATH", "CUDA_HOME", "CUDA_PATH")) {
-        Path folder = variable.startsWith("LD") ? lib : lib.getParent();
-        String value = ":" + (absolute ? folder : here.relativize(folder));
-        String set = variable.startsWith("LD") ? value : value.substring(1);
-        var found =
-            NvidiaLibrary.search(
-                "planted",
-                List.of("libplanted.so"),
-                name -> null,
-                name -> name.equals(variable) ? set : null);
-        assertEquals(absolute, found.loaded() != null, variable + ": " + found.lines());
-      }
-    }
-  }
-
   /** A jar in a folder of downloads has no build beside it; others may have put one there. */
   @Test
   void theBuildFolderIsBesideTheClassesOfABuild() {

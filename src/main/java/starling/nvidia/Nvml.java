@@ -1,4 +1,4 @@
-package starling.cuda;
+package starling.nvidia;
 
 import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_INT;
@@ -15,7 +15,15 @@ import starling.foreign.Symbols;
  * The driver's management library, asked for the clock and for what holds it down (nvml.h; reading
  * only). Without it, or on a MIG slice, a report has no clocks.
  */
-final class Nvml implements AutoCloseable {
+public final class Nvml implements AutoCloseable {
+  /**
+   * How fast a GPU's cores run at a moment.
+   *
+   * @param mhz the multiprocessors' clock
+   * @param heldDown whether power, heat or the driver hold it below what it could be
+   */
+  public record Reading(int mhz, boolean heldDown) {}
+
   private static final MethodHandle NO_ARGUMENTS = Symbols.function(JAVA_INT);
   private static final MethodHandle BY_UUID = Symbols.function(JAVA_INT, ADDRESS, ADDRESS);
   private static final MethodHandle CLOCK = Symbols.function(JAVA_INT, ADDRESS, JAVA_INT, ADDRESS);
@@ -44,9 +52,13 @@ final class Nvml implements AutoCloseable {
     device = out.get(ADDRESS, 0);
   }
 
-  /** Null if the library or the card is not there. */
+  /**
+   * Null if the library or the card is not there.
+   *
+   * @param uuid of the card, as the driver writes it: "GPU-…"
+   */
   @SuppressWarnings("restricted")
-  static Nvml open(String uuid) {
+  public static Nvml open(String uuid) {
     try {
       return of(SymbolLookup.libraryLookup("libnvidia-ml.so.1", Arena.global()), uuid);
     } catch (IllegalArgumentException e) { // no such library
@@ -73,7 +85,8 @@ final class Nvml implements AutoCloseable {
     }
   }
 
-  Clock clock() {
+  /** The clock now; null if it cannot be asked. */
+  public Reading reading() {
     try {
       check(
           (int)
@@ -83,7 +96,7 @@ final class Nvml implements AutoCloseable {
           (int)
               REASONS.invokeExact(
                   Symbols.find(library, "nvmlDeviceGetCurrentClocksThrottleReasons"), device, out));
-      return new Clock(mhz, (out.get(JAVA_LONG, 0) & HELD_DOWN) != 0);
+      return new Reading(mhz, (out.get(JAVA_LONG, 0) & HELD_DOWN) != 0);
     } catch (IllegalStateException | NoSuchElementException e) {
       return null;
     } catch (Throwable e) {

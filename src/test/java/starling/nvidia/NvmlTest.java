@@ -1,4 +1,4 @@
-package starling.cuda;
+package starling.nvidia;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNull;
@@ -9,6 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import starling.cuda.Native;
 
 /** The driver's management library, played by a few lines of C that answer as nvml.h says. */
 class NvmlTest {
@@ -64,32 +65,32 @@ class NvmlTest {
 
   private static final String NAME = "nvmlDeviceGetCurrentClocksThrottleReasons";
 
-  private Clock clock(String clock, String reasons) throws Exception {
+  private Nvml.Reading reading(String clock, String reasons) throws Exception {
     try (Nvml nvml = nvml("GPU-1", "0", clock, reasons, NAME)) {
-      return nvml.clock();
+      return nvml.reading();
     }
   }
 
   @Test
   void idleAndChosenClocksAreNoThrottle() throws Exception {
-    assertEquals(new Clock(1755, false), clock("0", "0"));
-    assertEquals(new Clock(1755, false), clock("0", "0x1|0x2|0x10|0x100"));
+    assertEquals(new Nvml.Reading(1755, false), reading("0", "0"));
+    assertEquals(new Nvml.Reading(1755, false), reading("0", "0x1|0x2|0x10|0x100"));
   }
 
   @Test
   void powerHeatAndBrakesAre() throws Exception {
     for (String reason : new String[] {"0x4", "0x8", "0x20", "0x40", "0x80", "0x1|0x4"}) {
-      assertEquals(new Clock(1755, true), clock("0", reason), reason);
+      assertEquals(new Nvml.Reading(1755, true), reading("0", reason), reason);
     }
   }
 
   @Test
   void whatCannotBeAskedIsNoClock() throws Exception {
-    assertNull(clock("3", "0")); // NVML_ERROR_NOT_SUPPORTED, as on a MIG slice
+    assertNull(reading("3", "0")); // NVML_ERROR_NOT_SUPPORTED, as on a MIG slice
     assertNull(nvml("GPU-2", "0", "0", "0", NAME));
     assertNull(nvml("GPU-1", "9", "0", "0", NAME)); // NVML_ERROR_DRIVER_NOT_LOADED
     try (Nvml nvml = nvml("GPU-1", "0", "0", "0", "another")) {
-      assertNull(nvml.clock());
+      assertNull(nvml.reading());
     }
   }
 }

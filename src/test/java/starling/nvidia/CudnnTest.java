@@ -1,9 +1,12 @@
-package starling.cuda;
+package starling.nvidia;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Random;
@@ -16,6 +19,11 @@ import starling.Answer;
 import starling.Demo;
 import starling.Model;
 import starling.Question;
+import starling.cuda.FakeCuda;
+import starling.cuda.Floats;
+import starling.cuda.Gaussian;
+import starling.cuda.NativeDevice;
+import starling.cuda.PlayedLibrary;
 import starling.device.AttentionInputs;
 import starling.device.AttentionProvider;
 import starling.device.Candidates;
@@ -106,7 +114,7 @@ class CudnnTest {
           lse,
           all,
           new Candidates(0, c.keys(), null));
-      return new Result(device.floats(out), device.floats(lse), device.floats(sums));
+      return new Result(Floats.of(device, out), Floats.of(device, lse), Floats.of(device, sums));
     }
   }
 
@@ -284,5 +292,12 @@ class CudnnTest {
         assertTrue(both.size() >= 0.95 * kept.size(), both.size() + " of " + kept.size());
       }
     }
+  }
+
+  /** Few rows are not another library's, since our own kernel splits their keys. */
+  @Test
+  void fewRowsAreAsManyAsTheKernelForThemTakes() throws IOException {
+    String kernel = Files.readString(Path.of("kernels/gpu/attention_decode.h"));
+    assertTrue(kernel.contains("DECODE_ROWS = " + (LibraryAttention.MIN_ROWS - 1) + ";"));
   }
 }

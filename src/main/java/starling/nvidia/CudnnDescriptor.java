@@ -1,4 +1,4 @@
-package starling.cuda;
+package starling.nvidia;
 
 import static java.lang.foreign.ValueLayout.ADDRESS;
 import static java.lang.foreign.ValueLayout.JAVA_BYTE;

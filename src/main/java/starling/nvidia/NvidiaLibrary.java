@@ -1,4 +1,4 @@
-package starling.cuda;
+package starling.nvidia;
 
 import java.io.IOException;
 import java.nio.file.DirectoryStream;

@@ -1,34 +1,36 @@
-package starling.cuda;
+package starling.nvidia;
 
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 import starling.device.AttentionInputs;
 import starling.device.DType;
 import starling.device.Kv;
 import starling.device.Segments;
 import starling.device.Tensor;
 import starling.device.TensorArena;
+import starling.input.InputException;
 
 /**
  * The operator {@code attention} around cuDNN's: lengths before it, and after it the row statistics
  * to base 2, which column sums read. The first result of every shape is held against our own
  * kernel's, so that a library that computes something else is not believed.
  */
-final class LibraryAttention implements AutoCloseable {
+public final class LibraryAttention implements AutoCloseable {
   /** Fewer are our own kernel's that splits the keys: DECODE_ROWS of {@code attention_decode.h}. */
   static final int MIN_ROWS = 5;
 
-  private final NativeDevice device;
+  private final LibraryHost host;
   private final TensorArena arena;
   private final Tensor lengths; // queries, keys
   private final CudnnAttention library;
 
   /**
-   * @param stream the device's own, as cuDNN takes it
+   * @throws InputException if the library is not there, too old or cannot start, with the reason
    */
-  LibraryAttention(NativeDevice device, MemorySegment stream) {
-    this.device = device;
-    this.library = new CudnnAttention(device, stream);
-    this.arena = device.arena("cudnn");
+  public LibraryAttention(LibraryHost host) {
+    this.host = host;
+    this.library = new CudnnAttention(host);
+    this.arena = host.arena("cudnn");
     try {
       this.lengths = arena.alloc("lengths", DType.I32, 2);
     } catch (RuntimeException e) {
@@ -37,11 +39,21 @@ final class LibraryAttention implements AutoCloseable {
     }
   }
 
+  /** Places where cuDNN was looked for, one line each with what came of it. */
+  public static List<String> tried() {
+    return CudnnAttention.library().lines();
+  }
+
+  /** "cuDNN 9.24.0"; a library is loaded. */
+  public static String version() {
+    return CudnnAttention.version();
+  }
+
   /**
-   * Hidden keys, f32, few rows and segments beside others are our own kernel's, and with older
-   * versions every mask.
+   * Whether this attention is the library's. Hidden keys, f32, few rows, and a segment beside
+   * others are left to our own kernel; with older versions every mask, too.
    */
-  boolean takes(AttentionInputs in) {
+  public boolean takes(AttentionInputs in) {
     Tensor q = in.q();
     Segments segments = in.kv().segments();
     boolean plain = !in.mask().causal() && segments == null;
@@ -59,40 +71,32 @@ final class LibraryAttention implements AutoCloseable {
         && segments.keys() >= in.kv().k().rows();
   }
 
-  void attention(Tensor out, Tensor lse, AttentionInputs in) {
-    Tensor q = in.q();
+  /**
+   * Attends, as {@code Device.attention} says.
+   *
+   * @param lse f32 {@code [H, T]}, or null
+   * @throws InputException if the library has no kernel for the shape
+   * @throws IllegalStateException if the library refuses, or gives something else than our kernel
+   */
+  public void attention(Tensor out, Tensor lse, AttentionInputs in) {
     Kv kv = in.kv();
     if (kv.segments() != null) {
-      device.sequenceLengths(lengths, kv.segments());
+      host.sequenceLengths(lengths, kv.segments());
     }
-    var shape =
-        new CudnnAttention.Shape(
-            q.rows(),
-            kv.segments() == null ? q.rows() : kv.k().rows(),
-            q.dim(1),
-            kv.k().dim(1),
-            q.dim(2),
-            q.rowStride(),
-            kv.k().rowStride(),
-            kv.v().rowStride(),
-            out.rowStride(),
-            lse == null ? 0 : lse.rowStride(),
-            in.mask().causal(),
-            kv.segments() != null,
-            q.dtype());
+    CudnnAttention.Shape shape = CudnnAttention.Shape.of(out, lse, in);
     boolean first =
         library.attend(
             shape,
             new CudnnAttention.Call(
-                device.address(out),
-                device.address(lse),
-                device.address(q),
-                device.address(kv.k()),
-                device.address(kv.v()),
-                device.address(lengths),
+                host.address(out),
+                host.address(lse),
+                host.address(in.q()),
+                host.address(kv.k()),
+                host.address(kv.v()),
+                host.address(lengths),
                 in.scale()));
     if (lse != null) {
-      device.lseFromNatural(lse);
+      host.lseFromNatural(lse);
     }
     if (first) {
       try {
@@ -106,17 +110,32 @@ final class LibraryAttention implements AutoCloseable {
 
   private void compare(Tensor out, Tensor lse, AttentionInputs in) {
     Tensor q = in.q();
-    try (TensorArena own = device.arena("cudnn check")) {
+    try (TensorArena own = host.arena("cudnn check")) {
       Tensor expected = own.alloc("out", q.dtype(), q.rows(), q.dim(1), q.dim(2));
       Tensor expectedLse = own.alloc("lse", DType.F32, q.dim(1), q.rows());
-      device.ownAttention(expected, expectedLse, in);
+      host.attention(expected, expectedLse, in);
       // Probabilities and results are rounded to the type on either side.
       double bound = q.dtype() == DType.BF16 ? 0x1p-6 : 0x1p-9;
-      compare("output", device.floats(expected), device.floats(out), bound, q);
+      compare("output", floats(expected), floats(out), bound, q);
       if (lse != null) {
-        compare("row statistics", device.floats(expectedLse), device.floats(lse), 0x1p-10, q);
+        compare("row statistics", floats(expectedLse), floats(lse), 0x1p-10, q);
       }
     }
+  }
+
+  /** Downloaded, row by row. */
+  private float[] floats(Tensor t) {
+    float[] values = new float[t.rows() * t.width()];
+    if (t.dtype() == DType.F32) {
+      host.download(MemorySegment.ofArray(values), t);
+      return values;
+    }
+    short[] bits = new short[values.length];
+    host.download(MemorySegment.ofArray(bits), t);
+    for (int i = 0; i < bits.length; i++) {
+      values[i] = t.dtype().value(bits[i]);
+    }
+    return values;
   }
 
   /**
@@ -136,14 +155,8 @@ final class LibraryAttention implements AutoCloseable {
     }
     if (!(difference <= bound * largest)) {
       throw new IllegalStateException(
-          "cuDNN's attention is not ours: its "
-              + what
-              + " for "
-              + q
-              + " differs by "
-              + difference
-              + " where the largest is "
-              + largest);
+          "cuDNN's attention is not ours: its %s for %s differs by %s where the largest is %s"
+              .formatted(what, q, difference, largest));
     }
   }
 

@@ -1,4 +1,4 @@
-package starling.cuda;
+package starling.nvidia;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
@@ -14,6 +14,11 @@ import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import starling.cuda.FakeCuda;
+import starling.cuda.Floats;
+import starling.cuda.Gaussian;
+import starling.cuda.NativeDevice;
+import starling.cuda.PlayedLibrary;
 import starling.device.Activation;
 import starling.device.DType;
 import starling.device.GemmProvider;
@@ -85,7 +90,7 @@ class CublasLtTest {
               ? floats(device, arena, dtype, random, rows, out)
               : arena.alloc("y", dtype, rows, out);
       device.gemm(y, x, w, norm, activation, residual ? y : null);
-      return device.floats(y);
+      return Floats.of(device, y);
     }
   }
 

@@ -1,4 +1,4 @@
-package starling.cuda;
+package starling.nvidia;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -19,6 +19,7 @@ import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import starling.cuda.Native;
 import starling.nvidia.cublaslt.CublasLt;
 import starling.nvidia.cublaslt.cublasLtMatmulHeuristicResult_t;
 import starling.nvidia.cudnn.Cudnn;
