@@ -53,7 +53,7 @@ class BindingsTest {
   void aFileThatIsNotWhatTheHeadersSayIsNamed() throws IOException, InterruptedException {
     Path headers = Files.createDirectories(tmp.resolve("native/include"));
     Path generated = Files.createDirectories(tmp.resolve("src/generated/java/starling/cuda/abi"));
-    for (String header : List.of("starling.h", "starling_bench.h")) {
+    for (String header : List.of("starling.h", "starling_library.h", "starling_bench.h")) {
       Files.copy(Path.of("native/include", header), headers.resolve(header));
     }
     assertEquals(0, generate(tmp).status());

@@ -122,7 +122,7 @@ class NativeLibraryTest {
 
   private static List<String> symbols() throws IOException {
     return java.util.regex.Pattern.compile("STARLING_API[\\w\\s*]*?(starling_\\w+)\\(")
-        .matcher(Files.readString(Path.of("native/include/starling.h")))
+        .matcher(Files.readString(Path.of("native/include/starling_library.h")))
         .results()
         .map(m -> m.group(1))
         .toList();
