@@ -47,8 +47,8 @@ public record ComparedRow(
   /** Both medians, their ratio and its interval, for people. */
   List<String> times() {
     return List.of(
-        Double.isNaN(before) ? "" : KernelReport.number(before),
-        Double.isNaN(after) ? "" : KernelReport.number(after),
+        Double.isNaN(before) ? "" : Table.number(before),
+        Double.isNaN(after) ? "" : Table.number(after),
         Double.isNaN(low) ? "" : String.format(Locale.ROOT, "%.3f", after / before),
         interval());
   }
