@@ -151,7 +151,7 @@ public final class Bench {
                   c ->
                       new Case(
                           op + ":" + provider,
-                          jcublas == null ? c.operator() : Catalogue.gemmBy(jcublas, c.operator()),
+                          jcublas == null ? c.operator() : RowOperators.gemmBy(jcublas, c.operator()),
                           c.sizes(),
                           c.dtype()))
               .toList();

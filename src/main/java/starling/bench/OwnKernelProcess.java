@@ -86,7 +86,7 @@ final class OwnKernelProcess {
 
   private static void measure(Request r, java.util.function.Consumer<Line> out) {
     Operator operator =
-        Catalogue.OPERATORS.stream().filter(o -> o.name().equals(r.operator)).findFirst().get();
+        Catalogue.operator(r.operator);
     DType dtype = DType.valueOf(r.dtype);
     var of = new Case(r.name, operator, new Sizes(r.sizes), dtype);
     try (Device device = NativeDevice.openReplaced(r.device, Path.of(r.library), r.symbol, r.entry);
