@@ -8,6 +8,7 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import starling.checkpoint.CheckpointFolder;
 import starling.checkpoint.Safetensors;
+import starling.device.AttentionProvider;
 import starling.device.DType;
 import starling.device.Device;
 import starling.device.Providers;
@@ -99,7 +100,7 @@ public final class Model implements AutoCloseable {
     Safetensors files = null;
     try {
       DType type = dtype(dtype, opened, family);
-      if (type == DType.F32 && providers.attention().equals("cudnn")) {
+      if (type == DType.F32 && providers.attention() == AttentionProvider.CUDNN) {
         throw new InputException("attention cudnn needs dtype bf16 or f16");
       }
       files = Safetensors.open(dir);

@@ -7,7 +7,6 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.LongSupplier;
@@ -39,7 +38,7 @@ public final class Bench {
    * @param caches cold, warm
    * @param source a user's own kernel, or null
    * @param entry its function
-   * @param providers whose kernels: own, and those of {@link #providers()}
+   * @param providers whose kernels
    * @param precision samples are taken until the median is known this well, as a part of it
    * @param seconds or for this long, per row, all its rounds together
    */
@@ -52,20 +51,11 @@ public final class Bench {
       List<String> caches,
       Path source,
       String entry,
-      List<String> providers,
+      List<Provider> providers,
       double precision,
       double seconds) {}
 
-  /** NVIDIA's libraries and the operator that each has in place of ours, on cuda. */
-  private static final Map<String, String> PROVIDERS =
-      new TreeMap<>(Map.of("cublaslt", "gemm", "cudnn", "attention", "jcublas", "gemm"));
-
   private static final int MAX_ROWS = 10_000;
-
-  /** Names of the libraries that are measured beside our kernels. */
-  public static List<String> providers() {
-    return List.copyOf(PROVIDERS.keySet());
-  }
 
   /** Names of the operators, in the catalogue's order. */
   public static List<String> operators() {
@@ -109,12 +99,12 @@ public final class Bench {
       if (options.source != null) {
         rows.addAll(new OwnKernel(options, notes, progress).rows(plans));
       }
-      for (String provider : PROVIDERS.keySet()) {
-        if (options.providers.contains(provider)) {
+      for (Provider provider : Provider.values()) {
+        if (provider.operator != null && options.providers.contains(provider)) {
           library(provider, options, plans, reference, rows, notes, progress);
         }
       }
-      if (options.providers.contains("own")) {
+      if (options.providers.contains(Provider.OWN)) {
         List<Row> ours = new ArrayList<>(bench.rows(plans, options.caches, progress));
         refuseWhatDoesNotGrow(bench, plans, ours);
         rows.addAll(ours);
@@ -127,21 +117,21 @@ public final class Bench {
 
   /** What a library has in place of an operator of ours, as {@code op:provider}. */
   private static void library(
-      String provider,
+      Provider provider,
       Options options,
       List<Case> plans,
       Device reference,
       List<Row> rows,
       List<String> notes,
       Consumer<String> progress) {
-    String op = PROVIDERS.get(provider);
+    String op = provider.operator;
     List<Case> cases = plans.stream().filter(c -> c.name().equals(op)).toList();
     if (cases.isEmpty()) {
       return; // nothing of what was asked for is this operator
     }
-    try (Device device = Devices.open(options.device, providers(provider));
+    try (Device device = Devices.open(options.device, provider.device);
         Meter meter = Meter.of(device);
-        Jcublas jcublas = provider.equals("jcublas") ? jcublas(device) : null) {
+        Jcublas jcublas = provider == Provider.JCUBLAS ? jcublas(device) : null) {
       var counted = new AtomicLong();
       LongSupplier calls =
           jcublas == null ? ((NativeDevice) device)::libraryCalls : counted::incrementAndGet;
@@ -150,7 +140,7 @@ public final class Bench {
               .map(
                   c ->
                       new Case(
-                          op + ":" + provider,
+                          op + ":" + provider.label(),
                           jcublas == null ? c.operator() : RowOperators.gemmBy(jcublas, c.operator()),
                           c.sizes(),
                           c.dtype()))
@@ -163,7 +153,8 @@ public final class Bench {
             .filter(Bench::leftToUs)
             .map(
                 r ->
-                    "%s: %s %s %s is %s".formatted(provider, op, r.sizes(), r.dtype(), r.failure()))
+                    "%s: %s %s %s is %s"
+                        .formatted(provider.label(), op, r.sizes(), r.dtype(), r.failure()))
             .distinct()
             .forEach(notes::add);
         measured.stream().filter(r -> !leftToUs(r)).forEach(rows::add);
@@ -172,20 +163,12 @@ public final class Bench {
         notes.add("jcublas: " + jcublas.description());
       }
     } catch (InputException e) {
-      notes.add(provider + ": not measured: " + e.getMessage());
+      notes.add(provider.label() + ": not measured: " + e.getMessage());
     }
   }
 
   private static boolean leftToUs(Row row) {
     return KernelBench.LEFT_TO_US.equals(row.failure());
-  }
-
-  private static Providers providers(String provider) {
-    return switch (provider) {
-      case "cublaslt" -> Providers.gemm(provider);
-      case "cudnn" -> Providers.attention(provider);
-      default -> Providers.OWN;
-    };
   }
 
   private static Jcublas jcublas(Device device) {

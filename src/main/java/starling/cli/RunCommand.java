@@ -18,6 +18,8 @@ import starling.Answer;
 import starling.Devices;
 import starling.Model;
 import starling.Question;
+import starling.device.AttentionProvider;
+import starling.device.GemmProvider;
 import starling.device.Providers;
 import starling.device.Sampling;
 import starling.image.Image;
@@ -161,7 +163,7 @@ final class RunCommand implements Callable<Integer> {
       decoded.add(Image.read(file));
       question.image(decoded.getLast());
     }
-    try (Model opened = Model.open(model, device, dtype, new Providers(gemm, attention))) {
+    try (Model opened = Model.open(model, device, dtype, providers())) {
       opened.warnings().forEach(warning -> System.err.println("starling: warning: " + warning));
       Answer answer = opened.ask(question, json ? piece -> {} : System.out::print);
       System.out.println(json ? Output.json(answer) : "");
@@ -175,6 +177,10 @@ final class RunCommand implements Callable<Integer> {
       System.err.println(summary(answer));
     }
     return 0;
+  }
+
+  private Providers providers() {
+    return new Providers(GemmProvider.of(gemm), AttentionProvider.of(attention));
   }
 
   /** Files that are read, which no output may take the place of. */
@@ -192,8 +198,8 @@ final class RunCommand implements Callable<Integer> {
   private Question question() {
     oneOf("--device", device, Devices.NAMES);
     oneOf("--dtype", dtype, List.of("auto", "f32", "bf16", "f16"));
-    oneOf("--gemm", gemm, List.of("auto", "own", "cublaslt"));
-    oneOf("--attention", attention, List.of("own", "cudnn"));
+    oneOf("--gemm", gemm, GemmProvider.labels());
+    oneOf("--attention", attention, AttentionProvider.labels());
     if (template != null) {
       oneOf("--template", template, List.of(Template.LLAVA_HF.label(), Template.VICUNA_V1.label()));
     }

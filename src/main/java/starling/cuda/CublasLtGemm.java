@@ -12,12 +12,13 @@ import java.util.HashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import starling.cuda.cublaslt.CublasLt;
-import starling.cuda.cublaslt.cublasLtMatmulAlgo_t;
-import starling.cuda.cublaslt.cublasLtMatmulHeuristicResult_t;
 import starling.device.DType;
 import starling.device.Tensor;
+import starling.foreign.Symbols;
 import starling.input.InputException;
+import starling.nvidia.cublaslt.CublasLt;
+import starling.nvidia.cublaslt.cublasLtMatmulAlgo_t;
+import starling.nvidia.cublaslt.cublasLtMatmulHeuristicResult_t;
 
 /**
  * Matrix products by NVIDIA's cuBLASLt, for one stream: {@code y = x·wᵀ [+ c]}, f32 accumulation,
@@ -289,7 +290,7 @@ final class CublasLtGemm implements AutoCloseable {
   }
 
   private static String sentence(int status) {
-    return NativeLibrary.string(CublasLt.cublasLtGetStatusString(status)) + " (" + status + ")";
+    return Symbols.string(CublasLt.cublasLtGetStatusString(status)) + " (" + status + ")";
   }
 
   @Override

@@ -11,11 +11,11 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import starling.cuda.cudnn.Cudnn;
 import starling.device.DType;
 import starling.device.Tensor;
 import starling.device.TensorArena;
 import starling.input.InputException;
+import starling.nvidia.cudnn.Cudnn;
 
 /**
  * Fused attention by NVIDIA's cuDNN, for one stream: its single-node forward operation ({@code

@@ -7,7 +7,8 @@ import static java.lang.foreign.ValueLayout.JAVA_LONG;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import starling.cuda.cudnn.Cudnn;
+import starling.foreign.Symbols;
+import starling.nvidia.cudnn.Cudnn;
 
 /**
  * One of cuDNN's backend descriptors: created, given its attributes, finalized, closed. What fails
@@ -94,7 +95,7 @@ final class CudnnDescriptor implements AutoCloseable {
       MemorySegment text = arena.allocate(2048);
       Cudnn.cudnnGetLastErrorString(text, text.byteSize());
       String why = text.getString(0).lines().findFirst().orElse("");
-      String name = NativeLibrary.string(Cudnn.cudnnGetErrorString(status));
+      String name = Symbols.string(Cudnn.cudnnGetErrorString(status));
       return name + " (" + status + ")" + (why.isEmpty() ? "" : ": " + why);
     }
   }

@@ -10,6 +10,8 @@ import java.nio.charset.StandardCharsets;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
+import starling.cuda.abi.Ceilings;
+import starling.cuda.abi.HostCounters;
 import starling.device.DType;
 import starling.device.DeviceProperties;
 import starling.device.Tensor;
@@ -77,7 +79,7 @@ public final class NativeCeilings implements AutoCloseable {
     device.call(
         (library, stream) ->
             ceilings.ceilingProducts(
-                device.address(sums), blocks, steps, Numbers.of(dtype), stream));
+                device.address(sums), blocks, steps, AbiEnums.of(dtype), stream));
     return (long) blocks * steps * FLOPS_OF_A_BLOCK_STEP;
   }
 

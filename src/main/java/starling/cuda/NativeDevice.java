@@ -11,15 +11,20 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import starling.cuda.abi.AbiCard;
+import starling.cuda.abi.AbiConstants;
+import starling.cuda.abi.Bindings;
 import starling.device.Activation;
 import starling.device.Arguments;
 import starling.device.AttentionInputs;
+import starling.device.AttentionProvider;
 import starling.device.Block;
 import starling.device.Candidates;
 import starling.device.Cut;
 import starling.device.DType;
 import starling.device.Device;
 import starling.device.DeviceProperties;
+import starling.device.GemmProvider;
 import starling.device.Kv;
 import starling.device.Linear;
 import starling.device.Norm;
@@ -32,6 +37,7 @@ import starling.device.Span;
 import starling.device.StoredTensor;
 import starling.device.Tensor;
 import starling.device.TensorArena;
+import starling.foreign.Symbols;
 import starling.input.InputException;
 
 /**
@@ -178,16 +184,16 @@ public final class NativeDevice implements Device {
       providers.needsCuda();
       return;
     }
-    if (!providers.gemm().equals("own")) {
+    if (providers.gemm() != GemmProvider.OWN) {
       try {
         products = new LibraryGemm(this, streamHandle());
       } catch (InputException e) {
-        if (!providers.gemm().equals("auto")) {
+        if (providers.gemm() != GemmProvider.AUTO) {
           throw e;
         }
       }
     }
-    if (providers.attention().equals("cudnn")) {
+    if (providers.attention() == AttentionProvider.CUDNN) {
       attentions = new LibraryAttention(this, streamHandle());
     }
   }
@@ -246,7 +252,7 @@ public final class NativeDevice implements Device {
   private static DeviceProperties card(Bindings library, Arena arena, int index) {
     var card = new AbiCard(arena);
     if (library.cardDescribe(card, index) != AbiConstants.OK) {
-      throw new InputException(NativeLibrary.string(library.error()));
+      throw new InputException(Symbols.string(library.error()));
     }
     return new DeviceProperties(
         card.name(),
@@ -320,7 +326,7 @@ public final class NativeDevice implements Device {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment text = arena.allocate(500);
       if (library.probe(text, 500) != 0) {
-        throw new InputException("device " + name + ": " + NativeLibrary.string(library.error()));
+        throw new InputException("device " + name + ": " + Symbols.string(library.error()));
       }
       return text.getString(0);
     }
@@ -331,7 +337,7 @@ public final class NativeDevice implements Device {
     if (status == AbiConstants.OK) {
       return;
     }
-    String sentence = NativeLibrary.string(library.error());
+    String sentence = Symbols.string(library.error());
     switch (status) {
       case AbiConstants.INVALID_ARGUMENT -> throw new IllegalArgumentException(sentence);
       case AbiConstants.NO_DEVICE -> throw new InputException("device " + name + ": " + sentence);

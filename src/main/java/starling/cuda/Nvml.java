@@ -9,6 +9,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
 import java.util.NoSuchElementException;
+import starling.foreign.Symbols;
 
 /**
  * The driver's management library, asked for the clock and for what holds it down (nvml.h; reading

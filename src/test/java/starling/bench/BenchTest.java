@@ -43,7 +43,7 @@ class BenchTest {
         List.of(device.equals("cpu") && operators.isEmpty() ? "cold" : "warm"),
         null,
         null,
-        List.of("own"),
+        List.of(Provider.OWN),
         0.5,
         0.01);
   }
@@ -224,7 +224,7 @@ class BenchTest {
             List.of("warm"),
             null,
             null,
-            List.of("own"),
+            List.of(Provider.OWN),
             1e6,
             1);
     Row reached = Bench.kernels(easy, text -> {}).rows().get(0);
@@ -240,7 +240,7 @@ class BenchTest {
             List.of("cold", "warm"),
             null,
             null,
-            List.of("own"),
+            List.of(Provider.OWN),
             1e-9,
             0.02);
     KernelReport report = Bench.kernels(hopeless, text -> {});
@@ -525,7 +525,7 @@ class BenchTest {
             List.of("warm"),
             file,
             "rank_select",
-            List.of("own"),
+            List.of(Provider.OWN),
             0.1,
             0.1),
         text -> {});

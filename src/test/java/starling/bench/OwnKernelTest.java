@@ -122,7 +122,7 @@ class OwnKernelTest {
             List.of("warm"),
             compiled.resolve("own.cu"),
             entry,
-            List.of("own"),
+            List.of(Provider.OWN),
             0.5,
             0.01);
     return new OwnKernel(options, seconds, notes, text -> {});

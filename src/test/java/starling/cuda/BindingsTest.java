@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import starling.cuda.abi.AbiConstants;
 import starling.device.Arguments;
 
 /** The generated code is what the C headers say, and lies in memory as the compiler of C has it. */
@@ -51,7 +52,7 @@ class BindingsTest {
   @Test
   void aFileThatIsNotWhatTheHeadersSayIsNamed() throws IOException, InterruptedException {
     Path headers = Files.createDirectories(tmp.resolve("native/include"));
-    Path generated = Files.createDirectories(tmp.resolve("src/generated/java/starling/cuda"));
+    Path generated = Files.createDirectories(tmp.resolve("src/generated/java/starling/cuda/abi"));
     for (String header : List.of("starling.h", "starling_bench.h")) {
       Files.copy(Path.of("native/include", header), headers.resolve(header));
     }

@@ -17,6 +17,7 @@ import starling.Demo;
 import starling.Model;
 import starling.Question;
 import starling.device.AttentionInputs;
+import starling.device.AttentionProvider;
 import starling.device.Candidates;
 import starling.device.DType;
 import starling.device.Kv;
@@ -35,7 +36,7 @@ import starling.input.InputException;
  * native/test/fake_cudnn}) and refuses what the real one refuses.
  */
 class CudnnTest {
-  private static final Providers CUDNN = Providers.attention("cudnn");
+  private static final Providers CUDNN = Providers.attention(AttentionProvider.CUDNN);
   private static FakeCuda gpu;
   private static PlayedLibrary cudnn;
 

@@ -19,6 +19,7 @@ import starling.Demo;
 import starling.Families;
 import starling.checkpoint.PreprocessorConfig;
 import starling.checkpoint.Safetensors;
+import starling.cuda.abi.HostCounters;
 import starling.device.DType;
 import starling.device.Sampling;
 import starling.image.ImageMode;

@@ -10,7 +10,9 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.opentest4j.TestAbortedException;
 import starling.device.Activation;
 import starling.device.AttentionInputs;
+import starling.device.AttentionProvider;
 import starling.device.DType;
+import starling.device.GemmProvider;
 import starling.device.Kv;
 import starling.device.Linear;
 import starling.device.Mask;
@@ -77,7 +79,7 @@ class LibrariesTest {
   void productsAreThoseOfCublasLt(int rows, int in, int out) {
     try (NativeDevice own = NativeDevice.open("cuda");
         NativeDevice library =
-            orSkip(() -> NativeDevice.open("cuda", Providers.gemm("cublaslt")))) {
+            orSkip(() -> NativeDevice.open("cuda", Providers.gemm(GemmProvider.CUBLASLT)))) {
       assertSame(product(own, rows, in, out), product(library, rows, in, out), "cuBLASLt");
     }
   }
@@ -121,7 +123,7 @@ class LibrariesTest {
   void attentionIsThatOfCudnn(int rows, int heads, int d, boolean causal) {
     try (NativeDevice own = NativeDevice.open("cuda");
         NativeDevice library =
-            orSkip(() -> NativeDevice.open("cuda", Providers.attention("cudnn")))) {
+            orSkip(() -> NativeDevice.open("cuda", Providers.attention(AttentionProvider.CUDNN)))) {
       for (boolean statistics : new boolean[] {false, true}) {
         assertSame(
             attention(own, rows, heads, d, causal, statistics),

@@ -26,6 +26,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import starling.cpu.CpuDevice;
+import starling.cuda.abi.AbiConstants;
 import starling.device.Activation;
 import starling.device.AttentionInputs;
 import starling.device.Block;

@@ -19,9 +19,9 @@ import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
-import starling.cuda.cublaslt.CublasLt;
-import starling.cuda.cublaslt.cublasLtMatmulHeuristicResult_t;
-import starling.cuda.cudnn.Cudnn;
+import starling.nvidia.cublaslt.CublasLt;
+import starling.nvidia.cublaslt.cublasLtMatmulHeuristicResult_t;
+import starling.nvidia.cudnn.Cudnn;
 
 /**
  * The constants of our subset headers against those that JavaCPP's presets took from NVIDIA's

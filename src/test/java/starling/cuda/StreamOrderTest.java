@@ -11,9 +11,11 @@ import java.util.Random;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import starling.device.Activation;
 import starling.device.DType;
+import starling.device.GemmProvider;
 import starling.device.Linear;
 import starling.device.Norm;
 import starling.device.Providers;
@@ -99,8 +101,8 @@ class StreamOrderTest {
 
   /** Nobody waits between a product and one with more rows, for which scratch memory grows. */
   @ParameterizedTest
-  @ValueSource(strings = {"own", "cublaslt"})
-  void scratchMemoryGrowsUnderWork(String gemm) {
+  @EnumSource(names = {"OWN", "CUBLASLT"})
+  void scratchMemoryGrowsUnderWork(GemmProvider gemm) {
     try (var _ = new FakeCuda("");
         var _ = new PlayedLibrary("cublaslt");
         NativeDevice device = NativeDevice.open("cuda", Providers.gemm(gemm));
