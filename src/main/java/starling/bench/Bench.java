@@ -14,7 +14,6 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import starling.cpu.CpuDevice;
 import starling.Devices;
-import starling.bench.KernelBench.Case;
 import starling.bench.Operator.Sizes;
 import starling.cuda.NativeDevice;
 import starling.device.DType;
@@ -185,7 +184,7 @@ public final class Bench {
       boolean timed =
           rows.stream().anyMatch(r -> r.time() != null && r.isOf(c.name(), c.sizes(), c.dtype()));
       if (timed && asked.add(c.name() + c.dtype())) {
-        String why = bench.growth(c.operator(), c.sizes(), c.dtype());
+        String why = bench.growth(c);
         if (why != null) {
           rows.replaceAll(
               r ->

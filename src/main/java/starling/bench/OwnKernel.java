@@ -14,7 +14,6 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import starling.bench.KernelBench.Case;
 import starling.bench.OwnKernelProcess.Line;
 import starling.bench.OwnKernelProcess.Request;
 import starling.input.InputException;

@@ -10,7 +10,6 @@ import java.util.List;
 import java.util.Map;
 import starling.cuda.NativeDevice;
 import starling.Devices;
-import starling.bench.KernelBench.Case;
 import starling.bench.Operator.Sizes;
 import starling.device.DType;
 import starling.device.Device;
@@ -97,7 +96,7 @@ final class OwnKernelProcess {
           bench.rows(List.of(of), r.caches, step -> out.accept(new Line(step, null, null, null)));
       String growth =
           rows.stream().anyMatch(row -> row.time() != null)
-              ? bench.growth(operator, of.sizes(), dtype)
+              ? bench.growth(of)
               : null;
       for (Row row : rows) {
         out.accept(new Line(null, growth == null ? row : row.failed(growth), null, null));

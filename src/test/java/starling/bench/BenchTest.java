@@ -439,7 +439,7 @@ class BenchTest {
   }
 
   private static Row row(KernelBench bench, Operator operator, Sizes sizes, String cache) {
-    var one = new KernelBench.Case(operator.name(), operator, sizes, DType.F32);
+    var one = new Case(operator.name(), operator, sizes, DType.F32);
     return bench.rows(List.of(one), List.of(cache), text -> {}).get(0);
   }
 
@@ -468,9 +468,9 @@ class BenchTest {
         onFakeGpu(
             "rmsnorm",
             (gpu, bench, operator, sizes) -> {
-              assertEquals(null, bench.growth(operator, sizes, DType.F32));
+              assertEquals(null, bench.growth(new Case(operator.name(), operator, sizes, DType.F32)));
               gpu.order("constant=5");
-              return bench.growth(operator, sizes, DType.F32);
+              return bench.growth(new Case(operator.name(), operator, sizes, DType.F32));
             });
     assertNotNull(why);
     assertTrue(why.startsWith("its time does not grow with the work: "), why);

@@ -14,7 +14,6 @@ import java.util.Map;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import starling.bench.KernelBench.Case;
 import starling.bench.Operator.Sizes;
 import starling.cuda.Native;
 import starling.device.DType;
