@@ -4,6 +4,7 @@ import java.util.LinkedHashMap;
 import java.util.Locale;
 import starling.bench.Operator.Sizes;
 import starling.device.Device;
+import starling.device.DeviceType;
 import starling.device.TensorArena;
 
 /** Whether time grows with work: a kernel that returns early is fast at any size. */
@@ -73,7 +74,7 @@ final class Growth {
 
   private double launchMicros() {
     if (Double.isNaN(launchMicros)) {
-      launchMicros = device.name().equals("cuda") ? ceilings.launchMicros() : 1;
+      launchMicros = device.type() == DeviceType.CUDA ? ceilings.launchMicros() : 1;
     }
     return launchMicros;
   }

@@ -8,6 +8,7 @@ import java.util.function.Consumer;
 import java.util.function.LongSupplier;
 import starling.device.DType;
 import starling.device.Device;
+import starling.device.DeviceType;
 import starling.device.Tensor;
 import starling.device.TensorArena;
 import starling.cuda.Work;
@@ -86,7 +87,7 @@ final class KernelBench implements AutoCloseable {
     this.checker = new Checker(device, reference);
     this.meter = meter;
     this.control = control;
-    this.timed = !device.name().equals("emulated");
+    this.timed = device.type() != DeviceType.EMULATED;
     this.arena = device.arena("bench");
     long cache = timed ? Math.max(meter.properties().l2Bytes(), 1 << 20) : 1 << 10;
     Tensor flush = Timer.flushing(device, arena, cache);
@@ -147,11 +148,11 @@ final class KernelBench implements AutoCloseable {
 
   private void begin(Run run, String cache) {
     boolean cold = cache.equals("cold");
-    if (device.name().equals("cpu")) { // until the compiler is done with it
+    if (device.type() == DeviceType.CPU) { // until the compiler is done with it
       timer.samples(cold, run.call, 0, Math.min(0.2, seconds / 5));
     }
     run.series.put(cache, timer.series(cold, run.call));
-    if (device.name().equals("cuda")) {
+    if (device.type() == DeviceType.CUDA) {
       run.hostMicros.put(cache, timer.hostMicros(run.call));
     }
   }

@@ -13,6 +13,7 @@ import starling.Devices;
 import starling.bench.Operator.Sizes;
 import starling.device.DType;
 import starling.device.Device;
+import starling.device.DeviceType;
 import starling.input.InputException;
 
 /**
@@ -33,14 +34,14 @@ final class OwnKernelProcess {
    * @param operator as in the catalogue
    */
   record Request(
-      String device,
+      DeviceType device,
       String library,
       String symbol,
       String entry,
       String name,
       String operator,
       Map<String, Integer> sizes,
-      String dtype,
+      DType dtype,
       List<String> caches,
       double precision,
       double seconds) {}
@@ -86,10 +87,9 @@ final class OwnKernelProcess {
   private static void measure(Request r, java.util.function.Consumer<Line> out) {
     Operator operator =
         Catalogue.operator(r.operator);
-    DType dtype = DType.valueOf(r.dtype);
-    var of = new Case(r.name, operator, new Sizes(r.sizes), dtype);
+    var of = new Case(r.name, operator, new Sizes(r.sizes), r.dtype);
     try (Device device = NativeDevice.openReplaced(r.device, Path.of(r.library), r.symbol, r.entry);
-        Device reference = Devices.open("cpu");
+        Device reference = Devices.open(DeviceType.CPU);
         Meter meter = Meter.of(device);
         var bench = new KernelBench(device, reference, meter, null, r.precision, r.seconds)) {
       List<Row> rows =

@@ -3,6 +3,7 @@ package starling.bench;
 import java.util.List;
 import starling.bench.Operator.Sizes;
 import starling.device.Activation;
+import starling.device.DeviceType;
 import starling.device.Linear;
 import starling.device.Norm;
 import starling.device.Tensor;
@@ -108,7 +109,7 @@ final class RowOperators {
         gemm.axes(),
         gemm.typed(),
         (in, s) -> {
-          if (!in.device.name().equals("cuda")) {
+          if (in.device.type() != DeviceType.CUDA) {
             return gemm.body().apply(in, s);
           }
           Gemm g = gemm(in, s);
