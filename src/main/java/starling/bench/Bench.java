@@ -13,12 +13,12 @@ import java.util.function.LongSupplier;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import starling.Devices;
-import starling.bench.KernelBench.Case;
 import starling.bench.Operator.Sizes;
 import starling.cpu.CpuDevice;
 import starling.cuda.NativeDevice;
 import starling.device.DType;
 import starling.device.Device;
+import starling.device.DeviceType;
 import starling.device.Providers;
 import starling.input.InputException;
 import starling.jcuda.Jcublas;
@@ -30,7 +30,6 @@ public final class Bench {
   /**
    * What to measure.
    *
-   * @param device cpu, emulated or cuda
    * @param preset sizes of a model, for operators and axes that nothing else is said of
    * @param operators names; empty for all
    * @param axes values per axis; every combination is a row
@@ -43,11 +42,11 @@ public final class Bench {
    * @param seconds or for this long, per row, all its rounds together
    */
   public record Options(
-      String device,
+      DeviceType device,
       String preset,
       List<String> operators,
       Map<String, List<Integer>> axes,
-      List<String> dtypes,
+      List<DType> dtypes,
       List<String> caches,
       Path source,
       String entry,
@@ -83,7 +82,7 @@ public final class Bench {
   public static KernelReport kernels(Options options, Consumer<String> progress) {
     List<Case> plans = plans(options);
     try (Device device = Devices.open(options.device, Providers.OWN);
-        Device reference = device.name().equals("cpu") ? CpuDevice.scalar() : Devices.open("cpu");
+        Device reference = device.type() == DeviceType.CPU ? CpuDevice.scalar() : Devices.open(DeviceType.CPU);
         Meter meter = Meter.of(device);
         var bench =
             new KernelBench(
@@ -141,7 +140,7 @@ public final class Bench {
                   c ->
                       new Case(
                           op + ":" + provider.label(),
-                          jcublas == null ? c.operator() : Catalogue.gemmBy(jcublas, c.operator()),
+                          jcublas == null ? c.operator() : RowOperators.gemmBy(jcublas, c.operator()),
                           c.sizes(),
                           c.dtype()))
               .toList();
@@ -172,7 +171,7 @@ public final class Bench {
   }
 
   private static Jcublas jcublas(Device device) {
-    if (device instanceof NativeDevice gpu && device.name().equals("cuda")) {
+    if (device instanceof NativeDevice gpu && device.type() == DeviceType.CUDA) {
       return new Jcublas(gpu);
     }
     throw new InputException("JCublas needs device cuda");
@@ -185,7 +184,7 @@ public final class Bench {
       boolean timed =
           rows.stream().anyMatch(r -> r.time() != null && r.isOf(c.name(), c.sizes(), c.dtype()));
       if (timed && asked.add(c.name() + c.dtype())) {
-        String why = bench.growth(c.operator(), c.sizes(), c.dtype());
+        String why = bench.growth(c);
         if (why != null) {
           rows.replaceAll(
               r ->
@@ -206,7 +205,7 @@ public final class Bench {
     if (options.source != null && options.operators.size() != 1) {
       throw new InputException("--source needs one --op, whose place the kernel takes");
     }
-    if (options.source != null && options.device.equals("cpu")) {
+    if (options.source != null && options.device == DeviceType.CPU) {
       throw new InputException("--source needs --device emulated or cuda: cpu runs no kernels");
     }
     for (String axis : options.axes.keySet()) {
@@ -228,8 +227,8 @@ public final class Bench {
         rows = rows.stream().filter(s -> s.get("T") == 1).toList();
       }
       for (Sizes sizes : combined(o, rows, options.axes)) {
-        List<String> types = o.typed() ? options.dtypes : List.of("f32");
-        types.forEach(t -> plans.add(new Case(name, o, sizes, dtype(t))));
+        List<DType> types = o.typed() ? options.dtypes : List.of(DType.F32);
+        types.forEach(t -> plans.add(new Case(name, o, sizes, t)));
       }
     }
     return List.copyOf(plans);
@@ -290,9 +289,9 @@ public final class Bench {
     }
   }
 
-  private static Operator operator(String name, String device) {
+  private static Operator operator(String name, DeviceType device) {
     String kernelOf = Catalogue.KERNELS.get(name);
-    if (kernelOf != null && device.equals("cpu")) {
+    if (kernelOf != null && device == DeviceType.CPU) {
       throw new InputException(
           "%s is a kernel of %s, which emulated and cuda have; on cpu there is the operator"
               .formatted(name, kernelOf));
@@ -314,13 +313,6 @@ public final class Bench {
             () ->
                 new InputException(
                     "preset '" + name + "' is not one of " + String.join(", ", presets())));
-  }
-
-  private static DType dtype(String name) {
-    return Stream.of(DType.F32, DType.BF16, DType.F16)
-        .filter(t -> t.label().equals(name))
-        .findFirst()
-        .orElseThrow(() -> new InputException("dtype '" + name + "' is not one of f32, bf16, f16"));
   }
 
   // ---- ceilings alone ----
@@ -369,9 +361,9 @@ public final class Bench {
    */
   public record Launch(String by, Double hostMicros, Double doneMicros, String absent) {}
 
-  public static CeilingReport ceilings(String name, double seconds) {
-    try (Device device = Devices.open(name);
-        Device reference = Devices.open("cpu");
+  public static CeilingReport ceilings(DeviceType type, double seconds) {
+    try (Device device = Devices.open(type);
+        Device reference = Devices.open(DeviceType.CPU);
         Meter meter = Meter.of(device);
         var bench = new KernelBench(device, reference, meter, null, 0.01, seconds)) {
       for (DType t : List.of(DType.F32, DType.BF16, DType.F16)) {
@@ -385,7 +377,7 @@ public final class Bench {
           bench.ceilings.report(),
           bench.ceilings.launchMicros(),
           Double.isNaN(node) ? null : node,
-          name.equals("cuda") ? Launches.of((NativeDevice) device) : List.of());
+          type == DeviceType.CUDA ? Launches.of((NativeDevice) device) : List.of());
     }
   }
 }

@@ -19,7 +19,7 @@ interface Meter extends AutoCloseable {
     return switch (device) {
       case CpuDevice cpu -> new CpuMeter(cpu);
       case NativeDevice kernels -> new NativeMeter(kernels);
-      default -> throw new IllegalArgumentException("no meter for " + device.name());
+      default -> throw new IllegalArgumentException("no meter for " + device.type().label());
     };
   }
 

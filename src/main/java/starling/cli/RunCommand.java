@@ -15,10 +15,11 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 import starling.Answer;
-import starling.Devices;
 import starling.Model;
 import starling.Question;
 import starling.device.AttentionProvider;
+import starling.device.DType;
+import starling.device.DeviceType;
 import starling.device.GemmProvider;
 import starling.device.Providers;
 import starling.device.Sampling;
@@ -163,7 +164,8 @@ final class RunCommand implements Callable<Integer> {
       decoded.add(Image.read(file));
       question.image(decoded.getLast());
     }
-    try (Model opened = Model.open(model, device, dtype, providers())) {
+    DType type = dtype.equals("auto") ? null : DType.of(dtype);
+    try (Model opened = Model.open(model, DeviceType.of(device), type, providers())) {
       opened.warnings().forEach(warning -> System.err.println("starling: warning: " + warning));
       Answer answer = opened.ask(question, json ? piece -> {} : System.out::print);
       System.out.println(json ? Output.json(answer) : "");
@@ -196,7 +198,7 @@ final class RunCommand implements Callable<Integer> {
 
   /** Checks what can be wrong with the options themselves: bad usage, not a failed request. */
   private Question question() {
-    oneOf("--device", device, Devices.NAMES);
+    oneOf("--device", device, DeviceType.labels());
     oneOf("--dtype", dtype, List.of("auto", "f32", "bf16", "f16"));
     oneOf("--gemm", gemm, GemmProvider.labels());
     oneOf("--attention", attention, AttentionProvider.labels());

@@ -8,6 +8,7 @@ import starling.device.AttentionInputs;
 import starling.device.Candidates;
 import starling.device.Cut;
 import starling.device.DeviceProperties;
+import starling.device.DeviceType;
 import starling.device.Kv;
 import starling.device.Linear;
 import starling.device.Norm;
@@ -32,20 +33,21 @@ import starling.nvidia.LibraryGemm;
  * InputException} when memory runs out.
  */
 public final class NativeDevice extends NativeLifecycle {
-  private NativeDevice(String name, NativeLibrary found, long cudaStream, Providers providers) {
-    super(name, found, cudaStream, providers);
+  private NativeDevice(
+      DeviceType type, NativeLibrary found, long cudaStream, Providers providers) {
+    super(type, found, cudaStream, providers);
   }
 
   // ---- opening ----
 
   /**
-   * Opens {@code cuda} or {@code emulated}.
+   * Opens {@link DeviceType#CUDA} or {@link DeviceType#EMULATED}.
    *
    * @throws InputException if no library is there or it cannot run on this machine, with the
    *     reasons
    */
-  public static NativeDevice open(String name) {
-    return open(name, Providers.OWN);
+  public static NativeDevice open(DeviceType type) {
+    return open(type, Providers.OWN);
   }
 
   /**
@@ -53,8 +55,8 @@ public final class NativeDevice extends NativeLifecycle {
    *
    * @throws InputException also if a library was asked for by name and cannot be used
    */
-  public static NativeDevice open(String name, Providers providers) {
-    return new NativeDevice(name, NativeLibrary.search(name), 0, providers);
+  public static NativeDevice open(DeviceType type, Providers providers) {
+    return new NativeDevice(type, NativeLibrary.search(type.label()), 0, providers);
   }
 
   /**
@@ -64,7 +66,8 @@ public final class NativeDevice extends NativeLifecycle {
    * @param cudaStream a {@code cudaStream_t} of the first card's primary context
    */
   public static NativeDevice openOnStream(long cudaStream) {
-    return new NativeDevice("cuda", NativeLibrary.search("cuda"), cudaStream, Providers.OWN);
+    var library = NativeLibrary.search(DeviceType.CUDA.label());
+    return new NativeDevice(DeviceType.CUDA, library, cudaStream, Providers.OWN);
   }
 
   /**
@@ -72,9 +75,9 @@ public final class NativeDevice extends NativeLifecycle {
    *
    * @throws InputException if the library cannot be used or has no such function
    */
-  public static NativeDevice openReplaced(String name, Path file, String symbol, String entry) {
-    var library = NativeLibrary.of(name, file, symbol, entry);
-    return new NativeDevice(name, library, 0, Providers.OWN);
+  public static NativeDevice openReplaced(DeviceType type, Path file, String symbol, String entry) {
+    var library = NativeLibrary.of(type.label(), file, symbol, entry);
+    return new NativeDevice(type, library, 0, Providers.OWN);
   }
 
   /**
@@ -89,8 +92,8 @@ public final class NativeDevice extends NativeLifecycle {
   // ---- what there is ----
 
   /** Every library that was looked for, one line each with what came of it. */
-  public static List<String> tried(String name) {
-    return NativeLibrary.search(name).attempts().stream()
+  public static List<String> tried(DeviceType type) {
+    return NativeLibrary.search(type.label()).attempts().stream()
         .map(a -> a.place() + ": " + a.outcome())
         .toList();
   }
@@ -106,8 +109,8 @@ public final class NativeDevice extends NativeLifecycle {
   }
 
   /** The cards that the driver shows, the first of which is used; empty if it shows none. */
-  public static List<DeviceProperties> cards(String name) {
-    return Cards.all(NativeLibrary.search(name).bindings());
+  public static List<DeviceProperties> cards() {
+    return Cards.all(NativeLibrary.search(DeviceType.CUDA.label()).bindings());
   }
 
   // ---- rows ----

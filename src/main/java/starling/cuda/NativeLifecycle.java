@@ -8,6 +8,7 @@ import starling.device.Arguments;
 import starling.device.DType;
 import starling.device.Device;
 import starling.device.DeviceProperties;
+import starling.device.DeviceType;
 import starling.device.Linear;
 import starling.device.Providers;
 import starling.device.StoredTensor;
@@ -22,7 +23,7 @@ import starling.input.InputException;
 abstract class NativeLifecycle implements Device {
   private static final int MAX_HEAD = 128; // channels that the kernels for attention are made for
 
-  private final String name;
+  private final DeviceType type;
   private final String description;
   private final SymbolLookup symbols;
   final NativeStream stream;
@@ -34,16 +35,17 @@ abstract class NativeLifecycle implements Device {
   final Libraries libraries;
   private final Upload upload = new Upload(this);
 
-  NativeLifecycle(String name, NativeLibrary found, long cudaStream, Providers providers) {
+  NativeLifecycle(
+      DeviceType type, NativeLibrary found, long cudaStream, Providers providers) {
     Bindings library = found.bindings();
-    this.name = name;
-    this.description = Cards.probe(name, library);
+    this.type = type;
+    this.description = Cards.probe(type.label(), library);
     this.symbols = found.symbols();
     var runner = emulated() ? Arguments.Runner.HOST_KERNELS : Arguments.Runner.GPU_KERNELS;
     if (emulated()) {
       providers.needsCuda();
     }
-    this.stream = new NativeStream(name, library, cudaStream);
+    this.stream = new NativeStream(type.label(), library, cudaStream);
     try {
       this.memory = new NativeMemory(stream, runner, this);
       this.events = new NativeEvents(stream);
@@ -61,8 +63,8 @@ abstract class NativeLifecycle implements Device {
   }
 
   @Override
-  public String name() {
-    return name;
+  public DeviceType type() {
+    return type;
   }
 
   @Override
@@ -85,7 +87,7 @@ abstract class NativeLifecycle implements Device {
   }
 
   boolean emulated() {
-    return name.equals("emulated");
+    return type == DeviceType.EMULATED;
   }
 
   /** For functions that only one library has. */
@@ -167,7 +169,7 @@ abstract class NativeLifecycle implements Device {
     if (d > MAX_HEAD) {
       throw new InputException(
           "device %s: heads of %d channels are wider than its kernels' %d"
-              .formatted(name, d, MAX_HEAD));
+              .formatted(type.label(), d, MAX_HEAD));
     }
     return d <= 32 ? 32 : d <= 64 ? 64 : MAX_HEAD;
   }

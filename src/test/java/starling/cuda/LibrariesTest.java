@@ -12,6 +12,7 @@ import starling.device.Activation;
 import starling.device.AttentionInputs;
 import starling.device.AttentionProvider;
 import starling.device.DType;
+import starling.device.DeviceType;
 import starling.device.GemmProvider;
 import starling.device.Kv;
 import starling.device.Linear;
@@ -30,7 +31,7 @@ import starling.jcuda.Jcublas;
 class LibrariesTest {
   @BeforeEach
   void needsAGpu() {
-    assumeTrue(Native.DEVICE.equals("cuda"), "needs a GPU: tools/gpu-check runs it");
+    assumeTrue(Native.DEVICE == DeviceType.CUDA, "needs a GPU: tools/gpu-check runs it");
   }
 
   /** What opens a library, or a skip with its reason. */
@@ -77,9 +78,9 @@ class LibrariesTest {
   @ParameterizedTest
   @CsvSource({"577, 1024, 4096", "636, 4096, 4096", "117, 4096, 1024", "17, 64, 96"})
   void productsAreThoseOfCublasLt(int rows, int in, int out) {
-    try (NativeDevice own = NativeDevice.open("cuda");
+    try (NativeDevice own = NativeDevice.open(DeviceType.CUDA);
         NativeDevice library =
-            orSkip(() -> NativeDevice.open("cuda", Providers.gemm(GemmProvider.CUBLASLT)))) {
+            orSkip(() -> NativeDevice.open(DeviceType.CUDA, Providers.gemm(GemmProvider.CUBLASLT)))) {
       assertSame(product(own, rows, in, out), product(library, rows, in, out), "cuBLASLt");
     }
   }
@@ -87,7 +88,7 @@ class LibrariesTest {
   @ParameterizedTest
   @CsvSource({"577, 1024, 4096", "636, 4096, 4096", "117, 4096, 1024", "17, 64, 96"})
   void productsAreThoseOfJcublas(int rows, int in, int out) {
-    try (NativeDevice device = NativeDevice.open("cuda");
+    try (NativeDevice device = NativeDevice.open(DeviceType.CUDA);
         Jcublas jcublas = orSkip(() -> new Jcublas(device));
         TensorArena arena = device.arena("test")) {
       var random = new Random(3);
@@ -121,9 +122,9 @@ class LibrariesTest {
   @ParameterizedTest
   @CsvSource({"577, 16, 64, false", "636, 32, 128, true", "26, 3, 32, false"})
   void attentionIsThatOfCudnn(int rows, int heads, int d, boolean causal) {
-    try (NativeDevice own = NativeDevice.open("cuda");
+    try (NativeDevice own = NativeDevice.open(DeviceType.CUDA);
         NativeDevice library =
-            orSkip(() -> NativeDevice.open("cuda", Providers.attention(AttentionProvider.CUDNN)))) {
+            orSkip(() -> NativeDevice.open(DeviceType.CUDA, Providers.attention(AttentionProvider.CUDNN)))) {
       for (boolean statistics : new boolean[] {false, true}) {
         assertSame(
             attention(own, rows, heads, d, causal, statistics),
