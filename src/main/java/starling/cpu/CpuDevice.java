@@ -335,11 +335,11 @@ public final class CpuDevice implements Device {
 
   @Override
   public void attentionColsum(
-      Tensor sums, AttentionInputs in, Tensor lse, Span rows, Candidates keys) {
+      Tensor sums, AttentionInputs in, Tensor lse, Span rows, Candidates candidates) {
     checkOpen();
-    arguments.attentionColsum(sums, in, lse, rows, keys);
+    arguments.attentionColsum(sums, in, lse, rows, candidates);
     workers.workAlone(arguments.wereConfined());
-    colsum.run(sums, in, lse, rows, keys);
+    colsum.run(sums, in, lse, rows, candidates);
   }
 
   // ---- selection and compaction ----
@@ -359,14 +359,14 @@ public final class CpuDevice implements Device {
       AttentionInputs in,
       Tensor lse,
       Span rows,
-      Candidates keys,
+      Candidates candidates,
       Tensor nonFinite) {
     checkOpen();
-    arguments.colsumSelect(keep, score, in, lse, rows, keys, nonFinite);
+    arguments.colsumSelect(keep, score, in, lse, rows, candidates, nonFinite);
     try (TensorArena scratch = arena("column sums")) {
-      Tensor sums = scratch.alloc("sums", DType.F32, in.q().dim(1), keys.count());
+      Tensor sums = scratch.alloc("sums", DType.F32, in.q().dim(1), candidates.count());
       workers.workAlone(arguments.wereConfined());
-      colsum.run(sums, in, lse, rows, keys);
+      colsum.run(sums, in, lse, rows, candidates);
       tokenSelect.score(score, sums, rows.length(), nonFinite);
       tokenSelect.select(keep, score);
     }

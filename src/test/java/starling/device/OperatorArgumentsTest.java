@@ -192,7 +192,7 @@ class OperatorArgumentsTest {
       return new AttentionInputs(t("q"), kv(""), new Mask(true, t("hidden")), f("scale"));
     }
 
-    Candidates keys() {
+    Candidates candidates() {
       return new Candidates(n("at"), n("count"), t("index"));
     }
 
@@ -422,8 +422,8 @@ class OperatorArgumentsTest {
               w -> received(w).with("sums", w.f32("my sums", 2, 3)),
               (d, g) -> {
                 AttentionInputs in = g.inputs();
-                Candidates keys = g.keys();
-                return () -> d.attentionColsum(g.t("sums"), in, g.t("lse"), g.span(), keys);
+                Candidates candidates = g.candidates();
+                return () -> d.attentionColsum(g.t("sums"), in, g.t("lse"), g.span(), candidates);
               }),
           new Operator(
               "tokenSelect",
@@ -449,7 +449,7 @@ class OperatorArgumentsTest {
                       .with("nonFinite", w.i32("my nonFinite", 1)),
               (d, g) -> {
                 AttentionInputs in = g.inputs();
-                Candidates keys = g.keys();
+                Candidates candidates = g.candidates();
                 return () ->
                     d.colsumSelect(
                         g.t("keep"),
@@ -457,7 +457,7 @@ class OperatorArgumentsTest {
                         in,
                         g.t("lse"),
                         g.span(),
-                        keys,
+                        candidates,
                         g.t("nonFinite"));
               }),
           new Operator(
@@ -593,7 +593,14 @@ class OperatorArgumentsTest {
   /** Methods of {@link Device} that take no tensors. */
   private static final Set<String> OTHERS =
       Set.of(
-          "name", "description", "weightFormats", "arena", "headSize", "mark", "millis", "close");
+          "type",
+          "description",
+          "weightFormats",
+          "arena",
+          "headSize",
+          "recordEvent",
+          "elapsedMillis",
+          "close");
 
   @Test
   void everyOperatorOfADeviceHasItsArgumentsAndRowsOfBadOnes() {
@@ -1088,19 +1095,23 @@ class OperatorArgumentsTest {
         badAttention(operator),
         Stream.of(
             bad(operator, "span", new Span(1, 5), "rows: Span[from=1, to=5] of at most 4 of my q"),
-            bad(operator, "keys before the first", "keys: -1 + 3 of 8", unknown(keys(-1, 3))),
-            bad(operator, "fewer than no keys", "keys: 0 + -1 of 8", unknown(keys(0, -1))),
-            bad(operator, "keys behind the last", "keys: 6 + 3 of 8", unknown(keys(6, 3))),
-            bad(operator, "keys behind those of the call", "keys: 2 + 3 of 4", known(keys(2, 3))),
+            bad(operator, "keys before the first", "candidates: -1 + 3 of 8", unknown(keys(-1, 3))),
+            bad(operator, "fewer than no keys", "candidates: 0 + -1 of 8", unknown(keys(0, -1))),
+            bad(operator, "keys behind the last", "candidates: 6 + 3 of 8", unknown(keys(6, 3))),
+            bad(
+                operator,
+                "keys behind those of the call",
+                "candidates: 2 + 3 of 4",
+                known(keys(2, 3))),
             bad(
                 operator,
                 "keys beyond what an int counts",
-                "keys: 2147483647 + 2147483647 of 8",
+                "candidates: 2147483647 + 2147483647 of 8",
                 unknown(keys(Integer.MAX_VALUE, Integer.MAX_VALUE))),
             bad(
                 operator,
                 "a list that starts behind the last key",
-                "keys: 9 + 3 of 8",
+                "candidates: 9 + 3 of 8",
                 unknown((w, g) -> g.with("at", 9)))));
   }
 
@@ -1464,7 +1475,7 @@ class OperatorArgumentsTest {
                   bad(
                       "colsumSelect",
                       "keys that are not as many for each candidate",
-                      "keys: 3 do not make as many sources for every candidate, where my score is"
+                      "candidates: 3 do not make as many sources for every candidate, where my score is"
                           + " F32[2]",
                       (w, g) -> g.with("score", w.f32("my score", 2))),
                   bad(
