@@ -344,6 +344,23 @@ class BareMachineTest {
     assertTrue(Files.readString(dir.resolve("asked")).contains("update"));
   }
 
+  /** A minimal Debian has no curl. */
+  @Test
+  void whatDownloadsIsAPackageToo() throws Exception {
+    Path curl = dir.resolve("bin/curl").toRealPath();
+    Files.delete(dir.resolve("bin/curl"));
+    program("bin/id", "echo 0");
+    program(
+        "bin/apt-get",
+        "case \"$*\" in *curl*) ln -sf '%s' '%s/bin/curl';; *install*) exit 100; esac"
+            .formatted(curl, dir));
+    Result result = start();
+    works(result);
+    assertEquals(
+        "starling: neither curl nor wget was found; asking apt-get for the package curl ...",
+        result.err().lines().toList().get(1));
+  }
+
   @Test
   void whereSudoAsksForAPasswordTheArchiveIsTaken() throws Exception {
     program("bin/id", "echo 1000");
