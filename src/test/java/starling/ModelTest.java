@@ -359,7 +359,7 @@ class ModelTest {
   }
 
   private interface Use {
-    void on(starling.model.Session session);
+    void on(starling.model.Generation generation);
   }
 
   private interface Tokens {
@@ -371,10 +371,10 @@ class ModelTest {
     prefilled(
         opened,
         sampling,
-        session -> {
+        generation -> {
           for (int i = 0; i < 16; i++) {
-            int token = session.next();
-            tokens.drawn(token, session.logits());
+            int token = generation.next();
+            tokens.drawn(token, generation.logits());
           }
         });
   }
@@ -385,10 +385,10 @@ class ModelTest {
     prefilled(
         opened,
         Sampling.GREEDY,
-        session -> {
-          session.next();
-          first[0] = session.logits();
-          use.on(session);
+        generation -> {
+          generation.next();
+          first[0] = generation.logits();
+          use.on(generation);
         });
     return first[0];
   }
@@ -402,8 +402,8 @@ class ModelTest {
     try (var device = opened;
         var files = Safetensors.open(Demo.MODEL);
         var llava = new LoadedModel(device, config, config.weights(files), DType.F32);
-        var session = llava.prefill(request)) {
-      use.on(session);
+        var generation = llava.prefill(request)) {
+      use.on(generation);
     }
   }
 
@@ -440,11 +440,11 @@ class ModelTest {
     for (int answer = 0; answer < 8 && least[0] > 0; answer++) {
       onDevice(
           CpuDevice.open(1),
-          session -> {
+          generation -> {
             for (int round = 0; round < 5; round++) {
               long before = threads.getCurrentThreadAllocatedBytes();
               for (int i = 0; i < 100; i++) {
-                session.next();
+                generation.next();
               }
               least[0] = Math.min(least[0], threads.getCurrentThreadAllocatedBytes() - before);
             }

@@ -92,10 +92,10 @@ class MergingMethodTest {
             Sampling.GREEDY,
             2,
             (p, d, o) -> {});
-    try (Session session = llava.prefill(request)) {
-      session.next();
-      float[] first = session.logits();
-      session.next();
+    try (Generation generation = llava.prefill(request)) {
+      generation.next();
+      float[] first = generation.logits();
+      generation.next();
       return first;
     }
   }

@@ -115,8 +115,8 @@ class VisionFeatureTest {
                 Sampling.GREEDY,
                 1,
                 (p, d, o) -> {});
-        try (Session session = llava.prefill(request)) {
-          session.next();
+        try (Generation generation = llava.prefill(request)) {
+          generation.next();
         }
         JsonNode rows =
             golden.get(where == CutSite.PROJECTOR_INPUT ? "feature_rows" : "projected_rows");

@@ -33,12 +33,12 @@ import starling.device.Sampling;
 import starling.image.Image;
 import starling.image.ImageMode;
 import starling.input.InputException;
+import starling.model.Generation;
 import starling.model.ImageInput;
 import starling.model.LoadedModel;
 import starling.model.Mode;
 import starling.model.Plan;
 import starling.model.Request;
-import starling.model.Session;
 import starling.model.Stage;
 import starling.prune.Budget;
 import starling.prune.CutContext;
@@ -121,18 +121,18 @@ class MosaicTest {
   private static Outcome run(LoadedModel on, Method method, Mode mode) {
     var request =
         new Request(IDS.clone(), images, method, mode, Sampling.GREEDY, 4, (p, d, o) -> {});
-    try (Session session = on.prefill(request)) {
+    try (Generation generation = on.prefill(request)) {
       var logits = new ArrayList<float[]>();
       int[] tokens = new int[4];
       for (int i = 0; i < 4; i++) {
-        tokens[i] = session.next();
-        logits.add(session.logits());
+        tokens[i] = generation.next();
+        logits.add(generation.logits());
       }
       var kept =
-          session.stages().stream()
-              .map(s -> Arrays.stream(session.ints(s.kept())).boxed().toList())
+          generation.stages().stream()
+              .map(s -> Arrays.stream(generation.ints(s.kept())).boxed().toList())
               .toList();
-      return new Outcome(logits, tokens, session.stages(), kept, session.plan());
+      return new Outcome(logits, tokens, generation.stages(), kept, generation.plan());
     }
   }
 
