@@ -45,9 +45,9 @@ final class AnswerReport {
     Answer.KvBytes kv = kvBytes(plan);
     return new Answer(
         model.dir().toString(),
-        model.device().name(),
+        model.device().type(),
         model.device().description(),
-        model.loaded().dtype().label(),
+        model.loaded().dtype(),
         question.method != null ? plan.options() : question.prune,
         plan.options(),
         question.mode.name().toLowerCase(Locale.ROOT),

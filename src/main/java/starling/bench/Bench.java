@@ -19,6 +19,7 @@ import starling.bench.Operator.Sizes;
 import starling.cuda.NativeDevice;
 import starling.device.DType;
 import starling.device.Device;
+import starling.device.DeviceType;
 import starling.device.Meter;
 import starling.device.Providers;
 import starling.input.InputException;
@@ -31,7 +32,6 @@ public final class Bench {
   /**
    * What to measure.
    *
-   * @param device cpu, emulated or cuda
    * @param preset sizes of a model, for operators and axes that nothing else is said of
    * @param operators names; empty for all
    * @param axes values per axis; every combination is a row
@@ -44,11 +44,11 @@ public final class Bench {
    * @param seconds or for this long, per row, all its rounds together
    */
   public record Options(
-      String device,
+      DeviceType device,
       String preset,
       List<String> operators,
       Map<String, List<Integer>> axes,
-      List<String> dtypes,
+      List<DType> dtypes,
       List<String> caches,
       Path source,
       String entry,
@@ -93,7 +93,8 @@ public final class Bench {
   public static KernelReport kernels(Options options, Consumer<String> progress) {
     List<Case> plans = plans(options);
     try (Device device = Devices.open(options.device, Providers.OWN);
-        Device reference = device.name().equals("cpu") ? Devices.reference() : Devices.open("cpu");
+        Device reference =
+            device.type() == DeviceType.CPU ? Devices.reference() : Devices.open(DeviceType.CPU);
         Meter meter = Devices.meter(device);
         var bench =
             new KernelBench(
@@ -189,7 +190,7 @@ public final class Bench {
   }
 
   private static Jcublas jcublas(Device device) {
-    if (device instanceof NativeDevice gpu && device.name().equals("cuda")) {
+    if (device instanceof NativeDevice gpu && device.type() == DeviceType.CUDA) {
       return new Jcublas(gpu);
     }
     throw new InputException("JCublas needs device cuda");
@@ -223,7 +224,7 @@ public final class Bench {
     if (options.source != null && options.operators.size() != 1) {
       throw new InputException("--source needs one --op, whose place the kernel takes");
     }
-    if (options.source != null && options.device.equals("cpu")) {
+    if (options.source != null && options.device == DeviceType.CPU) {
       throw new InputException("--source needs --device emulated or cuda: cpu runs no kernels");
     }
     for (String axis : options.axes.keySet()) {
@@ -245,8 +246,8 @@ public final class Bench {
         rows = rows.stream().filter(s -> s.get("T") == 1).toList();
       }
       for (Sizes sizes : combined(o, rows, options.axes)) {
-        List<String> types = o.typed() ? options.dtypes : List.of("f32");
-        types.forEach(t -> plans.add(new Case(name, o, sizes, dtype(t))));
+        List<DType> types = o.typed() ? options.dtypes : List.of(DType.F32);
+        types.forEach(t -> plans.add(new Case(name, o, sizes, t)));
       }
     }
     return List.copyOf(plans);
@@ -307,9 +308,9 @@ public final class Bench {
     }
   }
 
-  private static Operator operator(String name, String device) {
+  private static Operator operator(String name, DeviceType device) {
     String kernelOf = Catalogue.KERNELS.get(name);
-    if (kernelOf != null && device.equals("cpu")) {
+    if (kernelOf != null && device == DeviceType.CPU) {
       throw new InputException(
           "%s is a kernel of %s, which emulated and cuda have; on cpu there is the operator"
               .formatted(name, kernelOf));
@@ -331,13 +332,6 @@ public final class Bench {
             () ->
                 new InputException(
                     "preset '" + name + "' is not one of " + String.join(", ", presets())));
-  }
-
-  private static DType dtype(String name) {
-    return Stream.of(DType.F32, DType.BF16, DType.F16)
-        .filter(t -> t.label().equals(name))
-        .findFirst()
-        .orElseThrow(() -> new InputException("dtype '" + name + "' is not one of f32, bf16, f16"));
   }
 
   // ---- ceilings alone ----
@@ -386,9 +380,9 @@ public final class Bench {
    */
   public record Launch(String by, Double hostMicros, Double doneMicros, String absent) {}
 
-  public static CeilingReport ceilings(String name, double seconds) {
-    try (Device device = Devices.open(name);
-        Device reference = Devices.open("cpu");
+  public static CeilingReport ceilings(DeviceType type, double seconds) {
+    try (Device device = Devices.open(type);
+        Device reference = Devices.open(DeviceType.CPU);
         Meter meter = Devices.meter(device);
         var bench = new KernelBench(device, reference, meter, null, 0.01, seconds)) {
       for (DType t : List.of(DType.F32, DType.BF16, DType.F16)) {
@@ -402,7 +396,7 @@ public final class Bench {
           bench.ceilings.report(),
           bench.ceilings.launchMicros(),
           Double.isNaN(node) ? null : node,
-          name.equals("cuda") ? Launches.of((NativeDevice) device) : List.of());
+          type == DeviceType.CUDA ? Launches.of((NativeDevice) device) : List.of());
     }
   }
 }

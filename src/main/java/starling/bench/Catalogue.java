@@ -11,6 +11,7 @@ import starling.device.AttentionInputs;
 import starling.device.Candidates;
 import starling.device.Cut;
 import starling.device.DType;
+import starling.device.DeviceType;
 import starling.device.Kv;
 import starling.device.Linear;
 import starling.device.Mask;
@@ -357,7 +358,7 @@ final class Catalogue {
         gemm.axes(),
         gemm.typed(),
         (in, s) -> {
-          if (!in.device.name().equals("cuda")) {
+          if (in.device.type() != DeviceType.CUDA) {
             return gemm.body().apply(in, s);
           }
           Gemm g = gemm(in, s);

@@ -23,7 +23,7 @@ final class Environment {
     of.put("date", Instant.now().truncatedTo(ChronoUnit.SECONDS).toString());
     of.put("starling", "0.1.0");
     of.put("commit", commit());
-    of.put("device", device.name());
+    of.put("device", device.type().label());
     of.put("description", device.description());
     of.put("card", card.name());
     of.put("uuid", card.uuid());

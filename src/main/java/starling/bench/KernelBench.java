@@ -11,6 +11,7 @@ import starling.bench.Operator.Sizes;
 import starling.device.Clock;
 import starling.device.DType;
 import starling.device.Device;
+import starling.device.DeviceType;
 import starling.device.Meter;
 import starling.device.Tensor;
 import starling.device.TensorArena;
@@ -93,7 +94,7 @@ final class KernelBench implements AutoCloseable {
     this.reference = reference;
     this.meter = meter;
     this.control = control;
-    this.timed = !device.name().equals("emulated");
+    this.timed = device.type() != DeviceType.EMULATED;
     this.arena = device.arena("bench");
     long cache = timed ? Math.max(meter.card().l2Bytes(), 1 << 20) : 1 << 10;
     Tensor flush = Timer.flushing(device, arena, cache);
@@ -203,11 +204,11 @@ final class KernelBench implements AutoCloseable {
 
   private void begin(Run run, String cache) {
     boolean cold = cache.equals("cold");
-    if (device.name().equals("cpu")) { // until the compiler is done with it
+    if (device.type() == DeviceType.CPU) { // until the compiler is done with it
       timer.samples(cold, run.call, 0, Math.min(0.2, seconds / 5));
     }
     run.series.put(cache, timer.series(cold, run.call));
-    if (device.name().equals("cuda")) {
+    if (device.type() == DeviceType.CUDA) {
       run.hostMicros.put(cache, timer.hostMicros(run.call));
     }
   }
@@ -482,7 +483,7 @@ final class KernelBench implements AutoCloseable {
     double small = quick(operator, sizes, dtype);
     double large = quick(operator, new Sizes(larger), dtype);
     if (Double.isNaN(launchMicros)) {
-      launchMicros = device.name().equals("cuda") ? ceilings.launchMicros() : 1;
+      launchMicros = device.type() == DeviceType.CUDA ? ceilings.launchMicros() : 1;
     }
     if (large > 4 * launchMicros && large < 1.1 * small) {
       return String.format(

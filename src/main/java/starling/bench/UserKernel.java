@@ -7,6 +7,7 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import starling.device.DeviceType;
 import starling.input.InputException;
 import starling.input.Limits;
 
@@ -38,11 +39,11 @@ public final class UserKernel {
    * @throws InputException with what is missing
    */
   static Path compile(
-      String device, Path checkout, Path source, String operator, String entry, Path folder) {
+      DeviceType device, Path checkout, Path source, String operator, String entry, Path folder) {
     String signature =
         "extern \"C\" STARLING_API int %s(const starling_%s_args *args, starling_stream *stream)"
             .formatted(entry, operator);
-    boolean cuda = device.equals("cuda");
+    boolean cuda = device == DeviceType.CUDA;
     Path build = checkout.resolve("target/native").resolve(cuda ? "cuda" : "host");
     Path built = build.resolve("CMakeFiles");
     List<String> objects = objects(built, cuda ? "starling_cuda.dir" : "starling_host");

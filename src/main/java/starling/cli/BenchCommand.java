@@ -19,6 +19,8 @@ import picocli.CommandLine.Unmatched;
 import starling.bench.Bench;
 import starling.bench.KernelReport;
 import starling.bench.UserKernel;
+import starling.device.DType;
+import starling.device.DeviceType;
 import starling.input.InputException;
 import starling.input.TerminalText;
 
@@ -183,14 +185,17 @@ final class BenchCommand implements Callable<Integer> {
         }
       }
       Output.checkWritable(files, source == null ? List.of() : List.of(source));
-      boolean cuda = common.device.equals("cuda");
+      DeviceType device = DeviceType.of(common.device);
+      boolean cuda = device == DeviceType.CUDA;
       var options =
           new Bench.Options(
-              common.device,
+              device,
               preset != null ? preset : cuda ? "llava-1.5-7b" : "tiny",
               operators,
               axes,
-              !dtypes.isEmpty() ? dtypes : List.of(cuda ? "bf16" : "f32"),
+              !dtypes.isEmpty()
+                  ? dtypes.stream().map(DType::of).toList()
+                  : List.of(cuda ? DType.BF16 : DType.F32),
               caches.stream().distinct().toList(),
               source,
               entry,
@@ -275,7 +280,7 @@ final class BenchCommand implements Callable<Integer> {
     @Override
     public Integer call() {
       common.check(spec);
-      Bench.CeilingReport report = Bench.ceilings(common.device, common.seconds);
+      Bench.CeilingReport report = Bench.ceilings(DeviceType.of(common.device), common.seconds);
       if (common.json) {
         System.out.println(Output.json(report));
         return 0;

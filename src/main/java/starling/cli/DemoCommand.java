@@ -21,9 +21,9 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 import starling.Answer;
-import starling.Devices;
 import starling.Model;
 import starling.Question;
+import starling.device.DeviceType;
 import starling.image.Image;
 import starling.image.Overlay;
 import starling.input.InputException;
@@ -80,10 +80,10 @@ final class DemoCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    if (!Devices.NAMES.contains(device)) {
+    if (!DeviceType.labels().contains(device)) {
       throw new ParameterException(
           command.commandLine(),
-          "--device is '" + device + "'; it must be one of " + Devices.NAMES);
+          "--device is '" + device + "'; it must be one of " + DeviceType.labels());
     }
     if (images != null && images < 1) {
       throw new ParameterException(
@@ -91,7 +91,7 @@ final class DemoCommand implements Callable<Integer> {
     }
     makeFolder();
     try (var bundled = new Bundled();
-        Model model = Model.open(bundled.model(), device, "auto")) {
+        Model model = Model.open(bundled.model(), DeviceType.of(device))) {
       List<Bundled.Item> items = items(bundled.questions());
       Path report = out.resolve("report.html");
       List<Path> overlays = overlays(items);

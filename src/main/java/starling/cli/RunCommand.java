@@ -15,9 +15,10 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 import starling.Answer;
-import starling.Devices;
 import starling.Model;
 import starling.Question;
+import starling.device.DType;
+import starling.device.DeviceType;
 import starling.device.Providers;
 import starling.device.Sampling;
 import starling.image.Image;
@@ -161,7 +162,9 @@ final class RunCommand implements Callable<Integer> {
       decoded.add(Image.read(file));
       question.image(decoded.getLast());
     }
-    try (Model opened = Model.open(model, device, dtype, new Providers(gemm, attention))) {
+    DType type = dtype.equals("auto") ? null : DType.of(dtype);
+    var providers = new Providers(gemm, attention);
+    try (Model opened = Model.open(model, DeviceType.of(device), type, providers)) {
       opened.warnings().forEach(warning -> System.err.println("starling: warning: " + warning));
       Answer answer = opened.ask(question, json ? piece -> {} : System.out::print);
       System.out.println(json ? Output.json(answer) : "");
@@ -190,7 +193,7 @@ final class RunCommand implements Callable<Integer> {
 
   /** Checks what can be wrong with the options themselves: bad usage, not a failed request. */
   private Question question() {
-    oneOf("--device", device, Devices.NAMES);
+    oneOf("--device", device, DeviceType.labels());
     oneOf("--dtype", dtype, List.of("auto", "f32", "bf16", "f16"));
     oneOf("--gemm", gemm, List.of("auto", "own", "cublaslt"));
     oneOf("--attention", attention, List.of("own", "cudnn"));

@@ -14,6 +14,7 @@ import starling.device.Candidates;
 import starling.device.Cut;
 import starling.device.DType;
 import starling.device.Device;
+import starling.device.DeviceType;
 import starling.device.Kv;
 import starling.device.Linear;
 import starling.device.Norm;
@@ -85,8 +86,8 @@ public final class CpuDevice implements Device {
   }
 
   @Override
-  public String name() {
-    return "cpu";
+  public DeviceType type() {
+    return DeviceType.CPU;
   }
 
   @Override

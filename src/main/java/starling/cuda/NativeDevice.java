@@ -20,6 +20,7 @@ import starling.device.Cut;
 import starling.device.DType;
 import starling.device.Device;
 import starling.device.DeviceProperties;
+import starling.device.DeviceType;
 import starling.device.Kv;
 import starling.device.Linear;
 import starling.device.Norm;
@@ -46,7 +47,7 @@ import starling.input.InputException;
 public final class NativeDevice implements Device {
   private static final int MARKS = 4096;
 
-  private final String name;
+  private final DeviceType type;
   private final String description;
   private final Bindings library;
   private final SymbolLookup symbols;
@@ -103,10 +104,10 @@ public final class NativeDevice implements Device {
       };
 
   @SuppressWarnings("restricted") // the stream as a segment, so that calls see whether it is closed
-  private NativeDevice(String name, NativeLibrary found, String description, long cudaStream) {
-    this.name = name;
+  private NativeDevice(DeviceType type, NativeLibrary found, String description, long cudaStream) {
+    this.type = type;
     this.symbols = found.symbols();
-    this.emulated = name.equals("emulated");
+    this.emulated = type == DeviceType.EMULATED;
     this.runner = emulated ? Arguments.Runner.HOST_KERNELS : Arguments.Runner.GPU_KERNELS;
     this.arguments = new Arguments(memory, runner);
     this.library = found.bindings();
@@ -123,13 +124,13 @@ public final class NativeDevice implements Device {
   }
 
   /**
-   * Opens {@code cuda} or {@code emulated}.
+   * Opens {@link DeviceType#CUDA} or {@link DeviceType#EMULATED}.
    *
    * @throws InputException if no library is there or it cannot run on this machine, with the
    *     reasons
    */
-  public static NativeDevice open(String name) {
-    return open(name, Providers.OWN);
+  public static NativeDevice open(DeviceType type) {
+    return open(type, Providers.OWN);
   }
 
   /**
@@ -137,9 +138,9 @@ public final class NativeDevice implements Device {
    *
    * @throws InputException also if a library was asked for by name and cannot be used
    */
-  public static NativeDevice open(String name, Providers providers) {
-    NativeLibrary found = NativeLibrary.search(name);
-    var device = new NativeDevice(name, found, probe(name, found.bindings()), 0);
+  public static NativeDevice open(DeviceType type, Providers providers) {
+    NativeLibrary found = NativeLibrary.search(type.label());
+    var device = new NativeDevice(type, found, probe(type, found.bindings()), 0);
     try {
       device.choose(providers);
     } catch (InputException e) {
@@ -156,8 +157,9 @@ public final class NativeDevice implements Device {
    * @param cudaStream a {@code cudaStream_t} of the first card's primary context
    */
   public static NativeDevice openOnStream(long cudaStream) {
-    NativeLibrary found = NativeLibrary.search("cuda");
-    return new NativeDevice("cuda", found, probe("cuda", found.bindings()), cudaStream);
+    NativeLibrary found = NativeLibrary.search(DeviceType.CUDA.label());
+    return new NativeDevice(
+        DeviceType.CUDA, found, probe(DeviceType.CUDA, found.bindings()), cudaStream);
   }
 
   /** The {@code cudaStream_t} that all work of this device runs on. */
@@ -215,21 +217,21 @@ public final class NativeDevice implements Device {
    *
    * @throws InputException if the library cannot be used or has no such function
    */
-  public static NativeDevice openReplaced(String name, Path file, String symbol, String entry) {
-    NativeLibrary found = NativeLibrary.of(name, file, symbol, entry);
-    return new NativeDevice(name, found, probe(name, found.bindings()), 0);
+  public static NativeDevice openReplaced(DeviceType type, Path file, String symbol, String entry) {
+    NativeLibrary found = NativeLibrary.of(type.label(), file, symbol, entry);
+    return new NativeDevice(type, found, probe(type, found.bindings()), 0);
   }
 
   /** Every library that was looked for, one line each with what came of it. */
-  public static List<String> tried(String name) {
-    return NativeLibrary.search(name).attempts().stream()
+  public static List<String> tried(DeviceType type) {
+    return NativeLibrary.search(type.label()).attempts().stream()
         .map(a -> a.place() + ": " + a.outcome())
         .toList();
   }
 
   /** The cards that the driver shows, the first of which is used; empty if it shows none. */
-  public static List<DeviceProperties> cards(String name) {
-    Bindings library = NativeLibrary.search(name).bindings();
+  public static List<DeviceProperties> cards() {
+    Bindings library = NativeLibrary.search(DeviceType.CUDA.label()).bindings();
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment count = arena.allocate(JAVA_INT);
       if (library.cardCount(count) != 0) {
@@ -313,11 +315,12 @@ public final class NativeDevice implements Device {
     }
   }
 
-  private static String probe(String name, Bindings library) {
+  private static String probe(DeviceType type, Bindings library) {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment text = arena.allocate(500);
       if (library.probe(text, 500) != 0) {
-        throw new InputException("device " + name + ": " + NativeLibrary.string(library.error()));
+        throw new InputException(
+            "device " + type.label() + ": " + NativeLibrary.string(library.error()));
       }
       return text.getString(0);
     }
@@ -331,22 +334,23 @@ public final class NativeDevice implements Device {
     String sentence = NativeLibrary.string(library.error());
     switch (status) {
       case AbiConstants.INVALID_ARGUMENT -> throw new IllegalArgumentException(sentence);
-      case AbiConstants.NO_DEVICE -> throw new InputException("device " + name + ": " + sentence);
+      case AbiConstants.NO_DEVICE ->
+          throw new InputException("device " + type.label() + ": " + sentence);
       case AbiConstants.OUT_OF_MEMORY ->
-          throw new OutOfMemoryException("device " + name + ": " + sentence);
-      default -> throw new IllegalStateException("device " + name + ": " + sentence);
+          throw new OutOfMemoryException("device " + type.label() + ": " + sentence);
+      default -> throw new IllegalStateException("device " + type.label() + ": " + sentence);
     }
   }
 
   private void checkOpen() {
     if (closed) {
-      throw new IllegalStateException("the " + name + " device is closed");
+      throw new IllegalStateException("the " + type.label() + " device is closed");
     }
   }
 
   @Override
-  public String name() {
-    return name;
+  public DeviceType type() {
+    return type;
   }
 
   @Override
@@ -393,7 +397,11 @@ public final class NativeDevice implements Device {
   public int headSize(int d) {
     if (d > 128) {
       throw new InputException(
-          "device " + name + ": heads of " + d + " channels are wider than its kernels' 128");
+          "device "
+              + type.label()
+              + ": heads of "
+              + d
+              + " channels are wider than its kernels' 128");
     }
     return d <= 32 ? 32 : d <= 64 ? 64 : 128;
   }

@@ -25,8 +25,8 @@ import java.util.List;
  * emulated device can read them.
  */
 public interface Device extends AutoCloseable {
-  /** {@code cpu}, {@code cuda} or {@code emulated}. */
-  String name();
+  /** What runs the operators; never {@link DeviceType#AUTO}. */
+  DeviceType type();
 
   /** One line for reports: what it runs on and how. */
   String description();

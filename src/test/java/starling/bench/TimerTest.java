@@ -10,6 +10,7 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import starling.Devices;
 import starling.device.Device;
+import starling.device.DeviceType;
 import starling.device.Meter;
 import starling.device.Tensor;
 
@@ -45,7 +46,7 @@ class TimerTest {
 
   /** The events of every sample, one string each, without the warm-up. */
   private List<String> samples(boolean cold) {
-    try (Device device = Devices.open("cpu");
+    try (Device device = Devices.open(DeviceType.CPU);
         Meter meter = Devices.meter(device);
         var arena = device.arena("timer")) {
       Tensor flush = Timer.flushing(device, arena, CACHE);

@@ -16,6 +16,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import starling.device.Activation;
 import starling.device.DType;
+import starling.device.DeviceType;
 import starling.device.Linear;
 import starling.device.Norm;
 import starling.device.Providers;
@@ -103,8 +104,8 @@ class CublasLtTest {
   void bothAgree() {
     cublaslt.order("");
     int expected = 0;
-    try (NativeDevice own = NativeDevice.open("cuda", Providers.OWN);
-        NativeDevice library = NativeDevice.open("cuda", Providers.gemm("cublaslt"))) {
+    try (NativeDevice own = NativeDevice.open(DeviceType.CUDA, Providers.OWN);
+        NativeDevice library = NativeDevice.open(DeviceType.CUDA, Providers.gemm("cublaslt"))) {
       for (DType dtype : List.of(DType.F32, DType.BF16, DType.F16)) {
         // The product is rounded once more before bias, activation and residual.
         double bound = dtype == DType.F32 ? 2e-5 : dtype == DType.BF16 ? 0x1p-5 : 0x1p-8;
@@ -144,7 +145,7 @@ class CublasLtTest {
   void scratchMemoryOfASmallerShapeIsGivenBack() {
     cublaslt.order("");
     gpu.order("memory=48000000"); // 32 MiB are the workspace
-    try (NativeDevice device = NativeDevice.open("cuda", Providers.gemm("cublaslt"))) {
+    try (NativeDevice device = NativeDevice.open(DeviceType.CUDA, Providers.gemm("cublaslt"))) {
       for (int rows = 500; rows <= 10_000; rows += 500) {
         result(device, DType.F32, rows, Activation.SILU_MUL, Norms.RMS, false, false);
       }
@@ -159,13 +160,14 @@ class CublasLtTest {
     assertEquals(
         "gemm cublaslt: cublasLtCreate: CUBLAS_STATUS_OF_THE_STUB (1)",
         assertThrows(
-                InputException.class, () -> NativeDevice.open("cuda", Providers.gemm("cublaslt")))
+                InputException.class,
+                () -> NativeDevice.open(DeviceType.CUDA, Providers.gemm("cublaslt")))
             .getMessage());
-    try (NativeDevice auto = NativeDevice.open("cuda", Providers.gemm("auto"))) {
+    try (NativeDevice auto = NativeDevice.open(DeviceType.CUDA, Providers.gemm("auto"))) {
       assertTrue(!auto.description().contains("cuBLASLt"), "auto is our own then");
     }
     cublaslt.order("heuristic=none");
-    try (NativeDevice device = NativeDevice.open("cuda", Providers.gemm("cublaslt"))) {
+    try (NativeDevice device = NativeDevice.open(DeviceType.CUDA, Providers.gemm("cublaslt"))) {
       assertEquals(
           "cublasLtMatmulAlgoGetHeuristic: CUBLAS_STATUS_NOT_SUPPORTED (15)",
           failure(device).getMessage());
@@ -181,7 +183,7 @@ class CublasLtTest {
         "gemm cublaslt needs device cuda",
         assertThrows(
                 InputException.class,
-                () -> NativeDevice.open("emulated", Providers.gemm("cublaslt")))
+                () -> NativeDevice.open(DeviceType.EMULATED, Providers.gemm("cublaslt")))
             .getMessage());
   }
 

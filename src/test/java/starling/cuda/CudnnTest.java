@@ -19,6 +19,7 @@ import starling.Question;
 import starling.device.AttentionInputs;
 import starling.device.Candidates;
 import starling.device.DType;
+import starling.device.DeviceType;
 import starling.device.Kv;
 import starling.device.Mask;
 import starling.device.Providers;
@@ -122,8 +123,8 @@ class CudnnTest {
   @Test
   void bothAgreeAndEveryRowGivesAwayOne() {
     int calls = 0;
-    try (NativeDevice own = NativeDevice.open("cuda");
-        NativeDevice library = NativeDevice.open("cuda", CUDNN)) {
+    try (NativeDevice own = NativeDevice.open(DeviceType.CUDA);
+        NativeDevice library = NativeDevice.open(DeviceType.CUDA, CUDNN)) {
       for (DType dtype : List.of(DType.BF16, DType.F16)) {
         // Both round probabilities and results to the type: a unit or two in the last place.
         // Statistics are f32 sums of the same products.
@@ -156,7 +157,7 @@ class CudnnTest {
 
   @Test
   void whatItDoesNotDoIsOurOwn() {
-    try (NativeDevice library = NativeDevice.open("cuda", CUDNN)) {
+    try (NativeDevice library = NativeDevice.open(DeviceType.CUDA, CUDNN)) {
       result(library, new Case(4, -1, false)); // few rows
       result(library, new Case(DType.F32, 21, -1, 4, 4, 32, false));
       assertEquals(0, cudnn.count("executed"));
@@ -178,14 +179,16 @@ class CudnnTest {
     cudnn.order("");
     assertEquals(
         "attention cudnn needs device cuda",
-        assertThrows(InputException.class, () -> NativeDevice.open("emulated", CUDNN))
+        assertThrows(InputException.class, () -> NativeDevice.open(DeviceType.EMULATED, CUDNN))
             .getMessage());
     assertEquals(
         "attention cudnn needs dtype bf16 or f16",
-        assertThrows(InputException.class, () -> Model.open(Demo.MODEL, "cuda", "f32", CUDNN))
+        assertThrows(
+                InputException.class,
+                () -> Model.open(Demo.MODEL, DeviceType.CUDA, DType.F32, CUDNN))
             .getMessage());
     assertEquals(0, cudnn.count("alive"));
-    try (NativeDevice device = NativeDevice.open("cuda", CUDNN)) {
+    try (NativeDevice device = NativeDevice.open(DeviceType.CUDA, CUDNN)) {
       var c = new Case(21, -1, false);
       cudnn.order("plans=0");
       String why = assertThrows(InputException.class, () -> result(device, c)).getMessage();
@@ -205,13 +208,14 @@ class CudnnTest {
   private static void assertRefused(String sentence) {
     assertEquals(
         sentence,
-        assertThrows(InputException.class, () -> NativeDevice.open("cuda", CUDNN)).getMessage());
+        assertThrows(InputException.class, () -> NativeDevice.open(DeviceType.CUDA, CUDNN))
+            .getMessage());
   }
 
   /** A library that reports success and computes something else is not believed. */
   @Test
   void theFirstResultOfAShapeIsHeldAgainstOurs() {
-    try (NativeDevice device = NativeDevice.open("cuda", CUDNN)) {
+    try (NativeDevice device = NativeDevice.open(DeviceType.CUDA, CUDNN)) {
       var c = new Case(21, -1, false);
       cudnn.order("execute=5000"); // a call that fails has no result to hold against ours
       assertThrows(IllegalStateException.class, () -> result(device, c));
@@ -230,7 +234,7 @@ class CudnnTest {
   /** A card that fails under a library: a sentence, and closing once more is harmless. */
   @Test
   void closingAfterAFaultIsHarmlessTheSecondTime() {
-    NativeDevice device = NativeDevice.open("cuda", CUDNN);
+    NativeDevice device = NativeDevice.open(DeviceType.CUDA, CUDNN);
     try {
       result(device, new Case(21, -1, false));
       gpu.order("fault=1");
@@ -250,7 +254,7 @@ class CudnnTest {
 
   @Test
   void shapesDoNotPileUp() {
-    try (NativeDevice device = NativeDevice.open("cuda", CUDNN)) {
+    try (NativeDevice device = NativeDevice.open(DeviceType.CUDA, CUDNN)) {
       int most = 0;
       for (int rows = 17; rows < 17 + 40; rows++) {
         result(device, new Case(rows, -1, false));
@@ -267,8 +271,8 @@ class CudnnTest {
             .image(Demo.image("scene-00.png"))
             .prune("star:R=0.1,K=4,P=0.9")
             .maxTokens(3);
-    try (Model own = Model.open(Demo.MODEL, "cuda", "bf16", Providers.OWN);
-        Model library = Model.open(Demo.MODEL, "cuda", "bf16", CUDNN)) {
+    try (Model own = Model.open(Demo.MODEL, DeviceType.CUDA, DType.BF16, Providers.OWN);
+        Model library = Model.open(Demo.MODEL, DeviceType.CUDA, DType.BF16, CUDNN)) {
       Answer a = own.ask(question);
       assertEquals(0, cudnn.count("executed"));
       Answer b = library.ask(question);

@@ -19,6 +19,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import starling.device.Activation;
 import starling.device.DType;
+import starling.device.DeviceType;
 import starling.device.Tensor;
 import starling.device.TensorArena;
 import starling.input.InputException;
@@ -39,7 +40,7 @@ class JcublasTest {
     gpu = new FakeCuda("");
     cublas = new PlayedLibrary("cublas");
     Native.needs(FORWARDER);
-    try (NativeDevice device = NativeDevice.open("cuda")) {
+    try (NativeDevice device = NativeDevice.open(DeviceType.CUDA)) {
       String why =
           assertThrows(InputException.class, () -> new Jcublas(device).close()).getMessage();
       assertTrue(why.startsWith("JCublas 12.6 needs libcublas.so.12, and here is "), why);
@@ -66,7 +67,7 @@ class JcublasTest {
   @ParameterizedTest
   @EnumSource(names = {"F32", "BF16", "F16"})
   void aProductIsWhatOurOwnIs(DType dtype) {
-    try (NativeDevice device = NativeDevice.open("cuda");
+    try (NativeDevice device = NativeDevice.open(DeviceType.CUDA);
         TensorArena arena = device.arena("test");
         var jcublas = new Jcublas(device)) {
       Tensor x = device.table(arena, dtype, Gaussian.of(new Random(9), 1, 21, 44));
@@ -98,7 +99,7 @@ class JcublasTest {
   void theExampleOfTheReadmeMultipliesOurTensors(@TempDir Path dir) throws Exception {
     Method multiply =
         Examples.compiled("int multiply(NativeDevice device, cublasHandle handle", dir);
-    try (NativeDevice device = NativeDevice.open("cuda");
+    try (NativeDevice device = NativeDevice.open(DeviceType.CUDA);
         TensorArena arena = device.arena("test")) {
       new Jcublas(device).close(); // which finds and loads cuBLAS
       var handle = new cublasHandle();
@@ -117,7 +118,7 @@ class JcublasTest {
   @Test
   void aLibraryThatDoesNotStartGetsASentence() {
     cublas.order("create=1");
-    try (NativeDevice device = NativeDevice.open("cuda")) {
+    try (NativeDevice device = NativeDevice.open(DeviceType.CUDA)) {
       assertEquals(
           "JCublas: cublasCreate: CUBLAS_STATUS_NOT_INITIALIZED",
           assertThrows(InputException.class, () -> new Jcublas(device).close()).getMessage());

@@ -20,6 +20,7 @@ import starling.Families;
 import starling.checkpoint.PreprocessorConfig;
 import starling.checkpoint.Safetensors;
 import starling.device.DType;
+import starling.device.DeviceType;
 import starling.device.Sampling;
 import starling.image.ImageMode;
 import starling.model.Generation;
@@ -46,7 +47,7 @@ class LaunchTest {
   @BeforeEach
   void open() throws Exception {
     Native.needs(Native.HOST);
-    device = NativeDevice.open("emulated");
+    device = NativeDevice.open(DeviceType.EMULATED);
     host = new HostCounters(DynamicLibrary.open(Native.HOST));
     config = Families.read(Demo.MODEL);
     files = Safetensors.open(Demo.MODEL);

@@ -11,6 +11,7 @@ import org.opentest4j.TestAbortedException;
 import starling.device.Activation;
 import starling.device.AttentionInputs;
 import starling.device.DType;
+import starling.device.DeviceType;
 import starling.device.Kv;
 import starling.device.Linear;
 import starling.device.Mask;
@@ -28,7 +29,7 @@ import starling.jcuda.Jcublas;
 class LibrariesTest {
   @BeforeEach
   void needsAGpu() {
-    assumeTrue(Native.DEVICE.equals("cuda"), "needs a GPU: tools/gpu-check runs it");
+    assumeTrue(Native.DEVICE == DeviceType.CUDA, "needs a GPU: tools/gpu-check runs it");
   }
 
   /** What opens a library, or a skip with its reason. */
@@ -75,9 +76,9 @@ class LibrariesTest {
   @ParameterizedTest
   @CsvSource({"577, 1024, 4096", "636, 4096, 4096", "117, 4096, 1024", "17, 64, 96"})
   void productsAreThoseOfCublasLt(int rows, int in, int out) {
-    try (NativeDevice own = NativeDevice.open("cuda");
+    try (NativeDevice own = NativeDevice.open(DeviceType.CUDA);
         NativeDevice library =
-            orSkip(() -> NativeDevice.open("cuda", Providers.gemm("cublaslt")))) {
+            orSkip(() -> NativeDevice.open(DeviceType.CUDA, Providers.gemm("cublaslt")))) {
       assertSame(product(own, rows, in, out), product(library, rows, in, out), "cuBLASLt");
     }
   }
@@ -85,7 +86,7 @@ class LibrariesTest {
   @ParameterizedTest
   @CsvSource({"577, 1024, 4096", "636, 4096, 4096", "117, 4096, 1024", "17, 64, 96"})
   void productsAreThoseOfJcublas(int rows, int in, int out) {
-    try (NativeDevice device = NativeDevice.open("cuda");
+    try (NativeDevice device = NativeDevice.open(DeviceType.CUDA);
         Jcublas jcublas = orSkip(() -> new Jcublas(device));
         TensorArena arena = device.arena("test")) {
       var random = new Random(3);
@@ -119,9 +120,9 @@ class LibrariesTest {
   @ParameterizedTest
   @CsvSource({"577, 16, 64, false", "636, 32, 128, true", "26, 3, 32, false"})
   void attentionIsThatOfCudnn(int rows, int heads, int d, boolean causal) {
-    try (NativeDevice own = NativeDevice.open("cuda");
+    try (NativeDevice own = NativeDevice.open(DeviceType.CUDA);
         NativeDevice library =
-            orSkip(() -> NativeDevice.open("cuda", Providers.attention("cudnn")))) {
+            orSkip(() -> NativeDevice.open(DeviceType.CUDA, Providers.attention("cudnn")))) {
       for (boolean statistics : new boolean[] {false, true}) {
         assertSame(
             attention(own, rows, heads, d, causal, statistics),

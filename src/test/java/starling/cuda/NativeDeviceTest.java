@@ -33,6 +33,7 @@ import starling.device.Candidates;
 import starling.device.Cut;
 import starling.device.DType;
 import starling.device.Device;
+import starling.device.DeviceType;
 import starling.device.EightBits;
 import starling.device.Kv;
 import starling.device.Linear;
@@ -609,7 +610,7 @@ class NativeDeviceTest {
       Tensor out = arena.view("result", DType.F32, Block.of(result), 2, 8);
       Tensor rows = arena.alloc("rows", DType.I32, 2);
       nativeDevice.upload(rows, MemorySegment.ofArray(new int[] {3, 1}));
-      if (Native.DEVICE.equals("cuda")) {
+      if (Native.DEVICE == DeviceType.CUDA) {
         assertEquals(
             "result is F32[2, 8] in host memory, which this device cannot use",
             assertThrows(

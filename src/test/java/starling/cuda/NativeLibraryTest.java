@@ -21,6 +21,7 @@ import java.util.concurrent.Executors;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import starling.device.DeviceType;
 import starling.input.InputException;
 
 /** Where a library is looked for, what is said of one that cannot be used, and unpacking. */
@@ -404,13 +405,13 @@ class NativeLibraryTest {
   void theCudaLibraryLoadsWithoutAGpuAndSaysWhy() {
     Native.needs(Native.CUDA);
     if (Files.exists(Path.of("/dev/nvidiactl"))) {
-      NativeDevice.open("cuda").close();
+      NativeDevice.open(DeviceType.CUDA).close();
       return;
     }
     String message =
-        assertThrows(InputException.class, () -> NativeDevice.open("cuda")).getMessage();
+        assertThrows(InputException.class, () -> NativeDevice.open(DeviceType.CUDA)).getMessage();
     assertTrue(message.contains("no driver") || message.contains("no GPU"), message);
-    assertTrue(NativeDevice.tried("cuda").getLast().endsWith("libstarling_cuda.so: used"));
+    assertTrue(NativeDevice.tried(DeviceType.CUDA).getLast().endsWith("libstarling_cuda.so: used"));
   }
 
   @Test
@@ -430,7 +431,7 @@ class NativeLibraryTest {
     private OpenEmulated() {}
 
     public static void main(String[] args) {
-      try (var device = NativeDevice.open("emulated")) {
+      try (var device = NativeDevice.open(DeviceType.EMULATED)) {
         System.out.println("opened " + device.description());
       } catch (InputException e) {
         System.out.println(e.getMessage());

@@ -21,6 +21,7 @@ import starling.device.AttentionInputs;
 import starling.device.Candidates;
 import starling.device.DType;
 import starling.device.Device;
+import starling.device.DeviceType;
 import starling.device.Kv;
 import starling.device.Mask;
 import starling.device.ReferenceDevice;
@@ -51,7 +52,7 @@ class SegmentsTest {
   void open() {
     devices.add(CpuDevice.open(2));
     devices.add(CpuDevice.scalar());
-    if (Files.exists(Native.HOST) || !Native.DEVICE.equals("emulated")) {
+    if (Files.exists(Native.HOST) || Native.DEVICE != DeviceType.EMULATED) {
       devices.add(NativeDevice.open(Native.DEVICE));
     }
   }
@@ -252,7 +253,8 @@ class SegmentsTest {
         }
         for (Device device : devices) {
           try (TensorArena arena = device.arena("test")) {
-            String what = device.name() + ", " + count + " segments of up to " + most + " rows";
+            String what =
+                device.type().label() + ", " + count + " segments of up to " + most + " rows";
             AttentionInputs in = inputs(device, arena, DType.F32, c, causal, null);
             Attended actual = attend(device, arena, DType.F32, in);
             // Probabilities err by the rounding of a score of up to about 6 and of exp2.
@@ -347,7 +349,8 @@ class SegmentsTest {
         AttentionInputs one = with(in, in.kv().segments().only(s));
         Tensor sums = arena.alloc("sums", DType.F32, HEADS, keys);
         device.attentionColsum(sums, one, lse, span, all);
-        assertNear(expected, floats(device, sums), 0x1p-24 * 500 * span.length(), device.name());
+        assertNear(
+            expected, floats(device, sums), 0x1p-24 * 500 * span.length(), device.type().label());
 
         // The chosen are the best of those sums.
         int n = Math.min(keys, 9);
@@ -365,7 +368,7 @@ class SegmentsTest {
           for (int h = 0; h < HEADS; h++) {
             mean += of[h * keys + last[j]];
           }
-          assertEquals(mean / (HEADS * span.length()), scores[j], 1e-6, device.name());
+          assertEquals(mean / (HEADS * span.length()), scores[j], 1e-6, device.type().label());
         }
         assertEquals(0, ints(device, nonFinite)[0]);
       }
@@ -449,7 +452,8 @@ class SegmentsTest {
             }
             for (Device device : devices) {
               try (TensorArena arena = device.arena("test")) {
-                String what = device.name() + ", " + count + " of " + most + ", axes " + axes;
+                String what =
+                    device.type().label() + ", " + count + " of " + most + ", axes " + axes;
                 Rope angles = angles(device, arena, sections);
                 Roped actual = rope(device, arena, DType.F32, c, c.on(device, arena), angles, axes);
                 assertNear(expected.q, actual.q, 0x1p-24 * 16, "q: " + what);
@@ -502,12 +506,12 @@ class SegmentsTest {
           for (int s = 0; s < count; s++) {
             Tensor row = logits.rows(s, s + 1);
             int[] alone = draw(device, arena, row, segments.only(s), nonFinite.rows(s, s + 1));
-            assertEquals(together[s], alone[0], device.name());
+            assertEquals(together[s], alone[0], device.type().label());
             boolean idle = c.segments.get(s).rows() == 0;
             assertTrue(idle ? alone[0] == -9 : s == count / 2 ? alone[0] == -1 : alone[0] >= 0);
           }
           first = first == null ? together : first;
-          assertArrayEquals(first, together, device.name());
+          assertArrayEquals(first, together, device.type().label());
         }
       }
     }
@@ -542,7 +546,7 @@ class SegmentsTest {
             }
             expected[row + Segments.STEP] += rows > 0 ? 2 : 0;
           }
-          assertArrayEquals(expected, ints(device, segments.table()), device.name());
+          assertArrayEquals(expected, ints(device, segments.table()), device.type().label());
         }
       }
     }

@@ -11,9 +11,11 @@ import java.util.Random;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import starling.device.Activation;
 import starling.device.DType;
+import starling.device.DeviceType;
 import starling.device.Linear;
 import starling.device.Norm;
 import starling.device.Providers;
@@ -37,7 +39,7 @@ class StreamOrderTest {
   @ValueSource(strings = {"pools=1", "pools=0"})
   void freshMemoryIsZeroBeforeItsFirstWork(String orders) {
     try (var _ = new FakeCuda(orders);
-        NativeDevice device = NativeDevice.open("cuda");
+        NativeDevice device = NativeDevice.open(DeviceType.CUDA);
         TensorArena arena = device.arena("a")) {
       Tensor fresh = arena.alloc("fresh", DType.I32, 3, 8);
       Tensor out = arena.alloc("out", DType.I32, 3, 8);
@@ -51,7 +53,7 @@ class StreamOrderTest {
   @ValueSource(strings = {"pools=1", "pools=0"})
   void anArenaMayCloseBeforeItsWorkIsDone(String orders) {
     try (var gpu = new FakeCuda(orders);
-        NativeDevice device = NativeDevice.open("cuda");
+        NativeDevice device = NativeDevice.open(DeviceType.CUDA);
         TensorArena arena = device.arena("a")) {
       Tensor out = arena.alloc("out", DType.I32, 4, 8);
       Tensor rows = arena.alloc("rows", DType.I32, 4);
@@ -73,7 +75,7 @@ class StreamOrderTest {
   @Test
   void anArenaMayCloseAfterItsDevice() {
     try (var _ = new FakeCuda("")) {
-      NativeDevice device = NativeDevice.open("cuda");
+      NativeDevice device = NativeDevice.open(DeviceType.CUDA);
       TensorArena arena = device.arena("a");
       device.advance(SegmentTable.counter(device, arena));
       device.close();
@@ -103,7 +105,7 @@ class StreamOrderTest {
   void scratchMemoryGrowsUnderWork(String gemm) {
     try (var _ = new FakeCuda("");
         var _ = new PlayedLibrary("cublaslt");
-        NativeDevice device = NativeDevice.open("cuda", Providers.gemm(gemm));
+        NativeDevice device = NativeDevice.open(DeviceType.CUDA, Providers.gemm(gemm));
         TensorArena arena = device.arena("a")) {
       List<Product> products =
           List.of(40, 150, 300).stream().map(n -> Product.of(device, arena, n)).toList();
@@ -131,11 +133,11 @@ class StreamOrderTest {
 
   /** On the host layer and on the GPU. */
   @ParameterizedTest
-  @ValueSource(strings = {"emulated", "cuda"})
-  void aStepThatFailsLeavesAStreamThatWorks(String name) {
+  @EnumSource(names = {"EMULATED", "CUDA"})
+  void aStepThatFailsLeavesAStreamThatWorks(DeviceType type) {
     Native.needs(Native.HOST);
     try (var _ = new FakeCuda("");
-        NativeDevice device = NativeDevice.open(name);
+        NativeDevice device = NativeDevice.open(type);
         TensorArena arena = device.arena("a")) {
       Segments counter = SegmentTable.counter(device, arena);
       works(device, counter);
@@ -181,7 +183,7 @@ class StreamOrderTest {
   @Test
   void aCaptureThatLacksAnOperatorIsNoGraph() {
     try (var _ = new FakeCuda("");
-        NativeDevice device = NativeDevice.open("cuda");
+        NativeDevice device = NativeDevice.open(DeviceType.CUDA);
         TensorArena arena = device.arena("a")) {
       Product product = Product.of(device, arena, 90);
       refused(
@@ -195,7 +197,7 @@ class StreamOrderTest {
   @Test
   void anArenaMayCloseInACapture() {
     try (var _ = new FakeCuda("");
-        NativeDevice device = NativeDevice.open("cuda");
+        NativeDevice device = NativeDevice.open(DeviceType.CUDA);
         TensorArena arena = device.arena("a")) {
       Segments counter = SegmentTable.counter(device, arena);
       TensorArena other = device.arena("b");
@@ -216,7 +218,7 @@ class StreamOrderTest {
   @Test
   void otherThreadsWaitForTheEndOfACapture() throws Exception {
     try (var _ = new FakeCuda("");
-        NativeDevice device = NativeDevice.open("cuda");
+        NativeDevice device = NativeDevice.open(DeviceType.CUDA);
         TensorArena arena = device.arena("a")) {
       Segments mine = SegmentTable.counter(device, arena);
       Segments theirs = SegmentTable.counter(device, arena);

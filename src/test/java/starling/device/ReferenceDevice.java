@@ -26,8 +26,8 @@ public final class ReferenceDevice implements Device {
   private final Map<MemorySegment, Arena> arenas = new HashMap<>();
 
   @Override
-  public String name() {
-    return "cpu";
+  public DeviceType type() {
+    return DeviceType.CPU;
   }
 
   @Override
