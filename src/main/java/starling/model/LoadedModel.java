@@ -67,10 +67,12 @@ public final class LoadedModel implements AutoCloseable {
     return pool;
   }
 
+  /** What the checkpoint says of itself. */
   public VisionLanguageModel family() {
     return family;
   }
 
+  /** The type of activations, keys and values. */
   public DType dtype() {
     return dtype;
   }

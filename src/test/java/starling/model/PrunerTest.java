@@ -42,7 +42,7 @@ class PrunerTest {
     }
 
     @Override
-    public void select(CutContext site, Selection out) {
+    public void select(CutContext context, Selection out) {
       throw new AssertionError("it comes to nothing");
     }
   }

@@ -345,11 +345,11 @@ class MosaicTest {
     }
 
     @Override
-    public void select(CutContext site, Selection out) {
-      int[] set = sets.get(site.group());
-      site.device().upload(out.keep().rows(0, set.length), MemorySegment.ofArray(set));
+    public void select(CutContext context, Selection out) {
+      int[] set = sets.get(context.group());
+      context.device().upload(out.keep().rows(0, set.length), MemorySegment.ofArray(set));
       if (counted) {
-        site.device().upload(out.count(), MemorySegment.ofArray(new int[] {set.length}));
+        context.device().upload(out.count(), MemorySegment.ofArray(new int[] {set.length}));
       }
     }
   }
@@ -398,16 +398,18 @@ class MosaicTest {
     }
 
     @Override
-    public void select(CutContext site, Selection out) {
+    public void select(CutContext context, Selection out) {
       int n = out.keep().rows();
       float[] weights = new float[2 * n];
       for (int i = 0; i < 2 * n; i++) {
         weights[i] = i % 2 == 0 ? weight : 1 - weight;
       }
       int[] keep = IntStream.range(0, n).map(i -> 2 * i).toArray();
-      site.device().upload(out.keep(), MemorySegment.ofArray(keep));
-      site.device().upload(out.index(), MemorySegment.ofArray(IntStream.range(0, 2 * n).toArray()));
-      site.device().upload(out.weight(), MemorySegment.ofArray(weights));
+      context.device().upload(out.keep(), MemorySegment.ofArray(keep));
+      context
+          .device()
+          .upload(out.index(), MemorySegment.ofArray(IntStream.range(0, 2 * n).toArray()));
+      context.device().upload(out.weight(), MemorySegment.ofArray(weights));
     }
   }
 
