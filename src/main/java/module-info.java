@@ -26,6 +26,7 @@ module starling {
   exports starling.prune;
   exports starling.text;
 
+  uses starling.CompanionJar;
   uses starling.prune.MethodProvider;
 
   opens starling to

@@ -5,7 +5,7 @@ import starling.image.Picture;
 
 /** The bundled model and pictures, where tests find them. */
 public final class Demo {
-  public static final Path ROOT = Path.of("src/main/resources/starling/demo");
+  public static final Path ROOT = Path.of("src/demo/resources/starling/demo");
   public static final Path MODEL = ROOT.resolve("model");
 
   private Demo() {}
