@@ -10,8 +10,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
-import starling.device.InputException;
-import starling.image.Picture;
+import starling.input.InputException;
+import starling.image.Image;
 
 /**
  * The demo's model, images and questions. They come in a jar of their own: the same coordinates
@@ -87,8 +87,8 @@ public final class DemoData implements AutoCloseable {
    *     small-00.png} to {@code small-29.png}
    * @throws InputException if there is none of that name
    */
-  public Picture image(String name) {
-    return Picture.read(read("pictures/" + name), name);
+  public Image image(String name) {
+    return Image.read(read("pictures/" + name), name);
   }
 
   /** All 200 questions, in turn about each of the images. */

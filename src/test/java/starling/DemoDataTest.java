@@ -12,7 +12,7 @@ import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
 import java.util.stream.Collectors;
 import org.junit.jupiter.api.Test;
-import starling.device.InputException;
+import starling.input.InputException;
 
 /** The demo's files, as this program finds them among its resources. */
 class DemoDataTest {
