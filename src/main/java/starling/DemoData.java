@@ -10,8 +10,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Optional;
-import starling.input.InputException;
 import starling.image.Image;
+import starling.input.InputException;
 
 /**
  * The demo's model, images and questions. They come in a jar of their own: the same coordinates
