@@ -7,6 +7,7 @@ import starling.device.PositionRule;
  * and {@link FixedCut} do for many methods; others are written against {@link CutContext}.
  */
 public interface CutPoint {
+  /** Where the cut is: in the tower, behind it, or in the decoder. */
   CutSite where();
 
   /**
