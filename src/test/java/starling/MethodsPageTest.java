@@ -7,31 +7,23 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 
-/** The page for authors of methods: its example compiles, and its commands print what it says. */
+/** The example for authors of methods compiles, and its commands print what the page says. */
 class MethodsPageTest {
-  private static final Pattern EXAMPLE =
-      Pattern.compile(
-          "```java\n(.*?)```.*?```bash\n(.*?)```\n+prints\n+```\n(.*?)```", Pattern.DOTALL);
-
   @TempDir Path dir;
 
   @Test
   void theExampleOfThePageRunsAsItSays() throws Exception {
-    Matcher page = EXAMPLE.matcher(Files.readString(Path.of("src/site/markdown/methods.md")));
-    assertTrue(page.find());
-    Files.writeString(dir.resolve("Pyramid.java"), page.group(1));
+    Files.writeString(dir.resolve("Pyramid.java"), Pages.example("Pyramid.java"));
     List<String> checkout = List.of("tools", "target", "src");
     for (String folder : checkout) {
       Files.createSymbolicLink(dir.resolve(folder), Path.of(folder).toAbsolutePath());
     }
     Path err = dir.resolve("err");
     var builder =
-        new ProcessBuilder("bash", "-e", "-c", page.group(2))
+        new ProcessBuilder("bash", "-e", "-c", Pages.example("pyramid.sh"))
             .directory(dir.toFile())
             .redirectError(err.toFile());
     String home = System.getProperty("java.home");
@@ -43,7 +35,7 @@ class MethodsPageTest {
     for (String folder : checkout) {
       Files.delete(dir.resolve(folder));
     }
-    assertEquals(page.group(3), out, Files.readString(err));
+    assertEquals(Pages.example("pyramid.out"), out, Files.readString(err));
     assertTrue(Files.size(dir.resolve("kept.png")) > 1000);
   }
 }
