@@ -88,7 +88,8 @@ public final class LoadedModel implements AutoCloseable {
    *   ids    → embeddings             → rows of the text            ┴→ layers, [stage 2] in one of them → logits
    * </pre>
    *
-   * @throws InputException if the pruning does not fit, or the prompt is beyond the context
+   * @throws starling.input.InputException if the pruning does not fit, or the prompt is beyond the
+   *     context
    */
   public Session prefill(Request request) {
     var planner = Planner.of(family, request);

@@ -102,7 +102,7 @@ class LauncherTest {
   void pathsMayHaveAnyCharacters() throws Exception {
     String name = "m\u00f6 d\u00e8l \u6a21\u578b 100%d 'x' $HOME";
     Path model = Files.createDirectories(dir.resolve(name));
-    try (var files = Files.list(Path.of("src/main/resources/starling/demo/model"))) {
+    try (var files = Files.list(Path.of("src/demo/resources/starling/demo/model"))) {
       for (Path file : files.toList()) {
         Files.copy(file, model.resolve(file.getFileName().toString()));
       }
@@ -166,7 +166,9 @@ class LauncherTest {
   private Path tree() throws IOException {
     Path tree = Files.createDirectories(dir.resolve("tree"));
     Files.createDirectories(tree.resolve("src/main"));
-    Files.createDirectories(tree.resolve("src/generated"));
+    for (String folder : List.of("src/demo", "src/native", "src/generated")) {
+      Files.createDirectories(tree.resolve(folder));
+    }
     Files.createDirectories(tree.resolve("tools"));
     Files.copy(Path.of("tools/starling"), tree.resolve("tools/starling"));
     Files.writeString(tree.resolve("pom.xml"), "");
@@ -179,7 +181,7 @@ class LauncherTest {
         if [ -e "%1$s/slow" ]; then sleep 1; fi
         if [ -e "%1$s/fails" ]; then exit 1; fi
         mkdir -p target
-        ln -sfn "%2$s/target/classes" "%2$s/target/lib" target/
+        ln -sfn "%2$s/target/classes" "%2$s/target/demo-classes" "%2$s/target/lib" target/
         """
             .formatted(dir, Path.of("").toAbsolutePath()));
     return tree;
@@ -365,7 +367,7 @@ class LauncherTest {
   /** No other file may come to stand where standard input or output was. */
   @Test
   void aClosedInputIsEmptyAndClosedOutputsTakeNothing() throws Exception {
-    String tokenize = "tools/starling tokenize --model src/main/resources/starling/demo/model ";
+    String tokenize = "tools/starling tokenize --model src/demo/resources/starling/demo/model ";
     for (String closed : List.of("<&-", "<&- 2>&-")) {
       Result result = run(Map.of(), "bash", "-c", tokenize + closed);
       assertEquals(0, result.status(), result.err());

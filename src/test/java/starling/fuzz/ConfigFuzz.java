@@ -12,7 +12,7 @@ import starling.checkpoint.PreprocessorConfig;
  */
 public final class ConfigFuzz {
   private static final Path DIR = Fuzzed.folder();
-  private static final Path GOOD = Path.of("src/main/resources/starling/demo/model");
+  private static final Path GOOD = Path.of("src/demo/resources/starling/demo/model");
 
   private ConfigFuzz() {}
 

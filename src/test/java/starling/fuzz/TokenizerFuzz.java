@@ -14,7 +14,7 @@ import starling.text.Tokenizer;
 public final class TokenizerFuzz {
   private static final Path DIR = Fuzzed.folder();
   private static final Tokenizer GOOD =
-      Tokenizer.read(Path.of("src/main/resources/starling/demo/model"));
+      Tokenizer.read(Path.of("src/demo/resources/starling/demo/model"));
 
   private TokenizerFuzz() {}
 
