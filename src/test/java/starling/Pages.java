@@ -80,6 +80,32 @@ public final class Pages {
     return read(EXAMPLES.resolve(name));
   }
 
+  /**
+   * Runs the commands of an example in a folder beside which the checkout seems to lie; returns
+   * what they print.
+   */
+  public static String run(String commands, Path folder) throws Exception {
+    List<String> checkout = List.of("tools", "target", "src");
+    for (String name : checkout) {
+      Files.createSymbolicLink(folder.resolve(name), Path.of(name).toAbsolutePath());
+    }
+    Path err = folder.resolve("err");
+    var builder =
+        new ProcessBuilder("bash", "-e", "-c", example(commands))
+            .directory(folder.toFile())
+            .redirectError(err.toFile());
+    String home = System.getProperty("java.home");
+    builder.environment().put("JAVA_HOME", home);
+    builder.environment().put("PATH", home + "/bin:" + System.getenv("PATH"));
+    Process process = builder.start();
+    String out = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
+    assertEquals(0, process.waitFor(), Files.readString(err));
+    for (String name : checkout) {
+      Files.delete(folder.resolve(name));
+    }
+    return out;
+  }
+
   /** Compiles all Java examples into a folder, with everything that the tests can see. */
   public static void compileExamples(Path classes) throws IOException {
     var options =

@@ -22,17 +22,16 @@ import org.junit.jupiter.api.Test;
 class PagesTest {
   private static final Pattern LINK = Pattern.compile("\\]\\(([^)\\s]+)\\)");
   private static final Pattern HEADING = Pattern.compile("(?m)^#{1,6} +(.*)$");
-  private static final Pattern CODE = Pattern.compile("`([^`\\n]+)`");
+  private static final Pattern CODE = Pattern.compile("`([^`]+)`");
   private static final Pattern FILE =
       Pattern.compile("(?:src|tools|kernels|native|\\.github|\\.ci)(?:/[\\w.-]+)+/?");
-  private static final Pattern CLASS =
-      Pattern.compile("([A-Z]\\w*[a-z]\\w*)(?:\\.(\\w+))?(?:\\(.*\\))?");
+  private static final Pattern CLASS = Pattern.compile("([A-Z]\\w*[a-z]\\w*)(?:\\.(\\w+))?");
   private static final Pattern PACKAGE = Pattern.compile("starling(?:\\.\\w+)+");
   private static final Pattern TESTS = Pattern.compile("-Dtest=([\\w,]+)");
 
-  /** What pages name that neither we nor the JDK have. */
+  /** What pages name that neither we nor the JDK have, or that stands for the reader's own. */
   private static final Set<String> FOREIGN =
-      Set.of("SkylakeX", "Infinity", "NaN", "JCublas", "JCuda", "Pillow");
+      Set.of("SkylakeX", "Infinity", "NaN", "Mine", "NAME_kernel", "my.cu", "kernels/NAME.cu");
 
   private static final List<String> JDK =
       List.of("java.lang", "java.util", "java.util.concurrent", "java.lang.foreign");
@@ -115,6 +114,24 @@ class PagesTest {
         .anyMatch(wanted::equals);
   }
 
+  @Test
+  void theCoordinatesAreThoseOfThePom() throws IOException {
+    String pom = Pages.read(Path.of("pom.xml"));
+    var own =
+        Pattern.compile(
+            "<groupId>(.*)</groupId>\\s*<artifactId>(.*)</artifactId>\\s*<version>(.*)</version>");
+    MatchResult of = own.matcher(pom).results().findFirst().orElseThrow();
+    List<MatchResult> maven = own.matcher(Pages.example("dependencies.xml")).results().toList();
+    assertEquals(2, maven.size());
+    String all = of.group(1) + ":" + of.group(2) + ":" + of.group(3);
+    for (MatchResult m : maven) {
+      assertEquals(all, m.group(1) + ":" + m.group(2) + ":" + m.group(3));
+    }
+    String gradle = Pages.example("build.gradle.kts");
+    assertTrue(gradle.contains("implementation(\"" + all + "\")"), gradle);
+    assertTrue(gradle.contains("runtimeOnly(\"" + all + ":demo\")"), gradle);
+  }
+
   /** Between two blocks of one page "prints" stands: the second is the file with the output. */
   @Test
   void everyOutputIsTheOneThatATestCompares() throws IOException {
@@ -137,7 +154,7 @@ class PagesTest {
     int known = 0;
     for (Path page : Pages.all()) {
       for (MatchResult code : CODE.matcher(Pages.prose(page)).results().toList()) {
-        for (String word : code.group(1).split("[\\s,:]+")) {
+        for (String word : code.group(1).split("[\\s,:()]+")) {
           Boolean there = names.there(page, word);
           if (Boolean.FALSE.equals(there)) {
             wrong.add(page + ": " + word);
@@ -166,7 +183,7 @@ class PagesTest {
   /** What there is to name. */
   private static final class Names {
     private static final Pattern TYPE =
-        Pattern.compile("\\b(?:class|record|interface|enum) +([A-Z]\\w*)");
+        Pattern.compile("\\b(?:class|record|interface|enum|struct) +([A-Z]\\w*)");
 
     final Set<String> classes = new TreeSet<>();
     private final Set<String> files = new TreeSet<>();
@@ -177,7 +194,7 @@ class PagesTest {
         try (Stream<Path> all = Files.walk(Path.of(root))) {
           for (Path file : all.filter(Files::isRegularFile).toList()) {
             files.add(file.getFileName().toString());
-            if (file.toString().endsWith(".java")) {
+            if (file.toString().matches(".*\\.(?:java|h|cu|cpp)")) {
               String source = Pages.read(file);
               TYPE.matcher(source).results().forEach(m -> classes.add(m.group(1)));
               Pattern.compile("[\\w.]+")
@@ -192,6 +209,9 @@ class PagesTest {
 
     /** Null where the word is no name of a file or a class. */
     Boolean there(Path page, String word) {
+      if (FOREIGN.contains(word)) {
+        return null;
+      }
       if (FILE.matcher(word).matches()) {
         return Files.exists(Path.of(word));
       }
@@ -203,7 +223,7 @@ class PagesTest {
             || words.contains(word);
       }
       var type = CLASS.matcher(word);
-      if (!type.matches() || FOREIGN.contains(type.group(1))) {
+      if (!type.matches()) {
         return null;
       }
       if (!classes.contains(type.group(1))) {

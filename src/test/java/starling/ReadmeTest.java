@@ -3,6 +3,7 @@ package starling;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.File;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -20,6 +21,10 @@ import starling.cuda.Native;
  * pages show them as they are is the business of {@link PagesTest}.
  */
 class ReadmeTest {
+  /** What an embedder has: this project's classes, Jackson, the demo's data. */
+  private static final String LIBRARIES =
+      Plugin.path(Plugin.libraries(), Path.of("target/demo-classes"));
+
   @TempDir static Path dir;
 
   @BeforeAll
@@ -34,7 +39,7 @@ class ReadmeTest {
     command.addAll(options);
     command.add("--illegal-native-access=deny");
     if (!options.contains("--module-path")) {
-      command.addAll(List.of("-cp", Plugin.path(Plugin.libraries(), dir)));
+      command.addAll(List.of("-cp", dir + File.pathSeparator + LIBRARIES));
     }
     command.add(example);
     command.addAll(List.of(args));
@@ -64,13 +69,7 @@ class ReadmeTest {
   @Test
   void theExampleRunsOnTheModulePath() throws Exception {
     var modules =
-        List.of(
-            "--module-path",
-            Plugin.path(Plugin.libraries()),
-            "--add-modules",
-            "starling",
-            "-cp",
-            dir.toString());
+        List.of("--module-path", LIBRARIES, "--add-modules", "starling", "-cp", dir.toString());
     assertPrints("Example", "", modules);
   }
 
