@@ -94,11 +94,10 @@ class JcublasTest {
     assertEquals(0, cublas.count("alive"));
   }
 
-  /** The example of the README. */
+  /** The example of the page about embedding. */
   @Test
-  void theExampleOfTheReadmeMultipliesOurTensors(@TempDir Path dir) throws Exception {
-    Method multiply =
-        Examples.compiled("int multiply(NativeDevice device, cublasHandle handle", dir);
+  void theExampleMultipliesOurTensors(@TempDir Path dir) throws Exception {
+    Method multiply = Examples.compiled("Multiply", dir);
     try (NativeDevice device = NativeDevice.open(DeviceType.CUDA);
         TensorArena arena = device.arena("test")) {
       new Jcublas(device).close(); // which finds and loads cuBLAS
