@@ -11,11 +11,11 @@
 //           and 2.4 MB that lie in L2. Bound by launch latency at these sizes.
 // Limits    H ≤ 65535. Needs sm_80.
 #include "gpu/colsum.h"
-#include "gpu/received.h"
+#include "gpu/column_sums.h"
 
 template <class T, int D>
 KERNEL(COLSUM_THREADS)
-attention_colsum_kernel(float* sums, int64_t sums_stride, Received<T> p) {
+attention_colsum_kernel(float* sums, int64_t sums_stride, ColumnSums<T> p) {
   Smem smem;
   int head = int(blockIdx.y);
   colsum_block<T, D>(sums + head * sums_stride, p, head, int(blockIdx.x) * COLSUM_KEYS, smem);
@@ -26,7 +26,7 @@ extern "C" int starling_attention_colsum(const starling_attention_colsum_args* a
     int heads = a.in.heads, n = a.sums.width;
     auto* sums = gpu::matrix<float>("sums", a.sums, heads, n);
     gpu::with_type(a.in.q.dtype, [&]<class T>() {
-      Received<T> p = received<T>(a.in, a.lse, a.index, a.row_from, a.row_to, a.key_at, n);
+      ColumnSums<T> p = column_sums<T>(a.in, a.lse, a.index, a.row_from, a.row_to, a.key_at, n);
       gpu::with_head(a.in.head_size, [&]<int D>() {
         gpu::launch<attention_colsum_kernel<T, D>>(dim3(gpu::ceil_div(n, COLSUM_KEYS), heads), dim3(COLSUM_THREADS),
                                                    colsum_smem<T, D>(), stream, sums, a.sums.stride, p);

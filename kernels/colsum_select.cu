@@ -10,13 +10,13 @@
 // Cost      saves one launch and its gap beside the two-call form (two beside three kernels that also reduce apart), and
 //           reads the H·n·w sums by ⌈n·w/64⌉ blocks instead of one. The selection runs in 128 threads.
 // Limits    n ≤ 4096, H ≤ 65535. Needs sm_80.
-#include "gpu/received.h"
+#include "gpu/column_sums.h"
 #include "gpu/select.h"
 
 template <class T, int D>
 KERNEL(COLSUM_THREADS)
-colsum_select_kernel(int32_t* keep, float* score, int32_t* fault, float* sums, float* columns, unsigned* tickets,
-                     Received<T> p, int n, int kept) {
+colsum_select_kernel(int32_t* keep, float* score, int32_t* non_finite, float* sums, float* columns, unsigned* tickets,
+                     ColumnSums<T> p, int n, int kept) {
   Smem smem;
   int tile = int(blockIdx.x), head = int(blockIdx.y), heads = int(gridDim.y), key0 = tile * COLSUM_KEYS;
   colsum_block<T, D>(sums + int64_t(head) * p.n, p, head, key0, smem);
@@ -38,7 +38,7 @@ colsum_select_kernel(int32_t* keep, float* score, int32_t* fault, float* sums, f
     float mean = mean_score(sum, heads, p.row_to - p.row_from, sources);
     store(score + i, mean);
     keys[i] = order_key(mean);
-    if (!finite(mean)) atomic_or(fault, 1);
+    if (!finite(mean)) atomic_or(non_finite, 1);
   }
   __syncthreads();
   select_block<COLSUM_THREADS>(keep, keys, n, kept);
@@ -54,14 +54,14 @@ extern "C" int starling_colsum_select(const starling_colsum_select_args* args, s
     gpu::require(keys >= 1 && keys <= int64_t(COLSUM_KEYS) * (gpu::STREAM_TICKETS - 1), "n*sources must be 1 to 4 million");
     auto* keep = gpu::vector<int32_t>("keep", a.keep, kept);
     auto* score = gpu::vector<float>("score", a.score, n);
-    auto* fault = gpu::vector<int32_t>("fault", a.fault, 1);
+    auto* non_finite = gpu::vector<int32_t>("non_finite", a.non_finite, 1);
     gpu::with_type(a.in.q.dtype, [&]<class T>() {
-      Received<T> p = received<T>(a.in, a.lse, a.index, a.row_from, a.row_to, a.key_at, int(keys));
+      ColumnSums<T> p = column_sums<T>(a.in, a.lse, a.index, a.row_from, a.row_to, a.key_at, int(keys));
       auto* sums = static_cast<float*>(gpu::scratch(stream, (size_t(heads) + 1) * keys * sizeof(float)));
       gpu::with_head(a.in.head_size, [&]<int D>() {
         gpu::launch<colsum_select_kernel<T, D>>(dim3(gpu::ceil_div(keys, COLSUM_KEYS), heads), dim3(COLSUM_THREADS),
                                                 colsum_smem<T, D>() + smem_bytes<uint32_t>(MAX_SELECT), stream, keep,
-                                                score, fault, sums, sums + heads * keys, stream->tickets, p, n, kept);
+                                                score, non_finite, sums, sums + heads * keys, stream->tickets, p, n, kept);
       });
     });
   });

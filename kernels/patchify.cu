@@ -1,4 +1,4 @@
-// patchify: a picture as rows of patches, for the patch embedding as a matrix product.
+// patchify: an image as rows of patches, for the patch embedding as a matrix product.
 //
 // Math      out[n, (c·p + y)·p + x] = pixels[c, (n / across)·p + y, (n mod across)·p + x], rounded to the type.
 // Shapes    pixels f32 [3, height·width], a row is a plane; out [N, 3·p·p], N = (height / p)·(width / p), across = width / p.
@@ -21,7 +21,7 @@ patchify_kernel(T* out, const float* pixels, int64_t out_stride, int64_t pixels_
 
 extern "C" int starling_patchify(const starling_patchify_args* args, starling_stream* stream) {
   return gpu::guarded("patchify", args, [&](const starling_patchify_args& a) {
-    gpu::require(a.patch >= 1 && a.height >= a.patch && a.width >= a.patch, "the picture is smaller than a patch");
+    gpu::require(a.patch >= 1 && a.height >= a.patch && a.width >= a.patch, "the image is smaller than a patch");
     int patches = (a.height / a.patch) * (a.width / a.patch);
     auto* pixels = gpu::matrix<float>("pixels", a.pixels, 3, int64_t(a.height) * a.width);
     gpu::with_type(a.out.dtype, [&]<class T>() {

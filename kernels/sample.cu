@@ -3,8 +3,8 @@
 // Math      Tokens are ordered by falling logit, ties by rising id. A token's mass is ⌊2^32·exp((logit − max) / temperature)⌋,
 //           a whole number, so sums do not depend on their order and every device draws the same. The first top_k tokens
 //           have the mass M; the shortest prefix that reaches ⌈top_p·M⌉ is kept, N its mass; the token whose share of it
-//           holds position ⌊N·u / 2^64⌋ is drawn, u from Philox (seed, step). A logit that is not finite, or fault: −1.
-// Shapes    logits f32 [S, V], ids, fault i32 [S]; step, temperature, top_k, top_p and seed of each segment in its row of the
+//           holds position ⌊N·u / 2^64⌋ is drawn, u from Philox (seed, step). A logit that is not finite, or non_finite: −1.
+// Shapes    logits f32 [S, V], ids, non_finite i32 [S]; step, temperature, top_k, top_p and seed of each segment in its row of the
 //           table i32 [S, 16]. Of an idle segment nothing is drawn.
 // Launch    S blocks of 1024 threads. A position in the order is found without sorting: four passes over the logits, each
 //           a histogram of the masses (or counts) by eight bits of the key.
@@ -48,16 +48,16 @@ DEVICE Place find_place(const float* logits, int n, uint64_t target, Weight weig
 
 KERNEL(SAMPLE_THREADS)
 sample_kernel(int32_t* id, const float* logits, int64_t logits_stride, const int32_t* table, int64_t table_stride,
-              const int32_t* fault, int n) {
+              const int32_t* non_finite, int n) {
   SHARED(unsigned long long, best_of_warp, SAMPLE_THREADS / 32);
   SHARED(int, broken, 1);
   const int32_t* numbers = table + blockIdx.x * table_stride;
   if (load(numbers + SEGMENT_ROWS) == 0) return;
   id += blockIdx.x;
   logits += blockIdx.x * logits_stride;
-  fault += blockIdx.x;
+  non_finite += blockIdx.x;
   float temperature = __uint_as_float(uint32_t(load(numbers + SEGMENT_TEMPERATURE)));
-  if (threadIdx.x == 0) broken[0] = load(fault) != 0;
+  if (threadIdx.x == 0) broken[0] = load(non_finite) != 0;
   __syncthreads();
   unsigned long long best = 0;  // key, then the lowest id
   bool good = true;
@@ -133,8 +133,8 @@ extern "C" int starling_sample(const starling_sample_args* args, starling_stream
     auto* ids = gpu::vector<int32_t>("ids", a.ids, count);
     auto* logits = gpu::matrix<float>("logits", a.logits, count, vocabulary);
     auto* table = gpu::matrix<int32_t>("segments", a.segments, count, SEGMENT_WIDTH);
-    auto* fault = gpu::vector<int32_t>("fault", a.fault, count);
+    auto* non_finite = gpu::vector<int32_t>("non_finite", a.non_finite, count);
     gpu::launch<sample_kernel>(dim3(count), dim3(SAMPLE_THREADS), 0, stream, ids, logits, a.logits.stride, table,
-                               a.segments.stride, fault, vocabulary);
+                               a.segments.stride, non_finite, vocabulary);
   });
 }

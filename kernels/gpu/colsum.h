@@ -8,7 +8,7 @@
 #include "tile.h"
 
 template <class T>
-struct Received {
+struct ColumnSums {
   const T* q;
   const T* k;
   const float* lse;
@@ -20,7 +20,7 @@ struct Received {
   float scale_log2;
   int32_t reserved;  // so that a launch's arguments have no padding: two of the same call are the same bytes
 };
-static_assert(sizeof(Received<float>) == 5 * 8 + sizeof(SegmentTable) + 3 * 8 + 8 * 4);
+static_assert(sizeof(ColumnSums<float>) == 5 * 8 + sizeof(SegmentTable) + 3 * 8 + 8 * 4);
 static_assert(sizeof(SegmentTable) == 2 * 8 + 6 * 4);
 
 constexpr int COLSUM_THREADS = 128, COLSUM_KEYS = 64, COLSUM_QUERIES = 64;
@@ -30,7 +30,7 @@ constexpr size_t colsum_smem() { return smem_bytes<T>(2 * COLSUM_QUERIES * PADDE
 
 // sums: of this head, [n].
 template <class T, int D>
-DEVICE void colsum_block(float* sums, const Received<T>& p, int head, int key0, Smem& smem) {
+DEVICE void colsum_block(float* sums, const ColumnSums<T>& p, int head, int key0, Smem& smem) {
   constexpr int LD = PADDED<T, D>, KS = D / 16, NT = COLSUM_QUERIES / 8;
   T* tiles = smem.take<T>(2 * COLSUM_QUERIES * LD);
   Segment segment = segment_of(p.segments, 0);

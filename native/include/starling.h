@@ -211,7 +211,7 @@ STARLING_API int starling_graph_destroy(starling_graph *graph /* host */);
 
 /* ---- rows ---- */
 
-/* Cuts a picture into patches, row by row; a row of `out` holds a patch as channel, y, x. N = (height / patch) * (width /
+/* Cuts an image into patches, row by row; a row of `out` holds a patch as channel, y, x. N = (height / patch) * (width /
  * patch); what is left over at the right and bottom is not read. */
 typedef struct {
   uint32_t size;
@@ -375,7 +375,7 @@ typedef struct {
   uint32_t size;
   starling_tensor keep;  /* i32 [k] */
   starling_tensor score; /* f32 [n] */
-  starling_tensor fault; /* i32 [1] */
+  starling_tensor non_finite; /* i32 [1] */
   starling_attention_inputs in;
   starling_tensor lse;   /* f32 [H, T] */
   starling_tensor index; /* i32 [n*w], or not there */
@@ -486,13 +486,13 @@ STARLING_API int starling_compact_rows(const starling_compact_rows_args *args /*
 /* The next token of every segment that is not idle, by the step and the sampling in its row of the table. temperature 0 is
  * greedy, ties to the lowest id. Otherwise the top-k largest logits (0: all), of these the shortest prefix, largest first,
  * whose mass reaches top-p, and one of them by a Philox number keyed by (seed, step). A logit of the segment that is not
- * finite, or its fault, makes its id -1. */
+ * finite, or its non_finite set, makes its id -1. */
 typedef struct {
   uint32_t size;
   starling_tensor ids;      /* i32 [S] */
   starling_tensor logits;   /* f32 [S, V] */
   starling_tensor segments; /* i32 [S, 16] */
-  starling_tensor fault;    /* i32 [S] */
+  starling_tensor non_finite;    /* i32 [S] */
 } starling_sample_args;
 STARLING_API int starling_sample(const starling_sample_args *args /* host */, starling_stream *stream);
 

@@ -17,7 +17,7 @@ int draw(const std::vector<float>& logits, float temperature, int top_k, float t
   row.send();
   Ints id(1), broken(1, fault);
   Table table({segment(0, 1, 0, 1).drawing(step, temperature, top_k, top_p, seed)});
-  ok(CALL(sample, .ids = id, .logits = row, .segments = table.tensor(), .fault = broken));
+  ok(CALL(sample, .ids = id, .logits = row, .segments = table.tensor(), .non_finite = broken));
   id.receive();
   return id.values[0];
 }

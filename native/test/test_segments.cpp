@@ -178,12 +178,12 @@ TEST(segments_draw_by_their_own_numbers_and_move_on) {
     std::vector<int32_t> faults(count);
     faults[0] = 1;
     Ints fault(faults), ids(count, -7);
-    ok(CALL(sample, .ids = ids, .logits = logits, .segments = table.tensor(), .fault = fault));
+    ok(CALL(sample, .ids = ids, .logits = logits, .segments = table.tensor(), .non_finite = fault));
     ids.receive();
     for (int s = 0; s < count; s++) {
       Ints id(1, -7);
       starling_tensor its{fault.data + s, 1, 1, 1, STARLING_I32, 0};
-      ok(CALL(sample, .ids = id, .logits = rows_of(logits, s, 1), .segments = table.tensor(s, 1), .fault = its));
+      ok(CALL(sample, .ids = id, .logits = rows_of(logits, s, 1), .segments = table.tensor(s, 1), .non_finite = its));
       id.receive();
       equal("id", id.values[0], ids.values[s]);
       equal("whether it drew", r.list[s].n[1] == 0, id.values[0] == -7);

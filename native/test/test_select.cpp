@@ -219,7 +219,7 @@ TEST(colsum_select_is_its_two_parts_to_the_bit) {
         for (int repeat = 0; repeat < 2; repeat++) {  // the tickets are zero again
           in.colsum(sums, lse, 5, c.rows, 1);
           token_select(keep1, score1, fault, sums, c.rows - 5);
-          ok(CALL(colsum_select, .keep = keep2, .score = score2.vector(), .fault = fault, .in = in.inputs(), .lse = lse,
+          ok(CALL(colsum_select, .keep = keep2, .score = score2.vector(), .non_finite = fault, .in = in.inputs(), .lse = lse,
                   .row_from = 5, .row_to = c.rows, .key_at = 1, .sources = sources == 1 ? 0 : sources));
           keep2.receive();
           score2.receive();
@@ -250,7 +250,7 @@ TEST(one_launch_or_two) {
   token_select(keep, score, fault, sums, 576);
   starling_host_counters(two);
   starling_host_reset_counters();
-  ok(CALL(colsum_select, .keep = keep, .score = score.vector(), .fault = fault, .in = all, .lse = lse,
+  ok(CALL(colsum_select, .keep = keep, .score = score.vector(), .non_finite = fault, .in = all, .lse = lse,
           .row_from = 1, .row_to = 577, .key_at = 1));
   starling_host_counters(one);
   equal("launches of two calls", uint64_t(2), two[0]);

@@ -20,6 +20,7 @@ module starling {
   exports starling.cuda;
   exports starling.device;
   exports starling.image;
+  exports starling.input;
   exports starling.jcuda;
   exports starling.model;
   exports starling.model.llava;

@@ -14,11 +14,11 @@ import java.util.List;
  * @param prune the spec as given
  * @param pruneOptions the method with every option written out, defaults included
  * @param mode {@code compact} or {@code mask}
- * @param promptTokens ids as fed; every picture once, as the model's image token
+ * @param promptTokens ids as fed; every image once, as the model's image token
  * @param images the visual tokens of each image, before any are dropped
  * @param tokensPerLayer rows entering each decoder layer at prefill
  * @param visualTokensPerLayer mean number of visual tokens entering a decoder layer
- * @param stages one entry per cut and picture, in order of flow
+ * @param stages one entry per cut and image, in order of flow
  * @param firstLogits logits of the first token before temperature, one per row of the output head;
  *     null unless asked for
  * @param outputTokens ids drawn, the end token included if one ended the answer
@@ -57,8 +57,8 @@ public record Answer(
     List<String> warnings) {
 
   /**
-   * Visual tokens of all pictures; a missing stage repeats the number before it. CLS rows count
-   * where they are fed.
+   * Visual tokens of all images; a missing stage repeats the number before it. CLS rows count where
+   * they are fed.
    */
   @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
   @JsonPropertyOrder({"input", "after_stage1", "after_stage2"})
@@ -77,13 +77,13 @@ public record Answer(
   public record Crop(int rows, int columns) {}
 
   /**
-   * One cut of one picture, or of one of its crops where the method counts over these.
+   * One cut of one image, or of one of its crops where the method counts over these.
    *
    * @param stage 1 before the decoder, 2 for the first cut inside it, 3, 4 … for later ones
-   * @param crop number of the crop; null if the cut is the whole picture's
+   * @param crop number of the crop; null if the cut is the whole image's
    * @param where {@code vision}, {@code projector} or {@code decoder}
    * @param layer blocks that ran in full before the cut
-   * @param kept the picture's candidates that stay, ascending: of one grid, raster indices
+   * @param kept the image's candidates that stay, ascending: of one grid, raster indices
    * @param scores one per candidate in candidate order: the number that was ranked; empty if the
    *     method has none
    * @param counted true if the device decided how many stay, which was waited for; else null
@@ -117,7 +117,7 @@ public record Answer(
    * Milliseconds.
    *
    * @param load opening the model, once per model
-   * @param preprocess pictures to pixels
+   * @param preprocess images to pixels
    * @param vision tower and projector, stage 1 included
    * @param prune scores, selection and compaction of all stages, part of vision and prefill
    * @param prefill first decoder row to first token

@@ -7,11 +7,11 @@ import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
 import starling.cpu.CpuDevice;
 import starling.cuda.NativeDevice;
-import starling.device.Card;
 import starling.device.Device;
-import starling.device.InputException;
+import starling.device.DeviceProperties;
 import starling.device.Meter;
 import starling.device.Providers;
+import starling.input.InputException;
 
 /** Opens devices by name. */
 public final class Devices {
@@ -112,7 +112,7 @@ public final class Devices {
   }
 
   /** The cards that the NVIDIA driver shows; {@code cuda} uses the first. */
-  public static List<Card> cards() {
+  public static List<DeviceProperties> cards() {
     return NativeDevice.cards("cuda");
   }
 

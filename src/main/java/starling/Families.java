@@ -4,7 +4,7 @@ import java.nio.file.Path;
 import java.util.Map;
 import java.util.function.Function;
 import starling.checkpoint.CheckpointFolder;
-import starling.device.InputException;
+import starling.input.InputException;
 import starling.model.VisionLanguageModel;
 import starling.model.llava.Llava;
 

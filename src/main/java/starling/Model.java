@@ -10,11 +10,11 @@ import starling.checkpoint.CheckpointFolder;
 import starling.checkpoint.Safetensors;
 import starling.device.DType;
 import starling.device.Device;
-import starling.device.InputException;
 import starling.device.Providers;
-import starling.device.Sentence;
+import starling.image.Image;
 import starling.image.ImageMode;
-import starling.image.Picture;
+import starling.input.InputException;
+import starling.input.TerminalText;
 import starling.model.ImageInput;
 import starling.model.LoadedModel;
 import starling.model.VisionLanguageModel;
@@ -29,7 +29,7 @@ import starling.text.Tokenizer;
  * repeated, and every call after it is an {@link IllegalStateException}. The files must not change
  * while the model is open. Interrupts: opening and a question, waiting or running, end with an
  * exception that says so, and the thread stays interrupted; closing is not hurried. Errors: what a
- * file, a prompt, a picture or a spec is to blame for is an {@link InputException} with one
+ * file, a prompt, an image or a spec is to blame for is an {@link InputException} with one
  * sentence; the model stays usable.
  */
 public final class Model implements AutoCloseable {
@@ -138,14 +138,14 @@ public final class Model implements AutoCloseable {
     var warnings = new ArrayList<String>();
     if (!family.unknownKeys().isEmpty()) {
       warnings.add(
-          Sentence.of(
+          TerminalText.of(
               dir.resolve("config.json")
                   + " has keys that are not known and were ignored: "
                   + String.join(", ", family.unknownKeys())));
     }
     String template = ChatTemplate.warning(dir);
     if (template != null) {
-      warnings.add(Sentence.of(template));
+      warnings.add(TerminalText.of(template));
     }
     return List.copyOf(warnings);
   }
@@ -189,7 +189,7 @@ public final class Model implements AutoCloseable {
    * Answers a question and hands over the text as it comes, in whole characters. The pieces make up
    * the answer before stripping.
    *
-   * @throws InputException if the prompt, a picture or the spec does not fit the model
+   * @throws InputException if the prompt, an image or the spec does not fit the model
    * @throws CancellationException if the question's progress listener threw it, or the thread was
    *     interrupted while it waited for its turn or the question was answered
    * @throws IllegalStateException if the model is closed
@@ -207,7 +207,7 @@ public final class Model implements AutoCloseable {
     }
     try {
       checkOpen();
-      return new Asking(this, question).run(onText);
+      return new Generation(this, question).run(onText);
     } catch (InternalError e) { // how the JVM says that a mapped page is not there
       files.checkWhole();
       throw e;
@@ -235,14 +235,14 @@ public final class Model implements AutoCloseable {
   }
 
   /**
-   * What the tower sees of a picture, and the visual tokens that become of it.
+   * What the tower sees of an image, and the visual tokens that become of it.
    *
-   * @param name what messages call the picture
+   * @param name what messages call the image
    * @throws IllegalStateException if the model is closed
    */
-  public ImageInput prepare(Picture picture, ImageMode mode, String name) {
+  public ImageInput prepare(Image image, ImageMode mode, String name) {
     checkOpen();
-    return images.prepare(picture, mode, name);
+    return images.prepare(image, mode, name);
   }
 
   Path dir() {

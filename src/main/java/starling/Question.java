@@ -5,21 +5,21 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
 import starling.device.Sampling;
+import starling.image.Image;
 import starling.image.ImageMode;
-import starling.image.Picture;
 import starling.model.Mode;
 import starling.model.Request;
 import starling.prune.Method;
 import starling.text.Template;
 
 /**
- * What to ask a {@link Model}: a prompt, pictures, and how to answer. Greedy, unpruned and at most
+ * What to ask a {@link Model}: a prompt, images, and how to answer. Greedy, unpruned and at most
  * 128 tokens unless told. Every method changes this object and returns it; {@link Model#ask} reads
  * it when called.
  */
 public final class Question {
   final String prompt;
-  final List<Picture> images = new ArrayList<>();
+  final List<Image> images = new ArrayList<>();
   String prune = "none";
   Method method; // null: the one that prune names
   Mode mode = Mode.COMPACT;
@@ -36,21 +36,21 @@ public final class Question {
   }
 
   /**
-   * A prompt. The template of llava-hf wraps it; one that holds {@code <image>}, once per picture,
-   * is used as given, and the answer warns of that. {@link #template} wraps either.
+   * A prompt. The template of llava-hf wraps it; one that holds {@code <image>}, once per image, is
+   * used as given, and the answer warns of that. {@link #template} wraps either.
    */
   public static Question of(String prompt) {
     return new Question(prompt);
   }
 
-  /** Adds a picture file, PNG or JPEG; it is read now. */
+  /** Adds an image file, PNG or JPEG; it is read now. */
   public Question image(Path file) {
-    return image(Picture.read(file));
+    return image(Image.read(file));
   }
 
-  /** Adds a picture. */
-  public Question image(Picture picture) {
-    images.add(picture);
+  /** Adds an image. */
+  public Question image(Image image) {
+    images.add(image);
     return this;
   }
 
@@ -75,19 +75,19 @@ public final class Question {
     return this;
   }
 
-  /** The template that wraps the prompt, with the pictures where {@code <image>} stands in it. */
+  /** The template that wraps the prompt, with the images where {@code <image>} stands in it. */
   public Question template(Template value) {
     template = value;
     return this;
   }
 
-  /** How pictures become square. */
+  /** How images become square. */
   public Question imageMode(ImageMode value) {
     imageMode = value;
     return this;
   }
 
-  /** How pictures become square. */
+  /** How images become square. */
   public ImageMode imageMode() {
     return imageMode;
   }
@@ -119,7 +119,7 @@ public final class Question {
   }
 
   /**
-   * Hears how far the answer is, on the asking thread, before every picture, layer of prefill and
+   * Hears how far the answer is, on the asking thread, before every image, layer of prefill and
    * token. To cancel, throw a {@link java.util.concurrent.CancellationException}, or interrupt the
    * thread: {@link Model#ask} ends with that exception and the model stays usable.
    */

@@ -21,21 +21,25 @@ class ArchitectureTest {
   private static final Map<String, List<String>> MAY_USE = new LinkedHashMap<>();
 
   static {
-    MAY_USE.put("starling.device", List.of());
-    MAY_USE.put("starling.checkpoint", List.of("starling.device", "starling.image"));
-    MAY_USE.put("starling.text", List.of("starling.device"));
-    MAY_USE.put("starling.image", List.of("starling.device"));
-    MAY_USE.put("starling.cpu", List.of("starling.device"));
+    MAY_USE.put("starling.input", List.of());
+    MAY_USE.put("starling.device", List.of("starling.input"));
+    MAY_USE.put(
+        "starling.checkpoint", List.of("starling.input", "starling.device", "starling.image"));
+    MAY_USE.put("starling.text", List.of("starling.input", "starling.device"));
+    MAY_USE.put("starling.image", List.of("starling.input", "starling.device"));
+    MAY_USE.put("starling.cpu", List.of("starling.input", "starling.device"));
     MAY_USE.put("starling.cuda.cublaslt", List.of());
     MAY_USE.put("starling.cuda.cudnn", List.of());
     MAY_USE.put(
         "starling.cuda",
-        List.of("starling.device", "starling.cuda.cublaslt", "starling.cuda.cudnn"));
-    MAY_USE.put("starling.jcuda", List.of("starling.device", "starling.cuda"));
-    MAY_USE.put("starling.prune", List.of("starling.device"));
+        List.of(
+            "starling.input", "starling.device", "starling.cuda.cublaslt", "starling.cuda.cudnn"));
+    MAY_USE.put("starling.jcuda", List.of("starling.input", "starling.device", "starling.cuda"));
+    MAY_USE.put("starling.prune", List.of("starling.input", "starling.device"));
     MAY_USE.put(
         "starling.model",
         List.of(
+            "starling.input",
             "starling.device",
             "starling.prune",
             "starling.checkpoint",
@@ -45,6 +49,7 @@ class ArchitectureTest {
         "starling.model.llava",
         List.of(
             "starling.model",
+            "starling.input",
             "starling.device",
             "starling.prune",
             "starling.checkpoint",
@@ -53,6 +58,7 @@ class ArchitectureTest {
     MAY_USE.put(
         "starling",
         List.of(
+            "starling.input",
             "starling.device",
             "starling.prune",
             "starling.model",
@@ -64,13 +70,15 @@ class ArchitectureTest {
             "starling.cuda"));
     MAY_USE.put(
         "starling.bench",
-        List.of("starling", "starling.device", "starling.cuda", "starling.jcuda"));
+        List.of(
+            "starling", "starling.input", "starling.device", "starling.cuda", "starling.jcuda"));
     MAY_USE.put(
         "starling.cli",
         List.of(
             "starling",
             "starling.bench",
             "starling.jcuda",
+            "starling.input",
             "starling.device",
             "starling.prune",
             "starling.model",

@@ -26,10 +26,10 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import starling.checkpoint.SafetensorsFile;
 import starling.checkpoint.SafetensorsFile.Raw;
-import starling.device.InputException;
-import starling.image.Picture;
+import starling.image.Image;
+import starling.input.InputException;
 
-/** Checkpoints, prompts and pictures as people have them, through the whole model. */
+/** Checkpoints, prompts and images as people have them, through the whole model. */
 class CheckpointCasesTest {
   private static final String STAR = "star:R=0.3,K=2,P=0.6";
   private static final Answer BASE = new CheckpointCopy(Demo.MODEL).answer(STAR);
@@ -299,7 +299,7 @@ class CheckpointCasesTest {
                       new byte[2 * t.shape().stream().reduce(1, (a, b) -> a * b)]));
         });
     try (Model model = Model.open(copy.dir(), "cpu", "f32")) {
-      Question question = Question.of("What?").image(Demo.picture("scene-00.png"));
+      Question question = Question.of("What?").image(Demo.image("scene-00.png"));
       Cost.ofRefusal(100, () -> model.ask(question), "would take", "GB of keys");
       assertEquals(2, model.ask(Question.of("a").maxTokens(2)).outputTokens().size());
     }
@@ -399,17 +399,17 @@ class CheckpointCasesTest {
         () -> Cost.ofRefusal(200, () -> Model.open(copy.dir(), "cpu", "f32").close(), part));
   }
 
-  // ---- pictures ----
+  // ---- images ----
 
   /** IMG-5: one pixel of height or width. */
   @ParameterizedTest
   @ValueSource(strings = {"1x1", "1x40", "40x1", "3x2", "2x3"})
-  void tinyAndThinPicturesAreAnswered(String size) {
+  void tinyAndThinImagesAreAnswered(String size) {
     String[] sides = size.split("x", -1);
     int width = Integer.parseInt(sides[0]);
     int height = Integer.parseInt(sides[1]);
     var question =
-        Question.of("What is it?").image(new Picture(width, height, new byte[3 * width * height]));
+        Question.of("What is it?").image(new Image(width, height, new byte[3 * width * height]));
     Answer answer = copy.answer(question, STAR);
     assertEquals(new Answer.VisualTokens(576, 403, 230), answer.visualTokens());
   }
@@ -452,22 +452,20 @@ class CheckpointCasesTest {
   }
 
   /** 200×120, every pixel another. */
-  private static Picture wide() {
+  private static Image wide() {
     byte[] rgb = new byte[3 * 200 * 120];
     for (int i = 0; i < rgb.length; i++) {
       rgb[i] = (byte) (i * 7 + i / 600 * 13);
     }
-    return new Picture(200, 120, rgb);
+    return new Image(200, 120, rgb);
   }
 
   // ---- prompts ----
 
-  /**
-   * PR-2: the picture first, last, behind a long text; what stage 1 keeps does not depend on it.
-   */
+  /** PR-2: the image first, last, behind a long text; what stage 1 keeps does not depend on it. */
   @Test
-  void whereThePictureStandsIsLookedUp() {
-    Picture picture = Demo.read("scene-00.png");
+  void whereTheImageStandsIsLookedUp() {
+    Image image = Demo.read("scene-00.png");
     var prompts =
         List.of(
             "<image> Is it red?",
@@ -476,7 +474,7 @@ class CheckpointCasesTest {
             "the car is in the image ".repeat(12) + "<image>\nIs it red?");
     var first = new ArrayList<List<Integer>>();
     for (String prompt : prompts) {
-      Answer answer = copy.answer(Question.of(prompt).image(picture), STAR);
+      Answer answer = copy.answer(Question.of(prompt).image(image), STAR);
       assertEquals(new Answer.VisualTokens(576, 403, 230), answer.visualTokens(), prompt);
       first.add(kept(answer).get(0));
     }
@@ -487,7 +485,7 @@ class CheckpointCasesTest {
   @Test
   void repeatedPlaceholdersAreRefusedWithBothNumbers() {
     var question =
-        Question.of("<image>".repeat(576) + " Is it red?").image(Demo.picture("scene-00.png"));
+        Question.of("<image>".repeat(576) + " Is it red?").image(Demo.image("scene-00.png"));
     String sentence =
         assertThrows(InputException.class, () -> copy.answer(question, STAR)).getMessage();
     assertTrue(sentence.contains("576") && sentence.contains("1"), sentence);

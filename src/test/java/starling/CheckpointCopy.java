@@ -90,10 +90,10 @@ record CheckpointCopy(Path dir) {
     return tensors;
   }
 
-  /** The answer to one question about one picture. */
+  /** The answer to one question about one image. */
   Answer answer(String spec) {
     return answer(
-        Question.of("How many red objects are there?").image(Demo.picture("scene-00.png")), spec);
+        Question.of("How many red objects are there?").image(Demo.image("scene-00.png")), spec);
   }
 
   Answer answer(Question question, String spec) {

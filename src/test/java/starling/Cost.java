@@ -7,7 +7,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.sun.management.ThreadMXBean;
 import java.lang.management.ManagementFactory;
 import org.junit.jupiter.api.function.Executable;
-import starling.device.InputException;
+import starling.input.InputException;
 
 /** What a refusal costs the thread that asks: processor time, and every byte it allocates. */
 public final class Cost {

@@ -10,7 +10,7 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import starling.device.InputException;
+import starling.input.InputException;
 
 /** A weight file that becomes shorter under an open model: its pages are gone. */
 class CutFileTest {

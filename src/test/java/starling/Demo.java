@@ -1,20 +1,20 @@
 package starling;
 
 import java.nio.file.Path;
-import starling.image.Picture;
+import starling.image.Image;
 
-/** The bundled model and pictures, where tests find them. */
+/** The bundled model and images, where tests find them. */
 public final class Demo {
   public static final Path ROOT = Path.of("src/main/resources/starling/demo");
   public static final Path MODEL = ROOT.resolve("model");
 
   private Demo() {}
 
-  public static Path picture(String name) {
+  public static Path image(String name) {
     return ROOT.resolve("pictures").resolve(name);
   }
 
-  public static Picture read(String name) {
-    return Picture.read(picture(name));
+  public static Image read(String name) {
+    return Image.read(image(name));
   }
 }

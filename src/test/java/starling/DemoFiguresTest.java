@@ -22,7 +22,7 @@ class DemoFiguresTest {
         JsonNode row = new ObjectMapper().readTree(line);
         Question question =
             Question.of(row.get("text").textValue())
-                .image(Demo.picture(row.get("image").textValue()))
+                .image(Demo.image(row.get("image").textValue()))
                 .maxTokens(16);
         String answer = row.get("answer").textValue();
         dense += model.ask(question).text().equals(answer) ? 1 : 0;

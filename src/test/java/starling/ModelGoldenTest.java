@@ -23,9 +23,9 @@ import starling.image.ImageMode;
 /**
  * Random checkpoints in each naming and configuration style against a float64 program ({@code
  * src/test/golden/make_model_goldens.py}): grouped queries, heads that do not add up to the width,
- * odd grids and vocabularies, tied heads, biases, shards, both feature strategies, several
- * pictures, every method. Goldens come in stages, in the order in which a port goes wrong: pixels,
- * feature, projector, scores, kept sets, logits, answers.
+ * odd grids and vocabularies, tied heads, biases, shards, both feature strategies, several images,
+ * every method. Goldens come in stages, in the order in which a port goes wrong: pixels, feature,
+ * projector, scores, kept sets, logits, answers.
  */
 class ModelGoldenTest {
   private static final Path DIR = Path.of("src/test/resources/starling/model");
@@ -112,7 +112,7 @@ class ModelGoldenTest {
                 + golden.get("spec").textValue()
                 + " "
                 + golden.get("images").size()
-                + " pictures");
+                + " images");
       }
     }
   }
@@ -129,7 +129,7 @@ class ModelGoldenTest {
   private static void check(Model model, JsonNode golden, double logits, String what) {
     Question question =
         Question.of(golden.get("prompt").textValue()).prune(golden.get("spec").textValue());
-    golden.get("images").forEach(image -> question.image(Demo.picture(image.textValue())));
+    golden.get("images").forEach(image -> question.image(Demo.image(image.textValue())));
     // A prompt without <image> would be wrapped; the golden's is the wrapped text itself.
     if (golden.get("images").isEmpty()) {
       Answer answer =
@@ -141,9 +141,8 @@ class ModelGoldenTest {
       compare(golden, answer, logits, what);
       return;
     }
-    var picture = Demo.read(golden.at("/images/0").textValue());
-    float[] pixels =
-        model.prepare(picture, ImageMode.CHECKPOINT, "picture").crops().get(0).pixels();
+    var image = Demo.read(golden.at("/images/0").textValue());
+    float[] pixels = model.prepare(image, ImageMode.CHECKPOINT, "image").crops().get(0).pixels();
     for (int i = 0; i < 8; i++) {
       assertEquals(golden.at("/pixels_first8/" + i).doubleValue(), pixels[i], 1e-6, what);
     }

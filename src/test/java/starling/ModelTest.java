@@ -25,11 +25,11 @@ import org.junit.jupiter.api.io.TempDir;
 import starling.checkpoint.Safetensors;
 import starling.cpu.CpuDevice;
 import starling.device.DType;
-import starling.device.InputException;
 import starling.device.Philox;
 import starling.device.Sampling;
+import starling.image.Image;
 import starling.image.ImageMode;
-import starling.image.Picture;
+import starling.input.InputException;
 import starling.model.LoadedModel;
 import starling.model.Mode;
 import starling.model.Request;
@@ -42,7 +42,7 @@ import starling.text.Template;
  */
 class ModelTest {
   private static Question question(String text) {
-    return Question.of(text).image(Demo.picture("scene-00.png")).maxTokens(8);
+    return Question.of(text).image(Demo.image("scene-00.png")).maxTokens(8);
   }
 
   @Test
@@ -150,11 +150,11 @@ class ModelTest {
     Model model = Model.open(Demo.MODEL);
     model.close();
     model.close();
-    Picture picture = Picture.read(Demo.picture("scene-00.png"));
+    Image image = Image.read(Demo.image("scene-00.png"));
     List<Executable> uses =
         List.of(
             () -> model.ask(question("x")),
-            () -> model.prepare(picture, ImageMode.CHECKPOINT, "it"),
+            () -> model.prepare(image, ImageMode.CHECKPOINT, "it"),
             model::family);
     for (Executable use : uses) {
       String message = assertThrows(IllegalStateException.class, use).getMessage();
@@ -379,7 +379,7 @@ class ModelTest {
         });
   }
 
-  /** Runs a short prompt without a picture, then {@code use}; returns the first logits. */
+  /** Runs a short prompt without an image, then {@code use}; returns the first logits. */
   private static float[] onDevice(CpuDevice opened, Use use) {
     float[][] first = new float[1][];
     prefilled(

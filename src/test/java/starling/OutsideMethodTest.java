@@ -24,14 +24,14 @@ import org.junit.jupiter.params.provider.EnumSource;
 import starling.device.PositionRule;
 import starling.model.Mode;
 import starling.prune.AttentionCut;
+import starling.prune.CutContext;
 import starling.prune.CutPoint;
+import starling.prune.CutSite;
 import starling.prune.Method;
 import starling.prune.Methods;
 import starling.prune.Queries;
 import starling.prune.Selection;
-import starling.prune.Site;
 import starling.prune.VlmShape;
-import starling.prune.Where;
 
 /** Methods of a program's own: handed over, and found on the class path and the module path. */
 class OutsideMethodTest {
@@ -51,7 +51,7 @@ class OutsideMethodTest {
 
   private static Question question() {
     return Question.of("What color is the heart?")
-        .image(Demo.picture("scene-00.png"))
+        .image(Demo.image("scene-00.png"))
         .maxTokens(3)
         .logits(true);
   }
@@ -68,7 +68,7 @@ class OutsideMethodTest {
       return List.of(
           AttentionCut.vision(shape, Queries.CLS, shape.counts(group -> first)),
           new AttentionCut(
-              Where.DECODER,
+              CutSite.DECODER,
               k,
               Queries.LAST,
               shape.counts(group -> second),
@@ -133,18 +133,18 @@ class OutsideMethodTest {
                 IllegalArgumentException.class,
                 () ->
                     new AttentionCut(
-                        Where.DECODER, 4, Queries.CLS, List.of(9), PositionRule.KEEP, false))
+                        CutSite.DECODER, 4, Queries.CLS, List.of(9), PositionRule.KEEP, false))
             .getMessage()
             .startsWith("an AttentionCut at DECODER cannot go by CLS"));
     assertThrows(
         IllegalArgumentException.class,
         () ->
             new AttentionCut(
-                Where.VISION, 4, Queries.TEXT, List.of(9), PositionRule.CONTIGUOUS, false));
+                CutSite.VISION, 4, Queries.TEXT, List.of(9), PositionRule.CONTIGUOUS, false));
   }
 
   /** Keeps those of the {@code most} best that receive more than the best one's {@code share}. */
-  private record Relative(Where where, int layer, int most, float share)
+  private record Relative(CutSite where, int layer, int most, float share)
       implements Method, CutPoint {
     @Override
     public String spec(VlmShape shape) {
@@ -172,8 +172,8 @@ class OutsideMethodTest {
     }
 
     @Override
-    public void select(Site site, Selection out) {
-      Queries queries = where == Where.DECODER ? Queries.TEXT : Queries.CLS;
+    public void select(CutContext site, Selection out) {
+      Queries queries = where == CutSite.DECODER ? Queries.TEXT : Queries.CLS;
       site.attention().select(site, out.keep(), out.score(), queries);
       float[] score = site.floats(out.score());
       float[] sorted = score.clone();
@@ -185,39 +185,39 @@ class OutsideMethodTest {
     }
   }
 
-  private static Question twoPictures() {
+  private static Question twoImages() {
     return Question.of("USER: <image>\n<image>\nWhat color is the heart? ASSISTANT:")
-        .image(Demo.picture("scene-00.png"))
-        .image(Demo.picture("scene-01.png"))
+        .image(Demo.image("scene-00.png"))
+        .image(Demo.image("scene-01.png"))
         .maxTokens(3)
         .logits(true);
   }
 
   /** A count that is known only when scores are: all else is as if it had been known before. */
   @ParameterizedTest
-  @EnumSource(Where.class)
-  void aCountMayBeDecidedAtRunTime(Where where) throws Exception {
+  @EnumSource(CutSite.class)
+  void aCountMayBeDecidedAtRunTime(CutSite where) throws Exception {
     var method = new Relative(where, 4, 200, 0.2f);
     Answer own = model.ask(question().prune(method));
     int kept = own.stages().get(0).kept().size();
     assertTrue(kept > 1 && kept < 200, "kept " + kept);
     assertEquals(kept, own.visualTokens().afterStage2());
     Answer replayed = assertSameAsReplayed(own, question());
-    if (where != Where.PROJECTOR_OUTPUT) { // where the projector has seen all
+    if (where != CutSite.PROJECTOR_OUTPUT) { // where the projector has seen all
       assertEquals(replayed.flops(), own.flops());
     }
     Answer masked = model.ask(question().prune(method).mode(Mode.MASK));
     assertEquals(own.stages().get(0).kept(), masked.stages().get(0).kept());
     assertEquals(own.outputTokens(), masked.outputTokens());
 
-    if (where != Where.DECODER) { // 1152 rows do not fit the context
-      Answer two = model.ask(twoPictures().prune(method));
+    if (where != CutSite.DECODER) { // 1152 rows do not fit the context
+      Answer two = model.ask(twoImages().prune(method));
       int first = two.stages().get(0).kept().size();
       int second = two.stages().get(1).kept().size();
       assertEquals(own.stages().get(0).kept(), two.stages().get(0).kept());
       assertNotEquals(first, second);
       assertEquals(first + second, two.visualTokens().afterStage1());
-      assertSameAsReplayed(two, twoPictures());
+      assertSameAsReplayed(two, twoImages());
     }
   }
 
@@ -243,7 +243,7 @@ class OutsideMethodTest {
     command.addAll(
         List.of(
             Demo.MODEL.toString(),
-            Demo.picture("scene-00.png").toString(),
+            Demo.image("scene-00.png").toString(),
             "What color is the heart?",
             "divprune:keep=56",
             "outliers:keep=300",

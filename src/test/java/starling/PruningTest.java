@@ -18,7 +18,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import starling.device.InputException;
+import starling.input.InputException;
 import starling.model.Mode;
 
 /** What pruning must keep true of the whole model, whatever the method. */
@@ -46,7 +46,7 @@ class PruningTest {
 
   private static Question question() {
     return Question.of("How many objects are there?")
-        .image(Demo.picture("scene-03.png"))
+        .image(Demo.image("scene-03.png"))
         .maxTokens(4)
         .logits(true);
   }
@@ -218,7 +218,7 @@ class PruningTest {
   }
 
   @Test
-  void withoutAPictureEverySpecActsAsNone() {
+  void withoutAImageEverySpecActsAsNone() {
     Answer plain = model.ask(Question.of("Hello").maxTokens(3).logits(true));
     Answer star =
         model.ask(Question.of("Hello").maxTokens(3).logits(true).prune("star:R=0.1,K=4,P=0.9"));
@@ -229,13 +229,13 @@ class PruningTest {
   }
 
   @Test
-  void severalPicturesArePrunedEachForItself() {
+  void severalImagesArePrunedEachForItself() {
     String prompt = "USER: <image>\n<image>\nWhat color is the heart? ASSISTANT:";
-    // Two pictures of 576 rows do not fit the context of 1024; after stage 1 they do.
+    // Two images of 576 rows do not fit the context of 1024; after stage 1 they do.
     var both =
         Question.of(prompt)
-            .image(Demo.picture("scene-00.png"))
-            .image(Demo.picture("scene-01.png"))
+            .image(Demo.image("scene-00.png"))
+            .image(Demo.image("scene-01.png"))
             .maxTokens(2);
     assertThrows(InputException.class, () -> model.ask(both.prune("none")));
     assertThrows(
@@ -248,10 +248,10 @@ class PruningTest {
       Answer alone =
           model.ask(
               Question.of("Is there a red circle?")
-                  .image(Demo.picture("scene-0" + image + ".png"))
+                  .image(Demo.image("scene-0" + image + ".png"))
                   .prune("star:R=0.5,K=4,P=0.9")
                   .maxTokens(1));
-      // Stage 1 looks at a picture alone, whatever the prompt.
+      // Stage 1 looks at an image alone, whatever the prompt.
       assertEquals(alone.stages().get(0).kept(), answer.stages().get(image).kept());
       assertEquals(image, answer.stages().get(image).image());
     }
@@ -308,13 +308,11 @@ class PruningTest {
   }
 
   @Test
-  void aStageThatNeedsTextBehindThePictureSaysSo() {
+  void aStageThatNeedsTextBehindTheImageSaysSo() {
     var question =
-        Question.of("What is this? <image>")
-            .image(Demo.picture("scene-00.png"))
-            .prune("star:P=0.9");
+        Question.of("What is this? <image>").image(Demo.image("scene-00.png")).prune("star:P=0.9");
     String message = assertThrows(InputException.class, () -> model.ask(question)).getMessage();
-    assertTrue(message.contains("no text after its last picture"), message);
+    assertTrue(message.contains("no text after its last image"), message);
     model.ask(question.prune("star:P=0.9,queries=last").maxTokens(1));
   }
 }

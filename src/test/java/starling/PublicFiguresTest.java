@@ -32,7 +32,7 @@ class PublicFiguresTest {
     try (Model model = Model.open(Demo.MODEL, "cpu", dtype)) {
       return model.ask(
           Question.of("What color is the heart?")
-              .image(Demo.picture("scene-00.png"))
+              .image(Demo.image("scene-00.png"))
               .prune(spec)
               .maxTokens(3));
     }
@@ -43,7 +43,7 @@ class PublicFiguresTest {
   void starsReport(String dtype, int bytes) {
     Answer a = ask(dtype, "star:R=0.1,K=4,P=0.9");
     assertEquals(dtype, a.dtype());
-    assertEquals(15, a.promptTokens().size(), "the picture counts once");
+    assertEquals(15, a.promptTokens().size(), "the image counts once");
     assertEquals(new Answer.VisualTokens(576, 518, 58), a.visualTokens());
     assertEquals(List.of(532, 532, 532, 532, 72, 72, 72, 72), a.tokensPerLayer());
     assertEquals(288, a.visualTokensPerLayer());
@@ -92,7 +92,7 @@ class PublicFiguresTest {
   }
 
   @Test
-  void withoutAPictureOnlyTextIsCounted() {
+  void withoutAImageOnlyTextIsCounted() {
     try (Model model = Model.open(Demo.MODEL, "cpu", "f32")) {
       Answer a = model.ask(Question.of("Hello").maxTokens(1).prune("star:R=0.1,K=4,P=0.9"));
       int rows = a.promptTokens().size();
@@ -107,16 +107,16 @@ class PublicFiguresTest {
   /** Flat is what spans less than one percent. */
   @Test
   void scoresAreFlatBelowOnePercent() {
-    assertTrue(Asking.flat(new float[] {1, 1.0099f}));
-    assertFalse(Asking.flat(new float[] {1, 1.01f}));
-    assertFalse(Asking.flat(new float[] {1, 1.0101f}));
-    assertFalse(Asking.flat(new float[] {0.002f, 0.0021f}));
-    assertTrue(Asking.flat(new float[] {0.002f, 0.002f, 0.00201f}));
-    assertTrue(Asking.flat(new float[] {0, 0}));
-    assertFalse(Asking.flat(new float[] {0, Float.MIN_VALUE}));
-    assertFalse(Asking.flat(new float[] {-2, -1}));
-    assertTrue(Asking.flat(new float[] {-2, -2}));
-    assertFalse(Asking.flat(new float[] {3}));
-    assertFalse(Asking.flat(new float[0]));
+    assertTrue(Generation.flat(new float[] {1, 1.0099f}));
+    assertFalse(Generation.flat(new float[] {1, 1.01f}));
+    assertFalse(Generation.flat(new float[] {1, 1.0101f}));
+    assertFalse(Generation.flat(new float[] {0.002f, 0.0021f}));
+    assertTrue(Generation.flat(new float[] {0.002f, 0.002f, 0.00201f}));
+    assertTrue(Generation.flat(new float[] {0, 0}));
+    assertFalse(Generation.flat(new float[] {0, Float.MIN_VALUE}));
+    assertFalse(Generation.flat(new float[] {-2, -1}));
+    assertTrue(Generation.flat(new float[] {-2, -2}));
+    assertFalse(Generation.flat(new float[] {3}));
+    assertFalse(Generation.flat(new float[0]));
   }
 }

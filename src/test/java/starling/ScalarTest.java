@@ -32,8 +32,7 @@ class ScalarTest {
   @Test
   void answersAreTheSame() {
     try (Model model = Model.open(Demo.MODEL)) {
-      Question question =
-          Question.of("What color is the heart?").image(Demo.picture("scene-00.png"));
+      Question question = Question.of("What color is the heart?").image(Demo.image("scene-00.png"));
       assertEquals("yellow", model.ask(question).text());
       assertEquals("yellow", model.ask(question.prune("star:R=0.1,K=4,P=0.9")).text());
     }

@@ -56,7 +56,7 @@ class TinyGoldenTest {
   private static Answer ask(JsonNode golden, String spec) {
     return model.ask(
         Question.of(golden.get("question").textValue())
-            .image(Demo.picture(golden.get("image").textValue()))
+            .image(Demo.image(golden.get("image").textValue()))
             .prune(spec)
             .logits(true));
   }
@@ -87,9 +87,8 @@ class TinyGoldenTest {
   @Test
   void preparesThePixelsOfTheReference() {
     for (JsonNode golden : cases) {
-      var picture = Demo.read(golden.get("image").textValue());
-      float[] pixels =
-          model.prepare(picture, ImageMode.CHECKPOINT, "picture").crops().get(0).pixels();
+      var image = Demo.read(golden.get("image").textValue());
+      float[] pixels = model.prepare(image, ImageMode.CHECKPOINT, "image").crops().get(0).pixels();
       for (int i = 0; i < 5; i++) {
         // The reference multiplies by 1/255 in float32, transformers and this in double: one unit
         // in the last place.

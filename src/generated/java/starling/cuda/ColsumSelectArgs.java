@@ -20,7 +20,7 @@ final class ColsumSelectArgs {
   final AbiTensor score;
 
   /** {@code i32 [1]} */
-  final AbiTensor fault;
+  final AbiTensor nonFinite;
 
   final AbiAttentionInputs in;
 
@@ -42,7 +42,7 @@ final class ColsumSelectArgs {
     this.memory = memory;
     this.keep = new AbiTensor(memory.asSlice(8, AbiTensor.BYTES));
     this.score = new AbiTensor(memory.asSlice(40, AbiTensor.BYTES));
-    this.fault = new AbiTensor(memory.asSlice(72, AbiTensor.BYTES));
+    this.nonFinite = new AbiTensor(memory.asSlice(72, AbiTensor.BYTES));
     this.in = new AbiAttentionInputs(memory.asSlice(104, AbiAttentionInputs.BYTES));
     this.lse = new AbiTensor(memory.asSlice(296, AbiTensor.BYTES));
     this.index = new AbiTensor(memory.asSlice(328, AbiTensor.BYTES));

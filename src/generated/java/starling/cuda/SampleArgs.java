@@ -23,7 +23,7 @@ final class SampleArgs {
   final AbiTensor segments;
 
   /** {@code i32 [S]} */
-  final AbiTensor fault;
+  final AbiTensor nonFinite;
 
   private final MemorySegment memory;
 
@@ -38,7 +38,7 @@ final class SampleArgs {
     this.ids = new AbiTensor(memory.asSlice(8, AbiTensor.BYTES));
     this.logits = new AbiTensor(memory.asSlice(40, AbiTensor.BYTES));
     this.segments = new AbiTensor(memory.asSlice(72, AbiTensor.BYTES));
-    this.fault = new AbiTensor(memory.asSlice(104, AbiTensor.BYTES));
+    this.nonFinite = new AbiTensor(memory.asSlice(104, AbiTensor.BYTES));
   }
 
   MemorySegment memory() {

@@ -8,7 +8,7 @@ import org.openjdk.jmh.annotations.Benchmark;
 import org.openjdk.jmh.annotations.Setup;
 import starling.HostCost;
 
-/** From a picture to the pixels of LLaVA-1.5's tower: 336x336, by CLIP's preprocessing. */
+/** From an image to the pixels of LLaVA-1.5's tower: 336x336, by CLIP's preprocessing. */
 public class Preprocessing extends HostCost {
   private static final int SIDE = 336;
   private static final int BICUBIC = 3;
@@ -30,7 +30,7 @@ public class Preprocessing extends HostCost {
           false);
 
   private byte[] png;
-  private Picture large;
+  private Image large;
 
   @Setup
   public void read() throws IOException {
@@ -41,13 +41,13 @@ public class Preprocessing extends HostCost {
     for (int i = 0; i < rgb.length; i++) {
       rgb[i] = (byte) (i * 31 + i / 997);
     }
-    large = new Picture(width, height, rgb);
+    large = new Image(width, height, rgb);
   }
 
   /** A PNG of 400x300, decoded and prepared. */
   @Benchmark
   public Preprocess.Prepared bundledPng() {
-    return LLAVA.apply(Picture.read(png, "png"), ImageMode.CHECKPOINT, "png");
+    return LLAVA.apply(Image.read(png, "png"), ImageMode.CHECKPOINT, "png");
   }
 
   /** 4000x3000 pixels, as a telephone takes them, already decoded. */

@@ -19,9 +19,9 @@ import starling.bench.Operator.Sizes;
 import starling.cuda.NativeDevice;
 import starling.device.DType;
 import starling.device.Device;
-import starling.device.InputException;
 import starling.device.Meter;
 import starling.device.Providers;
+import starling.input.InputException;
 import starling.jcuda.Jcublas;
 
 /** {@code bench kernels} and {@code bench ceilings}. */
@@ -60,7 +60,7 @@ public final class Bench {
   private static final Map<String, String> PROVIDERS =
       new TreeMap<>(Map.of("cublaslt", "gemm", "cudnn", "attention", "jcublas", "gemm"));
 
-  private static final int MOST_ROWS = 10_000;
+  private static final int MAX_ROWS = 10_000;
 
   /** Names of the libraries that are measured beside our kernels. */
   public static List<String> providers() {
@@ -264,9 +264,9 @@ public final class Bench {
       if (!axes.containsKey(axis)) {
         continue;
       }
-      if ((long) rows.size() * axes.get(axis).size() > MOST_ROWS) {
+      if ((long) rows.size() * axes.get(axis).size() > MAX_ROWS) {
         throw new InputException(
-            "the sizes make more than " + MOST_ROWS + " rows; ask for fewer at a time");
+            "the sizes make more than " + MAX_ROWS + " rows; ask for fewer at a time");
       }
       var longer = new ArrayList<Map<String, Integer>>();
       for (Map<String, Integer> row : rows) {

@@ -8,9 +8,9 @@ import java.util.stream.IntStream;
 import starling.bench.Operator.Sizes;
 import starling.device.Activation;
 import starling.device.AttentionInputs;
+import starling.device.Candidates;
 import starling.device.Cut;
 import starling.device.DType;
-import starling.device.Keys;
 import starling.device.Kv;
 import starling.device.Linear;
 import starling.device.Mask;
@@ -163,7 +163,7 @@ final class Catalogue {
                 Tensor lse = lse(in, s, a);
                 Tensor sums = in.out("sums", DType.F32, s.get("H"), s.get("S"));
                 var rows = new Span(0, s.get("T"));
-                var keys = new Keys(0, s.get("S"), null);
+                var keys = new Candidates(0, s.get("S"), null);
                 return () -> in.device.attentionColsum(sums, a, lse, rows, keys);
               },
               (s, t) ->
@@ -178,8 +178,8 @@ final class Catalogue {
                 Tensor keep = in.out("keep", DType.I32, s.get("k"));
                 Tensor score = in.out("score", DType.F32, s.get("n"));
                 Tensor sums = in.floats("sums", DType.F32, 1, s.get("H"), s.get("n"));
-                Tensor fault = in.inOut("fault", DType.I32, 0);
-                return () -> in.device.tokenSelect(keep, score, sums, s.get("n"), fault);
+                Tensor nonFinite = in.inOut("nonFinite", DType.I32, 0);
+                return () -> in.device.tokenSelect(keep, score, sums, s.get("n"), nonFinite);
               },
               (s, t) -> 4 * (s.at("H") * s.at("n") + s.at("n") + s.at("k")),
               (s, t) -> 0),
@@ -192,10 +192,10 @@ final class Catalogue {
                 Tensor lse = lse(in, s, a);
                 Tensor keep = in.out("keep", DType.I32, s.get("k"));
                 Tensor score = in.out("score", DType.F32, s.get("n"));
-                Tensor fault = in.inOut("fault", DType.I32, 0);
+                Tensor nonFinite = in.inOut("nonFinite", DType.I32, 0);
                 var rows = new Span(Math.max(0, s.get("T") - s.get("n")), s.get("T"));
-                var keys = new Keys(0, s.get("n"), null);
-                return () -> in.device.colsumSelect(keep, score, a, lse, rows, keys, fault);
+                var keys = new Candidates(0, s.get("n"), null);
+                return () -> in.device.colsumSelect(keep, score, a, lse, rows, keys, nonFinite);
               },
               (s, t) ->
                   t.bytes()
@@ -320,8 +320,8 @@ final class Catalogue {
                 Tensor ids = in.out("ids", DType.I32, 1);
                 Tensor logits = in.floats("logits", DType.F32, 1, 1, s.get("V"));
                 Segments segments = segments(in, 1, 1);
-                Tensor fault = in.ints("fault", 0);
-                return () -> in.device.sample(ids, logits, segments, fault);
+                Tensor nonFinite = in.ints("nonFinite", 0);
+                return () -> in.device.sample(ids, logits, segments, nonFinite);
               },
               (s, t) -> 4 * s.at("V") + 16, // the greedy choice reads two numbers of the table
               (s, t) -> 0),
@@ -405,7 +405,7 @@ final class Catalogue {
     return rising * (2 * first + rising - 1) / 2 + (rows - rising) * keys;
   }
 
-  /** One picture of n patches behind some text, of which k stay. */
+  /** One image of n patches behind some text, of which k stay. */
   private static List<Cut> cuts(Inputs in, Sizes s) {
     int at = Math.min(5, s.get("T") - s.get("n"));
     return List.of(new Cut(at, s.get("n"), in.ints("keep", in.spread(s.get("k"), s.get("n")))));

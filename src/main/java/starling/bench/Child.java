@@ -11,7 +11,7 @@ import java.util.function.BooleanSupplier;
 import java.util.function.DoubleSupplier;
 import java.util.function.LongSupplier;
 import java.util.stream.Stream;
-import starling.device.InputException;
+import starling.input.InputException;
 
 /**
  * A process that is not trusted: to end, to leave nothing running behind, or to print little. It

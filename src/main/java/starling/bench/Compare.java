@@ -12,10 +12,10 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Collectors;
 import starling.bench.Samples.Interval;
-import starling.device.InputException;
-import starling.device.InputFile;
-import starling.device.Limits;
-import starling.device.Sentence;
+import starling.input.InputException;
+import starling.input.InputFile;
+import starling.input.Limits;
+import starling.input.TerminalText;
 
 /**
  * Two files of {@code bench kernels}, row by row. Of times the ratio of the medians is compared, by
@@ -23,7 +23,7 @@ import starling.device.Sentence;
  */
 public final class Compare {
   /** Of a ratio that is called faster or slower; below, two runs of one build would differ. */
-  private static final double LEAST = 0.05;
+  private static final double MIN_CHANGE = 0.05;
 
   /** Of an interval around 1 that is called same: a difference of so much would be seen. */
   private static final double NARROW = 0.2;
@@ -164,7 +164,8 @@ public final class Compare {
       var rows = new ArrayList<List<String>>();
       for (Line l : lines) {
         var cells =
-            new ArrayList<>(List.of(Sentence.of(l.key), l.verdict.name().toLowerCase(Locale.ROOT)));
+            new ArrayList<>(
+                List.of(TerminalText.of(l.key), l.verdict.name().toLowerCase(Locale.ROOT)));
         if (counted) {
           cells.add(l.changes());
         }
@@ -425,7 +426,7 @@ public final class Compare {
    * @param net the same without what the machine itself lost or gained
    */
   static Verdict verdict(Interval ratio, Interval net) {
-    double least = 1 + LEAST;
+    double least = 1 + MIN_CHANGE;
     if (ratio.low() > least && net.low() > least) {
       return Verdict.SLOWER;
     }

@@ -9,8 +9,8 @@ import java.time.Instant;
 import java.time.temporal.ChronoUnit;
 import java.util.LinkedHashMap;
 import java.util.Map;
-import starling.device.Card;
 import starling.device.Device;
+import starling.device.DeviceProperties;
 import starling.device.Meter;
 
 /** Where and when a measurement was taken. */
@@ -18,7 +18,7 @@ final class Environment {
   private Environment() {}
 
   static Map<String, Object> of(Device device, Meter meter) {
-    Card card = meter.card();
+    DeviceProperties card = meter.card();
     var of = new LinkedHashMap<String, Object>();
     of.put("date", Instant.now().truncatedTo(ChronoUnit.SECONDS).toString());
     of.put("starling", "0.1.0");

@@ -9,10 +9,10 @@ import java.util.Random;
 import java.util.stream.IntStream;
 import starling.device.DType;
 import starling.device.Device;
-import starling.device.InputException;
-import starling.device.Stored;
+import starling.device.StoredTensor;
 import starling.device.Tensor;
 import starling.device.TensorArena;
+import starling.input.InputException;
 
 /**
  * The tensors of one operator on one device, made from a seed: two devices get the same numbers,
@@ -24,7 +24,7 @@ final class Inputs {
   private static final long SEED = 20_251_125;
 
   /** Tensors pass through arrays of the host. */
-  private static final long MOST_BYTES = Integer.MAX_VALUE - 2 * GUARD_BYTES - 1024;
+  private static final long MAX_BYTES = Integer.MAX_VALUE - 2 * GUARD_BYTES - 1024;
 
   private static final byte POISON = (byte) 0x80;
   private static final int NAN_BITS = 0x7fc07fc0; // NaN as f32, and as two bf16; near enough in f16
@@ -55,14 +55,14 @@ final class Inputs {
     for (int n : shape) {
       bytes *= n;
     }
-    if (bytes > MOST_BYTES) {
+    if (bytes > MAX_BYTES) {
       throw new InputException(
           String.format(
               Locale.ROOT,
               "%s would take %.1f GB; the bench makes tensors of at most %.1f GB",
               name,
               bytes / 1e9,
-              MOST_BYTES / 1e9));
+              MAX_BYTES / 1e9));
     }
     return IntStream.of(shape).reduce(1, Math::multiplyExact);
   }
@@ -136,7 +136,7 @@ final class Inputs {
     int rows = shape[0];
     int width = values.length / rows;
     List<Integer> flat = shape.length == 1 ? List.of(rows) : List.of(rows, width);
-    Tensor t = input(device.table(arena, type, Stored.of(name, flat, values)));
+    Tensor t = input(device.table(arena, type, StoredTensor.of(name, flat, values)));
     return shape.length == 3 ? t.split(shape[1], shape[2]) : t;
   }
 

@@ -11,11 +11,11 @@ import starling.bench.Operator.Sizes;
 import starling.device.Clock;
 import starling.device.DType;
 import starling.device.Device;
-import starling.device.InputException;
 import starling.device.Meter;
 import starling.device.Tensor;
 import starling.device.TensorArena;
 import starling.device.Work;
+import starling.input.InputException;
 
 /**
  * Measures operators. A row has a time only if the output was right before and after it was taken,
@@ -231,15 +231,15 @@ final class KernelBench implements AutoCloseable {
   /** Cases whose tensors lie in a quarter of the device's memory together. */
   private List<List<Case>> batches(List<Case> cases) {
     var batches = new ArrayList<List<Case>>();
-    long room = 0;
+    long budget = 0;
     for (Case c : cases) {
       long bytes = c.operator.bytes(c.sizes, c.dtype);
-      if (batches.isEmpty() || bytes > room) {
+      if (batches.isEmpty() || bytes > budget) {
         batches.add(new ArrayList<>());
-        room = meter.card().memoryBytes() / 4;
+        budget = meter.card().memoryBytes() / 4;
       }
       batches.getLast().add(c);
-      room -= bytes;
+      budget -= bytes;
     }
     return batches;
   }

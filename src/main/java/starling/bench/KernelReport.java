@@ -7,7 +7,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Collectors;
 import starling.device.Clock;
-import starling.device.Sentence;
+import starling.input.TerminalText;
 
 /**
  * What {@code bench kernels} found, for people and for programs.
@@ -192,7 +192,7 @@ public record KernelReport(
         counted()
             ? "Work counted by the host layer, not time: MB that blocks asked for beside what must move once.\n"
             : "";
-    String said = notes.stream().map(n -> Sentence.of(n) + "\n").collect(Collectors.joining());
+    String said = notes.stream().map(n -> TerminalText.of(n) + "\n").collect(Collectors.joining());
     return heading() + counting + "\n" + table().aligned(counted() ? 4 : 3) + said;
   }
 

@@ -5,7 +5,7 @@ import java.util.Arrays;
 import java.util.List;
 import starling.cuda.EmptyKernel;
 import starling.cuda.NativeDevice;
-import starling.device.InputException;
+import starling.input.InputException;
 import starling.jcuda.JniLaunch;
 
 /** What one launch of an empty kernel costs by each way to launch it, on one stream in one run. */

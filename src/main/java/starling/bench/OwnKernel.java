@@ -18,10 +18,10 @@ import starling.Devices;
 import starling.bench.KernelBench.Case;
 import starling.bench.OwnKernelProcess.Line;
 import starling.bench.OwnKernelProcess.Request;
-import starling.device.InputException;
-import starling.device.InputFile;
-import starling.device.Limits;
-import starling.device.Sentence;
+import starling.input.InputException;
+import starling.input.InputFile;
+import starling.input.Limits;
+import starling.input.TerminalText;
 
 /**
  * A user's kernel, every size of it in a process of its own: if it crashes, ends the process,
@@ -265,7 +265,7 @@ final class OwnKernel {
             .collect(Collectors.joining(" / "))
             .strip();
     if (!printed.isEmpty()) {
-      notes.add(of.title() + " printed: " + Sentence.of(printed));
+      notes.add(of.title() + " printed: " + TerminalText.of(printed));
     }
   }
 

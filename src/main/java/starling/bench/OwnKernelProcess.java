@@ -13,8 +13,8 @@ import starling.bench.KernelBench.Case;
 import starling.bench.Operator.Sizes;
 import starling.device.DType;
 import starling.device.Device;
-import starling.device.InputException;
 import starling.device.Meter;
+import starling.input.InputException;
 
 /**
  * The process in which a user's kernel runs: it may crash, end or never end here. What it finds

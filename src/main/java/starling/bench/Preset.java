@@ -7,7 +7,7 @@ import java.util.Map;
 import starling.bench.Operator.Sizes;
 
 /**
- * The sizes at which a model calls the operators: one picture and a prompt of 60 text rows, a tenth
+ * The sizes at which a model calls the operators: one image and a prompt of 60 text rows, a tenth
  * of the patches kept.
  */
 enum Preset {

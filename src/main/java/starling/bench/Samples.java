@@ -16,7 +16,7 @@ record Samples(double[]... rounds) {
   private static final int GROUPS = 20;
 
   /** With fewer rounds the samples themselves are grouped. */
-  private static final int LEAST_ROUNDS = 5;
+  private static final int MIN_ROUNDS = 5;
 
   Samples {
     if (rounds.length == 0 || Arrays.stream(rounds).anyMatch(r -> r.length == 0)) {
@@ -122,7 +122,7 @@ record Samples(double[]... rounds) {
 
   private double[][] groups() {
     double[][] parts =
-        rounds.length >= LEAST_ROUNDS
+        rounds.length >= MIN_ROUNDS
             ? rounds
             : Arrays.stream(micros()).mapToObj(x -> new double[] {x}).toArray(double[][]::new);
     int k = Math.min(GROUPS, parts.length);

@@ -3,14 +3,14 @@ package starling.bench;
 import java.util.List;
 import java.util.Locale;
 import java.util.stream.Collectors;
-import starling.device.Sentence;
+import starling.input.TerminalText;
 
 /** Rows of text under a head: aligned for people, as Markdown, as CSV. */
 public record Table(List<String> head, List<List<String>> rows) {
   /** The first {@code left} columns are words, the others numbers. */
   public String aligned(int left) {
     List<List<String>> lines =
-        all().stream().map(row -> row.stream().map(Sentence::of).toList()).toList();
+        all().stream().map(row -> row.stream().map(TerminalText::of).toList()).toList();
     var text = new StringBuilder();
     for (List<String> row : lines) {
       for (int c = 0; c < row.size(); c++) {

@@ -18,7 +18,7 @@ import starling.device.Tensor;
  */
 final class Timer {
   private static final int IN_FLIGHT = 16;
-  private static final int LEAST = 10;
+  private static final int MIN_CALLS = 10;
   private static final double WARM_MICROS = 200;
   private static final double WARM_UP_MILLIS = 50;
 
@@ -89,14 +89,14 @@ final class Timer {
         if (!cold) {
           call.run(); // the copy before has emptied the cache
         }
-        from[i] = device.mark();
+        from[i] = device.recordEvent();
         for (int c = 0; c < calls; c++) {
           call.run();
         }
-        to[i] = device.mark();
+        to[i] = device.recordEvent();
       }
       for (int i = 0; i < group; i++) {
-        micros.add(device.millis(from[i], to[i]) * 1e3 / calls);
+        micros.add(device.elapsedMillis(from[i], to[i]) * 1e3 / calls);
       }
     }
 
@@ -124,7 +124,7 @@ final class Timer {
    */
   Samples samples(boolean cold, Runnable call, double precision, double seconds) {
     Series series = series(cold, call);
-    int enough = LEAST;
+    int enough = MIN_CALLS;
     do {
       while (series.count < enough) {
         series.round(0);
@@ -145,12 +145,12 @@ final class Timer {
   }
 
   private int callsPerSample(Runnable call) {
-    long from = device.mark();
+    long from = device.recordEvent();
     for (int i = 0; i < 4; i++) {
       call.run();
     }
-    long to = device.mark();
-    double one = Math.max(0.1, device.millis(from, to) * 1e3 / 4);
+    long to = device.recordEvent();
+    double one = Math.max(0.1, device.elapsedMillis(from, to) * 1e3 / 4);
     return (int) Math.max(1, Math.min(200, Math.ceil(WARM_MICROS / one)));
   }
 

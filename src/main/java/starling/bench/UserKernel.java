@@ -7,8 +7,8 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
-import starling.device.InputException;
-import starling.device.Limits;
+import starling.input.InputException;
+import starling.input.Limits;
 
 /**
  * A user's own kernel in the place of one of ours: its file is compiled and linked with the objects
@@ -152,15 +152,15 @@ public final class UserKernel {
   /** A compiler's or linker's complaints. */
   public static final class DoesNotCompile extends InputException {
     private static final long serialVersionUID = 1;
-    private static final int MOST = 100;
+    private static final int MAX_ERRORS = 100;
 
     private final ArrayList<String> errors;
 
     DoesNotCompile(Path source, List<String> errors) {
       super(source + " does not compile: " + String.join("; ", errors));
-      this.errors = new ArrayList<>(errors.subList(0, Math.min(MOST, errors.size())));
-      if (errors.size() > MOST) {
-        this.errors.add("and " + (errors.size() - MOST) + " more errors");
+      this.errors = new ArrayList<>(errors.subList(0, Math.min(MAX_ERRORS, errors.size())));
+      if (errors.size() > MAX_ERRORS) {
+        this.errors.add("and " + (errors.size() - MAX_ERRORS) + " more errors");
       }
     }
 

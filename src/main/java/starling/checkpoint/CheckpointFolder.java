@@ -9,10 +9,10 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
-import starling.device.FileKind;
-import starling.device.InputException;
-import starling.device.InputFile;
-import starling.device.InputJson;
+import starling.input.FileKind;
+import starling.input.InputException;
+import starling.input.InputFile;
+import starling.input.InputJson;
 
 /** Says what is there where a checkpoint in the Hugging Face layout should be. */
 public final class CheckpointFolder {
@@ -22,7 +22,7 @@ public final class CheckpointFolder {
   private static final Pattern HUB_ID = Pattern.compile("[A-Za-z0-9][\\w.-]*/[\\w.-]+");
 
   /** Entries of a folder that are looked at. */
-  private static final int MOST = 10_000;
+  private static final int MAX_FILES = 10_000;
 
   private CheckpointFolder() {}
 
@@ -168,7 +168,7 @@ public final class CheckpointFolder {
 
   private static List<String> names(Path dir) {
     try (Stream<Path> files = Files.list(dir)) {
-      return files.limit(MOST).map(file -> file.getFileName().toString()).sorted().toList();
+      return files.limit(MAX_FILES).map(file -> file.getFileName().toString()).sorted().toList();
     } catch (IOException | UncheckedIOException e) {
       throw new InputException(dir + ": the folder cannot be read", e);
     }

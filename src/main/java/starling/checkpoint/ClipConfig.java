@@ -1,7 +1,7 @@
 package starling.checkpoint;
 
 import java.util.List;
-import starling.device.Limits;
+import starling.input.Limits;
 
 /**
  * A CLIP vision tower: {@code vision_config} with the checkpoint's own names in camel case; absent

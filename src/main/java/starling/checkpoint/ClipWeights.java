@@ -2,7 +2,7 @@ package starling.checkpoint;
 
 import java.util.ArrayList;
 import java.util.List;
-import starling.device.Stored;
+import starling.device.StoredTensor;
 
 /**
  * The tensors of a CLIP vision tower.
@@ -13,30 +13,30 @@ import starling.device.Stored;
  * @param blocks those that run before the feature
  */
 public record ClipWeights(
-    Stored classEmbedding,
-    Stored patchEmbedding,
-    Stored positionEmbedding,
-    Stored preNormWeight,
-    Stored preNormBias,
+    StoredTensor classEmbedding,
+    StoredTensor patchEmbedding,
+    StoredTensor positionEmbedding,
+    StoredTensor preNormWeight,
+    StoredTensor preNormBias,
     List<Block> blocks) {
 
   public record Block(
-      Stored norm1Weight,
-      Stored norm1Bias,
-      Stored qWeight,
-      Stored qBias,
-      Stored kWeight,
-      Stored kBias,
-      Stored vWeight,
-      Stored vBias,
-      Stored outWeight,
-      Stored outBias,
-      Stored norm2Weight,
-      Stored norm2Bias,
-      Stored fc1Weight,
-      Stored fc1Bias,
-      Stored fc2Weight,
-      Stored fc2Bias) {}
+      StoredTensor norm1Weight,
+      StoredTensor norm1Bias,
+      StoredTensor qWeight,
+      StoredTensor qBias,
+      StoredTensor kWeight,
+      StoredTensor kBias,
+      StoredTensor vWeight,
+      StoredTensor vBias,
+      StoredTensor outWeight,
+      StoredTensor outBias,
+      StoredTensor norm2Weight,
+      StoredTensor norm2Bias,
+      StoredTensor fc1Weight,
+      StoredTensor fc1Bias,
+      StoredTensor fc2Weight,
+      StoredTensor fc2Bias) {}
 
   /**
    * @param blocks how many run
@@ -51,7 +51,7 @@ public record ClipWeights(
     ClipWeights tower(int count, String at) {
       int d = config.hiddenSize();
       int p = config.patchSize();
-      Stored patch =
+      StoredTensor patch =
           files.get(
               at + "embeddings.patch_embedding.weight",
               List.of(d, 3, p, p),
@@ -96,11 +96,11 @@ public record ClipWeights(
           vector(at + "mlp.fc2.bias", d, mlp));
     }
 
-    private Stored matrix(String name, int rows, int columns, String fields) {
+    private StoredTensor matrix(String name, int rows, int columns, String fields) {
       return files.get(name, List.of(rows, columns), fields);
     }
 
-    private Stored vector(String name, int size, String fields) {
+    private StoredTensor vector(String name, int size, String fields) {
       return files.get(name, List.of(size), fields);
     }
   }

@@ -2,7 +2,7 @@ package starling.checkpoint;
 
 import java.util.ArrayList;
 import java.util.List;
-import starling.device.Stored;
+import starling.device.StoredTensor;
 
 /**
  * The tensors of a Llama decoder.
@@ -10,26 +10,27 @@ import starling.device.Stored;
  * @param lmHead {@code [V, D]}: its own tensor, or the embedding table where the configuration ties
  *     them; its name says which
  */
-public record DecoderWeights(Stored embedTokens, List<Layer> layers, Stored norm, Stored lmHead) {
+public record DecoderWeights(
+    StoredTensor embedTokens, List<Layer> layers, StoredTensor norm, StoredTensor lmHead) {
 
   /** Biases are null where the configuration has none. */
   public record Layer(
-      Stored inputNorm,
-      Stored qWeight,
-      Stored qBias,
-      Stored kWeight,
-      Stored kBias,
-      Stored vWeight,
-      Stored vBias,
-      Stored oWeight,
-      Stored oBias,
-      Stored postAttentionNorm,
-      Stored gateWeight,
-      Stored gateBias,
-      Stored upWeight,
-      Stored upBias,
-      Stored downWeight,
-      Stored downBias) {}
+      StoredTensor inputNorm,
+      StoredTensor qWeight,
+      StoredTensor qBias,
+      StoredTensor kWeight,
+      StoredTensor kBias,
+      StoredTensor vWeight,
+      StoredTensor vBias,
+      StoredTensor oWeight,
+      StoredTensor oBias,
+      StoredTensor postAttentionNorm,
+      StoredTensor gateWeight,
+      StoredTensor gateBias,
+      StoredTensor upWeight,
+      StoredTensor upBias,
+      StoredTensor downWeight,
+      StoredTensor downBias) {}
 
   /**
    * @param tied the head is the embedding table
@@ -87,11 +88,11 @@ public record DecoderWeights(Stored embedTokens, List<Layer> layers, Stored norm
           config.mlpBias() ? vector(at + "mlp.down_proj.bias", d, mlp) : null);
     }
 
-    private Stored matrix(String name, int rows, int columns, String fields) {
+    private StoredTensor matrix(String name, int rows, int columns, String fields) {
       return files.get(name, List.of(rows, columns), fields);
     }
 
-    private Stored vector(String name, int size, String fields) {
+    private StoredTensor vector(String name, int size, String fields) {
       return files.get(name, List.of(size), fields);
     }
   }

@@ -5,9 +5,9 @@ import com.fasterxml.jackson.databind.node.MissingNode;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import starling.device.InputException;
-import starling.device.InputJson;
-import starling.device.Limits;
+import starling.input.InputException;
+import starling.input.InputJson;
+import starling.input.Limits;
 
 /**
  * A JSON object of a checkpoint, read field by field; what does not fit is refused with file and

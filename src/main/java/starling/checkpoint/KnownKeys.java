@@ -6,7 +6,7 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
-import starling.device.InputJson;
+import starling.input.InputJson;
 
 /**
  * The keys of {@code config.json}, in one place: applied, harmless, or allowed only at the value

@@ -4,15 +4,15 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import starling.device.InputJson;
-import starling.device.Limits;
+import starling.input.InputJson;
+import starling.input.Limits;
 
 /**
  * {@code config.json} of a LLaVA checkpoint in the Hugging Face layout, with the field names
  * transformers has used from 4.36 to 5.x; absent fields have transformers' defaults. Fields are the
  * checkpoint's own names in camel case.
  *
- * @param imageTokenIndex id of a picture's placeholder
+ * @param imageTokenIndex id of an image's placeholder
  * @param visionFeatureLayer index into the tower's hidden states, of which 0 is the embeddings;
  *     negative from the end
  * @param keepsCls strategy {@code full}: the CLS row goes along; {@code default} leaves it out
@@ -39,7 +39,7 @@ public record LlavaConfig(
     return vision.grid();
   }
 
-  /** N, patches of a picture. */
+  /** N, patches of an image. */
   public int patches() {
     return vision.patches();
   }
@@ -96,7 +96,7 @@ public record LlavaConfig(
               + heads
               + " in all layers and the tower's blocks; for the "
               + patches
-              + " patches of a picture that is more than "
+              + " patches of an image that is more than "
               + Limits.SCORES
               + " attention scores");
     }

@@ -1,7 +1,7 @@
 package starling.checkpoint;
 
 import java.util.List;
-import starling.device.InputException;
+import starling.input.InputException;
 
 /**
  * The tensors of a LLaVA checkpoint, found by name and checked against the configuration. Three

@@ -6,13 +6,13 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
-import starling.device.InputException;
-import starling.device.InputJson;
-import starling.device.Limits;
 import starling.image.Preprocess;
+import starling.input.InputException;
+import starling.input.InputJson;
+import starling.input.Limits;
 
 /**
- * How a checkpoint wants pictures prepared: {@code preprocessor_config.json}, or the {@code
+ * How a checkpoint wants images prepared: {@code preprocessor_config.json}, or the {@code
  * image_processor} of {@code processor_config.json}. Absent fields have CLIPImageProcessor's
  * defaults; a field that would be ignored is refused.
  */
@@ -58,10 +58,10 @@ public final class PreprocessorConfig {
   private PreprocessorConfig() {}
 
   /**
-   * Reads how pictures are prepared for a tower.
+   * Reads how images are prepared for a tower.
    *
    * @param side pixels of a side of what the tower sees
-   * @throws InputException if no picture could come out as large as that
+   * @throws InputException if no image could come out as large as that
    */
   public static Preprocess read(Path dir, int side) {
     Preprocess preprocess = read(dir);
@@ -73,7 +73,7 @@ public final class PreprocessorConfig {
               + (preprocess.doCenterCrop() ? "crop_size" : "size")
               + " makes "
               + size
-              + " pixels of every picture, but config.json (vision_config image_size) asks for "
+              + " pixels of every image, but config.json (vision_config image_size) asks for "
               + side
               + "x"
               + side);
@@ -97,7 +97,7 @@ public final class PreprocessorConfig {
     return of(fields);
   }
 
-  /** Whether a folder says how pictures are prepared; one that is only inspected need not. */
+  /** Whether a folder says how images are prepared; one that is only inspected need not. */
   public static boolean isIn(Path dir) {
     return Files.exists(file(dir));
   }
@@ -117,7 +117,7 @@ public final class PreprocessorConfig {
         f.text("image_processor_type", f.text("feature_extractor_type", "CLIPImageProcessor"));
     if (!PROCESSORS.contains(type)) {
       throw f.wrong(
-          "image_processor_type", "is '" + type + "', which prepares pictures in another way");
+          "image_processor_type", "is '" + type + "', which prepares images in another way");
     }
     for (String field : List.of("do_split_image", "default_to_square")) {
       if (f.flag(field, false)

@@ -1,14 +1,17 @@
 package starling.checkpoint;
 
 import java.util.List;
-import starling.device.Stored;
+import starling.device.StoredTensor;
 
 /**
  * Two products that take rows of a tower to the width of the decoder. Biases are null where the
  * configuration has none.
  */
 public record ProjectorWeights(
-    Stored linear1Weight, Stored linear1Bias, Stored linear2Weight, Stored linear2Bias) {
+    StoredTensor linear1Weight,
+    StoredTensor linear1Bias,
+    StoredTensor linear2Weight,
+    StoredTensor linear2Bias) {
 
   /**
    * @param in width of the tower's rows

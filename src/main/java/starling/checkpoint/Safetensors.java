@@ -20,11 +20,11 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.regex.Pattern;
 import starling.device.DType;
-import starling.device.InputException;
-import starling.device.InputFile;
-import starling.device.InputJson;
-import starling.device.Limits;
-import starling.device.Stored;
+import starling.device.StoredTensor;
+import starling.input.InputException;
+import starling.input.InputFile;
+import starling.input.InputJson;
+import starling.input.Limits;
 
 /**
  * The weight files of a checkpoint folder, memory-mapped: the shards that {@code
@@ -104,7 +104,7 @@ public final class Safetensors implements AutoCloseable {
    * @param shape the shape the configuration asks for
    * @param fields the configuration fields that shape comes from
    */
-  public Stored get(String name, List<Integer> shape, String fields) {
+  public StoredTensor get(String name, List<Integer> shape, String fields) {
     used.add(name);
     Entry entry = entries.get(name);
     if (entry == null) {
@@ -145,7 +145,7 @@ public final class Safetensors implements AutoCloseable {
                       + entry.dtype()
                       + "; F32, F16 and BF16 are supported");
         };
-    return new Stored(
+    return new StoredTensor(
         name, dtype, shape, mapped.get(entry.file()).asSlice(entry.offset(), entry.bytes()));
   }
 

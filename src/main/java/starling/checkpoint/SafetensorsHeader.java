@@ -14,10 +14,10 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.Map;
 import starling.checkpoint.Safetensors.Entry;
-import starling.device.FileKind;
-import starling.device.InputException;
-import starling.device.InputJson;
-import starling.device.Limits;
+import starling.input.FileKind;
+import starling.input.InputException;
+import starling.input.InputJson;
+import starling.input.Limits;
 
 /**
  * The header of a safetensors file: its length, its JSON, read value by value, and every entry
@@ -59,13 +59,13 @@ final class SafetensorsHeader {
   private final Path file;
   private final long data;
   private final long size;
-  private final int room;
+  private final int capacity;
 
-  private SafetensorsHeader(Path file, long data, long size, int room) {
+  private SafetensorsHeader(Path file, long data, long size, int capacity) {
     this.file = file;
     this.data = data;
     this.size = size;
-    this.room = room;
+    this.capacity = capacity;
   }
 
   /**
@@ -136,7 +136,7 @@ final class SafetensorsHeader {
         json.nextToken();
         if (name.equals("__metadata__")) {
           checkMetadata(json);
-        } else if (entries.size() == room) {
+        } else if (entries.size() == capacity) {
           throw wrong(
               "the header lists more than the " + Limits.TENSORS + " tensors that are read");
         } else {

@@ -1,8 +1,8 @@
 package starling.checkpoint;
 
 import java.util.List;
-import starling.device.InputJson;
-import starling.device.Limits;
+import starling.input.InputJson;
+import starling.input.Limits;
 
 /**
  * A Llama decoder: {@code text_config} with the checkpoint's own names in camel case; absent fields

@@ -19,8 +19,8 @@ import picocli.CommandLine.Unmatched;
 import starling.bench.Bench;
 import starling.bench.KernelReport;
 import starling.bench.UserKernel;
-import starling.device.InputException;
-import starling.device.Sentence;
+import starling.input.InputException;
+import starling.input.TerminalText;
 
 /** Measurements. */
 @Command(
@@ -36,7 +36,7 @@ final class BenchCommand implements Callable<Integer> {
     throw new ParameterException(spec.commandLine(), "kernels or ceilings is missing");
   }
 
-  private static final int MOST_SECONDS = 3600;
+  private static final int MAX_SECONDS = 3600;
 
   /** Where it runs and what becomes of the result. */
   static final class Common {
@@ -57,10 +57,10 @@ final class BenchCommand implements Callable<Integer> {
     private boolean json;
 
     void check(CommandSpec spec) {
-      if (!(seconds > 0 && seconds <= MOST_SECONDS)) { // nor NaN
+      if (!(seconds > 0 && seconds <= MAX_SECONDS)) { // nor NaN
         throw new ParameterException(
             spec.commandLine(),
-            "--max-time is " + seconds + "; it must be more than 0 and at most " + MOST_SECONDS);
+            "--max-time is " + seconds + "; it must be more than 0 and at most " + MAX_SECONDS);
       }
     }
   }
@@ -201,9 +201,9 @@ final class BenchCommand implements Callable<Integer> {
       files.forEach(file -> write(file, report));
       System.out.print(common.json ? Output.json(report.json()) + "\n" : report.text());
       if (common.json) {
-        report.notes().forEach(n -> System.err.println("starling: " + Sentence.of(n)));
+        report.notes().forEach(n -> System.err.println("starling: " + TerminalText.of(n)));
       }
-      report.failures().forEach(f -> System.err.println("starling: " + Sentence.of(f)));
+      report.failures().forEach(f -> System.err.println("starling: " + TerminalText.of(f)));
       return report.failed() ? 1 : 0;
     }
 
@@ -212,7 +212,7 @@ final class BenchCommand implements Callable<Integer> {
         return Bench.kernels(options, Terminal::say);
       } catch (UserKernel.DoesNotCompile e) {
         Terminal.clear();
-        e.errors().forEach(error -> System.err.println(Sentence.of(error)));
+        e.errors().forEach(error -> System.err.println(TerminalText.of(error)));
         throw new InputException(options.source() + " does not compile", e);
       } finally {
         Terminal.clear();

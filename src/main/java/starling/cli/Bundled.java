@@ -9,9 +9,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import starling.device.InputException;
+import starling.input.InputException;
 
-/** The model, pictures and questions that come with the program. */
+/** The model, images and questions that come with the program. */
 final class Bundled implements AutoCloseable {
   private static final String ROOT = "/starling/demo/";
   private static final List<String> MODEL_FILES =
@@ -51,7 +51,7 @@ final class Bundled implements AutoCloseable {
     return model;
   }
 
-  byte[] picture(String name) {
+  byte[] image(String name) {
     return read("pictures/" + name);
   }
 

@@ -24,12 +24,12 @@ import starling.Answer;
 import starling.Devices;
 import starling.Model;
 import starling.Question;
-import starling.device.InputException;
-import starling.device.Sentence;
+import starling.image.Image;
 import starling.image.Overlay;
-import starling.image.Picture;
+import starling.input.InputException;
+import starling.input.TerminalText;
 
-/** The main job on the bundled model: dense against pruned, with pictures of what was kept. */
+/** The main job on the bundled model: dense against pruned, with images of what was kept. */
 @Command(
     name = "demo",
     description = "Answers the bundled questions, dense and pruned, and shows what pruning kept.")
@@ -48,7 +48,7 @@ final class DemoCommand implements Callable<Integer> {
       names = "--out",
       paramLabel = "DIR",
       defaultValue = "starling-demo",
-      description = "folder for pictures and report.html")
+      description = "folder for images and report.html")
   private Path out;
 
   @Option(
@@ -61,8 +61,8 @@ final class DemoCommand implements Callable<Integer> {
   @Option(
       names = "--pictures",
       paramLabel = "N",
-      description = "how many of the bundled pictures; all unless told")
-  private Integer pictures;
+      description = "how many of the bundled images; all unless told")
+  private Integer images;
 
   /** What a spec achieved on all questions. */
   static final class Tally {
@@ -75,8 +75,8 @@ final class DemoCommand implements Callable<Integer> {
     }
   }
 
-  /** A question of the report, with its picture and the answers in the order of {@link #SPECS}. */
-  record Shown(Bundled.Item item, Picture picture, List<Answer> answers) {}
+  /** A question of the report, with its image and the answers in the order of {@link #SPECS}. */
+  record Shown(Bundled.Item item, Image image, List<Answer> answers) {}
 
   @Override
   public Integer call() {
@@ -85,9 +85,9 @@ final class DemoCommand implements Callable<Integer> {
           command.commandLine(),
           "--device is '" + device + "'; it must be one of " + Devices.NAMES);
     }
-    if (pictures != null && pictures < 1) {
+    if (images != null && images < 1) {
       throw new ParameterException(
-          command.commandLine(), "--pictures is " + pictures + "; it must be at least 1");
+          command.commandLine(), "--pictures is " + images + "; it must be at least 1");
     }
     makeFolder();
     try (var bundled = new Bundled();
@@ -96,9 +96,9 @@ final class DemoCommand implements Callable<Integer> {
       Path report = out.resolve("report.html");
       List<Path> overlays = overlays(items);
       Output.checkWritable(Stream.concat(Stream.of(report), overlays.stream()).toList(), List.of());
-      var read = new LinkedHashMap<String, Picture>();
+      var read = new LinkedHashMap<String, Image>();
       for (Bundled.Item item : items) {
-        read.computeIfAbsent(item.image(), name -> Picture.read(bundled.picture(name), name));
+        read.computeIfAbsent(item.image(), name -> Image.read(bundled.image(name), name));
       }
       var tallies = SPECS.stream().map(Tally::new).toList();
       ask(model, items, read, tallies);
@@ -109,8 +109,8 @@ final class DemoCommand implements Callable<Integer> {
       System.out.println();
       System.out.println(
           "kept tokens  "
-              + Sentence.of(overlays.get(0) + " … " + overlays.getLast().getFileName()));
-      System.out.println("report       " + Sentence.of(report.toString()));
+              + TerminalText.of(overlays.get(0) + " … " + overlays.getLast().getFileName()));
+      System.out.println("report       " + TerminalText.of(report.toString()));
       Tally dense = tallies.get(0);
       Tally star = tallies.get(1);
       System.out.println(
@@ -136,15 +136,15 @@ final class DemoCommand implements Callable<Integer> {
     }
   }
 
-  /** The questions about the first pictures. */
+  /** The questions about the first images. */
   private List<Bundled.Item> items(List<Bundled.Item> all) {
-    int limit = pictures != null ? pictures : device.equals("emulated") ? 2 : Integer.MAX_VALUE;
+    int limit = images != null ? images : device.equals("emulated") ? 2 : Integer.MAX_VALUE;
     List<String> names = all.stream().map(Bundled.Item::image).distinct().limit(limit).toList();
     return all.stream().filter(item -> names.contains(item.image())).toList();
   }
 
   private static void ask(
-      Model model, List<Bundled.Item> items, Map<String, Picture> read, List<Tally> tallies) {
+      Model model, List<Bundled.Item> items, Map<String, Image> read, List<Tally> tallies) {
     int total = items.size() * tallies.size();
     var bar =
         Terminal.hasStatus()
@@ -179,7 +179,7 @@ final class DemoCommand implements Callable<Integer> {
   private static final class OnStatusLine implements ProgressBarConsumer {
     @Override
     public int getMaxRenderedLength() {
-      return Terminal.room();
+      return Terminal.statusWidth();
     }
 
     @Override
@@ -193,9 +193,9 @@ final class DemoCommand implements Callable<Integer> {
     }
   }
 
-  /** The first question about each of the first pictures. */
+  /** The first question about each of the first images. */
   private static List<Shown> shown(
-      List<Bundled.Item> items, Map<String, Picture> read, List<Tally> tallies) {
+      List<Bundled.Item> items, Map<String, Image> read, List<Tally> tallies) {
     var shown = new ArrayList<Shown>();
     for (String name : read.keySet().stream().limit(SHOWN).toList()) {
       for (int i = 0; i < items.size(); i++) {
@@ -210,7 +210,7 @@ final class DemoCommand implements Callable<Integer> {
     return shown;
   }
 
-  /** One PNG for each of the first pictures. */
+  /** One PNG for each of the first images. */
   private List<Path> overlays(List<Bundled.Item> items) {
     return items.stream()
         .map(Bundled.Item::image)
@@ -220,17 +220,17 @@ final class DemoCommand implements Callable<Integer> {
         .toList();
   }
 
-  /** What the tower saw of each picture, and what STAR kept of it for the question. */
+  /** What the tower saw of each image, and what STAR kept of it for the question. */
   private static void drawOverlays(Model model, List<Shown> shown, List<Path> files) {
     for (int i = 0; i < shown.size(); i++) {
       Shown s = shown.get(i);
       var question = Question.of(s.item().text());
-      var input = model.prepare(s.picture(), question.imageMode(), s.item().image());
+      var input = model.prepare(s.image(), question.imageMode(), s.item().image());
       var region = input.crops().get(0).region();
-      var kept = KeptTokens.draw(model, s.picture(), 0, s.answers().get(1), question);
+      var kept = KeptTokens.draw(model, s.image(), 0, s.answers().get(1), question);
       var both =
           KeptTokens.beside(
-              List.of(Overlay.seen(s.picture(), region, kept.getWidth(), kept.getHeight()), kept));
+              List.of(Overlay.seen(s.image(), region, kept.getWidth(), kept.getHeight()), kept));
       Output.write(files.get(i), Overlay.png(both));
     }
   }

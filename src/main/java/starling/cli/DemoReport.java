@@ -9,7 +9,7 @@ import starling.image.Overlay;
 
 /** {@code report.html} of the demo: one file, nothing loaded from elsewhere. */
 final class DemoReport {
-  private static final int PICTURE_SIDE = 384;
+  private static final int IMAGE_SIDE = 384;
 
   record Data(
       String device,
@@ -81,11 +81,11 @@ final class DemoReport {
     Answer star = s.answers().get(1);
     var region =
         model
-            .prepare(s.picture(), Question.of("").imageMode(), s.item().image())
+            .prepare(s.image(), Question.of("").imageMode(), s.item().image())
             .crops()
             .get(0)
             .region();
-    byte[] png = Overlay.png(Overlay.seen(s.picture(), region, PICTURE_SIDE, PICTURE_SIDE));
+    byte[] png = Overlay.png(Overlay.seen(s.image(), region, IMAGE_SIDE, IMAGE_SIDE));
     return new Item(
         s.item().image(),
         s.item().text(),

@@ -7,10 +7,10 @@ import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import starling.Devices;
-import starling.device.Card;
 import starling.device.Device;
-import starling.device.InputException;
-import starling.device.Sentence;
+import starling.device.DeviceProperties;
+import starling.input.InputException;
+import starling.input.TerminalText;
 import starling.jcuda.Jcublas;
 
 /** What this machine offers, and why something is not used. */
@@ -42,12 +42,12 @@ final class DoctorCommand implements Callable<Integer> {
       String name,
       boolean usable,
       String detail,
-      List<Card> cards,
+      List<DeviceProperties> cards,
       List<String> libraries,
       String weights) {}
 
   /** Empty where the driver, or a library to ask it with, is not there. */
-  private static List<Card> cards(String name) {
+  private static List<DeviceProperties> cards(String name) {
     try {
       return name.equals("cuda") ? Devices.cards() : List.of();
     } catch (InputException e) {
@@ -99,7 +99,7 @@ final class DoctorCommand implements Callable<Integer> {
     return e.getMessage().replaceFirst("^device " + name + ": ", "").replaceFirst(";.*", "");
   }
 
-  private static String card(int index, Card c) {
+  private static String card(int index, DeviceProperties c) {
     return String.format(
         Locale.ROOT,
         "card %d%s: %s, %s, compute capability %s, %.1f GiB%s%s",
@@ -153,6 +153,6 @@ final class DoctorCommand implements Callable<Integer> {
 
   /** Paths and cards may have any name. */
   private static void line(StringBuilder text, String label, String what) {
-    text.append(String.format(Locale.ROOT, "%-11s %s%n", label, Sentence.of(what)));
+    text.append(String.format(Locale.ROOT, "%-11s %s%n", label, TerminalText.of(what)));
   }
 }

@@ -6,8 +6,8 @@ import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.util.List;
 import java.util.ServiceConfigurationError;
-import starling.device.InputException;
-import starling.device.Sentence;
+import starling.input.InputException;
+import starling.input.TerminalText;
 import starling.prune.CutPoint;
 import starling.prune.Method;
 import starling.prune.MethodProvider;
@@ -120,7 +120,7 @@ final class Failure {
 
   private static String memory(String what) {
     String lower =
-        "; use fewer or smaller pictures, a shorter prompt or a smaller --max-tokens, or give more"
+        "; use fewer or smaller images, a shorter prompt or a smaller --max-tokens, or give more"
             + " with JAVA_TOOL_OPTIONS=";
     if (what.contains("native thread")) {
       return "out of memory: no thread can be started; raise the limit of processes (ulimit -u) or"
@@ -153,10 +153,10 @@ final class Failure {
     return "out of memory ("
         + what
         + "); close other programs, raise the limit of memory (ulimit -v),"
-        + " or use fewer or smaller pictures";
+        + " or use fewer or smaller images";
   }
 
   static String oneLine(String message) {
-    return Sentence.of(message.strip().replaceAll("\\s*\\R\\s*", " "));
+    return TerminalText.of(message.strip().replaceAll("\\s*\\R\\s*", " "));
   }
 }

@@ -24,10 +24,10 @@ import starling.checkpoint.CheckpointFolder;
 import starling.checkpoint.DecoderWeights;
 import starling.checkpoint.PreprocessorConfig;
 import starling.checkpoint.Safetensors;
-import starling.device.InputException;
-import starling.device.Limits;
 import starling.device.Sampling;
-import starling.device.Sentence;
+import starling.input.InputException;
+import starling.input.Limits;
+import starling.input.TerminalText;
 import starling.model.Flops;
 import starling.model.ImageInput;
 import starling.model.Mode;
@@ -60,14 +60,14 @@ final class InspectCommand implements Callable<Integer> {
       names = "--images",
       paramLabel = "N",
       defaultValue = "1",
-      description = "pictures in the prompt")
+      description = "images in the prompt")
   private int images;
 
   @Option(
       names = "--text-tokens",
       paramLabel = "N",
       defaultValue = "40",
-      description = "text tokens of the prompt, behind the pictures but for the first")
+      description = "text tokens of the prompt, behind the images but for the first")
   private int textTokens;
 
   @Option(names = "--json", description = "print JSON")
@@ -282,7 +282,7 @@ final class InspectCommand implements Callable<Integer> {
 
   private static void line(StringBuilder out, String label, String format, Object... values) {
     out.append(String.format(Locale.ROOT, "%-10s ", label))
-        .append(Sentence.of(String.format(Locale.ROOT, format, values)))
+        .append(TerminalText.of(String.format(Locale.ROOT, format, values)))
         .append('\n');
   }
 }

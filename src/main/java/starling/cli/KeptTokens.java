@@ -8,27 +8,26 @@ import java.util.List;
 import starling.Answer;
 import starling.Model;
 import starling.Question;
+import starling.image.Image;
 import starling.image.Overlay;
 import starling.image.Overlay.Fate;
-import starling.image.Picture;
 import starling.model.ImageInput;
 import starling.prune.ImageTokens;
 
-/** Pictures of which visual tokens an answer kept. */
+/** Images of which visual tokens an answer kept. */
 final class KeptTokens {
   private KeptTokens() {}
 
   /** What became of an image's tokens: every crop that the tower saw, side by side. */
-  static BufferedImage draw(
-      Model model, Picture picture, int image, Answer answer, Question question) {
-    ImageInput input = model.prepare(picture, question.imageMode(), "picture " + image);
+  static BufferedImage draw(Model model, Image image, int index, Answer answer, Question question) {
+    ImageInput input = model.prepare(image, question.imageMode(), "image " + index);
     ImageTokens tokens = input.tokens();
-    Fate[] fates = fates(tokens.candidates(), image, answer.stages());
+    Fate[] fates = fates(tokens.candidates(), index, answer.stages());
     var crops = new ArrayList<BufferedImage>();
     for (int c = 0; c < tokens.crops().size(); c++) {
       crops.add(
           Overlay.draw(
-              picture,
+              image,
               input.crops().get(c).region(),
               ofCrop(tokens, c, fates),
               tokens.crops().get(c).columns()));

@@ -19,7 +19,7 @@ import java.nio.file.attribute.PosixFileAttributes;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
-import starling.device.InputException;
+import starling.input.InputException;
 
 /**
  * Files and JSON that a command writes. A file is written beside its place and moved there, so that
@@ -28,7 +28,7 @@ import starling.device.InputException;
  */
 final class Output {
   private static final ObjectMapper JSON = new ObjectMapper();
-  private static final int MOST_LINKS = 40;
+  private static final int MAX_LINKS = 40;
   private static final int PIPE = 0010000;
   private static final int CHARACTER_DEVICE = 0020000;
 
@@ -216,7 +216,7 @@ final class Output {
     Path target = file.toAbsolutePath();
     try {
       for (int links = 0; Files.isSymbolicLink(target) && !isDescriptor(target); links++) {
-        if (links == MOST_LINKS) {
+        if (links == MAX_LINKS) {
           throw new InputException(file + ": is a link to a link, without end");
         }
         target = target.resolveSibling(Files.readSymbolicLink(target));

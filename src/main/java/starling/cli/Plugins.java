@@ -9,8 +9,8 @@ import java.nio.file.InvalidPathException;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.jar.JarFile;
-import starling.device.InputException;
-import starling.device.InputFile;
+import starling.input.InputException;
+import starling.input.InputFile;
 import starling.prune.MethodProvider;
 
 /**

@@ -18,18 +18,18 @@ import starling.Answer;
 import starling.Devices;
 import starling.Model;
 import starling.Question;
-import starling.device.InputException;
 import starling.device.Providers;
 import starling.device.Sampling;
+import starling.image.Image;
 import starling.image.ImageMode;
 import starling.image.Overlay;
-import starling.image.Picture;
+import starling.input.InputException;
 import starling.model.Mode;
 import starling.prune.Methods;
 import starling.text.Template;
 
 /** One answer, streamed. */
-@Command(name = "run", description = "Answers one prompt about pictures.")
+@Command(name = "run", description = "Answers one prompt about images.")
 final class RunCommand implements Callable<Integer> {
   private static final String CHECKPOINT_FILES =
       ".*\\.safetensors(\\.index\\.json)?|.*config\\.json|tokenizer.*|chat_template.*";
@@ -43,7 +43,7 @@ final class RunCommand implements Callable<Integer> {
       names = "--image",
       paramLabel = "FILE",
       arity = "1..*",
-      description = "pictures, PNG or JPEG")
+      description = "images, PNG or JPEG")
   private List<Path> images = List.of();
 
   @Option(names = "--prompt", required = true, paramLabel = "TEXT", description = "the question")
@@ -153,13 +153,13 @@ final class RunCommand implements Callable<Integer> {
   public Integer call() {
     Question question = question();
     if (overlay != null && images.isEmpty()) {
-      throw new ParameterException(command.commandLine(), "--overlay needs a picture (--image)");
+      throw new ParameterException(command.commandLine(), "--overlay needs an image (--image)");
     }
     Output.checkWritable(Stream.of(overlay, trace).filter(f -> f != null).toList(), inputs());
-    var pictures = new ArrayList<Picture>();
+    var decoded = new ArrayList<Image>();
     for (Path file : images) {
-      pictures.add(Picture.read(file));
-      question.image(pictures.getLast());
+      decoded.add(Image.read(file));
+      question.image(decoded.getLast());
     }
     try (Model opened = Model.open(model, device, dtype, new Providers(gemm, attention))) {
       opened.warnings().forEach(warning -> System.err.println("starling: warning: " + warning));
@@ -170,7 +170,7 @@ final class RunCommand implements Callable<Integer> {
         Output.write(trace, Output.prettyJson(answer).getBytes(StandardCharsets.UTF_8));
       }
       if (overlay != null) {
-        Output.write(overlay, Overlay.png(draw(opened, pictures, answer, question)));
+        Output.write(overlay, Overlay.png(draw(opened, decoded, answer, question)));
       }
       System.err.println(summary(answer));
     }
@@ -242,12 +242,12 @@ final class RunCommand implements Callable<Integer> {
     }
   }
 
-  /** All pictures side by side. */
+  /** All images side by side. */
   private static BufferedImage draw(
-      Model model, List<Picture> pictures, Answer answer, Question question) {
+      Model model, List<Image> images, Answer answer, Question question) {
     var drawn = new ArrayList<BufferedImage>();
-    for (int image = 0; image < pictures.size(); image++) {
-      drawn.add(KeptTokens.draw(model, pictures.get(image), image, answer, question));
+    for (int image = 0; image < images.size(); image++) {
+      drawn.add(KeptTokens.draw(model, images.get(image), image, answer, question));
     }
     return KeptTokens.beside(drawn);
   }

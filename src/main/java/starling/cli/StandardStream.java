@@ -4,8 +4,8 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
-import starling.device.InputException;
-import starling.device.Sentence;
+import starling.input.InputException;
+import starling.input.TerminalText;
 
 /**
  * Standard output or standard error. What cannot be written ends the command; a {@link PrintStream}
@@ -46,7 +46,7 @@ final class StandardStream extends OutputStream {
       Terminal.before(this);
       if (terminal) {
         String text = new String(bytes, from, length, StandardCharsets.UTF_8);
-        to.write(Sentence.lines(text).getBytes(StandardCharsets.UTF_8));
+        to.write(TerminalText.lines(text).getBytes(StandardCharsets.UTF_8));
       } else {
         to.write(bytes, from, length);
       }

@@ -6,7 +6,7 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.nio.charset.StandardCharsets;
 import java.util.Locale;
-import starling.device.Sentence;
+import starling.input.TerminalText;
 
 /**
  * The standard streams, and the status line on standard error that a person sees while waiting. It
@@ -70,7 +70,7 @@ final class Terminal {
   }
 
   /** The longest status line: one that wrapped could not be taken away. */
-  static int room() {
+  static int statusWidth() {
     return COLUMNS - 1;
   }
 
@@ -82,8 +82,8 @@ final class Terminal {
   /** Says what is being done, in place of what was said before. */
   static synchronized void say(String what) {
     if (person != null && open == null) {
-      String line = Sentence.of(what);
-      put(CLEAR + line.substring(0, Math.min(line.length(), room())));
+      String line = TerminalText.of(what);
+      put(CLEAR + line.substring(0, Math.min(line.length(), statusWidth())));
       shown = true;
     }
   }

@@ -97,7 +97,7 @@ final class Attention implements Workers.Task {
     return head / (q.dim(1) / kv.k().dim(1));
   }
 
-  static float[] room(float[][] arrays, int worker, int size) {
+  static float[] scratch(float[][] arrays, int worker, int size) {
     if (arrays[worker].length < size) {
       arrays[worker] = new float[Math.max(size, 2 * arrays[worker].length)];
     }
@@ -114,9 +114,9 @@ final class Attention implements Workers.Task {
     int row = segments.row(segment) + first;
     int at = segments.at(segment);
     int stride = Math.ceilDiv(keys, width) * width;
-    float[] a = room(queries, worker, padded * d);
-    float[] s = room(scores, worker, padded * stride);
-    float[] panel = room(panels, worker, width * Math.max(d, KEYS));
+    float[] a = scratch(queries, worker, padded * d);
+    float[] s = scratch(scores, worker, padded * stride);
+    float[] panel = scratch(panels, worker, width * Math.max(d, KEYS));
     for (int r = 0; r < padded; r++) {
       if (r < count) {
         Rows.load(q, row + r, head * d, d, a, r * d);
@@ -126,7 +126,7 @@ final class Attention implements Workers.Task {
     }
     Arrays.fill(s, 0, padded * stride, 0);
     for (int j = 0; j < keys; j += width) {
-      float[] key = room(rows, worker, Math.max(d, width));
+      float[] key = scratch(rows, worker, Math.max(d, width));
       packKeys(at + j, Math.min(width, keys - j), head, panel, key);
       for (int r = 0; r < padded; r += Lanes.TILE_ROWS) {
         lanes.tile(a, r * d, d, 1, panel, 0, d, s, r * stride + j, stride);
@@ -205,7 +205,7 @@ final class Attention implements Workers.Task {
     int d = q.dim(2);
     int width = lanes.panelWidth();
     float[] panel = panels[worker];
-    float[] o = room(outs, worker, padded * width);
+    float[] o = scratch(outs, worker, padded * width);
     for (int column = 0; column < d; column += width) {
       int n = Math.min(width, d - column);
       Arrays.fill(o, 0, padded * width, 0);
@@ -232,10 +232,10 @@ final class Attention implements Workers.Task {
     int keys = visible(segment, i);
     int at = segments.at(segment);
     int t = segments.row(segment) + i;
-    float[] a = room(queries, worker, d);
-    float[] s = room(scores, worker, keys);
-    float[] row = room(rows, worker, d);
-    float[] o = room(outs, worker, d);
+    float[] a = scratch(queries, worker, d);
+    float[] s = scratch(scores, worker, keys);
+    float[] row = scratch(rows, worker, d);
+    float[] o = scratch(outs, worker, d);
     Rows.load(q, t, head * d, d, a, 0);
     for (int j = 0; j < keys; j++) {
       Rows.load(kv.k(), at + j, keyHead(head) * d, d, row, 0);

@@ -2,7 +2,7 @@ package starling.cpu;
 
 import java.util.Arrays;
 import starling.device.AttentionInputs;
-import starling.device.Keys;
+import starling.device.Candidates;
 import starling.device.Kv;
 import starling.device.Mask;
 import starling.device.Span;
@@ -28,7 +28,7 @@ final class AttentionColsum implements Workers.Task {
   private Mask mask;
   private float scale;
   private Span span;
-  private Keys keys;
+  private Candidates keys;
   private final SegmentRows segments = new SegmentRows();
   private int row; // where the one segment begins
   private int at;
@@ -45,7 +45,7 @@ final class AttentionColsum implements Workers.Task {
     this.received = new float[n][lanes.panelWidth()];
   }
 
-  void run(Tensor sums, AttentionInputs in, Tensor lse, Span span, Keys keys) {
+  void run(Tensor sums, AttentionInputs in, Tensor lse, Span span, Candidates keys) {
     this.sums = sums;
     this.q = in.q();
     this.kv = in.kv();
@@ -77,8 +77,8 @@ final class AttentionColsum implements Workers.Task {
     int n = Math.min(lanes.panelWidth(), keys.count() - first);
     int d = q.dim(2);
     int width = lanes.panelWidth();
-    float[] a = Attention.room(queries, worker, Lanes.TILE_ROWS * d);
-    float[] panel = Attention.room(panels, worker, width * d);
+    float[] a = Attention.scratch(queries, worker, Lanes.TILE_ROWS * d);
+    float[] panel = Attention.scratch(panels, worker, width * d);
     float[] tile = tiles[worker];
     float[] sum = received[worker];
     pack(first, n, head, a, panel);

@@ -10,10 +10,10 @@ import starling.device.Activation;
 import starling.device.Arguments;
 import starling.device.AttentionInputs;
 import starling.device.Block;
+import starling.device.Candidates;
 import starling.device.Cut;
 import starling.device.DType;
 import starling.device.Device;
-import starling.device.Keys;
 import starling.device.Kv;
 import starling.device.Linear;
 import starling.device.Norm;
@@ -22,7 +22,7 @@ import starling.device.PositionRule;
 import starling.device.Rope;
 import starling.device.Segments;
 import starling.device.Span;
-import starling.device.Stored;
+import starling.device.StoredTensor;
 import starling.device.Tensor;
 import starling.device.TensorArena;
 import starling.device.WeightFormat;
@@ -144,13 +144,13 @@ public final class CpuDevice implements Device {
     arguments.linear(arena, dtype, source);
     var parts = new ArrayList<Tensor>();
     var formats = new ArrayList<WeightFormat>();
-    for (Stored weight : source.weights()) {
+    for (StoredTensor weight : source.weights()) {
       boolean plain = weight.format().isPlain();
       Tensor part = plain ? table(arena, dtype, weight) : blocks(arena, weight);
       parts.add(part);
       formats.add(plain ? new PlainFormat(part.dtype()) : weight.format());
     }
-    Stored first = source.weights().get(0);
+    StoredTensor first = source.weights().get(0);
     Tensor bias = bias(arena, dtype, source);
     return new CpuLinear(first.name(), dtype, first.shape().get(1), parts, formats, bias);
   }
@@ -163,7 +163,7 @@ public final class CpuDevice implements Device {
   }
 
   /** Where they are mapped; on the Java heap is only what a program made up. */
-  private static Tensor blocks(TensorArena arena, Stored weight) {
+  private static Tensor blocks(TensorArena arena, StoredTensor weight) {
     Tensor mapped = arena.mappedBytes(weight);
     if (weight.bytes().isNative()) {
       return mapped;
@@ -193,7 +193,7 @@ public final class CpuDevice implements Device {
     return bias;
   }
 
-  private static void round(Stored stored, Tensor f32, DType dtype) {
+  private static void round(StoredTensor stored, Tensor f32, DType dtype) {
     float[] one = new float[1];
     for (int i = 0; i < f32.rows(); i++) {
       one[0] = stored.get(i);
@@ -203,7 +203,7 @@ public final class CpuDevice implements Device {
   }
 
   @Override
-  public Tensor table(TensorArena arena, DType dtype, Stored stored) {
+  public Tensor table(TensorArena arena, DType dtype, StoredTensor stored) {
     checkOpen();
     arguments.table(arena, dtype, stored);
     WeightFormat format = stored.format();
@@ -247,12 +247,12 @@ public final class CpuDevice implements Device {
   }
 
   @Override
-  public long mark() {
+  public long recordEvent() {
     return System.nanoTime();
   }
 
   @Override
-  public double millis(long from, long to) {
+  public double elapsedMillis(long from, long to) {
     return (to - from) / 1e6;
   }
 
@@ -281,7 +281,7 @@ public final class CpuDevice implements Device {
   public void embed(Tensor out, Tensor ids, Tensor table) {
     checkOpen();
     arguments.embed(out, ids, table);
-    float[] row = Attention.room(embedRow, 0, table.width());
+    float[] row = Attention.scratch(embedRow, 0, table.width());
     for (int t = 0; t < ids.rows(); t++) {
       Rows.load(table, Rows.index(ids, t), row, 0);
       Rows.store(row, 0, out, t, 0, table.width());
@@ -332,7 +332,8 @@ public final class CpuDevice implements Device {
   }
 
   @Override
-  public void attentionColsum(Tensor sums, AttentionInputs in, Tensor lse, Span rows, Keys keys) {
+  public void attentionColsum(
+      Tensor sums, AttentionInputs in, Tensor lse, Span rows, Candidates keys) {
     checkOpen();
     arguments.attentionColsum(sums, in, lse, rows, keys);
     workers.workAlone(arguments.wereConfined());
@@ -356,15 +357,15 @@ public final class CpuDevice implements Device {
       AttentionInputs in,
       Tensor lse,
       Span rows,
-      Keys keys,
-      Tensor fault) {
+      Candidates keys,
+      Tensor nonFinite) {
     checkOpen();
-    arguments.colsumSelect(keep, score, in, lse, rows, keys, fault);
+    arguments.colsumSelect(keep, score, in, lse, rows, keys, nonFinite);
     try (TensorArena scratch = arena("column sums")) {
       Tensor sums = scratch.alloc("sums", DType.F32, in.q().dim(1), keys.count());
       workers.workAlone(arguments.wereConfined());
       colsum.run(sums, in, lse, rows, keys);
-      tokenSelect.score(score, sums, rows.length(), fault);
+      tokenSelect.score(score, sums, rows.length(), nonFinite);
       tokenSelect.select(keep, score);
     }
   }
@@ -429,10 +430,10 @@ public final class CpuDevice implements Device {
   // ---- the end of a step ----
 
   @Override
-  public void sample(Tensor ids, Tensor logits, Segments segments, Tensor fault) {
+  public void sample(Tensor ids, Tensor logits, Segments segments, Tensor nonFinite) {
     checkOpen();
-    arguments.sample(ids, logits, segments, fault);
-    sampler.run(ids, logits, segments, fault);
+    arguments.sample(ids, logits, segments, nonFinite);
+    sampler.run(ids, logits, segments, nonFinite);
   }
 
   @Override

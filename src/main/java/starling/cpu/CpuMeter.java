@@ -6,9 +6,9 @@ import java.lang.foreign.ValueLayout;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
-import starling.device.Card;
 import starling.device.Clock;
 import starling.device.DType;
+import starling.device.DeviceProperties;
 import starling.device.Meter;
 import starling.device.Tensor;
 import starling.device.Work;
@@ -40,9 +40,9 @@ public final class CpuMeter implements Meter {
   }
 
   @Override
-  public Card card() {
+  public DeviceProperties card() {
     var runtime = Runtime.getRuntime();
-    return new Card(
+    return new DeviceProperties(
         model(),
         "",
         runtime.maxMemory(),

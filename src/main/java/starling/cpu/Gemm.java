@@ -121,7 +121,7 @@ final class Gemm implements Workers.Task {
 
   /** The rows of a tile, element by element side by side; beyond the last row zeros. */
   private void loadTile(int tile, int worker) {
-    float[] row = Attention.room(rowScratch, worker, w.in());
+    float[] row = Attention.scratch(rowScratch, worker, w.in());
     int at = tile * Lanes.TILE_ROWS * w.in();
     for (int r = 0; r < Lanes.TILE_ROWS; r++) {
       int t = tile * Lanes.TILE_ROWS + r;

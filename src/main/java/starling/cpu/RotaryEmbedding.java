@@ -51,7 +51,7 @@ final class RotaryEmbedding implements Workers.Task {
     int d = q.dim(2);
     int heads = q.dim(1);
     int keyHeads = kv.k().dim(1);
-    float[] row = Attention.room(rows, worker, qkv.width());
+    float[] row = Attention.scratch(rows, worker, qkv.width());
     Rows.load(qkv, t, row, 0);
     int half = table.cos().width();
     for (int axis = 0, from = 0; axis < Segments.AXES && from < half; axis++) {

@@ -12,11 +12,11 @@ final class Sampler {
   private long[] mass = new long[0];
   private final int[] words = new int[4];
 
-  void run(Tensor ids, Tensor logitRows, Segments segments, Tensor fault) {
+  void run(Tensor ids, Tensor logitRows, Segments segments, Tensor nonFinite) {
     Tensor table = segments.table();
     for (int s = 0; s < table.rows(); s++) {
       if (Rows.index(table, s, Segments.ROWS) > 0) {
-        Rows.setIndex(ids, s, next(logitRows, s, table, Rows.index(fault, s) == 0));
+        Rows.setIndex(ids, s, next(logitRows, s, table, Rows.index(nonFinite, s) == 0));
       }
     }
   }

@@ -48,8 +48,8 @@ final class TokenSelect {
   }
 
   /**
-   * Candidates by falling score, ties by rising index, those that are not finite last. The low half
-   * of an entry is the candidate. The array is reused.
+   * Keys by falling score, ties by rising index, those that are not finite last. The low half of an
+   * entry is the candidate. The array is reused.
    */
   long[] rank(Tensor score) {
     int n = score.rows();

@@ -16,8 +16,8 @@ import starling.cuda.cublaslt.CublasLt;
 import starling.cuda.cublaslt.cublasLtMatmulAlgo_t;
 import starling.cuda.cublaslt.cublasLtMatmulHeuristicResult_t;
 import starling.device.DType;
-import starling.device.InputException;
 import starling.device.Tensor;
+import starling.input.InputException;
 
 /**
  * Matrix products by NVIDIA's cuBLASLt, for one stream: {@code y = x·wᵀ [+ c]}, f32 accumulation,
@@ -28,7 +28,7 @@ import starling.device.Tensor;
  */
 final class CublasLtGemm implements AutoCloseable {
   /** Below, the weights are read once by our own kernel, which also has the norm in it. */
-  static final int LEAST_ROWS = 17;
+  static final int MIN_ROWS = 17;
 
   private static final long WORKSPACE = 32L << 20;
   private static final List<String> FILES = List.of("libcublasLt.so.13", "libcublasLt.so.12");

@@ -13,15 +13,15 @@ import java.util.Locale;
 import java.util.Map;
 import starling.cuda.cudnn.Cudnn;
 import starling.device.DType;
-import starling.device.InputException;
 import starling.device.Tensor;
 import starling.device.TensorArena;
+import starling.input.InputException;
 
 /**
  * Fused attention by NVIDIA's cuDNN, for one stream: its single-node forward operation ({@code
  * CUDNN_BACKEND_OPERATION_SDPA_FWD_DESCRIPTOR}), with the natural logarithm of every row's sum. A
  * shape's kernel is compiled at its first call, which takes the library a while, and kept; of more
- * than {@value #MOST} shapes the one unused for longest goes.
+ * than {@value #MAX_PLANS} shapes the one unused for longest goes.
  */
 final class CudnnAttention implements AutoCloseable {
   /** Has the operation. */
@@ -30,7 +30,7 @@ final class CudnnAttention implements AutoCloseable {
   /** Has masks and lengths in it. */
   private static final long MASKS = 92100;
 
-  private static final int MOST = 32;
+  private static final int MAX_PLANS = 32;
   private static final int ENGINES = 8; // configurations to ask the heuristic for
 
   // Names of the tensors in a plan.
@@ -151,7 +151,7 @@ final class CudnnAttention implements AutoCloseable {
     if (first) {
       plan = plan(shape);
       plans.put(shape, plan);
-      if (plans.size() > MOST) {
+      if (plans.size() > MAX_PLANS) {
         forget(plans.keySet().iterator().next());
       }
     }

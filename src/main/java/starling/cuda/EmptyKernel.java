@@ -8,7 +8,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
 import java.util.List;
-import starling.device.InputException;
+import starling.input.InputException;
 
 /**
  * A kernel that does nothing, launched through the CUDA driver by foreign function calls: one block

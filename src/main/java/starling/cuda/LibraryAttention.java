@@ -15,7 +15,7 @@ import starling.device.TensorArena;
  */
 final class LibraryAttention implements AutoCloseable {
   /** Fewer are our own kernel's that splits the keys: DECODE_ROWS of {@code attention_decode.h}. */
-  static final int LEAST_ROWS = 5;
+  static final int MIN_ROWS = 5;
 
   private final NativeDevice device;
   private final TensorArena arena;
@@ -45,7 +45,7 @@ final class LibraryAttention implements AutoCloseable {
     Tensor q = in.q();
     Segments segments = in.kv().segments();
     boolean plain = !in.mask().causal() && segments == null;
-    return q.rows() >= LEAST_ROWS
+    return q.rows() >= MIN_ROWS
         && q.dtype() != DType.F32
         && in.mask().hidden() == null
         && (segments == null || alone(in, segments))

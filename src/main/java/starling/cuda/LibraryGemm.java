@@ -50,7 +50,7 @@ final class LibraryGemm implements AutoCloseable {
 
   /** Few rows are read by our own kernel; what comes after a product has the type of its input. */
   boolean takes(Tensor y, Tensor x) {
-    return x.rows() >= CublasLtGemm.LEAST_ROWS && y.dtype() == x.dtype();
+    return x.rows() >= CublasLtGemm.MIN_ROWS && y.dtype() == x.dtype();
   }
 
   List<String> chosen() {

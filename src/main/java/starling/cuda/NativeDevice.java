@@ -15,12 +15,11 @@ import starling.device.Activation;
 import starling.device.Arguments;
 import starling.device.AttentionInputs;
 import starling.device.Block;
-import starling.device.Card;
+import starling.device.Candidates;
 import starling.device.Cut;
 import starling.device.DType;
 import starling.device.Device;
-import starling.device.InputException;
-import starling.device.Keys;
+import starling.device.DeviceProperties;
 import starling.device.Kv;
 import starling.device.Linear;
 import starling.device.Norm;
@@ -30,9 +29,10 @@ import starling.device.Providers;
 import starling.device.Rope;
 import starling.device.Segments;
 import starling.device.Span;
-import starling.device.Stored;
+import starling.device.StoredTensor;
 import starling.device.Tensor;
 import starling.device.TensorArena;
+import starling.input.InputException;
 
 /**
  * The operators as CUDA kernels: {@code cuda} on a GPU, {@code emulated} on the CPU, from the same
@@ -228,14 +228,14 @@ public final class NativeDevice implements Device {
   }
 
   /** The cards that the driver shows, the first of which is used; empty if it shows none. */
-  public static List<Card> cards(String name) {
+  public static List<DeviceProperties> cards(String name) {
     Bindings library = NativeLibrary.search(name).bindings();
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment count = arena.allocate(JAVA_INT);
       if (library.cardCount(count) != 0) {
         return List.of();
       }
-      var cards = new ArrayList<Card>();
+      var cards = new ArrayList<DeviceProperties>();
       for (int i = 0; i < count.get(JAVA_INT, 0); i++) {
         cards.add(card(library, arena, i));
       }
@@ -243,12 +243,12 @@ public final class NativeDevice implements Device {
     }
   }
 
-  private static Card card(Bindings library, Arena arena, int index) {
+  private static DeviceProperties card(Bindings library, Arena arena, int index) {
     var card = new AbiCard(arena);
     if (library.cardDescribe(card, index) != AbiConstants.OK) {
       throw new InputException(NativeLibrary.string(library.error()));
     }
-    return new Card(
+    return new DeviceProperties(
         card.name(),
         card.uuid(),
         card.memoryBytes(),
@@ -259,7 +259,7 @@ public final class NativeDevice implements Device {
         card.mig() != 0);
   }
 
-  Card card(int index) {
+  DeviceProperties card(int index) {
     try (Arena arena = Arena.ofConfined()) {
       return card(library, arena, index);
     }
@@ -413,7 +413,7 @@ public final class NativeDevice implements Device {
   }
 
   @Override
-  public Tensor table(TensorArena arena, DType dtype, Stored stored) {
+  public Tensor table(TensorArena arena, DType dtype, StoredTensor stored) {
     checkOpen();
     arguments.table(arena, dtype, stored);
     return upload.table(arena, dtype, stored);
@@ -457,7 +457,7 @@ public final class NativeDevice implements Device {
   }
 
   @Override
-  public synchronized long mark() {
+  public synchronized long recordEvent() {
     checkOpen();
     int slot = (int) (marks % MARKS);
     if (events[slot] == 0) {
@@ -472,7 +472,7 @@ public final class NativeDevice implements Device {
   }
 
   @Override
-  public synchronized double millis(long from, long to) {
+  public synchronized double elapsedMillis(long from, long to) {
     checkOpen();
     if (Math.min(from, to) < Math.max(0, marks - MARKS) || Math.max(from, to) >= marks) {
       throw new IllegalArgumentException("a mark that is not one of the last " + MARKS);
@@ -604,7 +604,7 @@ public final class NativeDevice implements Device {
 
   @Override
   public synchronized void attentionColsum(
-      Tensor sums, AttentionInputs in, Tensor lse, Span rows, Keys keys) {
+      Tensor sums, AttentionInputs in, Tensor lse, Span rows, Candidates keys) {
     checkOpen();
     arguments.attentionColsum(sums, in, lse, rows, keys);
     check(operators.attentionColsum(sums, in, lse, rows, keys));
@@ -627,11 +627,11 @@ public final class NativeDevice implements Device {
       AttentionInputs in,
       Tensor lse,
       Span rows,
-      Keys keys,
-      Tensor fault) {
+      Candidates keys,
+      Tensor nonFinite) {
     checkOpen();
-    arguments.colsumSelect(keep, score, in, lse, rows, keys, fault);
-    check(operators.colsumSelect(keep, score, in, lse, rows, keys, fault));
+    arguments.colsumSelect(keep, score, in, lse, rows, keys, nonFinite);
+    check(operators.colsumSelect(keep, score, in, lse, rows, keys, nonFinite));
   }
 
   @Override
@@ -696,10 +696,10 @@ public final class NativeDevice implements Device {
   // ---- the end of a step ----
 
   @Override
-  public synchronized void sample(Tensor ids, Tensor logits, Segments segments, Tensor fault) {
+  public synchronized void sample(Tensor ids, Tensor logits, Segments segments, Tensor nonFinite) {
     checkOpen();
-    arguments.sample(ids, logits, segments, fault);
-    check(operators.sample(ids, logits, segments, fault));
+    arguments.sample(ids, logits, segments, nonFinite);
+    check(operators.sample(ids, logits, segments, nonFinite));
   }
 
   @Override

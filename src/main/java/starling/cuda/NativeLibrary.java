@@ -16,7 +16,7 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.NoSuchElementException;
 import java.util.function.UnaryOperator;
-import starling.device.InputException;
+import starling.input.InputException;
 
 /**
  * Finds and loads {@code libstarling_cuda.so} or {@code libstarling_host.so}. Looked for in this

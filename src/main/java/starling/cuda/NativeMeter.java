@@ -10,9 +10,9 @@ import java.nio.charset.StandardCharsets;
 import java.util.EnumMap;
 import java.util.List;
 import java.util.Map;
-import starling.device.Card;
 import starling.device.Clock;
 import starling.device.DType;
+import starling.device.DeviceProperties;
 import starling.device.Meter;
 import starling.device.Tensor;
 import starling.device.TensorArena;
@@ -20,7 +20,7 @@ import starling.device.Work;
 
 /** Ceilings of a GPU ({@code kernels/ceilings.cu}), and what the host layer counts. */
 public final class NativeMeter implements Meter {
-  private static final int MOST_STEPS = 1024;
+  private static final int MAX_STEPS = 1024;
   private static final long FLOPS_OF_A_BLOCK_STEP = 262_144; // starling_bench.h
 
   private final NativeDevice device;
@@ -41,7 +41,7 @@ public final class NativeMeter implements Meter {
   }
 
   @Override
-  public Card card() {
+  public DeviceProperties card() {
     return device.card(0);
   }
 
@@ -81,11 +81,11 @@ public final class NativeMeter implements Meter {
   private int enough(DType dtype) {
     int steps = 2;
     double millis = 0;
-    while (steps < MOST_STEPS && millis < 0.3) {
+    while (steps < MAX_STEPS && millis < 0.3) {
       steps *= 2;
-      long from = device.mark();
+      long from = device.recordEvent();
       products(dtype, steps);
-      millis = device.millis(from, device.mark());
+      millis = device.elapsedMillis(from, device.recordEvent());
     }
     return steps;
   }

@@ -7,8 +7,8 @@ import java.util.function.ToLongFunction;
 import starling.device.Activation;
 import starling.device.Arguments;
 import starling.device.AttentionInputs;
+import starling.device.Candidates;
 import starling.device.Cut;
-import starling.device.Keys;
 import starling.device.Kv;
 import starling.device.Norm;
 import starling.device.PositionRule;
@@ -224,7 +224,7 @@ final class Operators {
     return library.lseFromNatural(lseFromNatural, stream);
   }
 
-  int attentionColsum(Tensor sums, AttentionInputs in, Tensor lse, Span rows, Keys keys) {
+  int attentionColsum(Tensor sums, AttentionInputs in, Tensor lse, Span rows, Candidates keys) {
     set(attentionColsum.sums, sums);
     set(attentionColsum.in, in);
     set(attentionColsum.lse, lse);
@@ -252,11 +252,11 @@ final class Operators {
       AttentionInputs in,
       Tensor lse,
       Span rows,
-      Keys keys,
-      Tensor fault) {
+      Candidates keys,
+      Tensor nonFinite) {
     set(colsumSelect.keep, keep);
     set(colsumSelect.score, score);
-    set(colsumSelect.fault, fault);
+    set(colsumSelect.nonFinite, nonFinite);
     set(colsumSelect.in, in);
     set(colsumSelect.lse, lse);
     set(colsumSelect.index, keys.index());
@@ -367,11 +367,11 @@ final class Operators {
 
   // ---- the end of a step ----
 
-  int sample(Tensor ids, Tensor logits, Segments segments, Tensor fault) {
+  int sample(Tensor ids, Tensor logits, Segments segments, Tensor nonFinite) {
     set(sample.ids, ids);
     set(sample.logits, logits);
     set(sample.segments, segments.table());
-    set(sample.fault, fault);
+    set(sample.nonFinite, nonFinite);
     return library.sample(sample, stream);
   }
 

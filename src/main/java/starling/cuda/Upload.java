@@ -9,7 +9,7 @@ import java.util.concurrent.ConcurrentSkipListSet;
 import starling.device.DType;
 import starling.device.Linear;
 import starling.device.PlainFormat;
-import starling.device.Stored;
+import starling.device.StoredTensor;
 import starling.device.Tensor;
 import starling.device.TensorArena;
 
@@ -35,7 +35,7 @@ final class Upload {
     return String.join(", ", decoded);
   }
 
-  Tensor table(TensorArena arena, DType dtype, Stored stored) {
+  Tensor table(TensorArena arena, DType dtype, StoredTensor stored) {
     int[] shape = stored.shape().stream().mapToInt(d -> d).toArray();
     Tensor table = arena.alloc(stored.name(), dtype, shape);
     copy(table, stored, Heads.NONE, Heads.NONE);
@@ -44,14 +44,14 @@ final class Upload {
 
   /** All parts in one matrix, one below the other. */
   Linear linear(TensorArena arena, DType dtype, Linear.Source source) {
-    List<Stored> weights = source.weights();
+    List<StoredTensor> weights = source.weights();
     var in = Heads.of(source.inHead(), device);
     var out = Heads.of(source.outHead(), device);
     int columns = in.padded(width(weights.get(0)));
     int rows = weights.stream().mapToInt(w -> out.padded(w.shape().get(0))).sum();
     Tensor matrix = arena.alloc(weights.get(0).name(), dtype, rows, columns);
     int at = 0;
-    for (Stored weight : weights) {
+    for (StoredTensor weight : weights) {
       int count = out.padded(weight.shape().get(0));
       copy(matrix.rows(at, at + count), weight, out, in);
       at += count;
@@ -64,7 +64,7 @@ final class Upload {
     return new NativeLinear(matrix, bias);
   }
 
-  private static int width(Stored weight) {
+  private static int width(StoredTensor weight) {
     return (int) (weight.elements() / weight.shape().get(0));
   }
 
@@ -74,7 +74,7 @@ final class Upload {
     int at = 0;
     for (int i = 0; i < source.weights().size(); i++) {
       int count = source.weights().get(i).shape().get(0);
-      Stored bias = source.biases().get(i);
+      StoredTensor bias = source.biases().get(i);
       for (int j = 0; j < count && bias != null; j++) {
         values[at + heads.place(j)] = dtype.value(dtype.bits(bias.get(j)));
       }
@@ -85,7 +85,7 @@ final class Upload {
     return bias;
   }
 
-  private void copy(Tensor to, Stored from, Heads rowHeads, Heads columnHeads) {
+  private void copy(Tensor to, StoredTensor from, Heads rowHeads, Heads columnHeads) {
     if (from.elements() == 0) {
       return;
     }
@@ -115,7 +115,7 @@ final class Upload {
   private static void row(
       MemorySegment to,
       long at,
-      Stored from,
+      StoredTensor from,
       long start,
       float[] values,
       Heads heads,
@@ -138,8 +138,8 @@ final class Upload {
     }
   }
 
-  /** Channels of {@code size}-wide heads inside {@code room}-wide ones. */
-  private record Heads(int size, int room) {
+  /** Channels of {@code size}-wide heads inside {@code capacity}-wide ones. */
+  private record Heads(int size, int capacity) {
     static final Heads NONE = new Heads(1, 1);
 
     static Heads of(int size, NativeDevice device) {
@@ -149,16 +149,16 @@ final class Upload {
     }
 
     int padded(int n) {
-      return n / size * room;
+      return n / size * capacity;
     }
 
     int place(int i) {
-      return i / size * room + i % size;
+      return i / size * capacity + i % size;
     }
 
     /** The channel at a place, or −1 where there is only padding. */
     int source(int place) {
-      return place % room < size ? place / room * size + place % room : -1;
+      return place % capacity < size ? place / capacity * size + place % capacity : -1;
     }
   }
 }

@@ -4,6 +4,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.List;
 import java.util.Locale;
+import starling.input.InputException;
 
 /**
  * Checks of an operator's arguments, before anything is computed: one rule and one sentence for all
@@ -67,7 +68,7 @@ public final class Arguments {
 
   // ---- memory ----
 
-  public void table(TensorArena arena, DType dtype, Stored stored) {
+  public void table(TensorArena arena, DType dtype, StoredTensor stored) {
     arena(arena, stored.name());
     floats(dtype, stored);
     if (stored.shape().isEmpty()) {
@@ -84,11 +85,11 @@ public final class Arguments {
               + source.biases().size()
               + " biases; each has one or null");
     }
-    Stored first = source.weights().get(0);
+    StoredTensor first = source.weights().get(0);
     arena(arena, first.name());
     for (int i = 0; i < source.weights().size(); i++) {
-      Stored w = source.weights().get(i);
-      Stored bias = source.biases().get(i);
+      StoredTensor w = source.weights().get(i);
+      StoredTensor bias = source.biases().get(i);
       floats(dtype, w);
       if (w.shape().size() != 2
           || w.elements() == 0
@@ -126,7 +127,7 @@ public final class Arguments {
     }
   }
 
-  private static void floats(DType dtype, Stored stored) {
+  private static void floats(DType dtype, StoredTensor stored) {
     boolean whole = stored.format() instanceof PlainFormat plain && !plain.dtype().isFloat();
     if (whole || !dtype.isFloat()) {
       String type = stored.format().name().toUpperCase(Locale.ROOT);
@@ -135,7 +136,7 @@ public final class Arguments {
     }
   }
 
-  private static void heads(Stored weight, int n, int head, String what) {
+  private static void heads(StoredTensor weight, int n, int head, String what) {
     if (head < 0 || (head > 0 && n % head != 0)) {
       throw new IllegalArgumentException(
           weight.name() + ": " + n + " " + what + " are no heads of " + head);
@@ -676,14 +677,15 @@ public final class Arguments {
     apart(role, out, "hidden", in.mask().hidden());
   }
 
-  public void attentionColsum(Tensor sums, AttentionInputs in, Tensor lse, Span rows, Keys keys) {
+  public void attentionColsum(
+      Tensor sums, AttentionInputs in, Tensor lse, Span rows, Candidates keys) {
     received(in, lse, rows, keys);
     matrix("sums", sums, DType.F32, in.q().dim(1), keys.count());
     receiving("sums", sums, in, lse, keys);
     numbers(in, rows, keys);
   }
 
-  private void received(AttentionInputs in, Tensor lse, Span rows, Keys keys) {
+  private void received(AttentionInputs in, Tensor lse, Span rows, Candidates keys) {
     Tensor q = in.q();
     Segments segments = in.kv().segments();
     attended(in);
@@ -708,7 +710,7 @@ public final class Arguments {
   }
 
   /** Rows and keys that the one segment has, where Java can read it. */
-  private static void numbers(AttentionInputs in, Span rows, Keys keys) {
+  private static void numbers(AttentionInputs in, Span rows, Candidates keys) {
     Segments segments = in.kv().segments();
     numbers(in.q(), in.kv(), in.mask().hidden());
     int of = in.q().rows();
@@ -733,7 +735,7 @@ public final class Arguments {
   }
 
   private static void receiving(
-      String role, Tensor out, AttentionInputs in, Tensor lse, Keys keys) {
+      String role, Tensor out, AttentionInputs in, Tensor lse, Candidates keys) {
     reading(role, out, in);
     apart(role, out, "lse", lse);
     apart(role, out, "keys", keys.index());
@@ -795,17 +797,17 @@ public final class Arguments {
       AttentionInputs in,
       Tensor lse,
       Span rows,
-      Keys keys,
-      Tensor fault) {
+      Candidates keys,
+      Tensor nonFinite) {
     received(in, lse, rows, keys);
     if (rows.length() < 1) {
       throw new IllegalArgumentException("rows: " + rows + " of " + in.q() + " is empty");
     }
-    selection(keep, score, fault);
+    selection(keep, score, nonFinite);
     sources("keys", keys.count(), score);
     receiving("keep", keep, in, lse, keys);
     receiving("score", score, in, lse, keys);
-    receiving("fault", fault, in, lse, keys);
+    receiving("nonFinite", nonFinite, in, lse, keys);
     numbers(in, rows, keys);
   }
 
@@ -1068,7 +1070,7 @@ public final class Arguments {
 
   // ---- the end of a step ----
 
-  public void sample(Tensor ids, Tensor logits, Segments segments, Tensor fault) {
+  public void sample(Tensor ids, Tensor logits, Segments segments, Tensor nonFinite) {
     segments(segments);
     int count = segments.count();
     matrix("logits", logits, DType.F32, count, -1);
@@ -1077,11 +1079,11 @@ public final class Arguments {
           "logits: " + logits + ", expected 1 to " + MAX_VOCABULARY + " tokens");
     }
     vector("ids", ids, DType.I32, count);
-    vector("fault", fault, DType.I32, count);
+    vector("nonFinite", nonFinite, DType.I32, count);
     writable("ids", ids);
     apart("ids", ids, "logits", logits);
     apart("ids", ids, "segments", segments.table());
-    apart("ids", ids, "fault", fault);
+    apart("ids", ids, "nonFinite", nonFinite);
     for (int s = 0; segments.table().isReadable() && s < count; s++) {
       drawn(segments.table(), s);
     }

@@ -6,7 +6,7 @@ import java.util.List;
 /**
  * The operators: one flat list, eager, in order. Outputs come first, then inputs, then scalars.
  * Tensors are views {@code [rows, …]} with a row stride; shapes stand beside each parameter with
- * {@code T} rows of the call, {@code D} channels, {@code H} query heads, {@code Hkv} key heads,
+ * {@code T} rows of the call, {@code D} channels, {@code H} query heads, {@code G} key heads,
  * {@code d} channels of a head, {@code V} vocabulary.
  *
  * <p>What changes from one decode step to the next (lengths, positions, ids) is read from device
@@ -60,7 +60,7 @@ public interface Device extends AutoCloseable {
    * Puts a table (norm weight, embeddings, positions) on the device, in whatever format it is
    * stored. Values are rounded to {@code dtype}.
    */
-  Tensor table(TensorArena arena, DType dtype, Stored stored);
+  Tensor table(TensorArena arena, DType dtype, StoredTensor stored);
 
   /** Copies host bytes, contiguous rows of {@code dst}'s type, to the device. */
   void upload(Tensor dst, MemorySegment src);
@@ -69,14 +69,14 @@ public interface Device extends AutoCloseable {
   void download(MemorySegment dst, Tensor src);
 
   /** A point in the order of operators, for {@link #millis}. */
-  long mark();
+  long recordEvent();
 
   /** Milliseconds from one mark to a later one; waits for the later. */
-  double millis(long from, long to);
+  double elapsedMillis(long from, long to);
 
   // ---- rows ----
 
-  /** Cuts a picture into patches, row-major; a row holds the patch as channel, y, x. */
+  /** Cuts an image into patches, row-major; a row holds the patch as channel, y, x. */
   void patchify(Tensor out /* [N, 3·p·p] */, Tensor pixels /* f32 [3, H, W] */, int patch);
 
   /** {@code out[t] = table[ids[t]]}. */
@@ -119,7 +119,7 @@ public interface Device extends AutoCloseable {
   void rope(
       Tensor q /* [T, H, d] */,
       Kv kv,
-      Tensor qkv /* [T, (H + 2·Hkv)·d] */,
+      Tensor qkv /* [T, (H + 2·G)·d] */,
       Tensor positions /* i32 [T] | [3, T] | null */,
       Rope table);
 
@@ -148,7 +148,7 @@ public interface Device extends AutoCloseable {
       AttentionInputs in,
       Tensor lse /* f32 [H, T] */,
       Span rows,
-      Keys keys);
+      Candidates keys);
 
   // ---- selection and compaction ----
 
@@ -175,8 +175,8 @@ public interface Device extends AutoCloseable {
       AttentionInputs in,
       Tensor lse /* f32 [H, T] */,
       Span rows,
-      Keys keys,
-      Tensor fault /* i32 [1] */);
+      Candidates keys,
+      Tensor nonFinite /* i32 [1] */);
 
   /**
    * How alike rows are: {@code out[i, j] = x_i·x_j / √((x_i·x_i)·(x_j·x_j))}. One that is not
@@ -256,8 +256,8 @@ public interface Device extends AutoCloseable {
   // ---- the end of a step ----
 
   /**
-   * The next token of every segment, drawn as the table says. If a segment's {@code fault} is set
-   * or one of its logits is not finite, its id becomes -1. An idle segment's id stays as it is.
+   * The next token of every segment, drawn as the table says. If a segment's {@code nonFinite} is
+   * set or one of its logits is not finite, its id becomes -1. An idle segment's id stays as it is.
    *
    * @param segments of which the steps and the samplings count
    */
@@ -265,7 +265,7 @@ public interface Device extends AutoCloseable {
       Tensor ids /* i32 [S] */,
       Tensor logits /* f32 [S, V] */,
       Segments segments,
-      Tensor fault /* i32 [S] */);
+      Tensor nonFinite /* i32 [S] */);
 
   /**
    * Moves the segments on, after a step has used them: of those that are not idle, lengths and

@@ -107,9 +107,10 @@ public abstract class Linear {
    *     heads are wider ({@link Device#headSize}) pads every head with zero rows
    * @param inHead the same for the input: padded with zero columns
    */
-  public record Source(List<Stored> weights, List<Stored> biases, int outHead, int inHead) {
+  public record Source(
+      List<StoredTensor> weights, List<StoredTensor> biases, int outHead, int inHead) {
     /** A plain matrix without heads. */
-    public static Source of(Stored weight, Stored bias) {
+    public static Source of(StoredTensor weight, StoredTensor bias) {
       return new Source(List.of(weight), Collections.singletonList(bias), 0, 0);
     }
   }

@@ -5,7 +5,7 @@ package starling.device;
  * the device can say about itself. Calls go to the same stream as the operators.
  */
 public interface Meter extends AutoCloseable {
-  Card card();
+  DeviceProperties card();
 
   /** {@code out = in}, the plain copy; both hold as many bytes, a multiple of 16. */
   void copy(Tensor out, Tensor in);

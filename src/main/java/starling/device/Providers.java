@@ -1,5 +1,7 @@
 package starling.device;
 
+import starling.input.InputException;
+
 /**
  * Whose kernels compute what more than one has.
  *

@@ -114,19 +114,19 @@ public final class TensorArena implements AutoCloseable {
    * standing for one of {@code type}: what is stored narrower is widened by whoever reads it. The
    * cpu device alone can.
    */
-  public Tensor mapped(DType type, Stored stored) {
+  public Tensor mapped(DType type, StoredTensor stored) {
     DType stands = ((PlainFormat) stored.format()).dtype();
     return mapped(stored, stands, type, stored.shape().stream().mapToInt(d -> d).toArray());
   }
 
   /** The bytes of a matrix of any format in the same place: u8 {@code [rows, bytes of a row]}. */
-  public Tensor mappedBytes(Stored matrix) {
+  public Tensor mappedBytes(StoredTensor matrix) {
     int rows = matrix.shape().get(0);
     int bytes = Math.toIntExact(matrix.format().bytes(matrix.shape().get(1)));
     return mapped(matrix, DType.U8, DType.U8, rows, bytes);
   }
 
-  private Tensor mapped(Stored stored, DType dtype, DType type, int... shape) {
+  private Tensor mapped(StoredTensor stored, DType dtype, DType type, int... shape) {
     int width = width(stored.name(), shape);
     checkOpen(stored.name());
     Block block = Block.of(stored.bytes());

@@ -7,39 +7,39 @@ import javax.imageio.ImageReader;
 import javax.imageio.spi.IIORegistry;
 import javax.imageio.spi.ImageReaderSpi;
 import javax.imageio.stream.ImageInputStream;
-import starling.device.InputException;
-import starling.device.Limits;
+import starling.input.InputException;
+import starling.input.Limits;
 
 /**
- * The JDK's own JPEG decoder, chosen by class name: the same picture gives the same samples
- * whatever other decoders are on the class path.
+ * The JDK's own JPEG decoder, chosen by class name: the same image gives the same samples whatever
+ * other decoders are on the class path.
  */
 final class Decoder {
   private Decoder() {}
 
   static void checkSize(String name, long width, long height) {
     if (width < 1 || height < 1) {
-      throw new InputException(name + ": the picture is " + width + "x" + height + " pixels");
+      throw new InputException(name + ": the image is " + width + "x" + height + " pixels");
     }
-    if (width * height > Limits.PICTURE_PIXELS) {
+    if (width * height > Limits.IMAGE_PIXELS) {
       throw new InputException(
           name
-              + ": the picture is "
+              + ": the image is "
               + width
               + "x"
               + height
               + " pixels; more than "
-              + Limits.PICTURE_PIXELS
+              + Limits.IMAGE_PIXELS
               + " are not read");
     }
   }
 
-  /** Before anything of the size of a picture is allocated. */
+  /** Before anything of the size of an image is allocated. */
   static void checkMemory(String name, int width, int height, long bytes) {
-    if (bytes > Limits.PICTURE_MEMORY) {
+    if (bytes > Limits.IMAGE_MEMORY) {
       throw new InputException(
           name
-              + ": the picture of "
+              + ": the image of "
               + width
               + "x"
               + height
@@ -62,10 +62,10 @@ final class Decoder {
       }
     } catch (IOException | RuntimeException e) {
       if (e.getCause() instanceof VirtualMachineError error) {
-        throw error; // the memory ran out, which is not the picture's fault
+        throw error; // the memory ran out, which is not the image's fault
       }
       // The decoder answers broken data with many kinds of exception.
-      throw new InputException(name + ": the picture is broken (" + e.getMessage() + ")", e);
+      throw new InputException(name + ": the image is broken (" + e.getMessage() + ")", e);
     }
   }
 

@@ -8,10 +8,10 @@ import java.util.HexFormat;
 import java.util.OptionalInt;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
-import starling.device.Limits;
+import starling.input.Limits;
 
 /**
- * How a picture lies, wherever its file says so: an EXIF block, else XMP, as Pillow's {@code
+ * How an image lies, wherever its file says so: an EXIF block, else XMP, as Pillow's {@code
  * exif_transpose} takes them. What is broken says nothing.
  */
 final class Exif {
@@ -61,7 +61,7 @@ final class Exif {
   /** A JPEG's EXIF segment without its head; several are one block. */
   void append(byte[] bytes, int at, int length) {
     written = true;
-    block.write(bytes, at, Math.min(length, Limits.PICTURE_TEXTS - block.size()));
+    block.write(bytes, at, Math.min(length, Limits.IMAGE_TEXTS - block.size()));
   }
 
   /** A PNG's EXIF chunk; of several the last counts. */
@@ -72,13 +72,12 @@ final class Exif {
 
   /** An XMP packet; of several the last counts. */
   void xmp(byte[] bytes, int at, int length) {
-    xmp =
-        new String(bytes, at, Math.min(length, Limits.PICTURE_TEXTS), StandardCharsets.ISO_8859_1);
+    xmp = new String(bytes, at, Math.min(length, Limits.IMAGE_TEXTS), StandardCharsets.ISO_8859_1);
   }
 
   /** ImageMagick's way of keeping EXIF in a PNG; of several the last counts. */
   void profile(byte[] bytes, int at, int length) {
     profile =
-        new String(bytes, at, Math.min(length, Limits.PICTURE_TEXT), StandardCharsets.ISO_8859_1);
+        new String(bytes, at, Math.min(length, Limits.IMAGE_TEXT), StandardCharsets.ISO_8859_1);
   }
 }

@@ -19,8 +19,8 @@ final class Format {
 
   private static final List<Start> STARTS =
       List.of(
-          new Start(0, "GIF8", "is a GIF picture"),
-          new Start(8, "WEBP", "is a WebP picture"),
+          new Start(0, "GIF8", "is a GIF image"),
+          new Start(8, "WEBP", "is a WebP image"),
           new Start(0, "FUJIFILMCCD-RAW", RAW),
           new Start(0, "IIRO", RAW),
           new Start(0, "IIRS", RAW),
@@ -28,28 +28,28 @@ final class Format {
           new Start(0, "IIU\0", RAW),
           new Start(0, "FOVb", RAW),
           new Start(8, "CR\2\0", RAW),
-          new Start(0, "II*\0", "is a TIFF picture or a camera's raw photo"),
-          new Start(0, "MM\0*", "is a TIFF picture or a camera's raw photo"),
-          new Start(0, "II+\0", "is a TIFF picture"),
-          new Start(0, "MM\0+", "is a TIFF picture"),
-          new Start(0, "\0\0\0\fJXL ", "is a JPEG XL picture"),
-          new Start(0, "\u00ff\n", "is a JPEG XL picture"),
-          new Start(0, "\0\0\0\fjP  ", "is a JPEG 2000 picture"),
-          new Start(0, "\u00ffO\u00ffQ", "is a JPEG 2000 picture"),
-          new Start(0, "II\u00bc\1", "is a JPEG XR picture"),
-          new Start(0, "8BPS", "is a Photoshop picture"),
-          new Start(0, "gimp xcf", "is a GIMP picture"),
+          new Start(0, "II*\0", "is a TIFF image or a camera's raw photo"),
+          new Start(0, "MM\0*", "is a TIFF image or a camera's raw photo"),
+          new Start(0, "II+\0", "is a TIFF image"),
+          new Start(0, "MM\0+", "is a TIFF image"),
+          new Start(0, "\0\0\0\fJXL ", "is a JPEG XL image"),
+          new Start(0, "\u00ff\n", "is a JPEG XL image"),
+          new Start(0, "\0\0\0\fjP  ", "is a JPEG 2000 image"),
+          new Start(0, "\u00ffO\u00ffQ", "is a JPEG 2000 image"),
+          new Start(0, "II\u00bc\1", "is a JPEG XR image"),
+          new Start(0, "8BPS", "is a Photoshop image"),
+          new Start(0, "gimp xcf", "is a GIMP image"),
           new Start(0, "\0\0\1\0", "is a Windows icon"),
           new Start(0, "\0\0\2\0", "is a Windows cursor"),
           new Start(0, "icns", "is a macOS icon"),
-          new Start(0, "qoif", "is a QOI picture"),
-          new Start(0, "v/1\1", "is an OpenEXR picture"),
-          new Start(0, "#?RADIANCE", "is a Radiance HDR picture"),
+          new Start(0, "qoif", "is a QOI image"),
+          new Start(0, "v/1\1", "is an OpenEXR image"),
+          new Start(0, "#?RADIANCE", "is a Radiance HDR image"),
           new Start(0, "DDS ", "is a DDS texture"),
           new Start(0, "\u008aMNG", "is an MNG animation"),
-          new Start(0, "BPG\u00fb", "is a BPG picture"),
-          new Start(128, "DICM", "is a DICOM picture"),
-          new Start(0, "SIMPLE  =", "is a FITS picture"),
+          new Start(0, "BPG\u00fb", "is a BPG image"),
+          new Start(128, "DICM", "is a DICOM image"),
+          new Start(0, "SIMPLE  =", "is a FITS image"),
           new Start(0, "\u00d7\u00cd\u00c6\u009a", "is a Windows metafile"),
           new Start(0, "%PDF", "is a PDF document"),
           new Start(0, "%!PS", "is a PostScript document"),
@@ -81,10 +81,9 @@ final class Format {
           new Start(0, "(\u00b5/\u00fd", "is compressed with zstd"),
           new Start(0, "GGUF", "is a model in GGUF"),
           new Start(0, "\u0093NUMPY", "is a numpy array"),
-          new Start(
-              0, "\0\5\26\7", "is what macOS keeps beside a picture, not the picture itself"));
+          new Start(0, "\0\5\26\7", "is what macOS keeps beside an image, not the image itself"));
 
-  /** Brands of the container that films, sound and pictures of telephones share. */
+  /** Brands of the container that films, sound and images of telephones share. */
   private static final Set<String> HEIC =
       Set.of("heic", "heix", "heim", "heis", "hevc", "hevx", "hevm", "hevs");
 
@@ -105,10 +104,10 @@ final class Format {
       }
     }
     if (isBmp(start)) {
-      return "is a BMP picture";
+      return "is a BMP image";
     }
     if (start.matches("(?s)P[1-7]\\s.*|P[Ff]\\s.*")) {
-      return "is a PNM picture";
+      return "is a PNM image";
     }
     if (isTransportStream(start)) {
       return FILM;
@@ -119,29 +118,29 @@ final class Format {
     return text(decoded(start));
   }
 
-  /** The main brand decides; one that all pictures share leaves it to the others. */
+  /** The main brand decides; one that all images share leaves it to the others. */
   private static String branded(String start) {
     int size = start.charAt(2) << 8 | start.charAt(3);
     int end = Math.min(Math.max(size, 16), start.length());
     String main = start.substring(8, Math.min(12, end));
     if (main.length() < 4) {
-      return "is not a picture";
+      return "is not an image";
     }
     if (main.equals("mif1") || main.equals("msf1") || main.equals("miaf")) {
       for (int at = 16; at + 4 <= end; at += 4) {
         if (start.startsWith("avi", at)) {
-          return "is an AVIF picture";
+          return "is an AVIF image";
         }
       }
-      return "is a HEIC picture";
+      return "is a HEIC image";
     }
     return HEIC.contains(main)
-        ? "is a HEIC picture"
+        ? "is a HEIC image"
         : switch (main) {
-          case "avif", "avis" -> "is an AVIF picture";
+          case "avif", "avis" -> "is an AVIF image";
           case "crx " -> RAW;
-          case "jp2 ", "jpx ", "jpm " -> "is a JPEG 2000 picture";
-          case "jxl " -> "is a JPEG XL picture";
+          case "jp2 ", "jpx ", "jpm " -> "is a JPEG 2000 image";
+          case "jxl " -> "is a JPEG XL image";
           case "M4A ", "M4B ", "M4P ", "F4A ", "F4B " -> SOUND;
           default -> FILM;
         };
@@ -172,10 +171,10 @@ final class Format {
 
   private static String text(String text) {
     if (text.startsWith("version https://git-lfs") || text.startsWith("/annex/objects/")) {
-      return "is a pointer file: the picture itself was not downloaded";
+      return "is a pointer file: the image itself was not downloaded";
     }
     if (text.chars().anyMatch(c -> c < ' ' && !Character.isWhitespace(c))) {
-      return "is not a picture";
+      return "is not an image";
     }
     String trimmed = text.strip();
     if (trimmed.startsWith("<")) {
@@ -184,7 +183,7 @@ final class Format {
     if (trimmed.startsWith("data:")
         || trimmed.startsWith("iVBORw0K")
         || trimmed.startsWith("/9j/")) {
-      return "is a picture written as text (base64), which has to be decoded first";
+      return "is an image written as text (base64), which has to be decoded first";
     }
     if (trimmed.startsWith("http://") || trimmed.startsWith("https://")) {
       return "holds a web address, and nothing is fetched";
@@ -192,7 +191,7 @@ final class Format {
     if (trimmed.startsWith("{") || trimmed.startsWith("[")) {
       return "is a JSON file, perhaps a server's error message";
     }
-    return text.indexOf('\ufffd') < 0 ? "is a text file" : "is not a picture";
+    return text.indexOf('\ufffd') < 0 ? "is a text file" : "is not an image";
   }
 
   /** The first element says it, behind the prolog and comments. */
@@ -207,7 +206,7 @@ final class Format {
       return "is an SVG drawing";
     }
     if (rest.matches("(?s)<(!doctype\\s+html|html|head|body|title|script|meta|div|p)\\b.*")) {
-      return "is a web page, not the picture that it may show";
+      return "is a web page, not the image that it may show";
     }
     return "is an XML file, perhaps a server's error message";
   }

@@ -1,7 +1,7 @@
 package starling.image;
 
-import starling.device.InputException;
-import starling.device.Limits;
+import starling.input.InputException;
+import starling.input.Limits;
 
 /** A JPEG's frame header: size, components and how their samples are packed. */
 final class Frame {
@@ -48,7 +48,7 @@ final class Frame {
   }
 
   private InputException broken(String reason) {
-    return new InputException(name + ": the picture is broken (" + reason + ")");
+    return new InputException(name + ": the image is broken (" + reason + ")");
   }
 
   int components() {
@@ -60,7 +60,7 @@ final class Frame {
     return id.length == 3 && id[0] == 'R' && id[1] == 'G' && id[2] == 'B';
   }
 
-  /** Whether rows of a component, and they alone, are stored at half the picture's number. */
+  /** Whether rows of a component, and they alone, are stored at half the image's number. */
   boolean halfTheRows(int component) {
     return across[component] == most(across) && 2 * down[component] == most(down);
   }
@@ -82,7 +82,7 @@ final class Frame {
 
   /**
    * Counts a scan, before any is decoded: each goes through all blocks of its components, even
-   * where it holds next to nothing of them, and a picture of several scans is kept as coefficients
+   * where it holds next to nothing of them, and an image of several scans is kept as coefficients
    * until the last.
    *
    * @param at of the content of the segment
@@ -101,7 +101,7 @@ final class Frame {
     if (scans > Limits.JPEG_SCANS || visits > Limits.JPEG_BLOCKS_IN_SCANS) {
       throw new InputException(
           name
-              + ": the picture is stored in too many scans ("
+              + ": the image is stored in too many scans ("
               + scans
               + " and more); save it with fewer, or as baseline JPEG");
     }

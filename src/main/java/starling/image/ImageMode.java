@@ -2,7 +2,7 @@ package starling.image;
 
 import java.util.Locale;
 
-/** How a picture becomes square. */
+/** How an image becomes square. */
 public enum ImageMode {
   /** As the checkpoint's preprocessor says. */
   CHECKPOINT,

@@ -1,13 +1,13 @@
 package starling.image;
 
 import java.nio.charset.StandardCharsets;
-import starling.device.InputException;
-import starling.device.Limits;
+import starling.input.InputException;
+import starling.input.Limits;
 
 /**
  * A JPEG file: its markers are walked first, as libjpeg does, since the decoder fills up the rest
- * of a picture that is cut off. It gets the picture without what programs have added to it: it
- * would refuse one whose profile is broken, which nobody reads.
+ * of an image that is cut off. It gets the image without what programs have added to it: it would
+ * refuse one whose profile is broken, which nobody reads.
  */
 final class Jpeg {
   private static final String XMP = "http://ns.adobe.com/xap/1.0/\0";
@@ -19,32 +19,32 @@ final class Jpeg {
   private final Exif exif = new Exif();
   private Frame frame;
   private boolean scanned;
-  private final Pieces picture;
+  private final Pieces image;
 
   Jpeg(byte[] bytes, String name) {
     this.bytes = bytes;
     this.name = name;
-    this.picture = new Pieces(bytes);
+    this.image = new Pieces(bytes);
   }
 
   static boolean starts(byte[] bytes) {
     return bytes.length >= 2 && bytes[0] == (byte) 0xff && bytes[1] == (byte) 0xd8;
   }
 
-  Picture read() {
+  Image read() {
     walk();
-    var samples = new Samples(Decoder.jpeg(picture, name));
+    var samples = new Samples(Decoder.jpeg(image, name));
     for (int c = 0; c < frame.components(); c++) {
       if (frame.halfTheRows(c)) {
         samples.smoothRows(c);
       }
     }
-    return samples.picture(isYcc(), adobeTransform > 0).turned(exif.orientation());
+    return samples.image(isYcc(), adobeTransform > 0).turned(exif.orientation());
   }
 
   private int u8(int at) {
     if (at >= bytes.length) {
-      throw new InputException(name + ": the picture is cut off");
+      throw new InputException(name + ": the image is cut off");
     }
     return bytes[at] & 0xff;
   }
@@ -54,18 +54,17 @@ final class Jpeg {
   }
 
   private InputException broken(String reason) {
-    return new InputException(name + ": the picture is broken (" + reason + ")");
+    return new InputException(name + ": the image is broken (" + reason + ")");
   }
 
   /**
-   * Walks the markers to the end of the picture; what follows (other pictures, junk) does not
-   * matter.
+   * Walks the markers to the end of the image; what follows (other images, junk) does not matter.
    */
   private void walk() {
     if (u8(2) != 0xff) {
       throw broken("no marker behind its start");
     }
-    picture.add(0, 2);
+    image.add(0, 2);
     int at = 2;
     while (true) {
       int from = marker(at);
@@ -74,7 +73,7 @@ final class Jpeg {
         if (!scanned) {
           throw broken("no image in it");
         }
-        picture.add(from, from + 2);
+        image.add(from, from + 2);
         return;
       }
       if (marker == 0x01 || (marker >= 0xd0 && marker <= 0xd7)) {
@@ -87,9 +86,9 @@ final class Jpeg {
       u8(at - 1);
       if (segment(marker, from + 4, length - 2)) {
         at = marker == 0xda ? behindScan(at) : at;
-        picture.add(from, at);
-        if (picture.count() > Limits.JPEG_PARTS) {
-          throw new InputException(name + ": the picture is in too many parts; save it anew");
+        image.add(from, at);
+        if (image.count() > Limits.JPEG_PARTS) {
+          throw new InputException(name + ": the image is in too many parts; save it anew");
         }
       }
     }
@@ -159,7 +158,7 @@ final class Jpeg {
           case 0xc5, 0xc6, 0xc7, 0xcd, 0xce, 0xcf, 0xde, 0xdf -> "a hierarchical JPEG";
           case 0xc9, 0xca -> "a JPEG with arithmetic coding";
           case 0xcb -> "a lossless JPEG with arithmetic coding";
-          case 0xf7, 0xf8 -> "a JPEG-LS picture";
+          case 0xf7, 0xf8 -> "a JPEG-LS image";
           default -> null;
         };
     if (kind != null) {

@@ -15,7 +15,7 @@ import javax.imageio.spi.ImageWriterSpi;
 import javax.imageio.stream.MemoryCacheImageOutputStream;
 
 /**
- * A picture of kept visual tokens: kept patches as they are, with an outline; patches that stage 1
+ * An image of kept visual tokens: kept patches as they are, with an outline; patches that stage 1
  * dropped nearly black and gray; patches that stage 2 dropped dimmed and blue.
  */
 public final class Overlay {
@@ -34,33 +34,33 @@ public final class Overlay {
   private Overlay() {}
 
   /**
-   * Draws what the tower saw of a picture.
+   * Draws what the tower saw of an image.
    *
-   * @param region the part of the picture that the tower saw, from {@link Preprocess.Prepared}
+   * @param region the part of the image that the tower saw, from {@link Preprocess.Prepared}
    * @param fates what became of each patch, in raster order
    * @param columns of the grid of patches
    */
-  public static BufferedImage draw(Picture picture, Rectangle2D region, Fate[] fates, int columns) {
+  public static BufferedImage draw(Image image, Rectangle2D region, Fate[] fates, int columns) {
     int rows = fates.length / columns;
     int cell = Math.max(4, Math.round((float) SIDE / Math.max(rows, columns)));
-    BufferedImage image = seen(picture, region, cell * columns, cell * rows);
+    BufferedImage drawing = seen(image, region, cell * columns, cell * rows);
     for (int i = 0; i < fates.length; i++) {
-      shade(image, i % columns * cell, i / columns * cell, cell, fates[i]);
+      shade(drawing, i % columns * cell, i / columns * cell, cell, fates[i]);
     }
-    outline(image, fates, columns, cell);
-    return image;
+    outline(drawing, fates, columns, cell);
+    return drawing;
   }
 
-  /** The picture's region at the size of the drawing. */
-  public static BufferedImage seen(Picture picture, Rectangle2D region, int width, int height) {
-    var source = new BufferedImage(picture.width(), picture.height(), BufferedImage.TYPE_INT_RGB);
-    for (int i = 0; i < picture.width() * picture.height(); i++) {
-      byte[] p = picture.rgb();
+  /** The image's region at the size of the drawing. */
+  public static BufferedImage seen(Image image, Rectangle2D region, int width, int height) {
+    var source = new BufferedImage(image.width(), image.height(), BufferedImage.TYPE_INT_RGB);
+    for (int i = 0; i < image.width() * image.height(); i++) {
+      byte[] p = image.rgb();
       int rgb = (p[3 * i] & 0xff) << 16 | (p[3 * i + 1] & 0xff) << 8 | (p[3 * i + 2] & 0xff);
-      source.setRGB(i % picture.width(), i / picture.width(), rgb);
+      source.setRGB(i % image.width(), i / image.width(), rgb);
     }
-    var image = new BufferedImage(width, height, BufferedImage.TYPE_INT_RGB);
-    Graphics2D g = image.createGraphics();
+    var drawing = new BufferedImage(width, height, BufferedImage.TYPE_INT_RGB);
+    Graphics2D g = drawing.createGraphics();
     g.setRenderingHint(
         RenderingHints.KEY_INTERPOLATION, RenderingHints.VALUE_INTERPOLATION_BICUBIC);
     g.setColor(new Color(122, 116, 104));
@@ -71,11 +71,11 @@ public final class Overlay {
         source,
         (int) Math.round(-region.getX() * sx),
         (int) Math.round(-region.getY() * sy),
-        (int) Math.round(picture.width() * sx),
-        (int) Math.round(picture.height() * sy),
+        (int) Math.round(image.width() * sx),
+        (int) Math.round(image.height() * sy),
         null);
     g.dispose();
-    return image;
+    return drawing;
   }
 
   private static void shade(BufferedImage image, int x0, int y0, int cell, Fate fate) {
@@ -140,7 +140,7 @@ public final class Overlay {
           writer.write(new IIOImage(image, null, null));
           writer.dispose();
         } catch (IOException e) {
-          throw new IllegalStateException("a picture in memory could not be written", e);
+          throw new IllegalStateException("an image in memory could not be written", e);
         }
       }
     }

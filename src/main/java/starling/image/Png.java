@@ -4,10 +4,10 @@ import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
 import java.util.zip.CRC32;
-import starling.device.InputException;
+import starling.input.InputException;
 
 /**
- * A PNG file: its chunks are walked to the end, since half a file is no picture. Checksums count up
+ * A PNG file: its chunks are walked to the end, since half a file is no image. Checksums count up
  * to the image data, as Pillow has it; chunks that change no pixel may say what they like.
  */
 final class Png {
@@ -44,7 +44,7 @@ final class Png {
     return bytes.length >= 4 && ByteBuffer.wrap(bytes).getInt() == (int) (SIGNATURE >> 32);
   }
 
-  Picture read() {
+  Image read() {
     if (bytes.length < 8) {
       throw cutOff();
     }
@@ -54,19 +54,19 @@ final class Png {
     walk();
     var pixels = new PngData(header, palette, bytes.length, packed, name);
     try (var stream = new PngStream(bytes, data, header.unpacked(), name)) {
-      return pixels.picture(stream).turned(exif.orientation());
+      return pixels.image(stream).turned(exif.orientation());
     }
   }
 
   private InputException cutOff() {
-    return new InputException(name + ": the picture is cut off");
+    return new InputException(name + ": the image is cut off");
   }
 
   private InputException broken(String reason) {
-    return new InputException(name + ": the picture is broken (" + reason + ")");
+    return new InputException(name + ": the image is broken (" + reason + ")");
   }
 
-  /** Walks the chunks to the end of the picture, behind which anything may follow. */
+  /** Walks the chunks to the end of the image, behind which anything may follow. */
   private void walk() {
     int at = 8;
     while (true) {

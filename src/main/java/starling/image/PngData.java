@@ -1,12 +1,12 @@
 package starling.image;
 
 import java.util.Arrays;
-import starling.device.InputException;
+import starling.input.InputException;
 
 /** The pixels of a PNG. */
 final class PngData {
   /** No packed byte gives more bytes than this, so a size without the data for it is no claim. */
-  private static final int MOST_PER_BYTE = 1032;
+  private static final int MAX_RATIO = 1032;
 
   private final PngHeader header;
   private final byte[] palette;
@@ -23,8 +23,8 @@ final class PngData {
     this.header = header;
     this.palette = palette;
     this.name = name;
-    if (header.unpacked() > packed * MOST_PER_BYTE) {
-      throw new InputException(name + ": the picture is cut off");
+    if (header.unpacked() > packed * MAX_RATIO) {
+      throw new InputException(name + ": the image is cut off");
     }
     long longest = header.rowBytes(header.width());
     long samples = 3L * header.width() * header.height();
@@ -35,14 +35,14 @@ final class PngData {
   }
 
   private InputException broken(String reason) {
-    return new InputException(name + ": the picture is broken (" + reason + ")");
+    return new InputException(name + ": the image is broken (" + reason + ")");
   }
 
-  Picture picture(PngStream in) {
+  Image image(PngStream in) {
     for (int[] pass : header.passes()) {
       rows(in, pass[0], pass[1], pass[2], pass[3]);
     }
-    return new Picture(header.width(), header.height(), rgb);
+    return new Image(header.width(), header.height(), rgb);
   }
 
   private void rows(PngStream in, int left, int stepX, int top, int stepY) {

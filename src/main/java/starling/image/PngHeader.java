@@ -1,7 +1,7 @@
 package starling.image;
 
 import java.nio.ByteBuffer;
-import starling.device.InputException;
+import starling.input.InputException;
 
 /**
  * The header of a PNG.
@@ -10,7 +10,7 @@ import starling.device.InputException;
  * @param colour PNG's number: 0 gray, 2 RGB, 3 palette, 4 gray and alpha, 6 RGB and alpha
  */
 record PngHeader(int width, int height, int depth, int colour, boolean interlaced) {
-  /** The seven pictures of an interlaced one: first column and step, first row and step. */
+  /** The seven images of an interlaced one: first column and step, first row and step. */
   private static final int[][] ADAM7 = {
     {0, 8, 0, 8},
     {4, 8, 0, 8},
@@ -26,7 +26,7 @@ record PngHeader(int width, int height, int depth, int colour, boolean interlace
   static PngHeader of(ByteBuffer in, int at, int length, String name) {
     if (length < 13) {
       throw new InputException(
-          name + ": the picture is broken (its header has " + length + " bytes)");
+          name + ": the image is broken (its header has " + length + " bytes)");
     }
     Decoder.checkSize(
         name, Integer.toUnsignedLong(in.getInt(at)), Integer.toUnsignedLong(in.getInt(at + 4)));
@@ -35,7 +35,7 @@ record PngHeader(int width, int height, int depth, int colour, boolean interlace
     if (!exists(depth, colour) || in.get(at + 11) != 0) {
       throw new InputException(
           name
-              + ": the picture is broken (colour type "
+              + ": the image is broken (colour type "
               + colour
               + " of depth "
               + depth
@@ -73,7 +73,7 @@ record PngHeader(int width, int height, int depth, int colour, boolean interlace
     return ((long) pixels * bitsPerPixel() + 7) / 8;
   }
 
-  /** First column and step, first row and step of each picture that the data hold. */
+  /** First column and step, first row and step of each image that the data hold. */
   int[][] passes() {
     return interlaced ? ADAM7 : WHOLE;
   }

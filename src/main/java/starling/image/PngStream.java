@@ -3,7 +3,7 @@ package starling.image;
 import java.nio.ByteBuffer;
 import java.util.zip.DataFormatException;
 import java.util.zip.Inflater;
-import starling.device.InputException;
+import starling.input.InputException;
 
 /** The image data of a PNG, unpacked from chunk to chunk, and no further than the last row. */
 final class PngStream implements AutoCloseable {
@@ -65,17 +65,17 @@ final class PngStream implements AutoCloseable {
       end = count;
     } catch (DataFormatException e) {
       throw new InputException(
-          name + ": the picture is broken (the image data cannot be unpacked)", e);
+          name + ": the image is broken (the image data cannot be unpacked)", e);
     }
   }
 
   private void nextChunk() {
     if (inflater.needsDictionary()) {
       throw new InputException(
-          name + ": the picture is broken (the image data asks for a dictionary)");
+          name + ": the image is broken (the image data asks for a dictionary)");
     }
     if (inflater.finished() || in.getInt(chunk + 4) != IDAT) {
-      throw new InputException(name + ": the picture is cut off");
+      throw new InputException(name + ": the image is cut off");
     }
     int length = in.getInt(chunk);
     inflater.setInput(bytes, chunk + 8, length);

@@ -3,10 +3,10 @@ package starling.image;
 import java.nio.charset.StandardCharsets;
 import java.util.zip.DataFormatException;
 import java.util.zip.Inflater;
-import starling.device.InputException;
-import starling.device.Limits;
+import starling.input.InputException;
+import starling.input.Limits;
 
-/** The text chunks of a PNG that say how the picture lies; only these are unpacked. */
+/** The text chunks of a PNG that say how the image lies; only these are unpacked. */
 final class PngText {
   private final byte[] bytes;
   private final Exif exif;
@@ -75,7 +75,7 @@ final class PngText {
   }
 
   private byte[] unpack(int from, int end) {
-    byte[] text = new byte[Limits.PICTURE_TEXT];
+    byte[] text = new byte[Limits.IMAGE_TEXT];
     var inflater = new Inflater();
     try {
       inflater.setInput(bytes, from, end - from);
@@ -83,16 +83,16 @@ final class PngText {
     } catch (DataFormatException e) {
       return new byte[0];
     } finally {
-      unpacked += Limits.PICTURE_TEXT;
+      unpacked += Limits.IMAGE_TEXT;
       inflater.end();
       checkSum();
     }
   }
 
   private void checkSum() {
-    if (unpacked > Limits.PICTURE_TEXTS) {
+    if (unpacked > Limits.IMAGE_TEXTS) {
       throw new InputException(
-          name + ": the picture has too many compressed texts that may say how it lies");
+          name + ": the image has too many compressed texts that may say how it lies");
     }
   }
 }

@@ -2,8 +2,8 @@ package starling.image;
 
 import java.awt.geom.Rectangle2D;
 import java.util.List;
-import starling.device.InputException;
-import starling.device.Limits;
+import starling.input.InputException;
+import starling.input.Limits;
 
 /**
  * CLIP preprocessing, step by step as CLIPImageProcessor does it: resize, cut out the middle,
@@ -31,15 +31,15 @@ public record Preprocess(
     boolean doPad) {
 
   /**
-   * A picture ready for the tower.
+   * An image ready for the tower.
    *
    * @param pixels {@code [3, height, width]}
-   * @param region what the tower sees, in pixels of the picture; with padding it reaches beyond it
+   * @param region what the tower sees, in pixels of the image; with padding it reaches beyond it
    */
   public record Prepared(float[] pixels, int height, int width, Rectangle2D region) {}
 
   /**
-   * What comes out of every picture if it cannot be {@code side} by {@code side} pixels; null if it
+   * What comes out of every image if it cannot be {@code side} by {@code side} pixels; null if it
    * can.
    */
   public String otherSize(int side) {
@@ -47,7 +47,7 @@ public record Preprocess(
       return cropWidth == side && cropHeight == side ? null : cropWidth + "x" + cropHeight;
     }
     if (!doResize) {
-      return null; // any picture of that size
+      return null; // any image of that size
     }
     if (shortestEdge > 0) {
       return shortestEdge == side ? null : "at least " + shortestEdge + "x" + shortestEdge;
@@ -56,17 +56,17 @@ public record Preprocess(
   }
 
   /**
-   * @param name what messages call the picture
+   * @param name what messages call the image
    */
-  public Prepared apply(Picture picture, ImageMode mode, String name) {
+  public Prepared apply(Image image, ImageMode mode, String name) {
     boolean padded = mode == ImageMode.PAD || (mode == ImageMode.CHECKPOINT && doPad);
-    Picture p = padded ? padToSquare(picture, name) : picture;
-    int offsetX = -((p.width() - picture.width()) / 2);
-    int offsetY = -((p.height() - picture.height()) / 2);
-    Picture resized = resized(p, mode, name);
+    Image p = padded ? padToSquare(image, name) : image;
+    int offsetX = -((p.width() - image.width()) / 2);
+    int offsetY = -((p.height() - image.height()) / 2);
+    Image resized = resized(p, mode, name);
     double scaleX = (double) p.width() / resized.width();
     double scaleY = (double) p.height() / resized.height();
-    Picture seen = doCenterCrop || mode == ImageMode.CROP ? cropped(resized) : resized;
+    Image seen = doCenterCrop || mode == ImageMode.CROP ? cropped(resized) : resized;
     double left = Math.floorDiv(resized.width() - seen.width(), 2) * scaleX;
     double top = Math.floorDiv(resized.height() - seen.height(), 2) * scaleY;
     var region =
@@ -75,7 +75,7 @@ public record Preprocess(
     return new Prepared(pixels(seen), seen.height(), seen.width(), region);
   }
 
-  private Picture resized(Picture p, ImageMode mode, String name) {
+  private Image resized(Image p, ImageMode mode, String name) {
     if (!doResize && mode != ImageMode.CROP) {
       return p;
     }
@@ -90,7 +90,7 @@ public record Preprocess(
     if (along > Limits.RESIZED_SIDE) {
       throw new InputException(
           name
-              + ": the picture is "
+              + ": the image is "
               + p.width()
               + "x"
               + p.height()
@@ -104,15 +104,15 @@ public record Preprocess(
   }
 
   /** Centred, with the mean colour, truncated to whole levels, around it. */
-  private Picture padToSquare(Picture p, String name) {
+  private Image padToSquare(Image p, String name) {
     int side = Math.max(p.width(), p.height());
     if (p.width() == p.height()) {
       return p;
     }
-    if ((long) side * side > Limits.PICTURE_PIXELS) {
+    if ((long) side * side > Limits.IMAGE_PIXELS) {
       throw new InputException(
           name
-              + ": the picture is "
+              + ": the image is "
               + p.width()
               + "x"
               + p.height()
@@ -123,11 +123,11 @@ public record Preprocess(
       out[i] = (byte) (int) (255 * imageMean.get(i % 3));
     }
     paste(p, out, side, (side - p.width()) / 2, (side - p.height()) / 2);
-    return new Picture(side, side, out);
+    return new Image(side, side, out);
   }
 
-  /** The middle; a picture smaller than the crop stands on black, as in transformers. */
-  private Picture cropped(Picture p) {
+  /** The middle; an image smaller than the crop stands on black, as in transformers. */
+  private Image cropped(Image p) {
     byte[] out = new byte[3 * cropHeight * cropWidth];
     paste(
         p,
@@ -135,10 +135,10 @@ public record Preprocess(
         cropWidth,
         -Math.floorDiv(p.width() - cropWidth, 2),
         -Math.floorDiv(p.height() - cropHeight, 2));
-    return new Picture(cropWidth, cropHeight, out);
+    return new Image(cropWidth, cropHeight, out);
   }
 
-  private static void paste(Picture p, byte[] out, int width, int left, int top) {
+  private static void paste(Image p, byte[] out, int width, int left, int top) {
     int height = out.length / 3 / width;
     int from = Math.max(0, -left);
     int to = Math.min(p.width(), width - left);
@@ -156,7 +156,7 @@ public record Preprocess(
    * {@code (float(level·factor) − mean) / std}: the product in double, the rest in float, as numpy
    * does it there.
    */
-  private float[] pixels(Picture p) {
+  private float[] pixels(Image p) {
     int plane = p.width() * p.height();
     float[] pixels = new float[3 * plane];
     for (int c = 0; c < 3; c++) {

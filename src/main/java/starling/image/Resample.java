@@ -1,7 +1,7 @@
 package starling.image;
 
 /**
- * Resizing that equals Pillow's to the last bit on 8-bit pictures: coefficients in double,
+ * Resizing that equals Pillow's to the last bit on 8-bit images: coefficients in double,
  * normalised, then fixed point of 22 bits; a horizontal pass, rounded to 8 bits, then a vertical
  * one (Pillow, Resample.c).
  */
@@ -17,53 +17,53 @@ final class Resample {
   /**
    * @param filter Pillow's number: 0 nearest, 1 Lanczos, 2 bilinear, 3 bicubic, 4 box, 5 Hamming
    */
-  static Picture resize(Picture picture, int width, int height, int filter) {
-    if (picture.width() == width && picture.height() == height) {
-      return picture;
+  static Image resize(Image image, int width, int height, int filter) {
+    if (image.width() == width && image.height() == height) {
+      return image;
     }
     if (filter == 0) {
-      return nearest(picture, width, height);
+      return nearest(image, width, height);
     }
-    Picture wide = width == picture.width() ? picture : horizontal(picture, width, filter);
+    Image wide = width == image.width() ? image : horizontal(image, width, filter);
     return height == wide.height() ? wide : vertical(wide, height, filter);
   }
 
-  private static Picture nearest(Picture picture, int width, int height) {
+  private static Image nearest(Image image, int width, int height) {
     byte[] out = new byte[Math.multiplyExact(3, Math.multiplyExact(width, height))];
-    double stepX = (double) picture.width() / width;
-    double stepY = (double) picture.height() / height;
+    double stepX = (double) image.width() / width;
+    double stepY = (double) image.height() / height;
     double sourceY = stepY * 0.5; // summed up, not multiplied, as Pillow does
     for (int y = 0; y < height; y++, sourceY += stepY) {
-      int fromY = ((int) sourceY) * picture.width();
+      int fromY = ((int) sourceY) * image.width();
       double sourceX = stepX * 0.5;
       for (int x = 0; x < width; x++, sourceX += stepX) {
-        System.arraycopy(picture.rgb(), 3 * (fromY + (int) sourceX), out, 3 * (y * width + x), 3);
+        System.arraycopy(image.rgb(), 3 * (fromY + (int) sourceX), out, 3 * (y * width + x), 3);
       }
     }
-    return new Picture(width, height, out);
+    return new Image(width, height, out);
   }
 
-  private static Picture horizontal(Picture picture, int width, int filter) {
-    var taps = Taps.of(picture.width(), width, filter);
-    byte[] in = picture.rgb();
-    byte[] out = new byte[Math.multiplyExact(3, Math.multiplyExact(width, picture.height()))];
-    for (int y = 0; y < picture.height(); y++) {
+  private static Image horizontal(Image image, int width, int filter) {
+    var taps = Taps.of(image.width(), width, filter);
+    byte[] in = image.rgb();
+    byte[] out = new byte[Math.multiplyExact(3, Math.multiplyExact(width, image.height()))];
+    for (int y = 0; y < image.height(); y++) {
       for (int x = 0; x < width; x++) {
-        int from = 3 * (y * picture.width() + taps.first[x]);
+        int from = 3 * (y * image.width() + taps.first[x]);
         sum(in, from, 3, taps, x, out, 3 * (y * width + x));
       }
     }
-    return new Picture(width, picture.height(), out);
+    return new Image(width, image.height(), out);
   }
 
-  private static Picture vertical(Picture picture, int height, int filter) {
-    var taps = Taps.of(picture.height(), height, filter);
-    int width = picture.width();
+  private static Image vertical(Image image, int height, int filter) {
+    var taps = Taps.of(image.height(), height, filter);
+    int width = image.width();
     byte[] out = new byte[Math.multiplyExact(3, Math.multiplyExact(width, height))];
     for (int y = 0; y < height; y++) {
       for (int x = 0; x < width; x++) {
         sum(
-            picture.rgb(),
+            image.rgb(),
             3 * (taps.first[y] * width + x),
             3 * width,
             taps,
@@ -72,7 +72,7 @@ final class Resample {
             3 * (y * width + x));
       }
     }
-    return new Picture(width, height, out);
+    return new Image(width, height, out);
   }
 
   /** One output pixel: three weighted sums along a line of pixels {@code stride} bytes apart. */

@@ -55,7 +55,7 @@ final class Samples {
    * @param ycc whether three components are YCbCr
    * @param ycck whether four are YCCK
    */
-  Picture picture(boolean ycc, boolean ycck) {
+  Image image(boolean ycc, boolean ycck) {
     byte[] rgb = bands == 3 ? samples : new byte[3 * width * height];
     for (int from = 0, to = 0; to < rgb.length; from += bands, to += 3) {
       if (bands == 1) {
@@ -66,7 +66,7 @@ final class Samples {
         yccToRgb(from, rgb, to);
       }
     }
-    return new Picture(width, height, rgb);
+    return new Image(width, height, rgb);
   }
 
   /** libjpeg's integer conversion (jdcolor.c): 16-bit fixed point, each term rounded once. */
@@ -79,7 +79,7 @@ final class Samples {
     rgb[to + 2] = clamped(y + ((116130 * cb + 32768) >> 16));
   }
 
-  /** Stored inverted, as Adobe does and Pillow expects; of YCCK the first three are not. */
+  /** StoredTensor inverted, as Adobe does and Pillow expects; of YCCK the first three are not. */
   private void cmykToRgb(int from, byte[] rgb, int to, boolean ycck) {
     int light = samples[from + 3] & 0xff;
     if (ycck) {

@@ -1,2 +1,2 @@
-/** Pictures: reading PNG and JPEG as Pillow does, CLIP preprocessing, drawings of kept tokens. */
+/** Images: reading PNG and JPEG as Pillow does, CLIP preprocessing, drawings of kept tokens. */
 package starling.image;

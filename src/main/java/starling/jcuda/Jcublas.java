@@ -13,8 +13,8 @@ import jcuda.jcublas.cublasStatus;
 import starling.cuda.NativeDevice;
 import starling.cuda.NvidiaLibrary;
 import starling.device.DType;
-import starling.device.InputException;
 import starling.device.Tensor;
+import starling.input.InputException;
 
 /**
  * Matrix products by JCublas on a device's own memory and stream: written by others, called by JNI,

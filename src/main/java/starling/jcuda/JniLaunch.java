@@ -7,7 +7,7 @@ import jcuda.driver.CUstream;
 import jcuda.driver.JCudaDriver;
 import starling.cuda.EmptyKernel;
 import starling.cuda.NativeDevice;
-import starling.device.InputException;
+import starling.input.InputException;
 
 /**
  * The launch of {@link EmptyKernel} by JCuda's JNI: the same kernel, grid and stream, as JCuda

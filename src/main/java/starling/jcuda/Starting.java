@@ -6,7 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.HashSet;
 import java.util.Set;
-import starling.device.InputException;
+import starling.input.InputException;
 
 /**
  * JCuda's classes write their native library to the temporary folder when they start, and take what

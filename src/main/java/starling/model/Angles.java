@@ -4,11 +4,11 @@ import java.util.List;
 import starling.checkpoint.TextConfig;
 import starling.device.DType;
 import starling.device.Device;
-import starling.device.Limits;
 import starling.device.OutOfMemoryException;
 import starling.device.Rope;
-import starling.device.Stored;
+import starling.device.StoredTensor;
 import starling.device.TensorArena;
+import starling.input.Limits;
 
 /**
  * The decoder's rotary embeddings. Contexts are much longer than most answers, so the table grows
@@ -69,8 +69,8 @@ final class Angles {
     }
     var shape = List.of(positions, half);
     return new Rope(
-        device.table(arena, DType.F32, Stored.of("rope cos", shape, cos)),
-        device.table(arena, DType.F32, Stored.of("rope sin", shape, sin)),
+        device.table(arena, DType.F32, StoredTensor.of("rope cos", shape, cos)),
+        device.table(arena, DType.F32, StoredTensor.of("rope sin", shape, sin)),
         sections);
   }
 }

@@ -2,11 +2,11 @@ package starling.model;
 
 import java.util.List;
 import java.util.stream.IntStream;
-import starling.device.InputException;
+import starling.input.InputException;
 import starling.prune.CutPoint;
+import starling.prune.CutSite;
 import starling.prune.Method;
 import starling.prune.VlmShape;
-import starling.prune.Where;
 
 /**
  * What must be true of a method's cuts, whoever wrote it. Anything else is one sentence that begins
@@ -32,7 +32,7 @@ record CheckedCuts(String name, VlmShape shape) {
       checkCounts(cut);
       before = cut;
     }
-    boolean needsTower = cuts.stream().anyMatch(c -> c.where() != Where.DECODER && c.scored());
+    boolean needsTower = cuts.stream().anyMatch(c -> c.where() != CutSite.DECODER && c.scored());
     check(
         shape.visionBlocks() > 0 || !needsTower,
         "vision_feature_layer selects the embeddings, which have no attention");
@@ -40,7 +40,7 @@ record CheckedCuts(String name, VlmShape shape) {
   }
 
   private void checkPlace(CutPoint cut, CutPoint before) {
-    boolean decoder = cut.where() == Where.DECODER;
+    boolean decoder = cut.where() == CutSite.DECODER;
     check(
         !decoder || (cut.layer() >= 1 && cut.layer() < shape.layers()),
         "a cut in the decoder behind "
@@ -48,7 +48,7 @@ record CheckedCuts(String name, VlmShape shape) {
             + " layers; it must be at least 1 and below the model's "
             + shape.layers());
     if (before != null) {
-      boolean both = decoder && before.where() == Where.DECODER;
+      boolean both = decoder && before.where() == CutSite.DECODER;
       boolean flows =
           both ? cut.layer() > before.layer() : cut.where().compareTo(before.where()) >= 0;
       check(
@@ -58,7 +58,7 @@ record CheckedCuts(String name, VlmShape shape) {
               + (decoder ? " behind " + cut.layer() : "")
               + " comes after one at "
               + before.where()
-              + (before.where() == Where.DECODER ? " behind " + before.layer() : "")
+              + (before.where() == CutSite.DECODER ? " behind " + before.layer() : "")
               + "; cuts are in order of flow, at most one behind each decoder layer");
     }
   }
@@ -77,7 +77,7 @@ record CheckedCuts(String name, VlmShape shape) {
               + kept
               + " of the "
               + size
-              + " visual tokens of picture "
+              + " visual tokens of image "
               + groups.get(group).image());
     }
   }

@@ -13,7 +13,7 @@ import starling.device.Kv;
 import starling.device.Linear;
 import starling.device.Mask;
 import starling.device.Norm;
-import starling.device.Stored;
+import starling.device.StoredTensor;
 import starling.device.Tensor;
 import starling.device.TensorArena;
 
@@ -82,21 +82,21 @@ public final class ClipEncoder implements ImageEncoder {
         device.linear(arena, dtype, Linear.Source.of(b.fc2Weight(), b.fc2Bias())));
   }
 
-  private Norm norm(TensorArena arena, Stored weight, Stored bias) {
+  private Norm norm(TensorArena arena, StoredTensor weight, StoredTensor bias) {
     return new Norm(
         device.table(arena, dtype, weight),
         device.table(arena, dtype, bias),
         config.layerNormEps());
   }
 
-  /** CLS is the same row for every picture, so its position is added once. */
-  private static Stored classRow(ClipWeights w) {
+  /** CLS is the same row for every image, so its position is added once. */
+  private static StoredTensor classRow(ClipWeights w) {
     int width = (int) w.classEmbedding().elements();
     float[] row = new float[width];
     for (int i = 0; i < width; i++) {
       row[i] = w.classEmbedding().get(i) + w.positionEmbedding().get(i);
     }
-    return Stored.of(w.classEmbedding().name(), List.of(1, width), row);
+    return StoredTensor.of(w.classEmbedding().name(), List.of(1, width), row);
   }
 
   /** Operations of one block on n rows. */

@@ -11,7 +11,7 @@ import starling.device.DType;
 import starling.device.Device;
 import starling.device.Linear;
 import starling.device.Norm;
-import starling.device.Stored;
+import starling.device.StoredTensor;
 import starling.device.Tensor;
 import starling.device.TensorArena;
 
@@ -76,7 +76,7 @@ final class Decoder {
         device.linear(arena, dtype, Linear.Source.of(w.downWeight(), w.downBias())));
   }
 
-  private Norm norm(TensorArena arena, Stored weight) {
+  private Norm norm(TensorArena arena, StoredTensor weight) {
     return new Norm(device.table(arena, dtype, weight), null, config.rmsNormEps());
   }
 

@@ -3,8 +3,8 @@ package starling.model;
 import java.util.Locale;
 import starling.checkpoint.TextConfig;
 import starling.device.DType;
-import starling.device.InputException;
-import starling.device.Limits;
+import starling.input.InputException;
+import starling.input.Limits;
 
 /**
  * Memory that a question takes beside the weights, counted from shapes before any is taken: a file

@@ -3,8 +3,8 @@ package starling.model;
 import java.util.ArrayList;
 import java.util.List;
 import starling.device.AttentionInputs;
+import starling.device.Candidates;
 import starling.device.Cut;
-import starling.device.Keys;
 import starling.device.Kv;
 import starling.device.PositionRule;
 import starling.device.Segments;
@@ -12,8 +12,8 @@ import starling.device.Span;
 import starling.device.Tensor;
 import starling.prune.Attention;
 import starling.prune.CutPoint;
+import starling.prune.CutSite;
 import starling.prune.ImageTokens;
-import starling.prune.Where;
 
 /**
  * The cuts of one image on its way from the tower's last attention into the decoder. From that
@@ -89,8 +89,8 @@ public final class ImageCuts {
    */
   public List<Tensor> behindAttention(List<Tensor> tensors) {
     List<Tensor> rows = tensors;
-    for (CutPoint cut : pruner.at(Where.VISION)) {
-      long start = at.device().mark();
+    for (CutPoint cut : pruner.at(CutSite.VISION)) {
+      long start = at.device().recordEvent();
       Pruner.Chosen chosen = choose(cut, null);
       rows = tables.plain() ? cut(chosen, rows, lead()) : rows;
       drop(cut, chosen);
@@ -134,7 +134,7 @@ public final class ImageCuts {
    * @param feature the fixed rows of the tower, then one row for each candidate
    */
   public Tensor beforeProjector(Tensor feature) {
-    return cutAt(Where.PROJECTOR_INPUT, feature, tokens.fixed().length);
+    return cutAt(CutSite.PROJECTOR_INPUT, feature, tokens.fixed().length);
   }
 
   /**
@@ -146,7 +146,7 @@ public final class ImageCuts {
   }
 
   private boolean goesStraight() {
-    return pruner.at(Where.PROJECTOR_OUTPUT).isEmpty() && tokens.fixedInFront();
+    return pruner.at(CutSite.PROJECTOR_OUTPUT).isEmpty() && tokens.fixedInFront();
   }
 
   /** Behind the projector: puts the rows that go on into their places in the decoder. */
@@ -154,7 +154,7 @@ public final class ImageCuts {
     if (goesStraight()) {
       return;
     }
-    Tensor rows = cutAt(Where.PROJECTOR_OUTPUT, projected, tokens.fixedRows());
+    Tensor rows = cutAt(CutSite.PROJECTOR_OUTPUT, projected, tokens.fixedRows());
     at.device().gatherRows(List.of(decoderRows()), List.of(rows), inPlace(rows.rows()));
   }
 
@@ -185,10 +185,10 @@ public final class ImageCuts {
   }
 
   /** The cuts at a place where one row for each candidate stands behind {@code front} others. */
-  private Tensor cutAt(Where where, Tensor rows, int front) {
+  private Tensor cutAt(CutSite where, Tensor rows, int front) {
     Tensor after = rows;
     for (CutPoint cut : pruner.at(where)) {
-      long start = at.device().mark();
+      long start = at.device().recordEvent();
       Pruner.Chosen chosen = choose(cut, after.rows(front, after.rows()));
       after = cut(chosen, List.of(after), front).get(0);
       drop(cut, chosen);
@@ -229,7 +229,7 @@ public final class ImageCuts {
   /** The tower's attention, which always covers all its rows, with a group's candidates as keys. */
   private Attention attention(int group) {
     if (tables.plain()) {
-      var keys = new Keys(tokens.inOrder(), left.left(), left.kept());
+      var keys = new Candidates(tokens.inOrder(), left.left(), left.kept());
       return new Attention(List.of(crops.get(0).of(keys)), 1, null);
     }
     boolean whole = left.groups().get(group).crop() < 0;

@@ -8,8 +8,8 @@ import starling.prune.ImageTokens;
  * An image, ready for the model.
  *
  * @param tokens the rows it becomes
- * @param crops the pixels that the tower sees, one picture for each crop; empty where only counts
- *     are asked for
+ * @param crops the pixels that the tower sees, one image for each crop; empty where only counts are
+ *     asked for
  */
 public record ImageInput(ImageTokens tokens, List<Preprocess.Prepared> crops) {
   public ImageInput {

@@ -5,9 +5,9 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.stream.IntStream;
 import starling.device.AttentionInputs;
+import starling.device.Candidates;
 import starling.device.DType;
 import starling.device.Device;
-import starling.device.Keys;
 import starling.device.Mask;
 import starling.device.Span;
 import starling.device.Tensor;
@@ -84,7 +84,7 @@ public final class LoadedModel implements AutoCloseable {
    * Reads the prompt and draws the first token:
    *
    * <pre>
-   *   pixels → tower → [stage 1] → projector → rows of the pictures ┐
+   *   pixels → tower → [stage 1] → projector → rows of the images ┐
    *   ids    → embeddings             → rows of the text            ┴→ layers, [stage 2] in one of them → logits
    * </pre>
    *
@@ -106,10 +106,10 @@ public final class LoadedModel implements AutoCloseable {
       tables.upload(device, work);
       Pruner pruner = session.pruner(iota, work, imageTables);
       Decoder.Rows rows = decoder.rows(work, session.plan().layout().rows());
-      long start = device.mark();
+      long start = device.recordEvent();
       encode(request, rows.x(), pruner, session, work);
       session.encoded();
-      long seen = device.mark();
+      long seen = device.recordEvent();
       Layout layout = session.plan().layout(); // shorter than before where counts were read back
       embed(tables.at(ids, request.ids().length), layout, rows.x());
       var entered = pruner.enter(positions.on(tables, standing));
@@ -135,7 +135,7 @@ public final class LoadedModel implements AutoCloseable {
         device.upload(one, MemorySegment.ofArray(crop.pixels()));
         pixels.add(one);
       }
-      try (TensorArena activations = device.arena("picture")) {
+      try (TensorArena activations = device.arena("image")) {
         var at = session.workspace(iota, activations);
         encoder.encode(pixels, new ImageCuts(pruner, at, image, x), activations);
       }
@@ -191,7 +191,7 @@ public final class LoadedModel implements AutoCloseable {
   /** What a method sees in a layer: its attention, with the rows of a group as candidates. */
   private static Pruner.Sight sight(AttentionInputs in, Layout layout, Tensor lse, Pruner pruner) {
     return (image, group) -> {
-      Keys keys = pruner.image(image).decoderRows(layout.images().get(image).from(), group);
+      Candidates keys = pruner.image(image).decoderRows(layout.images().get(image).from(), group);
       var part = new Attention.Part(in, lse, layout.rows(), keys, null, layout.lastText());
       return new Pruner.Seen(new Attention(List.of(part), 1, null), null);
     };

@@ -2,14 +2,14 @@ package starling.model;
 
 import java.util.List;
 import java.util.stream.IntStream;
-import starling.device.InputException;
+import starling.input.InputException;
 import starling.prune.CutPoint;
 
 /**
  * Every count of an answer, known from shapes before anything runs; where a cut is counted on the
  * device, the most there can be until its count was read.
  *
- * @param options the method with every option written out; {@code none} without a picture
+ * @param options the method with every option written out; {@code none} without an image
  * @param cuts the method's cuts, in order of flow
  * @param layout the decoder's rows when prefill enters it; in mask mode the dropped rows are among
  *     them
@@ -18,8 +18,9 @@ import starling.prune.CutPoint;
  * @param denseTokens tokens in every layer with nothing pruned
  * @param nextPosition position of the first generated token in each decoder layer; behind a cut
  *     that renumbers, it follows the new numbers
- * @param room tokens that may be generated: what was asked for, as far as the context reaches
- * @param projectedRows rows that go through the projector, all pictures together
+ * @param tokenBudget tokens that may be generated: what was asked for, as far as the context
+ *     reaches
+ * @param projectedRows rows that go through the projector, all images together
  * @param visualTokens visual tokens (fixed rows included) of the prompt, after stage 1, after stage
  *     2
  */
@@ -31,7 +32,7 @@ public record Plan(
     int[] cachedRows,
     int denseTokens,
     int[] nextPosition,
-    int room,
+    int tokenBudget,
     int projectedRows,
     int[] visualTokens) {
 
@@ -51,12 +52,12 @@ public record Plan(
    * fed back.
    */
   int capacity(int l) {
-    return tokensPerLayer[l] + room - 1;
+    return tokensPerLayer[l] + tokenBudget - 1;
   }
 
   /** Positions that prompt and answer may have; those of rows that are dropped count. */
   int positions() {
-    return Math.max(layout.rows(), IntStream.of(nextPosition).max().orElse(0) + room - 1);
+    return Math.max(layout.rows(), IntStream.of(nextPosition).max().orElse(0) + tokenBudget - 1);
   }
 
   /** Mean number of visual tokens entering a decoder layer. */

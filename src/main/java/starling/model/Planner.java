@@ -3,13 +3,13 @@ package starling.model;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
-import starling.device.InputException;
-import starling.device.Limits;
 import starling.device.PositionRule;
+import starling.input.InputException;
+import starling.input.Limits;
 import starling.prune.CutPoint;
+import starling.prune.CutSite;
 import starling.prune.ImageTokens;
 import starling.prune.VlmShape;
-import starling.prune.Where;
 
 /**
  * Counts everything of an answer from the sizes of the model and the prompt, and from how many
@@ -66,7 +66,7 @@ record Planner(
 
   private static void checkRules(VisionLanguageModel model, List<CutPoint> cuts, String options) {
     for (CutPoint cut : cuts) {
-      if (cut.where() == Where.DECODER && !model.positionRules().contains(cut.positions())) {
+      if (cut.where() == CutSite.DECODER && !model.positionRules().contains(cut.positions())) {
         throw new InputException(
             options
                 + ": the rows of this model cannot be renumbered; let them keep their positions"
@@ -96,7 +96,7 @@ record Planner(
   int known(int passed) {
     int layers = shape.layers();
     for (CutPoint cut : cuts) {
-      int at = cut.where() == Where.DECODER ? cut.layer() : 0;
+      int at = cut.where() == CutSite.DECODER ? cut.layer() : 0;
       if (cut.counted() && at >= passed) {
         layers = Math.min(layers, at);
       }
@@ -116,9 +116,9 @@ record Planner(
 
     int projected = projected(left);
     for (int c = 0; c < cuts.size(); c++) {
-      Where where = cuts.get(c).where();
-      left = where == Where.DECODER ? left : ofImages(kept[c]);
-      if (!mask && (where == Where.VISION || where == Where.PROJECTOR_INPUT)) {
+      CutSite where = cuts.get(c).where();
+      left = where == CutSite.DECODER ? left : ofImages(kept[c]);
+      if (!mask && (where == CutSite.VISION || where == CutSite.PROJECTOR_INPUT)) {
         projected = projected(left);
       }
     }
@@ -139,7 +139,7 @@ record Planner(
       next[l] = position;
       for (int c = 0; c < cuts.size(); c++) {
         CutPoint cut = cuts.get(c);
-        if (cut.where() == Where.DECODER && cut.layer() == l + 1) {
+        if (cut.where() == CutSite.DECODER && cut.layer() == l + 1) {
           now = now.cut(rows(ofImages(kept[c])));
           position = cut.positions() == PositionRule.CONTIGUOUS ? now.rows() : position;
           visual[2] = first ? visual(now) : visual[2];
@@ -159,9 +159,9 @@ record Planner(
               + " (max_position_embeddings) is "
               + limit);
     }
-    int room = Math.min(request.maxTokens(), limit - compact.rows() + 1);
+    int budget = Math.min(request.maxTokens(), limit - compact.rows() + 1);
     return new Plan(
-        options, cuts, layout, tokens, cached, dense.rows(), next, room, projected, visual);
+        options, cuts, layout, tokens, cached, dense.rows(), next, budget, projected, visual);
   }
 
   private static void checkRows(Request request, List<ImageTokens> images) {
@@ -172,7 +172,7 @@ record Planner(
     if (rows > Limits.ROWS) {
       throw new InputException(
           images.size()
-              + " pictures are more than "
+              + " images are more than "
               + Limits.ROWS
               + " tokens, before any are dropped");
     }

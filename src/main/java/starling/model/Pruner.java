@@ -6,17 +6,17 @@ import java.util.List;
 import starling.device.Arguments;
 import starling.device.Cut;
 import starling.device.DType;
-import starling.device.InputException;
 import starling.device.Kv;
 import starling.device.PositionRule;
 import starling.device.Span;
 import starling.device.Tensor;
+import starling.input.InputException;
 import starling.prune.Attention;
+import starling.prune.CutContext;
 import starling.prune.CutPoint;
+import starling.prune.CutSite;
 import starling.prune.Selection;
-import starling.prune.Site;
 import starling.prune.VlmShape;
-import starling.prune.Where;
 
 /**
  * The cuts of one answer: asks the method what to keep of each group, and takes the other rows out
@@ -60,11 +60,11 @@ final class Pruner {
       throw new InputException("mode=mask: a method that merges tokens has no masked form");
     }
     checkMerging();
-    boolean together = masks || cuts.stream().anyMatch(c -> c.where() == Where.DECODER);
+    boolean together = masks || cuts.stream().anyMatch(c -> c.where() == CutSite.DECODER);
     if (!cuts.isEmpty() && together && images > Arguments.MAX_CUTS) {
       throw new InputException(
           images
-              + " pictures in one prompt; at most "
+              + " images in one prompt; at most "
               + Arguments.MAX_CUTS
               + " can be pruned in the decoder or with mode=mask");
     }
@@ -76,7 +76,7 @@ final class Pruner {
         throw new InputException("budget=crop: a method that merges tokens counts over images");
       }
       boolean plain = tables.stream().allMatch(TokenTables::plain);
-      if (cut.sources() > 1 && cut.where() == Where.VISION && !plain) {
+      if (cut.sources() > 1 && cut.where() == CutSite.VISION && !plain) {
         throw new InputException(
             "tokens of this image are no single rows in the tower; a method that merges them does"
                 + " so before the projector or behind it");
@@ -89,14 +89,14 @@ final class Pruner {
   }
 
   /** The cuts at a place before the decoder, in order. */
-  List<CutPoint> at(Where where) {
+  List<CutPoint> at(CutSite where) {
     return cuts.stream().filter(cut -> cut.where() == where).toList();
   }
 
   /** The cut behind {@code layer} decoder layers, or null. */
   CutPoint inDecoder(int layer) {
     return cuts.stream()
-        .filter(cut -> cut.where() == Where.DECODER && cut.layer() == layer)
+        .filter(cut -> cut.where() == CutSite.DECODER && cut.layer() == layer)
         .findFirst()
         .orElse(null);
   }
@@ -122,12 +122,12 @@ final class Pruner {
 
   /** Time spent on scores, selection and compaction so far. */
   double millis() {
-    return marks.stream().mapToDouble(m -> at.device().millis(m[0], m[1])).sum();
+    return marks.stream().mapToDouble(m -> at.device().elapsedMillis(m[0], m[1])).sum();
   }
 
   /** Counts the time since {@code start}, a mark, as pruning's. */
   void spent(long start) {
-    marks.add(new long[] {start, at.device().mark()});
+    marks.add(new long[] {start, at.device().recordEvent()});
   }
 
   // ---- choosing ----
@@ -193,7 +193,7 @@ final class Pruner {
               + stageNumber(cut)
               + " would choose among "
               + n
-              + " visual tokens of a picture; at most "
+              + " visual tokens of an image; at most "
               + Arguments.MAX_CANDIDATES
               + " are compared");
     }
@@ -206,7 +206,7 @@ final class Pruner {
             merges ? at.arena().alloc("merge weight", DType.F32, kept, cut.sources()) : null,
             count);
     cut.select(
-        new Site(
+        new CutContext(
             at.device(), at.arena(), group, n, seen.attention(), seen.features(), at.nonFinite()),
         out);
     return out;
@@ -252,8 +252,8 @@ final class Pruner {
 
   private int stageNumber(CutPoint cut) {
     long earlier =
-        cuts.stream().filter(c -> c.where() == Where.DECODER && c.layer() < cut.layer()).count();
-    return cut.where() == Where.DECODER ? 2 + (int) earlier : 1;
+        cuts.stream().filter(c -> c.where() == CutSite.DECODER && c.layer() < cut.layer()).count();
+    return cut.where() == CutSite.DECODER ? 2 + (int) earlier : 1;
   }
 
   // ---- inside the decoder ----
@@ -306,7 +306,7 @@ final class Pruner {
       Layout layout,
       Tensor positions,
       List<Kv> before) {
-    long start = at.device().mark();
+    long start = at.device().recordEvent();
     var one = new ArrayList<Cut>();
     List<Chosen> chosen = choose(cut, new Span(0, images.size()), sight);
     for (int image = 0; image < images.size(); image++) {
@@ -329,7 +329,7 @@ final class Pruner {
 
   /** The masked form: the same choice, and who is hidden from then on. */
   Hidden hide(CutPoint cut, Sight sight, Layout layout, Tensor positions, int capacity) {
-    long start = at.device().mark();
+    long start = at.device().recordEvent();
     List<Chosen> chosen = choose(cut, new Span(0, images.size()), sight);
     for (int image = 0; image < images.size(); image++) {
       images.get(image).cut(chosen.get(image).keeps());

@@ -7,10 +7,10 @@ import starling.prune.Method;
 /**
  * One question, ready for the model.
  *
- * @param ids token ids of the prompt; each picture's placeholder once, as the model's image token
+ * @param ids token ids of the prompt; each image's placeholder once, as the model's image token
  * @param images of the prompt, in order
  * @param maxTokens most tokens to generate; room for them is reserved
- * @param progress told before every picture and layer of prefill
+ * @param progress told before every image and layer of prefill
  */
 public record Request(
     int[] ids,
@@ -25,7 +25,7 @@ public record Request(
   public interface Progress {
     /**
      * @param phase {@code vision}, {@code prefill} or {@code decode}
-     * @param done pictures, layers or tokens done
+     * @param done images, layers or tokens done
      * @param of how many there are, for tokens at the most
      */
     void at(String phase, int done, int of);

@@ -10,13 +10,13 @@ import java.util.stream.IntStream;
 import starling.device.AttentionInputs;
 import starling.device.DType;
 import starling.device.Device;
-import starling.device.InputException;
 import starling.device.Kv;
 import starling.device.Mask;
 import starling.device.Segment;
 import starling.device.Segments;
 import starling.device.Tensor;
 import starling.device.TensorArena;
+import starling.input.InputException;
 import starling.prune.CutPoint;
 
 /**
@@ -30,7 +30,7 @@ public final class Session implements AutoCloseable {
   private final Planner planner;
   private final TensorArena arena;
   private final Tensor tables; // i32 [2·layers, 16]: this sequence in each layer, see segments()
-  private final Tensor fault; // i32 [1]
+  private final Tensor nonFinite; // i32 [1]
   private final Tensor id; // i32 [1]
   private final Tensor logits; // f32 [1, V]
   private final Kv[] cache;
@@ -55,7 +55,7 @@ public final class Session implements AutoCloseable {
     this.arena = device.arena("session");
     Decoder decoder = model.decoder();
     int layers = decoder.layers();
-    this.fault = arena.alloc("fault", DType.I32, 1);
+    this.nonFinite = arena.alloc("nonFinite", DType.I32, 1);
     this.id = arena.alloc("id", DType.I32, 1);
     this.logits = arena.alloc("logits", DType.F32, 1, model.family().text().vocabSize());
     this.row = decoder.rows(arena, 1);
@@ -114,7 +114,8 @@ public final class Session implements AutoCloseable {
     for (int l = 0; l < capacity.length; l++) {
       Segment step =
           l < known
-              ? Segment.of(0, plan.room() > 1 ? 1 : 0, 0, capacity[l]).behind(plan.cachedRows()[l])
+              ? Segment.of(0, plan.tokenBudget() > 1 ? 1 : 0, 0, capacity[l])
+                  .behind(plan.cachedRows()[l])
               : Segment.idle();
       list.add(step.hidden(hidden).standing(plan.nextPosition()[l]).drawing(1, request.sampling()));
     }
@@ -129,7 +130,7 @@ public final class Session implements AutoCloseable {
   // ---- prefill, called by LoadedModel ----
 
   Workspace workspace(Tensor iota, TensorArena work) {
-    return new Workspace(device, arena, work, iota, fault);
+    return new Workspace(device, arena, work, iota, nonFinite);
   }
 
   Pruner pruner(Tensor iota, TensorArena work, List<TokenTables> tables) {
@@ -179,8 +180,8 @@ public final class Session implements AutoCloseable {
     this.seen = seen;
     model.decoder().logits(logits, lastRow);
     device.sample(
-        id, logits, one(cache.length - 1, plan().tokensPerLayer()[cache.length - 1]), fault);
-    this.read = device.mark();
+        id, logits, one(cache.length - 1, plan().tokensPerLayer()[cache.length - 1]), nonFinite);
+    this.read = device.recordEvent();
   }
 
   // ---- decode ----
@@ -212,7 +213,7 @@ public final class Session implements AutoCloseable {
       decoder.finish(l, row);
     }
     decoder.logits(logits, row.x());
-    device.sample(id, logits, lastStep, fault);
+    device.sample(id, logits, lastStep, nonFinite);
     device.advance(steps);
   }
 
@@ -226,7 +227,7 @@ public final class Session implements AutoCloseable {
                   + j
                   + " in stage "
                   + stage.stage()
-                  + " (picture "
+                  + " (image "
                   + stage.image()
                   + ", "
                   + stage.where().label()
@@ -236,7 +237,7 @@ public final class Session implements AutoCloseable {
         }
       }
     }
-    if (ints(fault)[0] != 0) {
+    if (ints(nonFinite)[0] != 0) {
       return new InputException(
           "a visual feature that the pruning method compares is not finite; the weights are damaged");
     }
@@ -254,8 +255,8 @@ public final class Session implements AutoCloseable {
   }
 
   /** Tokens this session may draw. */
-  public int room() {
-    return plan().room();
+  public int tokenBudget() {
+    return plan().tokenBudget();
   }
 
   public List<Stage> stages() {
@@ -293,7 +294,7 @@ public final class Session implements AutoCloseable {
 
   /** Milliseconds in tower and projector, pruning there included. */
   public double visionMillis() {
-    return device.millis(start, seen);
+    return device.elapsedMillis(start, seen);
   }
 
   /** Milliseconds of scores, selection and compaction in all stages. */
@@ -303,7 +304,7 @@ public final class Session implements AutoCloseable {
 
   /** Milliseconds from the first row entering the decoder to the first token. */
   public double prefillMillis() {
-    return device.millis(seen, read);
+    return device.elapsedMillis(seen, read);
   }
 
   @Override

@@ -1,7 +1,7 @@
 package starling.model;
 
 import starling.device.Tensor;
-import starling.prune.Where;
+import starling.prune.CutSite;
 
 /**
  * A cut that was made for one group of candidates; its tensors stay on the device until somebody
@@ -20,7 +20,7 @@ public record Stage(
     int stage,
     int image,
     int crop,
-    Where where,
+    CutSite where,
     int layer,
     Tensor kept,
     Tensor score,

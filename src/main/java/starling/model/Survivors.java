@@ -2,9 +2,9 @@ package starling.model;
 
 import java.util.ArrayList;
 import java.util.List;
+import starling.device.Candidates;
 import starling.device.Cut;
 import starling.device.DType;
-import starling.device.Keys;
 import starling.device.PositionRule;
 import starling.device.Tensor;
 import starling.prune.ImageTokens;
@@ -86,26 +86,27 @@ final class Survivors {
   }
 
   /** The rows of the decoder that are left, of an image at row {@code from}. */
-  Keys decoderRows(int from) {
+  Candidates decoderRows(int from) {
     if (row != null) {
-      return new Keys(from, left, row);
+      return new Candidates(from, left, row);
     }
-    return new Keys(from + tokens.fixedRows(), left, masks ? kept : null);
+    return new Candidates(from + tokens.fixedRows(), left, masks ? kept : null);
   }
 
   /** Those of one group. */
-  Keys decoderRows(int from, int group) {
-    Keys all = decoderRows(from);
+  Candidates decoderRows(int from, int group) {
+    Candidates all = decoderRows(from);
     if (members == null) {
       return all;
     }
     Tensor own = members[group];
-    return new Keys(all.at(), own.rows(), all.index() == null ? own : at.pick(all.index(), own));
+    return new Candidates(
+        all.at(), own.rows(), all.index() == null ? own : at.pick(all.index(), own));
   }
 
   /** What a cut that keeps {@code keep} of them takes out of the decoder's rows. */
   Cut decoderCut(int from, Tensor keep) {
-    Keys all = decoderRows(from);
+    Candidates all = decoderRows(from);
     return new Cut(all.at(), all.index() == null ? left : rows, keep, all.index());
   }
 

@@ -1,7 +1,7 @@
 package starling.model;
 
 import java.util.stream.IntStream;
-import starling.device.Keys;
+import starling.device.Candidates;
 import starling.device.Segment;
 import starling.device.Segments;
 import starling.device.Tensor;
@@ -122,9 +122,9 @@ final class TokenTables {
   }
 
   /** The keys of a crop's candidates among its rows in the tower. */
-  Keys keys(int crop) {
+  Candidates keys(int crop) {
     int n = size[crop] * tokens.width();
-    return new Keys(0, n, tables.at(keys[crop], n));
+    return new Candidates(0, n, tables.at(keys[crop], n));
   }
 
   /** The crops in the tower; null if there is one. */

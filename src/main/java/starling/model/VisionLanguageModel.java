@@ -7,11 +7,11 @@ import starling.checkpoint.Safetensors;
 import starling.checkpoint.TextConfig;
 import starling.device.DType;
 import starling.device.Device;
-import starling.device.InputException;
 import starling.device.PositionRule;
 import starling.device.TensorArena;
+import starling.image.Image;
 import starling.image.ImageMode;
-import starling.image.Picture;
+import starling.input.InputException;
 import starling.prune.ImageTokens;
 import starling.text.Template;
 
@@ -73,9 +73,9 @@ public interface VisionLanguageModel {
   /** Makes the tower's input of images. */
   interface ImageProcessor {
     /**
-     * @param name what messages call the picture
+     * @param name what messages call the image
      */
-    ImageInput prepare(Picture picture, ImageMode mode, String name);
+    ImageInput prepare(Image image, ImageMode mode, String name);
   }
 
   /** The visual tokens of an image of the tower's own size, for counting without an image. */

@@ -2,11 +2,11 @@ package starling.prune;
 
 import java.util.List;
 import starling.device.AttentionInputs;
+import starling.device.Candidates;
 import starling.device.DType;
-import starling.device.InputException;
-import starling.device.Keys;
 import starling.device.Span;
 import starling.device.Tensor;
+import starling.input.InputException;
 
 /**
  * The attention of the block in which, or after which, a method acts. {@link #select} is all that
@@ -29,13 +29,13 @@ public record Attention(List<Part> parts, int width, Tensor order) {
    * @param rows T, rows of the segment
    * @param candidates the keys of this sequence that belong to candidates, w for each
    * @param cls the CLS row, counted as the keys from the segment's first, null in the decoder
-   * @param text the text rows after the last picture, null in the vision tower
+   * @param text the text rows after the last image, null in the vision tower
    */
   public record Part(
-      AttentionInputs inputs, Tensor lse, int rows, Keys candidates, Span cls, Span text) {
+      AttentionInputs inputs, Tensor lse, int rows, Candidates candidates, Span cls, Span text) {
 
     /** The same sequence with other keys as candidates. */
-    public Part of(Keys keys) {
+    public Part of(Candidates keys) {
       return new Part(inputs, lse, rows, keys, cls, text);
     }
 
@@ -76,7 +76,7 @@ public record Attention(List<Part> parts, int width, Tensor order) {
    * @param score f32 {@code [n]}
    * @param queries Q, the rows whose attention counts
    */
-  public void select(Site site, Tensor keep, Tensor score, Queries queries) {
+  public void select(CutContext site, Tensor keep, Tensor score, Queries queries) {
     if (parts.size() == 1 && order == null) {
       select(site, keep, score, queries, parts.get(0));
       return;
@@ -98,7 +98,7 @@ public record Attention(List<Part> parts, int width, Tensor order) {
     site.device().tokenSelect(keep, score, scores.fold(scores.rows()), 1, site.nonFinite());
   }
 
-  private static void select(Site site, Tensor keep, Tensor score, Queries queries, Part p) {
+  private static void select(CutContext site, Tensor keep, Tensor score, Queries queries, Part p) {
     site.device()
         .colsumSelect(
             keep, score, p.inputs(), p.lse(), p.rows(queries), p.candidates(), site.nonFinite());

@@ -7,7 +7,7 @@ import starling.device.PositionRule;
  * Keeps the candidates that receive most attention, by {@link Attention#select}. One fused
  * operator; no map of attention is ever held.
  *
- * @param where in the tower or behind it, or {@link Where#DECODER}
+ * @param where in the tower or behind it, or {@link CutSite#DECODER}
  * @param layer blocks or layers that run in full before; the last of them is the one that attends
  * @param queries the rows whose attention counts: patches and CLS in the tower, text in the decoder
  * @param counts how many candidates each group keeps, see {@link VlmShape#counts}
@@ -15,7 +15,7 @@ import starling.device.PositionRule;
  * @param compactsCache see {@link CutPoint#compactsCache}
  */
 public record AttentionCut(
-    Where where,
+    CutSite where,
     int layer,
     Queries queries,
     List<Integer> counts,
@@ -25,7 +25,7 @@ public record AttentionCut(
 
   public AttentionCut {
     boolean ofText = queries == Queries.TEXT || queries == Queries.LAST;
-    if (ofText != (where == Where.DECODER)) {
+    if (ofText != (where == CutSite.DECODER)) {
       throw new IllegalArgumentException(
           "an AttentionCut at " + where + " cannot go by " + queries + ", which are not there");
     }
@@ -35,7 +35,7 @@ public record AttentionCut(
   /** A cut in the last tower block, before its MLP and the projector. */
   public static AttentionCut vision(VlmShape shape, Queries queries, List<Integer> counts) {
     return new AttentionCut(
-        Where.VISION, shape.visionBlocks(), queries, counts, PositionRule.CONTIGUOUS, false);
+        CutSite.VISION, shape.visionBlocks(), queries, counts, PositionRule.CONTIGUOUS, false);
   }
 
   @Override
@@ -44,7 +44,7 @@ public record AttentionCut(
   }
 
   @Override
-  public void select(Site site, Selection out) {
+  public void select(CutContext site, Selection out) {
     site.attention().select(site, out.keep(), out.score(), queries);
   }
 }

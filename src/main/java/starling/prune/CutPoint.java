@@ -4,14 +4,14 @@ import starling.device.PositionRule;
 
 /**
  * One place where a method acts: how many rows of each group go on, and which. {@link AttentionCut}
- * and {@link FixedCut} do for many methods; others are written against {@link Site}.
+ * and {@link FixedCut} do for many methods; others are written against {@link CutContext}.
  */
 public interface CutPoint {
-  Where where();
+  CutSite where();
 
   /**
-   * Blocks that have run in full before the cut: of the decoder for {@link Where#DECODER}, else of
-   * the tower.
+   * Blocks that have run in full before the cut: of the decoder for {@link CutSite#DECODER}, else
+   * of the tower.
    */
   int layer();
 
@@ -25,10 +25,10 @@ public interface CutPoint {
 
   /**
    * Chooses for one group, and writes what it chose. The device's operators do it without a wait; a
-   * method that computes on the host waits for them in {@link Site#floats}. Asked once for every
-   * group, in order, with the same answer in mask mode.
+   * method that computes on the host waits for them in {@link CutContext#floats}. Asked once for
+   * every group, in order, with the same answer in mask mode.
    */
-  void select(Site site, Selection out);
+  void select(CutContext site, Selection out);
 
   /**
    * Whether the device decides how many rows go on. {@link #select} then writes the number to

@@ -23,6 +23,6 @@ record FastV(int k, Spec.Keep keep) implements Method {
     Spec.checkLayer("fastv", k, shape);
     List<Integer> kept = keep.counts(shape);
     return List.of(
-        new AttentionCut(Where.DECODER, k, Queries.LAST, kept, PositionRule.KEEP, false));
+        new AttentionCut(CutSite.DECODER, k, Queries.LAST, kept, PositionRule.KEEP, false));
   }
 }

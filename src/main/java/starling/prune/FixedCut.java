@@ -12,12 +12,13 @@ import starling.device.PositionRule;
  * @param keep for each group, ascending indices among the candidates
  * @param positions of the rows behind a cut in the decoder
  */
-public record FixedCut(Where where, int layer, List<int[]> keep, PositionRule positions)
+public record FixedCut(CutSite where, int layer, List<int[]> keep, PositionRule positions)
     implements CutPoint {
 
   /** A cut of the vision feature, before the projector. */
   public static FixedCut beforeProjector(VlmShape shape, List<int[]> keep) {
-    return new FixedCut(Where.PROJECTOR_INPUT, shape.visionBlocks(), keep, PositionRule.CONTIGUOUS);
+    return new FixedCut(
+        CutSite.PROJECTOR_INPUT, shape.visionBlocks(), keep, PositionRule.CONTIGUOUS);
   }
 
   @Override
@@ -26,7 +27,7 @@ public record FixedCut(Where where, int layer, List<int[]> keep, PositionRule po
   }
 
   @Override
-  public void select(Site site, Selection out) {
+  public void select(CutContext site, Selection out) {
     site.device().upload(out.keep(), MemorySegment.ofArray(keep.get(site.group())));
   }
 

@@ -22,7 +22,7 @@ public record ImageTokens(
     List<Crop> crops, int rows, int[] row, int[] crop, int[] place, int[] sources, int[] fixed) {
 
   /**
-   * A picture as the tower sees it: the whole image, or a part of it.
+   * An image as the tower sees it: the whole image, or a part of it.
    *
    * @param rows of its grid of tokens
    * @param columns of its grid of tokens

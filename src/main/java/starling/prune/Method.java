@@ -1,7 +1,7 @@
 package starling.prune;
 
 import java.util.List;
-import starling.device.InputException;
+import starling.input.InputException;
 
 /**
  * A pruning method with its options: a value that says where it acts. Made by {@link
@@ -22,7 +22,7 @@ public interface Method {
 
   /**
    * The cuts for a model and a prompt, in order of flow; at most one behind each decoder layer.
-   * Without a picture nobody asks.
+   * Without an image nobody asks.
    *
    * @throws InputException if the options do not fit: one sentence with the option and the number
    *     there is

@@ -23,7 +23,7 @@ public interface MethodProvider {
    * Makes the method of a spec. Every option is read here, defaults too: one that nobody reads is
    * refused afterwards, with the list of those that were.
    *
-   * @throws starling.device.InputException if an option's value is wrong, see {@link Spec#wrong}
+   * @throws starling.input.InputException if an option's value is wrong, see {@link Spec#wrong}
    */
   Method parse(Spec spec);
 }

@@ -9,7 +9,7 @@ import java.util.ServiceLoader;
 import java.util.TreeMap;
 import java.util.function.Function;
 import java.util.stream.Collectors;
-import starling.device.InputException;
+import starling.input.InputException;
 
 /**
  * The list of methods, and the grammar of a spec: {@code name[:key=value[,key=value …]]}. Every

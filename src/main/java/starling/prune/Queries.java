@@ -11,7 +11,7 @@ public enum Queries {
   PATCHES_AND_CLS,
   /** The CLS row of the vision tower. */
   CLS,
-  /** The text rows after the last picture. */
+  /** The text rows after the last image. */
   TEXT,
   /** The last row of the prompt. */
   LAST

@@ -7,9 +7,9 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.TreeMap;
 import java.util.stream.IntStream;
-import starling.device.InputException;
-import starling.device.InputJson;
 import starling.device.PositionRule;
+import starling.input.InputException;
+import starling.input.InputJson;
 
 /**
  * The kept sets of a trace. Of the file only {@code stages[].stage, image, crop, layer, kept} is
@@ -56,7 +56,7 @@ record Replay(Path file) implements Method {
       cuts.add(
           stage == 1
               ? FixedCut.beforeProjector(shape, keep)
-              : new FixedCut(Where.DECODER, layer, keep, PositionRule.KEEP));
+              : new FixedCut(CutSite.DECODER, layer, keep, PositionRule.KEEP));
       layerBefore = stage == 1 ? 0 : layer;
     }
     return cuts;
@@ -68,13 +68,13 @@ record Replay(Path file) implements Method {
    */
   private List<int[]> keepSets(List<Stage> stages, int stage, int layer, List<int[]> survivors) {
     var keep = new ArrayList<int[]>();
-    for (int image = 0; image < survivors.size(); image++) {
-      int picture = image;
-      var own = stages.stream().filter(s -> s.image() == picture).toList();
+    for (int i = 0; i < survivors.size(); i++) {
+      int image = i;
+      var own = stages.stream().filter(s -> s.image() == image).toList();
       if (own.isEmpty()
           || own.stream().map(Stage::crop).distinct().count() < own.size()
           || own.stream().anyMatch(s -> s.layer() != layer)) {
-        throw wrong("stage " + stage + " must have one entry per picture, all with the same layer");
+        throw wrong("stage " + stage + " must have one entry per image, all with the same layer");
       }
       int[] before = survivors.get(image);
       int[] kept =
@@ -107,11 +107,11 @@ record Replay(Path file) implements Method {
         throw wrong(
             "stage "
                 + stage
-                + " of picture "
+                + " of image "
                 + image
                 + ", but the prompt has "
                 + shape.images().size()
-                + " picture(s)");
+                + " image(s)");
       }
       int crop = node.has("crop") ? whole(node, "crop") : 0;
       int[] kept = kept(node, shape.images().get(image).candidates());

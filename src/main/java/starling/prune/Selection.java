@@ -3,8 +3,8 @@ package starling.prune;
 import starling.device.Tensor;
 
 /**
- * What a method writes: the rows that go on, in order. The tensors are allocated; {@link Site} has
- * the device that writes them.
+ * What a method writes: the rows that go on, in order. The tensors are allocated; {@link
+ * CutContext} has the device that writes them.
  *
  * @param keep i32 {@code [m]}: the source of each output row among the candidates, ascending; of a
  *     merged row, the source whose place and position it takes

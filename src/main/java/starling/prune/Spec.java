@@ -5,7 +5,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.TreeSet;
-import starling.device.InputException;
+import starling.input.InputException;
 
 /**
  * A method's name and options as written, {@code name:key=value,key=value}. A method reads each of
@@ -194,14 +194,12 @@ public final class Spec {
     }
   }
 
-  /**
-   * Refuses a prompt without text after its last picture, for methods that rank by its attention.
-   */
+  /** Refuses a prompt without text after its last image, for methods that rank by its attention. */
   public static void checkText(String method, VlmShape shape) {
     if (shape.textRows() < 1) {
       throw new InputException(
           method
-              + ": the prompt has no text after its last picture, and the method ranks visual tokens by it");
+              + ": the prompt has no text after its last image, and the method ranks visual tokens by it");
     }
   }
 

@@ -2,8 +2,8 @@ package starling.prune;
 
 import java.util.ArrayList;
 import java.util.List;
-import starling.device.InputException;
 import starling.device.PositionRule;
+import starling.input.InputException;
 
 /**
  * STAR, stage-wise attention-guided token reduction (arXiv 2505.12359). Two cuts: by visual
@@ -84,10 +84,10 @@ record Star(
     return AttentionCut.vision(shape, rows, n1);
   }
 
-  /** Stage 2: attention received from the text behind the picture, in decoder layer K − 1. */
+  /** Stage 2: attention received from the text behind the image, in decoder layer K − 1. */
   private CutPoint stage2(int layer, List<Integer> n2) {
     return new AttentionCut(
-        Where.DECODER,
+        CutSite.DECODER,
         layer,
         queries == TextQueries.TEXT ? Queries.TEXT : Queries.LAST,
         n2,

@@ -36,8 +36,8 @@ record VisPruner(Spec.Keep keep, double important) implements Method {
   private record Dedup(int layer, List<Integer> counts, List<Integer> byAttention)
       implements CutPoint {
     @Override
-    public Where where() {
-      return Where.PROJECTOR_INPUT;
+    public CutSite where() {
+      return CutSite.PROJECTOR_INPUT;
     }
 
     @Override
@@ -46,7 +46,7 @@ record VisPruner(Spec.Keep keep, double important) implements Method {
     }
 
     @Override
-    public void select(Site site, Selection out) {
+    public void select(CutContext site, Selection out) {
       site.attention().select(site, out.keep(), out.score(), Queries.CLS);
       int n = site.candidates();
       int count = out.keep().rows();

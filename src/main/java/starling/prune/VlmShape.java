@@ -35,7 +35,7 @@ public record VlmShape(
 
     /** What it is, in messages. */
     String noun() {
-      return crop < 0 ? "a picture" : "a crop";
+      return crop < 0 ? "an image" : "a crop";
     }
   }
 

@@ -2,7 +2,7 @@ package starling.text;
 
 import java.util.ArrayList;
 import java.util.List;
-import starling.device.Limits;
+import starling.input.Limits;
 
 /**
  * Added tokens, which are cut out of a text before anything else, leftmost and then longest. Those

@@ -5,8 +5,8 @@ import java.util.Arrays;
 import java.util.HashMap;
 import java.util.HashSet;
 import java.util.Map;
-import starling.device.InputJson;
-import starling.device.Limits;
+import starling.input.InputJson;
+import starling.input.Limits;
 
 /** Reads the {@code model} of {@code tokenizer.json}. */
 final class BpeModel {

@@ -7,9 +7,9 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
-import starling.device.InputFile;
-import starling.device.InputJson;
-import starling.device.Limits;
+import starling.input.InputFile;
+import starling.input.InputJson;
+import starling.input.Limits;
 
 /**
  * The chat template that a checkpoint brings, a program in Jinja. It is not run: what is looked at

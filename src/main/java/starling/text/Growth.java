@@ -1,6 +1,6 @@
 package starling.text;
 
-import starling.device.Limits;
+import starling.input.Limits;
 
 /**
  * How much longer the steps of a normalizer or a decoder may make a text. Thirty steps that each

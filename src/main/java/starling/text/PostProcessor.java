@@ -2,7 +2,7 @@ package starling.text;
 
 import java.util.ArrayList;
 import java.util.List;
-import starling.device.Limits;
+import starling.input.Limits;
 
 /**
  * The template around the ids of a text.

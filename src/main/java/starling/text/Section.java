@@ -5,9 +5,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import starling.device.InputException;
-import starling.device.InputJson;
-import starling.device.Limits;
+import starling.input.InputException;
+import starling.input.InputJson;
+import starling.input.Limits;
 
 /**
  * A place in {@code tokenizer.json}, which knows its name for the sentence that refuses it.

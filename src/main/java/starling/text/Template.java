@@ -2,7 +2,7 @@ package starling.text;
 
 import java.util.ArrayList;
 import java.util.List;
-import starling.device.InputException;
+import starling.input.InputException;
 
 /**
  * How a question becomes the text that the model reads. Where the prompt holds {@code <image>}, the

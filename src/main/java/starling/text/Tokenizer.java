@@ -7,7 +7,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.Set;
-import starling.device.InputException;
+import starling.input.InputException;
 
 /**
  * The tokenizer that {@code tokenizer.json} describes: byte-pair merges of Llama's kind, as Hugging

@@ -24,9 +24,9 @@ import starling.cuda.FakeCuda;
 import starling.cuda.Native;
 import starling.device.DType;
 import starling.device.Device;
-import starling.device.InputException;
 import starling.device.Meter;
 import starling.device.Tensor;
+import starling.input.InputException;
 
 /** What the bench measures, and above all what it refuses to give a time. */
 class BenchTest {
@@ -564,10 +564,10 @@ class BenchTest {
         note.startsWith(
             "token_select:rank_select n=576 k=58 H=4 f32, where inputs are not finite: "),
         note);
-    String silent = source.replace("if (!finite(mean)) atomic_or(fault, 1);", "");
+    String silent = source.replace("if (!finite(mean)) atomic_or(non_finite, 1);", "");
     assertFalse(silent.equals(source));
     note = own(silent).notes().get(0);
-    assertTrue(note.endsWith("where inputs are not finite: fault[0] is 0.0, not 1.0"), note);
+    assertTrue(note.endsWith("where inputs are not finite: nonFinite[0] is 0.0, not 1.0"), note);
   }
 
   @Test
@@ -620,11 +620,11 @@ class BenchTest {
     String old =
         source.substring(0, source.indexOf("extern \"C\""))
             + """
-            extern "C" STARLING_API int rank_select(int32_t* keep, float* score, int32_t* fault, const float* sums,
+            extern "C" STARLING_API int rank_select(int32_t* keep, float* score, int32_t* non_finite, const float* sums,
                                                     int64_t sums_stride, int32_t heads, int32_t n, int32_t k,
                                                     int32_t rows, starling_stream* stream) {
               return gpu::guarded([&] {
-                gpu::launch<rank_select_kernel>(dim3(1), dim3(512), 0, stream, keep, score, fault, sums, sums_stride,
+                gpu::launch<rank_select_kernel>(dim3(1), dim3(512), 0, stream, keep, score, non_finite, sums, sums_stride,
                                                 heads, n, k, rows);
               });
             }

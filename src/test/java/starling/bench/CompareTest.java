@@ -21,8 +21,8 @@ import java.util.Random;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import starling.bench.Samples.Interval;
-import starling.device.InputException;
 import starling.device.Work;
+import starling.input.InputException;
 
 /** Verdicts on files as {@code bench kernels} writes them, with planted differences and noise. */
 class CompareTest {

@@ -19,7 +19,7 @@ import starling.cuda.EmptyKernel;
 import starling.cuda.FakeCuda;
 import starling.cuda.NativeDevice;
 import starling.cuda.PlayedLibrary;
-import starling.device.InputException;
+import starling.input.InputException;
 import starling.jcuda.Interop;
 import starling.jcuda.JniLaunch;
 

@@ -32,7 +32,7 @@ class OwnKernelTest {
       #include <unistd.h>
 
       KERNEL(128)
-      rank(int32_t* keep, float* score, int32_t* fault, const float* sums, int64_t stride, int heads, int n, int k, int rows,
+      rank(int32_t* keep, float* score, int32_t* non_finite, const float* sums, int64_t stride, int heads, int n, int k, int rows,
            int said) {
         SHARED(float, s, 4096);
         SHARED(uint8_t, stays, 4096);
@@ -42,7 +42,7 @@ class OwnKernelTest {
           for (int h = 0; h < heads; h++) sum += load(sums + h * stride + j);
           float mean = sum / (float(heads) * float(rows));
           store(score + j, mean);
-          if (!finite(mean)) atomic_or(fault, 1);
+          if (!finite(mean)) atomic_or(non_finite, 1);
           s[j] = finite(mean) ? mean : -INFINITY;
         }
         __syncthreads();

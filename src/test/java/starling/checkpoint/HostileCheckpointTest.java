@@ -23,8 +23,8 @@ import org.junit.jupiter.params.provider.ValueSource;
 import starling.Cost;
 import starling.checkpoint.SafetensorsFile.Raw;
 import starling.checkpoint.SafetensorsTest.Refusal;
-import starling.device.InputJson;
-import starling.device.Limits;
+import starling.input.InputJson;
+import starling.input.Limits;
 
 /** Files of a checkpoint that ask for work out of proportion; work is bounded before it is done. */
 class HostileCheckpointTest {

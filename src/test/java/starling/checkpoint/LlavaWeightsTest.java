@@ -14,7 +14,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import starling.checkpoint.SafetensorsFile.Raw;
 import starling.checkpoint.SafetensorsTest.Refusal;
-import starling.device.Stored;
+import starling.device.StoredTensor;
 
 /**
  * A decoder of width 6 with 4 query heads and 2 key heads of 2 channels, so that no two sizes
@@ -126,7 +126,7 @@ class LlavaWeightsTest {
   private static void describe(Object value, StringBuilder text) {
     switch (value) {
       case null -> text.append("none ");
-      case Stored s -> text.append(s.shape()).append(s.get(0)).append(' ');
+      case StoredTensor s -> text.append(s.shape()).append(s.get(0)).append(' ');
       case List<?> list -> list.forEach(item -> describe(item, text));
       case Record record -> {
         for (var component : record.getClass().getRecordComponents()) {

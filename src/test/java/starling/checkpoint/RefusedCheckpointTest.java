@@ -13,7 +13,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import starling.checkpoint.SafetensorsTest.Refusal;
-import starling.device.InputException;
+import starling.input.InputException;
 
 /** Files and keys that are easily accepted by mistake. */
 class RefusedCheckpointTest {

@@ -19,7 +19,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import starling.checkpoint.SafetensorsFile.Raw;
-import starling.device.InputException;
+import starling.input.InputException;
 
 class SafetensorsTest {
   private static final String FOUR = tensor("a", "U8", "[4]", 0, 4);

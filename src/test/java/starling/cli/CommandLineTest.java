@@ -26,7 +26,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import starling.Demo;
 import starling.cuda.Native;
-import starling.image.Picture;
+import starling.image.Image;
 
 /**
  * The command line as scripts see it: exit status, standard output, one sentence on standard error.
@@ -79,7 +79,7 @@ class CommandLineTest {
                 "--model",
                 Demo.MODEL.toString(),
                 "--image",
-                Demo.picture("scene-00.png").toString(),
+                Demo.image("scene-00.png").toString(),
                 "--prompt",
                 "What color is the heart?"));
     args.addAll(Arrays.asList(more));
@@ -210,7 +210,7 @@ class CommandLineTest {
   }
 
   @Test
-  void aTraceCanBeReplayedAndTheOverlayIsAPicture(@TempDir Path dir) throws IOException {
+  void aTraceCanBeReplayedAndTheOverlayIsAImage(@TempDir Path dir) throws IOException {
     Path trace = dir.resolve("trace.json");
     Path overlay = dir.resolve("kept.png");
     JsonNode answer =
@@ -228,10 +228,10 @@ class CommandLineTest {
     JsonNode replayed = ask("--prune", "replay:" + trace, "--json").json();
     assertEquals(answer.at("/stages/1/kept"), replayed.at("/stages/1/kept"));
     assertEquals(answer.get("output_tokens"), replayed.get("output_tokens"));
-    Picture picture = Picture.read(overlay);
-    assertEquals(672, picture.width());
+    Image image = Image.read(overlay);
+    assertEquals(672, image.width());
     int bright = 0;
-    for (byte b : picture.rgb()) {
+    for (byte b : image.rgb()) {
       bright += (b & 0xff) > 200 ? 1 : 0;
     }
     assertTrue(bright > 1000, "kept patches keep their light");
@@ -403,17 +403,17 @@ class CommandLineTest {
   void whatFailsNamesTheFileAndLeavesNothingBehind(@TempDir Path dir) throws IOException {
     assertRefused(
         1, "nowhere: there is no such folder", run("run", "--model", "nowhere", "--prompt", "x"));
-    assertRefused(1, "no-picture.png: there is no such file", ask("--image", "no-picture.png"));
+    assertRefused(1, "no-image.png: there is no such file", ask("--image", "no-image.png"));
     assertRefused(1, "there is no folder", ask("--trace", dir.resolve("no/trace.json").toString()));
     assertRefused(1, "R=0.9 must be smaller", ask("--prune", "star:R=0.9,P=0.5"));
     assertRefused(1, "device cuda", ask("--device", "cuda"));
     assertRefused(1, "holds 2 <image> for 1 image(s)", ask("--prompt", "<image> and <image>"));
     assertRefused(1, "max_position_embeddings", ask("--prompt", "many words ".repeat(500)));
-    Path text = Files.writeString(dir.resolve("text.png"), "this is no picture");
+    Path text = Files.writeString(dir.resolve("text.png"), "this is no image");
     assertRefused(1, "PNG and JPEG are read", ask("--image", text.toString()));
-    byte[] png = Files.readAllBytes(Demo.picture("small-00.png"));
+    byte[] png = Files.readAllBytes(Demo.image("small-00.png"));
     Path half = Files.write(dir.resolve("half.png"), Arrays.copyOf(png, png.length / 2));
-    assertRefused(1, "half.png: the picture is cut off", ask("--image", half.toString()));
+    assertRefused(1, "half.png: the image is cut off", ask("--image", half.toString()));
   }
 
   @Test
@@ -454,9 +454,9 @@ class CommandLineTest {
         java.util.Map.of(
             "language_model.lm_head.weight", "a logit of generated token 1",
             "language_model.model.layers.3.self_attn.q_proj.weight",
-                "stage 2 (picture 0, decoder block 4)",
+                "stage 2 (image 0, decoder block 4)",
             "vision_tower.vision_model.encoder.layers.3.self_attn.k_proj.bias",
-                "stage 1 (picture 0, vision block 4)");
+                "stage 1 (image 0, vision block 4)");
     for (var place : places.entrySet()) {
       Path model = Files.createDirectories(dir.resolve(place.getKey()));
       for (String name :
@@ -493,7 +493,7 @@ class CommandLineTest {
     }
     String html = Files.readString(dir.resolve("demo/report.html"));
     assertTrue(html.contains("\"scores2\":[") && !html.contains("/*DATA*/"));
-    assertEquals(1352, Picture.read(dir.resolve("demo/kept-scene-00.png")).width());
+    assertEquals(1352, Image.read(dir.resolve("demo/kept-scene-00.png")).width());
     assertRefused(
         1,
         "the folder cannot be made",

@@ -19,7 +19,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import starling.Demo;
-import starling.device.InputException;
+import starling.input.InputException;
 
 /** Whatever ends a command is one sentence that says what to do about it. */
 class FailureTest {
@@ -43,7 +43,7 @@ class FailureTest {
         new Kind(new OutOfMemoryError("GC overhead limit exceeded"), "Java heap", "-Xmx"),
         new Kind(
             new OutOfMemoryError("Requested array size exceeds VM limit"),
-            "smaller pictures",
+            "smaller images",
             "-Xmx"),
         new Kind(new OutOfMemoryError(unit), "no thread can be started", "ulimit -u"),
         new Kind(new OutOfMemoryError("Metaspace"), "(Metaspace)", "MaxMetaspaceSize"),
@@ -114,13 +114,13 @@ class FailureTest {
     return new Ended(status, Files.readAllLines(out), said);
   }
 
-  /** Four heaps: too small for a picture, for its decoder, for the model, for anything. */
+  /** Four heaps: too small for an image, for its decoder, for the model, for anything. */
   @ParameterizedTest
   @ValueSource(ints = {48, 8, 5, 3})
   void aSmallHeapIsOneSentence(int megabytes) throws Exception {
-    Path picture = dir.resolve("large.png");
+    Path image = dir.resolve("large.png");
     ImageIO.write(
-        new BufferedImage(6000, 6000, BufferedImage.TYPE_BYTE_BINARY), "png", picture.toFile());
+        new BufferedImage(6000, 6000, BufferedImage.TYPE_BYTE_BINARY), "png", image.toFile());
     Ended ended =
         run(
             "-Xmx" + megabytes + "m",
@@ -131,7 +131,7 @@ class FailureTest {
             "--model",
             Demo.MODEL.toString(),
             "--image",
-            picture.toString(),
+            image.toString(),
             "--prompt",
             "x");
     assertEquals(1, ended.status());

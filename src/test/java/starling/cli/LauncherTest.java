@@ -107,8 +107,8 @@ class LauncherTest {
         Files.copy(file, model.resolve(file.getFileName().toString()));
       }
     }
-    Path picture = model.resolve("a \u56fe.png");
-    Files.copy(Path.of("src/test/resources/starling/image/rgb.png"), picture);
+    Path image = model.resolve("a \u56fe.png");
+    Files.copy(Path.of("src/test/resources/starling/image/rgb.png"), image);
     Path overlay = model.resolve("o v.png");
     Result inspected = run(Map.of(), "tools/starling", "inspect", model.toString());
     assertEquals(0, inspected.status(), inspected.err());
@@ -121,7 +121,7 @@ class LauncherTest {
             "--model",
             model.toString(),
             "--image",
-            picture.toString(),
+            image.toString(),
             "--prompt",
             "What is it?",
             "--max-tokens",

@@ -102,7 +102,7 @@ class LiteralValuesTest {
               "--prompt",
               "x",
               "--image",
-              Demo.picture("scene-00.png").toString(),
+              Demo.image("scene-00.png").toString(),
               option,
               path);
       assertEquals(1, result.status(), result.err());
@@ -128,16 +128,16 @@ class LiteralValuesTest {
   }
 
   @Test
-  void severalPicturesStandBehindOneOption() {
-    String picture = Demo.picture("scene-00.png").toString();
+  void severalImagesStandBehindOneOption() {
+    String image = Demo.image("scene-00.png").toString();
     Result result =
         run(
             "run",
             "--model",
             Demo.MODEL.toString(),
             "--image",
-            picture,
-            picture,
+            image,
+            image,
             "--prompt",
             "x",
             "--max-tokens",

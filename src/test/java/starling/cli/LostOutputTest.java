@@ -70,7 +70,7 @@ class LostOutputTest {
   private static String[] words(String command) {
     return command
         .replace("MODEL", Demo.MODEL.toString())
-        .replace("PICTURE", Demo.picture("scene-00.png").toString())
+        .replace("PICTURE", Demo.image("scene-00.png").toString())
         .replace("DIR", dir.toString())
         .split(" ");
   }

@@ -16,7 +16,7 @@ import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import starling.device.InputException;
+import starling.input.InputException;
 
 /** Files that a command writes: through links, in place where they cannot be replaced, whole. */
 class OutputTest {

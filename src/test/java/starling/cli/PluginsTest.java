@@ -49,7 +49,7 @@ class PluginsTest {
                 "--model",
                 Demo.MODEL.toString(),
                 "--image",
-                Demo.picture("scene-00.png").toString(),
+                Demo.image("scene-00.png").toString(),
                 "--prompt",
                 "What color is the heart?",
                 "--prune",
@@ -150,7 +150,7 @@ class PluginsTest {
         "--model",
         Demo.MODEL.toString(),
         "--image",
-        Demo.picture("scene-00.png").toString(),
+        Demo.image("scene-00.png").toString(),
         "--prompt",
         "x",
         "--prune",
@@ -226,7 +226,7 @@ class PluginsTest {
         "null                                                   | odd: a cut is null",
         "java.util.Arrays.asList(at(VISION, 4, 9), null)        | odd: a cut is null",
         "List.of(at(null, 4, 9))                                | odd: a cut says no place",
-        "List.of(at(VISION, 4, 0))                              | odd: a cut at VISION keeps 0 of the 576 visual tokens of picture 0",
+        "List.of(at(VISION, 4, 0))                              | odd: a cut at VISION keeps 0 of the 576 visual tokens of image 0",
         "List.of(at(VISION, 4, 577))                            | odd: a cut at VISION keeps 577 of the 576",
         "List.of(at(DECODER, 0, 9))                             | odd: a cut in the decoder behind 0 layers; it must be at least 1",
         "List.of(at(DECODER, 8, 9))                             | odd: a cut in the decoder behind 8 layers; it must be at least 1 and below the model's 8",
@@ -242,12 +242,12 @@ class PluginsTest {
         import java.util.List;
         import starling.device.PositionRule;
         import starling.prune.*;
-        import static starling.prune.Where.*;
+        import static starling.prune.CutSite.*;
         public class Odd implements MethodProvider, Method {
           public String name() { return "odd"; }
           public Method parse(Spec spec) { return this; }
           public String spec(VlmShape shape) { return "odd"; }
-          static CutPoint at(Where where, int layer, int count) {
+          static CutPoint at(CutSite where, int layer, int count) {
             Queries rows = where == DECODER ? Queries.LAST : Queries.CLS;
             return where == null
                 ? new FixedCut(where, layer, List.of(new int[count]), PositionRule.KEEP)
@@ -273,10 +273,10 @@ class PluginsTest {
           public Method parse(Spec spec) { where = spec.text("in", "select"); return this; }
           public String spec(VlmShape shape) { return "fails"; }
           public List<CutPoint> cuts(VlmShape shape) { return where.equals("cuts") ? List.<CutPoint>of().subList(9, 9) : List.of(this); }
-          public Where where() { return Where.PROJECTOR_OUTPUT; }
+          public CutSite where() { return CutSite.PROJECTOR_OUTPUT; }
           public int layer() { return 4; }
           public int kept(int group) { return 9; }
-          public void select(Site site, Selection out) { site.device().gatherRows(List.of(out.score()), List.of(out.score()), out.keep()); }
+          public void select(CutContext site, Selection out) { site.device().gatherRows(List.of(out.score()), List.of(out.score()), out.keep()); }
         }
         """;
     Path classes = Plugin.provider("Fails", source, dir);

@@ -71,7 +71,7 @@ class TerminalTest {
         PseudoTerminal.run(
             80,
             "tools/starling run --device cpu --model %s --image %s --prompt 'What color is the heart?'"
-                .formatted(Demo.MODEL, Demo.picture("scene-00.png")));
+                .formatted(Demo.MODEL, Demo.image("scene-00.png")));
     assertEquals(0, seen.status(), seen.sent());
     assertTrue(seen.sent().contains("vision 1 of 1"), "progress was shown");
     assertEquals("yellow", seen.lines().get(0));

@@ -20,10 +20,10 @@ import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import starling.device.Activation;
 import starling.device.AttentionInputs;
+import starling.device.Candidates;
 import starling.device.Cut;
 import starling.device.DType;
 import starling.device.Device;
-import starling.device.Keys;
 import starling.device.Kv;
 import starling.device.Linear;
 import starling.device.Mask;
@@ -34,7 +34,7 @@ import starling.device.Rope;
 import starling.device.Sampling;
 import starling.device.SegmentTable;
 import starling.device.Span;
-import starling.device.Stored;
+import starling.device.StoredTensor;
 import starling.device.Tensor;
 import starling.device.TensorArena;
 
@@ -137,8 +137,8 @@ class OperatorsTest {
 
   private static Linear.Source source(int out, int in, float[] weight, float[] bias) {
     return Linear.Source.of(
-        Stored.of("w", List.of(out, in), weight),
-        bias == null ? null : Stored.of("b", List.of(out), bias));
+        StoredTensor.of("w", List.of(out, in), weight),
+        bias == null ? null : StoredTensor.of("b", List.of(out), bias));
   }
 
   private float[] gaussians(int n, double scale) {
@@ -443,7 +443,7 @@ class OperatorsTest {
       var span = new Span(c.rows / 3, c.rows);
       Tensor sums = like("expected sums", q, c.heads, keys);
       reference.attentionColsum(
-          sums, new AttentionInputs(q, kv, mask, scale), lse, span, new Keys(0, keys, null));
+          sums, new AttentionInputs(q, kv, mask, scale), lse, span, new Candidates(0, keys, null));
       for (CpuDevice device : devices()) {
         Tensor y = like("out", q, c.rows, c.heads, c.d);
         Tensor l = like("lse", q, c.heads, c.rows);
@@ -454,7 +454,7 @@ class OperatorsTest {
         assertNear(lse, l, EPS * 200);
         Tensor s = like("sums", q, c.heads, keys);
         device.attentionColsum(
-            s, new AttentionInputs(q, kv, mask, scale), l, span, new Keys(0, keys, null));
+            s, new AttentionInputs(q, kv, mask, scale), l, span, new Candidates(0, keys, null));
         assertNear(sums, s, EPS * 400 * span.length());
         for (int h = 0; h < c.heads; h++) {
           double mass = 0;
@@ -584,10 +584,10 @@ class OperatorsTest {
   private int[] select(Device device, float[] scores, int k) {
     Tensor keep = arena.alloc("keep", DType.I32, k);
     Tensor score = arena.alloc("score", DType.F32, scores.length);
-    Tensor fault = ints("fault", 0);
-    device.tokenSelect(keep, score, floats("sums", scores, 1, scores.length), 1, fault);
+    Tensor nonFinite = ints("nonFinite", 0);
+    device.tokenSelect(keep, score, floats("sums", scores, 1, scores.length), 1, nonFinite);
     boolean finite = IntStream.range(0, scores.length).allMatch(i -> Float.isFinite(scores[i]));
-    assertEquals(finite ? 0 : 1, ints(fault)[0]);
+    assertEquals(finite ? 0 : 1, ints(nonFinite)[0]);
     return ints(keep);
   }
 
@@ -617,7 +617,7 @@ class OperatorsTest {
     for (CpuDevice device : devices()) {
       Tensor score = arena.alloc("score", DType.F32, 2);
       Tensor sums = floats("sums", new float[] {1, 2, 3, 4, 8, 18}, 3, 2);
-      device.tokenSelect(arena.alloc("keep", DType.I32, 1), score, sums, 4, ints("fault", 0));
+      device.tokenSelect(arena.alloc("keep", DType.I32, 1), score, sums, 4, ints("nonFinite", 0));
       assertTrue(Arrays.equals(new float[] {1, 2}, floats(score)));
     }
   }
@@ -669,7 +669,7 @@ class OperatorsTest {
     var in = new AttentionInputs(q, kv, Mask.CAUSAL, 0.25f);
     vector.attention(out, lse, in);
     Tensor index = ints("index", 0, 2, 3, 9, 20, 21);
-    var keys = new Keys(10, 6, index);
+    var keys = new Candidates(10, 6, index);
     var span = new Span(40, 60);
     for (int sources : new int[] {1, 2, 3}) {
       int n = 6 / sources;
@@ -874,7 +874,7 @@ class OperatorsTest {
         Tensor sums = arena.alloc("sums", DType.F32, 4, rows);
         Tensor wideSums = arena.alloc("sums", DType.F32, 4, rows);
         var span = new Span(0, rows);
-        var keys = new Keys(0, rows, null);
+        var keys = new Candidates(0, rows, null);
         device.attentionColsum(
             sums,
             new AttentionInputs(q.narrow, new Kv(k.narrow, v.narrow, null), Mask.CAUSAL, 0.3f),
@@ -1056,7 +1056,7 @@ class OperatorsTest {
         id,
         floats("logits", logits, 1, logits.length),
         SegmentTable.drawing(vector, arena, step, sampling),
-        ints("fault", 0));
+        ints("nonFinite", 0));
     return ints(id)[0];
   }
 
@@ -1093,7 +1093,7 @@ class OperatorsTest {
         id,
         floats("logits", logits, 1, 4),
         SegmentTable.drawing(vector, arena, 0, Sampling.GREEDY),
-        ints("fault", 1));
+        ints("nonFinite", 1));
     assertEquals(-1, ints(id)[0]);
   }
 
@@ -1140,7 +1140,7 @@ class OperatorsTest {
           vector.linear(
               arena,
               DType.F32,
-              Linear.Source.of(new Stored("w", DType.F32, List.of(7, 10), memory), null));
+              Linear.Source.of(new StoredTensor("w", DType.F32, List.of(7, 10), memory), null));
       assertEquals(before, arena.bytes(), "nothing is copied");
       Tensor x = whole("x", 8, 10);
       Tensor y = like("y", x, 8, 7);
@@ -1152,7 +1152,7 @@ class OperatorsTest {
           reference.linear(
               arena,
               DType.F32,
-              Linear.Source.of(new Stored("w", DType.F32, List.of(7, 10), memory), null)),
+              Linear.Source.of(new StoredTensor("w", DType.F32, List.of(7, 10), memory), null)),
           null,
           Activation.NONE,
           null);
@@ -1169,7 +1169,7 @@ class OperatorsTest {
               arena,
               DType.F32,
               new Linear.Source(
-                  List.of(new Stored("w", DType.BF16, List.of(7, 10), narrow)),
+                  List.of(new StoredTensor("w", DType.BF16, List.of(7, 10), narrow)),
                   Collections.singletonList(null),
                   0,
                   0));

@@ -84,7 +84,7 @@ class AgreementTest {
   private static Answer ask(Model model, String spec, Mode mode) {
     return model.ask(
         Question.of("How many objects are there?")
-            .image(Demo.picture("scene-03.png"))
+            .image(Demo.image("scene-03.png"))
             .maxTokens(8)
             .logits(true)
             .mode(mode)
@@ -262,8 +262,8 @@ class AgreementTest {
   void aSeededRunDrawsTheSameTokens() {
     for (long seed : new long[] {1, 2, 3}) {
       var question =
-          Question.of("Describe the picture.")
-              .image(Demo.picture("scene-05.png"))
+          Question.of("Describe the image.")
+              .image(Demo.image("scene-05.png"))
               .maxTokens(12)
               .sampling(new Sampling(0.8f, 0, 1, seed))
               .prune("star:R=0.1,K=4,P=0.9");

@@ -100,7 +100,7 @@ class BindingsTest {
   @Test
   void fewRowsAreAsManyAsTheKernelForThemTakes() throws IOException {
     String kernel = Files.readString(Path.of("kernels/gpu/attention_decode.h"));
-    assertTrue(kernel.contains("DECODE_ROWS = " + (LibraryAttention.LEAST_ROWS - 1) + ";"));
+    assertTrue(kernel.contains("DECODE_ROWS = " + (LibraryAttention.MIN_ROWS - 1) + ";"));
   }
 
   @Test

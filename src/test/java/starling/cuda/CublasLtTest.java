@@ -16,13 +16,13 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import starling.device.Activation;
 import starling.device.DType;
-import starling.device.InputException;
 import starling.device.Linear;
 import starling.device.Norm;
 import starling.device.Providers;
-import starling.device.Stored;
+import starling.device.StoredTensor;
 import starling.device.Tensor;
 import starling.device.TensorArena;
+import starling.input.InputException;
 
 /**
  * gemm by cuBLASLt, over made-up CUDA calls and a library that plays cuBLASLt ({@code
@@ -65,7 +65,7 @@ class CublasLtTest {
       int out = 24;
       int wide = activation == Activation.SILU_MUL ? 2 * out : out;
       Tensor x = floats(device, arena, dtype, random, rows, in);
-      Stored weight = Gaussian.of(random, 0.2f, wide, in);
+      StoredTensor weight = Gaussian.of(random, 0.2f, wide, in);
       Linear w =
           device.linear(
               arena, dtype, Linear.Source.of(weight, bias ? Gaussian.of(random, 1, wide) : null));

@@ -16,11 +16,11 @@ import starling.Model;
 import starling.Question;
 import starling.device.DType;
 import starling.device.Device;
-import starling.device.InputException;
 import starling.device.OutOfMemoryException;
 import starling.device.SegmentTable;
 import starling.device.Segments;
 import starling.device.TensorArena;
+import starling.input.InputException;
 
 /**
  * What a GPU can do to a program, on a made-up one: what is said, and that nothing is lost. The
@@ -152,7 +152,7 @@ class CudaFailureTest {
             try (Model model = Model.open(Demo.MODEL, "cuda", "f32")) {
               Question question =
                   Question.of("How many red objects are there?")
-                      .image(Demo.picture("scene-00.png"))
+                      .image(Demo.image("scene-00.png"))
                       .prune("star:R=0.1,K=4,P=0.9")
                       .maxTokens(3);
               Answer given = model.ask(question, text -> {});

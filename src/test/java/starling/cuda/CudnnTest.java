@@ -17,9 +17,8 @@ import starling.Demo;
 import starling.Model;
 import starling.Question;
 import starling.device.AttentionInputs;
+import starling.device.Candidates;
 import starling.device.DType;
-import starling.device.InputException;
-import starling.device.Keys;
 import starling.device.Kv;
 import starling.device.Mask;
 import starling.device.Providers;
@@ -29,6 +28,7 @@ import starling.device.Segments;
 import starling.device.Span;
 import starling.device.Tensor;
 import starling.device.TensorArena;
+import starling.input.InputException;
 
 /**
  * Attention by cuDNN, over made-up CUDA calls and a library that plays cuDNN ({@code
@@ -100,7 +100,11 @@ class CudnnTest {
       device.attention(out, lse, new AttentionInputs(q, kv, mask, scale));
       var all = new Span(0, c.rows);
       device.attentionColsum(
-          sums, new AttentionInputs(q, kv, mask, scale), lse, all, new Keys(0, c.keys(), null));
+          sums,
+          new AttentionInputs(q, kv, mask, scale),
+          lse,
+          all,
+          new Candidates(0, c.keys(), null));
       return new Result(device.floats(out), device.floats(lse), device.floats(sums));
     }
   }
@@ -260,7 +264,7 @@ class CudnnTest {
   void aModelAnswersWithEither() {
     Question question =
         Question.of("How many red objects are there?")
-            .image(Demo.picture("scene-00.png"))
+            .image(Demo.image("scene-00.png"))
             .prune("star:R=0.1,K=4,P=0.9")
             .maxTokens(3);
     try (Model own = Model.open(Demo.MODEL, "cuda", "bf16", Providers.OWN);

@@ -19,9 +19,9 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import starling.device.Activation;
 import starling.device.DType;
-import starling.device.InputException;
 import starling.device.Tensor;
 import starling.device.TensorArena;
+import starling.input.InputException;
 import starling.jcuda.Jcublas;
 
 /**

@@ -3,9 +3,7 @@ package starling.cuda;
 import java.util.Map;
 import java.util.TreeMap;
 
-/**
- * Launches per kernel, as kernels/README.md states them: one picture, B vision blocks, L layers.
- */
+/** Launches per kernel, as kernels/README.md states them: one image, B vision blocks, L layers. */
 final class LaunchFormula {
   private LaunchFormula() {}
 
@@ -14,7 +12,7 @@ final class LaunchFormula {
     boolean stage2 = spec.startsWith("star");
     var n = new TreeMap<String, Long>();
     n.put("patchify", 1L);
-    n.put("embed", 3L); // the class row, and the text on both sides of the picture
+    n.put("embed", 3L); // the class row, and the text on both sides of the image
     n.put("layernorm", 1L + 2L * b);
     n.put("rmsnorm", 2L * l);
     // Tower: patches, 4 a block; projector 2; decoder 4 a layer. The last row goes through gemv.

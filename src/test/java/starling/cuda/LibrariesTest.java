@@ -11,13 +11,13 @@ import org.opentest4j.TestAbortedException;
 import starling.device.Activation;
 import starling.device.AttentionInputs;
 import starling.device.DType;
-import starling.device.InputException;
 import starling.device.Kv;
 import starling.device.Linear;
 import starling.device.Mask;
 import starling.device.Providers;
 import starling.device.Tensor;
 import starling.device.TensorArena;
+import starling.input.InputException;
 import starling.jcuda.Jcublas;
 
 /**

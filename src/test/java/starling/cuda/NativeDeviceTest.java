@@ -29,11 +29,11 @@ import starling.cpu.CpuDevice;
 import starling.device.Activation;
 import starling.device.AttentionInputs;
 import starling.device.Block;
+import starling.device.Candidates;
 import starling.device.Cut;
 import starling.device.DType;
 import starling.device.Device;
 import starling.device.EightBits;
-import starling.device.Keys;
 import starling.device.Kv;
 import starling.device.Linear;
 import starling.device.Mask;
@@ -45,7 +45,7 @@ import starling.device.Segment;
 import starling.device.SegmentTable;
 import starling.device.Segments;
 import starling.device.Span;
-import starling.device.Stored;
+import starling.device.StoredTensor;
 import starling.device.Tensor;
 import starling.device.TensorArena;
 
@@ -100,7 +100,7 @@ class NativeDeviceTest {
         values[i] = (float) random.nextGaussian();
       }
       return device.table(
-          arena, dtype, Stored.of(name, IntStream.of(shape).boxed().toList(), values));
+          arena, dtype, StoredTensor.of(name, IntStream.of(shape).boxed().toList(), values));
     }
 
     Tensor ints(String name, int... values) {
@@ -193,8 +193,8 @@ class NativeDeviceTest {
             4 * bound(dtype),
             s -> {
               int wide = activation == Activation.SILU_MUL ? 2 * 50 : 50;
-              Stored w = stored(s, "w", 0.15f, wide, 44);
-              Stored b = stored(s, "b", 1, wide);
+              StoredTensor w = stored(s, "w", 0.15f, wide, 44);
+              StoredTensor b = stored(s, "b", 1, wide);
               Linear linear = s.device.linear(s.arena, dtype, Linear.Source.of(w, b));
               Tensor x = s.floats("x", dtype, rows, 44);
               Tensor y = s.room("y", dtype, rows, 50);
@@ -215,12 +215,12 @@ class NativeDeviceTest {
     }
   }
 
-  private static Stored stored(Side s, String name, float scale, int... shape) {
+  private static StoredTensor stored(Side s, String name, float scale, int... shape) {
     float[] values = new float[IntStream.of(shape).reduce(1, (a, b) -> a * b)];
     for (int i = 0; i < values.length; i++) {
       values[i] = scale * (float) s.random.nextGaussian();
     }
-    return Stored.of(name, IntStream.of(shape).boxed().toList(), values);
+    return StoredTensor.of(name, IntStream.of(shape).boxed().toList(), values);
   }
 
   @Test
@@ -298,21 +298,21 @@ class NativeDeviceTest {
                   new AttentionInputs(q, kv, mask, 0.11f),
                   lse,
                   span,
-                  new Keys(2, rows, null));
+                  new Candidates(2, rows, null));
               Tensor keep = s.room("keep", DType.I32, 2);
               Tensor score = s.room("score", DType.F32, rows);
-              Tensor fault = s.ints("fault", 0);
-              s.device.tokenSelect(keep, score, sums, rows - 1, fault);
+              Tensor nonFinite = s.ints("nonFinite", 0);
+              s.device.tokenSelect(keep, score, sums, rows - 1, nonFinite);
               Tensor keep2 = s.room("keep2", DType.I32, 1);
               Tensor score2 = s.room("score2", DType.F32, 2);
-              var listed = new Keys(1, 2, s.ints("index", 0, 4));
+              var listed = new Candidates(1, 2, s.ints("index", 0, 4));
               var in = new AttentionInputs(q, kv, mask, 0.11f);
-              s.device.colsumSelect(keep2, score2, in, lse, span, listed, fault);
+              s.device.colsumSelect(keep2, score2, in, lse, span, listed, nonFinite);
               Tensor keep3 = s.room("keep3", DType.I32, 1);
               Tensor score3 = s.room("score3", DType.F32, 1);
-              s.device.colsumSelect(keep3, score3, in, lse, span, listed, fault);
+              s.device.colsumSelect(keep3, score3, in, lse, span, listed, nonFinite);
               return List.of(
-                  q, kv.k(), kv.v(), out, lse, sums, keep, score, keep2, score2, score3, fault);
+                  q, kv.k(), kv.v(), out, lse, sums, keep, score, keep2, score2, score3, nonFinite);
             });
       }
     }
@@ -422,7 +422,7 @@ class NativeDeviceTest {
               values[i] = s.random.nextInt(7) - 3;
             }
             Tensor features =
-                s.device.table(s.arena, DType.BF16, Stored.of("f", List.of(n, 128), values));
+                s.device.table(s.arena, DType.BF16, StoredTensor.of("f", List.of(n, 128), values));
             Tensor score = s.room("score", DType.F32, n);
             float[] scores = new float[n];
             for (int i = 0; i < n; i++) {
@@ -457,9 +457,9 @@ class NativeDeviceTest {
               s.device.upload(logits, MemorySegment.ofArray(values));
               Tensor id = s.ints("id", -9);
               Segments draws = SegmentTable.drawing(s.device, s.arena, at, sampling);
-              s.device.sample(id, logits, draws, s.ints("fault", 0));
+              s.device.sample(id, logits, draws, s.ints("nonFinite", 0));
               Tensor broken = s.ints("broken", -9);
-              s.device.sample(broken, logits, draws, s.ints("fault", 1));
+              s.device.sample(broken, logits, draws, s.ints("nonFinite", 1));
               return List.of(id, broken);
             });
       }
@@ -477,7 +477,7 @@ class NativeDeviceTest {
       for (int i = 0; i < 240; i++) {
         file.set(java.lang.foreign.ValueLayout.JAVA_FLOAT_UNALIGNED, 4L * i, i);
       }
-      var stored = new Stored("w", DType.F32, List.of(40, 6), file);
+      var stored = new StoredTensor("w", DType.F32, List.of(40, 6), file);
       Tensor table = nativeDevice.table(arena, DType.F32, stored);
       assertEquals(0, nativeDevice.address(table) % 256);
       assertEquals(239f, floats(nativeDevice, table)[239]);
@@ -495,7 +495,7 @@ class NativeDeviceTest {
       }
       var columns =
           new Linear.Source(
-              List.of(new Stored("o", DType.F32, List.of(6, 40), file)),
+              List.of(new StoredTensor("o", DType.F32, List.of(6, 40), file)),
               Collections.singletonList(null),
               0,
               20);
@@ -513,7 +513,7 @@ class NativeDeviceTest {
     for (DType dtype : FLOATS) {
       try (TensorArena arena = nativeDevice.arena("weights")) {
         var side = new Side(nativeDevice, arena, random);
-        Stored blocks = EightBits.of(stored(side, "w", 1, 40, 96));
+        StoredTensor blocks = EightBits.of(stored(side, "w", 1, 40, 96));
         var source = new Linear.Source(List.of(blocks), Collections.singletonList(null), 20, 24);
         var padded = (NativeLinear) nativeDevice.linear(arena, dtype, source);
         assertEquals(64, padded.out());
@@ -791,7 +791,7 @@ class NativeDeviceTest {
           nativeDevice.linear(
               arena,
               DType.BF16,
-              Linear.Source.of(Stored.of("w", List.of(8, 32), new float[256]), null));
+              Linear.Source.of(StoredTensor.of("w", List.of(8, 32), new float[256]), null));
       Tensor out = arena.alloc("out", DType.BF16, 1, 8);
       List<Tensor> from = List.of(x);
       List<Tensor> to = List.of(y);
@@ -812,19 +812,20 @@ class NativeDeviceTest {
 
   @Test
   void marksMeasureTime() {
-    assertThrows(IllegalArgumentException.class, () -> nativeDevice.millis(0, 0), "none made yet");
-    long from = nativeDevice.mark();
+    assertThrows(
+        IllegalArgumentException.class, () -> nativeDevice.elapsedMillis(0, 0), "none made yet");
+    long from = nativeDevice.recordEvent();
     try (TensorArena arena = nativeDevice.arena("a")) {
       nativeDevice.advance(SegmentTable.counter(nativeDevice, arena));
     }
-    long to = nativeDevice.mark();
-    double millis = nativeDevice.millis(from, to);
-    assertThrows(IllegalArgumentException.class, () -> nativeDevice.millis(from, to + 1));
-    assertThrows(IllegalArgumentException.class, () -> nativeDevice.millis(-1, to));
+    long to = nativeDevice.recordEvent();
+    double millis = nativeDevice.elapsedMillis(from, to);
+    assertThrows(IllegalArgumentException.class, () -> nativeDevice.elapsedMillis(from, to + 1));
+    assertThrows(IllegalArgumentException.class, () -> nativeDevice.elapsedMillis(-1, to));
     assertTrue(millis >= 0 && millis < 10_000);
     for (int i = 0; i < 5000; i++) {
-      nativeDevice.mark();
+      nativeDevice.recordEvent();
     }
-    assertThrows(IllegalArgumentException.class, () -> nativeDevice.millis(from, to));
+    assertThrows(IllegalArgumentException.class, () -> nativeDevice.elapsedMillis(from, to));
   }
 }

@@ -21,7 +21,7 @@ import java.util.concurrent.Executors;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import starling.device.InputException;
+import starling.input.InputException;
 
 /** Where a library is looked for, what is said of one that cannot be used, and unpacking. */
 class NativeLibraryTest {

@@ -18,9 +18,9 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import starling.cpu.CpuDevice;
 import starling.device.AttentionInputs;
+import starling.device.Candidates;
 import starling.device.DType;
 import starling.device.Device;
-import starling.device.Keys;
 import starling.device.Kv;
 import starling.device.Mask;
 import starling.device.ReferenceDevice;
@@ -30,7 +30,7 @@ import starling.device.Segment;
 import starling.device.SegmentTable;
 import starling.device.Segments;
 import starling.device.Span;
-import starling.device.Stored;
+import starling.device.StoredTensor;
 import starling.device.Tensor;
 import starling.device.TensorArena;
 
@@ -125,19 +125,19 @@ class SegmentsTest {
     return new Case(segments, row + 2, at + 2, hidden);
   }
 
-  private static Tensor table(Device device, TensorArena arena, DType type, Stored values) {
+  private static Tensor table(Device device, TensorArena arena, DType type, StoredTensor values) {
     return device.table(arena, type, values);
   }
 
   /** Gaussian rows where {@code used}, NaN elsewhere. */
-  private static Stored rows(String name, long seed, int rows, int width, boolean[] used) {
+  private static StoredTensor rows(String name, long seed, int rows, int width, boolean[] used) {
     var random = new Random(seed);
     float[] values = new float[rows * width];
     for (int i = 0; i < values.length; i++) {
       float value = (float) random.nextGaussian();
       values[i] = used[i / width] ? value : Float.NaN;
     }
-    return Stored.of(name, List.of(rows, width), values);
+    return StoredTensor.of(name, List.of(rows, width), values);
   }
 
   private static boolean[] callRows(Case c) {
@@ -182,7 +182,7 @@ class SegmentsTest {
     float[] values = new float[rows * width];
     Arrays.fill(values, LEFT);
     Tensor t = arena.alloc("out", type, rows, width);
-    Stored stored = Stored.of("left", List.of(rows, width), values);
+    StoredTensor stored = StoredTensor.of("left", List.of(rows, width), values);
     int[] all = IntStream.range(0, rows).toArray();
     Tensor index = arena.alloc("all", DType.I32, rows);
     device.upload(index, MemorySegment.ofArray(all));
@@ -328,7 +328,7 @@ class SegmentsTest {
   private void columnSums(Case c, int s, Segment segment, boolean causal) {
     int keys = segment.length() + segment.rows();
     var span = new Span(segment.rows() / 3, segment.rows());
-    var all = new Keys(0, keys, null);
+    var all = new Candidates(0, keys, null);
     float[] expected = null;
     var reference = new ReferenceDevice();
     try (TensorArena arena = reference.arena("reference")) {
@@ -356,8 +356,8 @@ class SegmentsTest {
         device.upload(index, MemorySegment.ofArray(last));
         Tensor keep = arena.alloc("keep", DType.I32, 1);
         Tensor score = arena.alloc("score", DType.F32, n);
-        Tensor fault = arena.alloc("fault", DType.I32, 1);
-        device.colsumSelect(keep, score, one, lse, span, new Keys(0, n, index), fault);
+        Tensor nonFinite = arena.alloc("nonFinite", DType.I32, 1);
+        device.colsumSelect(keep, score, one, lse, span, new Candidates(0, n, index), nonFinite);
         float[] scores = floats(device, score);
         float[] of = floats(device, sums);
         for (int j = 0; j < n; j++) {
@@ -367,7 +367,7 @@ class SegmentsTest {
           }
           assertEquals(mean / (HEADS * span.length()), scores[j], 1e-6, device.name());
         }
-        assertEquals(0, ints(device, fault)[0]);
+        assertEquals(0, ints(device, nonFinite)[0]);
       }
     }
   }
@@ -385,8 +385,8 @@ class SegmentsTest {
     }
     var shape = List.of(1000, 16);
     return new Rope(
-        device.table(arena, DType.F32, Stored.of("cos", shape, cos)),
-        device.table(arena, DType.F32, Stored.of("sin", shape, sin)),
+        device.table(arena, DType.F32, StoredTensor.of("cos", shape, cos)),
+        device.table(arena, DType.F32, StoredTensor.of("sin", shape, sin)),
         sections.length == 0 ? null : sections);
   }
 
@@ -495,13 +495,13 @@ class SegmentsTest {
           Tensor logits = table(device, arena, DType.F32, rows("logits", 6, count, 300, all));
           int[] faults = new int[count];
           faults[count / 2] = 1;
-          Tensor fault = arena.alloc("fault", DType.I32, count);
-          device.upload(fault, MemorySegment.ofArray(faults));
+          Tensor nonFinite = arena.alloc("nonFinite", DType.I32, count);
+          device.upload(nonFinite, MemorySegment.ofArray(faults));
           Segments segments = c.on(device, arena);
-          int[] together = draw(device, arena, logits, segments, fault);
+          int[] together = draw(device, arena, logits, segments, nonFinite);
           for (int s = 0; s < count; s++) {
             Tensor row = logits.rows(s, s + 1);
-            int[] alone = draw(device, arena, row, segments.only(s), fault.rows(s, s + 1));
+            int[] alone = draw(device, arena, row, segments.only(s), nonFinite.rows(s, s + 1));
             assertEquals(together[s], alone[0], device.name());
             boolean idle = c.segments.get(s).rows() == 0;
             assertTrue(idle ? alone[0] == -9 : s == count / 2 ? alone[0] == -1 : alone[0] >= 0);
@@ -514,12 +514,12 @@ class SegmentsTest {
   }
 
   private static int[] draw(
-      Device device, TensorArena arena, Tensor logits, Segments segments, Tensor fault) {
+      Device device, TensorArena arena, Tensor logits, Segments segments, Tensor nonFinite) {
     int[] ids = new int[segments.count()];
     Arrays.fill(ids, -9);
     Tensor id = arena.alloc("ids", DType.I32, ids.length);
     device.upload(id, MemorySegment.ofArray(ids));
-    device.sample(id, logits, segments, fault);
+    device.sample(id, logits, segments, nonFinite);
     return ints(device, id);
   }
 

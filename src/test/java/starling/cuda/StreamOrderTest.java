@@ -46,7 +46,7 @@ class StreamOrderTest {
     }
   }
 
-  /** As a picture's arena is, whose tower has only been enqueued. */
+  /** As an image's arena is, whose tower has only been enqueued. */
   @ParameterizedTest
   @ValueSource(strings = {"pools=1", "pools=0"})
   void anArenaMayCloseBeforeItsWorkIsDone(String orders) {
@@ -56,7 +56,7 @@ class StreamOrderTest {
       Tensor out = arena.alloc("out", DType.I32, 4, 8);
       Tensor rows = arena.alloc("rows", DType.I32, 4);
       for (int i = 1; i <= 3; i++) {
-        try (TensorArena own = device.arena("picture")) {
+        try (TensorArena own = device.arena("image")) {
           Tensor in = own.alloc("in", DType.I32, 1, 8);
           device.upload(in, MemorySegment.ofArray(new int[] {i, 2 * i, 3 * i, 4 * i, 5, 6, 7, 8}));
           device.advance(new Segments(own.alloc("idle", DType.I32, 100, Segments.WIDTH), 1, 1));
@@ -154,7 +154,7 @@ class StreamOrderTest {
       works(device, counter);
       refused(device, "memory is allocated", () -> arena.alloc("more", DType.I32, 4));
       works(device, counter);
-      refused(device, "an event is recorded", device::mark);
+      refused(device, "an event is recorded", device::recordEvent);
       works(device, counter);
       refused(device, "a capture has begun already", () -> device.capture(() -> {}));
       works(device, counter);

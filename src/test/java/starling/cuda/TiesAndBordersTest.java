@@ -61,9 +61,9 @@ class TiesAndBordersTest {
     try (TensorArena arena = device.arena("select")) {
       Tensor keep = arena.alloc("keep", DType.I32, k);
       Tensor score = arena.alloc("score", DType.F32, sums.length);
-      Tensor fault = whole(device, arena, 0);
-      device.tokenSelect(keep, score, floats(device, arena, sums), rows, fault);
-      assertArrayEquals(new int[1], read(device, fault));
+      Tensor nonFinite = whole(device, arena, 0);
+      device.tokenSelect(keep, score, floats(device, arena, sums), rows, nonFinite);
+      assertArrayEquals(new int[1], read(device, nonFinite));
       return read(device, keep);
     }
   }

@@ -47,7 +47,7 @@ public record EightBits() implements WeightFormat {
   }
 
   /** The nearest blocks to a matrix of any format, whose rows are whole ones; on the heap. */
-  public static Stored of(Stored matrix) {
+  public static StoredTensor of(StoredTensor matrix) {
     int n = Math.toIntExact(matrix.elements());
     float[] values = new float[n];
     matrix.load(0, n, values, 0);
@@ -65,13 +65,13 @@ public record EightBits() implements WeightFormat {
         bytes.set(ValueLayout.JAVA_BYTE, (long) block * BYTES + 2 + i, (byte) q);
       }
     }
-    return new Stored(matrix.name(), new EightBits(), matrix.shape(), bytes);
+    return new StoredTensor(matrix.name(), new EightBits(), matrix.shape(), bytes);
   }
 
   /** Its values one by one in f32, where they are exact. */
-  public static Stored plain(Stored blocks) {
+  public static StoredTensor plain(StoredTensor blocks) {
     float[] values = new float[Math.toIntExact(blocks.elements())];
     blocks.load(0, values.length, values, 0);
-    return Stored.of(blocks.name(), blocks.shape(), values);
+    return StoredTensor.of(blocks.name(), blocks.shape(), values);
   }
 }

@@ -192,8 +192,8 @@ class OperatorArgumentsTest {
       return new AttentionInputs(t("q"), kv(""), new Mask(true, t("hidden")), f("scale"));
     }
 
-    Keys keys() {
-      return new Keys(n("at"), n("count"), t("index"));
+    Candidates keys() {
+      return new Candidates(n("at"), n("count"), t("index"));
     }
 
     Span span() {
@@ -277,9 +277,9 @@ class OperatorArgumentsTest {
   private static Given stored() {
     return new Given()
         .with("dtype", DType.F32)
-        .with("w", Stored.of("my w", List.of(6, 4), new float[24]))
-        .with("w2", Stored.of("my w2", List.of(6, 4), new float[24]))
-        .with("b", Stored.of("my b", List.of(6), new float[6]))
+        .with("w", StoredTensor.of("my w", List.of(6, 4), new float[24]))
+        .with("w2", StoredTensor.of("my w2", List.of(6, 4), new float[24]))
+        .with("b", StoredTensor.of("my b", List.of(6), new float[6]))
         .with("outHead", 0)
         .with("inHead", 0);
   }
@@ -289,8 +289,8 @@ class OperatorArgumentsTest {
       return (Linear.Source) g.of.get("source");
     }
     return new Linear.Source(
-        List.of((Stored) g.of.get("w"), (Stored) g.of.get("w2")),
-        Arrays.asList((Stored) g.of.get("b"), null),
+        List.of((StoredTensor) g.of.get("w"), (StoredTensor) g.of.get("w2")),
+        Arrays.asList((StoredTensor) g.of.get("b"), null),
         g.n("outHead"),
         g.n("inHead"));
   }
@@ -322,7 +322,7 @@ class OperatorArgumentsTest {
                       d.table(
                           (TensorArena) g.of.get("arena"),
                           (DType) g.of.get("dtype"),
-                          (Stored) g.of.get("w"))),
+                          (StoredTensor) g.of.get("w"))),
           new Operator(
               "linear",
               Set.of(),
@@ -422,7 +422,7 @@ class OperatorArgumentsTest {
               w -> received(w).with("sums", w.f32("my sums", 2, 3)),
               (d, g) -> {
                 AttentionInputs in = g.inputs();
-                Keys keys = g.keys();
+                Candidates keys = g.keys();
                 return () -> d.attentionColsum(g.t("sums"), in, g.t("lse"), g.span(), keys);
               }),
           new Operator(
@@ -441,18 +441,24 @@ class OperatorArgumentsTest {
                           g.t("keep"), g.t("score"), g.t("sums"), g.n("rows"), g.t("nonFinite"))),
           new Operator(
               "colsumSelect",
-              Set.of("keep", "score", "fault"),
+              Set.of("keep", "score", "nonFinite"),
               w ->
                   received(w)
                       .with("keep", w.i32("my keep", 2))
                       .with("score", w.f32("my score", 3))
-                      .with("fault", w.i32("my fault", 1)),
+                      .with("nonFinite", w.i32("my nonFinite", 1)),
               (d, g) -> {
                 AttentionInputs in = g.inputs();
-                Keys keys = g.keys();
+                Candidates keys = g.keys();
                 return () ->
                     d.colsumSelect(
-                        g.t("keep"), g.t("score"), in, g.t("lse"), g.span(), keys, g.t("fault"));
+                        g.t("keep"),
+                        g.t("score"),
+                        in,
+                        g.t("lse"),
+                        g.span(),
+                        keys,
+                        g.t("nonFinite"));
               }),
           new Operator(
               "cosines",
@@ -558,10 +564,10 @@ class OperatorArgumentsTest {
                       .with("segments", w.i32("my segments", 1, Segments.WIDTH))
                       .with("rows", 4)
                       .with("keys", 8)
-                      .with("fault", w.i32("my fault", 1)),
+                      .with("nonFinite", w.i32("my nonFinite", 1)),
               (d, g) -> {
                 Segments segments = g.segments();
-                return () -> d.sample(g.t("ids"), g.t("logits"), segments, g.t("fault"));
+                return () -> d.sample(g.t("ids"), g.t("logits"), segments, g.t("nonFinite"));
               }),
           new Operator(
               "advance",
@@ -1213,9 +1219,9 @@ class OperatorArgumentsTest {
         (w, g) -> g.with("arena", w.other));
   }
 
-  private static Stored floats(String name, Integer... shape) {
+  private static StoredTensor floats(String name, Integer... shape) {
     int n = Stream.of(shape).reduce(1, (a, b) -> a * b);
-    return Stored.of(name, List.of(shape), new float[n]);
+    return StoredTensor.of(name, List.of(shape), new float[n]);
   }
 
   private static final List<Bad> BAD =
@@ -1249,7 +1255,8 @@ class OperatorArgumentsTest {
                   bad(
                       "linear",
                       "b",
-                      new Stored("my b", DType.I32, List.of(6), MemorySegment.ofArray(new int[6])),
+                      new StoredTensor(
+                          "my b", DType.I32, List.of(6), MemorySegment.ofArray(new int[6])),
                       "my b: I32 as F32; both must be float types"),
                   bad(
                       "linear",
@@ -1274,12 +1281,12 @@ class OperatorArgumentsTest {
                       "my pixels is F32[3, 8, 8] with patches of 2147483647"),
                   bad(
                       "patchify",
-                      "a picture too low",
+                      "an image too low",
                       "my pixels is F32[3, 4, 8] with patches of 5",
                       (w, g) -> g.with("pixels", w.f32("my pixels", 3, 4, 8)).with("patch", 5)),
                   bad(
                       "patchify",
-                      "a picture too narrow",
+                      "an image too narrow",
                       "my pixels is F32[3, 8, 4] with patches of 5",
                       (w, g) -> g.with("pixels", w.f32("my pixels", 3, 8, 4)).with("patch", 5)),
                   bad("patchify", "patch", 3, "my out is F32[4, 48], expected a float type[4, 27]"),
@@ -1480,7 +1487,7 @@ class OperatorArgumentsTest {
               ofBoth("tokenSelect", "colsumSelect", OperatorArgumentsTest::badSelection),
               badSelection("dropDuplicates"),
               badFlag("tokenSelect", "nonFinite"),
-              badFlag("colsumSelect", "fault"),
+              badFlag("colsumSelect", "nonFinite"),
               badFlag("cosines", "nonFinite"),
               ofBoth("rowMap", "hideRows", OperatorArgumentsTest::badCuts),
               Stream.of(
@@ -1863,7 +1870,7 @@ class OperatorArgumentsTest {
               }),
           edge(
               "rowMap",
-              "a picture that stays whole",
+              "an image that stays whole",
               (w, g) -> {
                 g.with("count", 2).with("candidates", null);
                 stay(w, g, 9);
@@ -2042,7 +2049,7 @@ class OperatorArgumentsTest {
         for (int i = 0; i < 32; i++) {
           file.set(ValueLayout.JAVA_SHORT_UNALIGNED, 2L * i, DType.bf16(i));
         }
-        var stored = new Stored("my weight", DType.BF16, List.of(32), file.asReadOnly());
+        var stored = new StoredTensor("my weight", DType.BF16, List.of(32), file.asReadOnly());
         Tensor weight = device.table(w.arena, DType.F32, stored);
         Operator rmsnorm = operator("rmsnorm");
         Given given = rmsnorm.right.apply(w).with("weight", weight);
@@ -2065,7 +2072,7 @@ class OperatorArgumentsTest {
             device.table(
                 w.arena,
                 DType.F32,
-                new Stored("my table", DType.BF16, List.of(4, 8), file.asReadOnly()));
+                new StoredTensor("my table", DType.BF16, List.of(4, 8), file.asReadOnly()));
         Tensor rows = w.f32("rows", 2, 8);
         device.gatherRows(List.of(rows), List.of(table), w.i32("index", 2));
         float[] gathered = new float[16];
@@ -2073,9 +2080,9 @@ class OperatorArgumentsTest {
         for (int i = 0; i < 16; i++) {
           assertEquals(i, gathered[i], device.name());
         }
-        Tensor fault = w.i32("fault", 1);
+        Tensor nonFinite = w.i32("nonFinite", 1);
         Tensor score = w.f32("score", 8);
-        device.tokenSelect(w.i32("keep", 1), score, table, 1, fault);
+        device.tokenSelect(w.i32("keep", 1), score, table, 1, nonFinite);
         float[] scores = new float[8];
         device.download(MemorySegment.ofArray(scores), score);
         assertEquals((7 + 15 + 23 + 31) / 4f, scores[7], device.name());
@@ -2116,15 +2123,15 @@ class OperatorArgumentsTest {
             new AttentionInputs(heads, kv, Mask.NONE, 1),
             lse,
             new Span(0, 64),
-            new Keys(0, 64, null));
+            new Candidates(0, 64, null));
         device.colsumSelect(
             w.i32("keep", 9),
             w.f32("score", 64),
             new AttentionInputs(heads, kv, Mask.NONE, 1),
             lse,
             new Span(0, 64),
-            new Keys(0, 64, null),
-            w.i32("fault", 1));
+            new Candidates(0, 64, null),
+            w.i32("nonFinite", 1));
         Tensor cosines = w.f32("cosines", 64, 64);
         device.cosines(cosines, x, w.i32("nonFinite", 1));
         device.dropDuplicates(w.i32("keep", 9), w.f32("score", 64), cosines, 3);

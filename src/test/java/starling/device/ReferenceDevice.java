@@ -70,7 +70,7 @@ public final class ReferenceDevice implements Device {
     int in = source.weights().get(0).shape().get(1);
     var parts = new ArrayList<Tensor>();
     int out = 0;
-    for (Stored weight : source.weights()) {
+    for (StoredTensor weight : source.weights()) {
       parts.add(table(arena, DType.F32, weight));
       out += weight.shape().get(0);
     }
@@ -80,7 +80,7 @@ public final class ReferenceDevice implements Device {
       int at = 0;
       for (int part = 0; part < parts.size(); part++) {
         for (int i = 0; i < parts.get(part).rows(); i++, at++) {
-          Stored b = source.biases().get(part);
+          StoredTensor b = source.biases().get(part);
           set(bias, at, 0, b == null ? 0 : b.get(i));
         }
       }
@@ -95,7 +95,7 @@ public final class ReferenceDevice implements Device {
   }
 
   @Override
-  public Tensor table(TensorArena arena, DType dtype, Stored s) {
+  public Tensor table(TensorArena arena, DType dtype, StoredTensor s) {
     Tensor t = arena.alloc(s.name(), DType.F32, s.shape().stream().mapToInt(i -> i).toArray());
     for (int i = 0; i < t.rows(); i++) {
       for (int j = 0; j < t.width(); j++) {
@@ -122,12 +122,12 @@ public final class ReferenceDevice implements Device {
   }
 
   @Override
-  public long mark() {
+  public long recordEvent() {
     return System.nanoTime();
   }
 
   @Override
-  public double millis(long from, long to) {
+  public double elapsedMillis(long from, long to) {
     return (to - from) / 1e6;
   }
 
@@ -387,7 +387,8 @@ public final class ReferenceDevice implements Device {
   }
 
   @Override
-  public void attentionColsum(Tensor sums, AttentionInputs in, Tensor lse, Span rows, Keys keys) {
+  public void attentionColsum(
+      Tensor sums, AttentionInputs in, Tensor lse, Span rows, Candidates keys) {
     Part part = parts(in.kv().segments(), in.q().rows(), in.kv().k().rows()).get(0);
     for (int h = 0; h < in.q().dim(1); h++) {
       double[] received = new double[keys.count()];
@@ -441,12 +442,12 @@ public final class ReferenceDevice implements Device {
       AttentionInputs in,
       Tensor lse,
       Span rows,
-      Keys keys,
-      Tensor fault) {
+      Candidates keys,
+      Tensor nonFinite) {
     try (TensorArena scratch = arena("colsum")) {
       Tensor sums = scratch.alloc("sums", DType.F32, in.q().dim(1), keys.count());
       attentionColsum(sums, in, lse, rows, keys);
-      tokenSelect(keep, score, sums, rows.length(), fault);
+      tokenSelect(keep, score, sums, rows.length(), nonFinite);
     }
   }
 
@@ -632,13 +633,13 @@ public final class ReferenceDevice implements Device {
   // ---- the end of a step ----
 
   @Override
-  public void sample(Tensor ids, Tensor logits, Segments segments, Tensor fault) {
+  public void sample(Tensor ids, Tensor logits, Segments segments, Tensor nonFinite) {
     for (int s = 0; s < segments.table().rows(); s++) {
       if (index(segments.table(), s, 10) != 0) {
         throw new UnsupportedOperationException("the reference is greedy");
       }
       int best = 0;
-      boolean finite = index(fault, s) == 0;
+      boolean finite = index(nonFinite, s) == 0;
       for (int v = 0; v < logits.width(); v++) {
         finite &= Float.isFinite(get(logits, s, v));
         best = get(logits, s, v) > get(logits, s, best) ? v : best;

@@ -75,7 +75,7 @@ class WeightFormatTest {
   void aRunIsDecodedFromAnywhereToAnywhere() {
     var format = new EightBits();
     MemorySegment bytes = oddBlocks(9);
-    var stored = new Stored("odd", format, List.of(8, 32), bytes.asSlice(34));
+    var stored = new StoredTensor("odd", format, List.of(8, 32), bytes.asSlice(34));
     for (int from = 0; from < 8 * 32; from += 5) {
       for (int n = 0; n <= 256 - from; n += 3) {
         float[] expected = new float[n + 3];
@@ -143,7 +143,7 @@ class WeightFormatTest {
     for (int i = 0; i < all.length; i++) {
       all[i] = (short) i;
     }
-    var stored = new Stored("all", dtype, List.of(all.length), MemorySegment.ofArray(all));
+    var stored = new StoredTensor("all", dtype, List.of(all.length), MemorySegment.ofArray(all));
     float[] run = new float[all.length];
     stored.load(5, all.length - 5, run, 5);
     for (int i = 5; i < all.length; i++) {
@@ -158,22 +158,23 @@ class WeightFormatTest {
   void rowsAreWholeBlocks() {
     var bytes = MemorySegment.ofArray(new byte[34 * 4]);
     var format = new EightBits();
-    assertEquals(128, new Stored("w", format, List.of(2, 64), bytes).elements());
+    assertEquals(128, new StoredTensor("w", format, List.of(2, 64), bytes).elements());
     assertEquals(
         "w: rows of [4, 31] are no whole blocks of 32 (eight_bits)",
         assertThrows(
                 IllegalArgumentException.class,
-                () -> new Stored("w", format, List.of(4, 31), bytes))
+                () -> new StoredTensor("w", format, List.of(4, 31), bytes))
             .getMessage());
     // 64 times 2 elements are four blocks, but no row of them begins at one.
     assertThrows(
-        IllegalArgumentException.class, () -> new Stored("w", format, List.of(64, 2), bytes));
-    assertThrows(IllegalArgumentException.class, () -> new Stored("w", format, List.of(), bytes));
+        IllegalArgumentException.class, () -> new StoredTensor("w", format, List.of(64, 2), bytes));
+    assertThrows(
+        IllegalArgumentException.class, () -> new StoredTensor("w", format, List.of(), bytes));
     assertEquals(
         "w: [3, 32] of eight_bits needs 102 bytes, not 136",
         assertThrows(
                 IllegalArgumentException.class,
-                () -> new Stored("w", format, List.of(3, 32), bytes))
+                () -> new StoredTensor("w", format, List.of(3, 32), bytes))
             .getMessage());
   }
 
@@ -187,28 +188,28 @@ class WeightFormatTest {
     return values;
   }
 
-  private Stored gaussian(String name, int rows, int columns) {
+  private StoredTensor gaussian(String name, int rows, int columns) {
     double scale = 1 / Math.sqrt(columns);
-    return Stored.of(name, List.of(rows, columns), gaussians(rows * columns, scale));
+    return StoredTensor.of(name, List.of(rows, columns), gaussians(rows * columns, scale));
   }
 
-  private Stored eight(String name, int rows, int columns) {
+  private StoredTensor eight(String name, int rows, int columns) {
     return EightBits.of(gaussian(name, rows, columns));
   }
 
-  private Stored half(String name, int rows, int columns) {
+  private StoredTensor half(String name, int rows, int columns) {
     float[] values = gaussians(rows * columns, 1 / Math.sqrt(columns));
     short[] bits = new short[values.length];
     for (int i = 0; i < bits.length; i++) {
       bits[i] = Float.floatToFloat16(values[i]);
     }
-    return new Stored(name, DType.F16, List.of(rows, columns), MemorySegment.ofArray(bits));
+    return new StoredTensor(name, DType.F16, List.of(rows, columns), MemorySegment.ofArray(bits));
   }
 
   /** What a device multiplies with: blocks as they are or rounded, other weights rounded. */
-  private static double[][] weights(Device device, DType dtype, List<Stored> parts) {
+  private static double[][] weights(Device device, DType dtype, List<StoredTensor> parts) {
     var rows = new ArrayList<double[]>();
-    for (Stored part : parts) {
+    for (StoredTensor part : parts) {
       int in = part.shape().get(1);
       for (int r = 0; r < part.shape().get(0); r++) {
         double[] row = new double[in];
@@ -230,13 +231,13 @@ class WeightFormatTest {
    * <p>A sum of n products in any order errs by at most n + 17 roundings of its terms' sizes; the
    * bias is one more term.
    */
-  private void follows(List<Stored> parts, List<Stored> biases, int rows) {
+  private void follows(List<StoredTensor> parts, List<StoredTensor> biases, int rows) {
     int in = parts.get(0).shape().get(1);
     float[] values = gaussians(rows * in, 1);
     for (Device device : devices) {
       for (DType dtype : FLOATS) {
         try (TensorArena arena = device.arena("products")) {
-          Tensor x = device.table(arena, dtype, Stored.of("x", List.of(rows, in), values));
+          Tensor x = device.table(arena, dtype, StoredTensor.of("x", List.of(rows, in), values));
           Linear w = device.linear(arena, dtype, new Linear.Source(parts, biases, 0, 0));
           Tensor y = arena.alloc("y", DType.F32, rows, w.out());
           device.gemm(y, x, w, null, Activation.NONE, null);
@@ -249,7 +250,7 @@ class WeightFormatTest {
                 first = o;
                 part++;
               }
-              Stored b = biases.get(part);
+              StoredTensor b = biases.get(part);
               double sum = b == null ? 0 : dtype.value(dtype.bits(b.get(o - first)));
               double size = Math.abs(sum);
               for (int i = 0; i < in; i++) {
@@ -282,7 +283,7 @@ class WeightFormatTest {
       for (int in : new int[] {32, 96, 544}) {
         follows(
             List.of(eight("q", 40, in), half("k", 24, in), eight("v", 24, in)),
-            Arrays.asList(Stored.of("bias", List.of(40), gaussians(40, 1)), null, null),
+            Arrays.asList(StoredTensor.of("bias", List.of(40), gaussians(40, 1)), null, null),
             rows);
         follows(List.of(half("q", 70, in), eight("k", 5, in)), Arrays.asList(null, null), rows);
       }
@@ -292,12 +293,13 @@ class WeightFormatTest {
   @Test
   void aGateInBlocksMeetsAnUpInHalves() {
     int in = 96;
-    List<Stored> parts = List.of(eight("gate", 50, in), half("up", 50, in));
+    List<StoredTensor> parts = List.of(eight("gate", 50, in), half("up", 50, in));
     for (int rows : new int[] {1, 4, 20}) {
       float[] values = gaussians(rows * in, 1);
       for (Device device : devices) {
         try (TensorArena arena = device.arena("gated")) {
-          Tensor x = device.table(arena, DType.F32, Stored.of("x", List.of(rows, in), values));
+          Tensor x =
+              device.table(arena, DType.F32, StoredTensor.of("x", List.of(rows, in), values));
           var source = new Linear.Source(parts, Arrays.asList(null, null), 0, 0);
           Tensor y = arena.alloc("y", DType.F32, rows, 50);
           Linear w = device.linear(arena, DType.F32, source);
@@ -329,10 +331,10 @@ class WeightFormatTest {
     Device cpu = devices.get(0);
     try (Arena own = Arena.ofConfined(); // its threads may not touch it, and it works all the same
         TensorArena arena = cpu.arena("mapped")) {
-      Stored heap = eight("w", 70, 64);
+      StoredTensor heap = eight("w", 70, 64);
       MemorySegment file = own.allocate(1 + heap.bytes().byteSize(), 64).asSlice(1);
       file.copyFrom(heap.bytes());
-      var mapped = new Stored("w", new EightBits(), List.of(70, 64), file);
+      var mapped = new StoredTensor("w", new EightBits(), List.of(70, 64), file);
       long before = arena.bytes();
       Linear w = cpu.linear(arena, DType.BF16, Linear.Source.of(mapped, null));
       assertEquals(before, arena.bytes(), "nothing is copied");
@@ -343,7 +345,9 @@ class WeightFormatTest {
       for (int rows : new int[] {1, 2, 40}) {
         Tensor x =
             cpu.table(
-                arena, DType.BF16, Stored.of("x", List.of(rows, 64), gaussians(rows * 64, 1)));
+                arena,
+                DType.BF16,
+                StoredTensor.of("x", List.of(rows, 64), gaussians(rows * 64, 1)));
         Tensor y = arena.alloc("y", DType.F32, rows, 70);
         cpu.gemm(y, x, w, null, Activation.NONE, null);
         float[] first = floats(cpu, y);
@@ -363,7 +367,7 @@ class WeightFormatTest {
     for (Device device : devices) {
       try (TensorArena arena = device.arena("loaded")) {
         assertTrue(!device.description().contains("eight_bits"), device.description());
-        Stored first = eight("w", 8, 64);
+        StoredTensor first = eight("w", 8, 64);
         var source =
             new Linear.Source(List.of(first, half("u", 8, 64)), Arrays.asList(null, null), 0, 0);
         Linear w = device.linear(arena, DType.F16, source);
@@ -390,7 +394,7 @@ class WeightFormatTest {
   /** Rows of an embedding, the bias of a norm: read by operators that have no blocks. */
   @Test
   void aTableOfBlocksIsDecodedAndRoundedOnEveryDevice() {
-    Stored blocks = eight("table", 9, 96);
+    StoredTensor blocks = eight("table", 9, 96);
     for (Device device : devices) {
       for (DType dtype : FLOATS) {
         try (TensorArena arena = device.arena("table")) {
@@ -401,7 +405,7 @@ class WeightFormatTest {
           device.embed(out, ids, table);
           var bytes = new byte[9 * 96 * dtype.bytes()];
           device.download(MemorySegment.ofArray(bytes), out);
-          var rows = new Stored("out", dtype, List.of(9, 96), MemorySegment.ofArray(bytes));
+          var rows = new StoredTensor("out", dtype, List.of(9, 96), MemorySegment.ofArray(bytes));
           for (int i = 0; i < 9 * 96; i++) {
             int from = (8 - i / 96) * 96 + i % 96;
             float exact = (float) eightBits(blocks.bytes(), 0, from);
@@ -435,9 +439,9 @@ class WeightFormatTest {
     try (TensorArena arena = cpu.arena("closed")) {
       Linear w;
       try (Arena own = Arena.ofShared()) {
-        Stored heap = eight("my weight", 8, 32);
+        StoredTensor heap = eight("my weight", 8, 32);
         MemorySegment file = own.allocate(heap.bytes().byteSize()).copyFrom(heap.bytes());
-        var mapped = new Stored("my weight", new EightBits(), List.of(8, 32), file);
+        var mapped = new StoredTensor("my weight", new EightBits(), List.of(8, 32), file);
         w = cpu.linear(arena, DType.F32, Linear.Source.of(mapped, null));
       }
       Tensor x = arena.alloc("x", DType.F32, 2, 32);
@@ -456,7 +460,7 @@ class WeightFormatTest {
     var threads = (com.sun.management.ThreadMXBean) ManagementFactory.getThreadMXBean();
     try (var cpu = CpuDevice.open(1);
         TensorArena arena = cpu.arena("blocks")) {
-      List<Stored> parts = List.of(eight("q", 64, 96), half("k", 64, 96));
+      List<StoredTensor> parts = List.of(eight("q", 64, 96), half("k", 64, 96));
       var source = new Linear.Source(parts, Arrays.asList(null, null), 0, 0);
       Linear w = cpu.linear(arena, DType.F32, source);
       for (int rows : new int[] {1, 3, 20}) {

@@ -6,7 +6,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Comparator;
 import java.util.stream.Stream;
-import starling.device.InputException;
+import starling.input.InputException;
 
 /**
  * What every fuzz target has in common: a folder for the files that are read, and the one thing

@@ -1,12 +1,12 @@
 package starling.fuzz;
 
-import starling.image.Picture;
+import starling.image.Image;
 
-/** Any bytes as a picture. */
+/** Any bytes as an image. */
 public final class ImageFuzz {
   private ImageFuzz() {}
 
   public static void fuzzerTestOneInput(byte[] data) {
-    Fuzzed.read(() -> Picture.read(data, "fuzz"));
+    Fuzzed.read(() -> Image.read(data, "fuzz"));
   }
 }

@@ -4,7 +4,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import starling.checkpoint.Safetensors;
-import starling.device.Stored;
+import starling.device.StoredTensor;
 
 /** Any bytes as {@code model.safetensors}: header, offsets, types, values. */
 public final class SafetensorsFuzz {
@@ -25,7 +25,7 @@ public final class SafetensorsFuzz {
         });
   }
 
-  private static void values(Stored tensor) {
+  private static void values(StoredTensor tensor) {
     for (long i = 0; i < tensor.elements(); i++) {
       tensor.get(i);
     }

@@ -13,10 +13,10 @@ import starling.image.Overlay.Fate;
 class OverlayTest {
   private static final int OUTLINE = 0xffd640;
 
-  private static Picture white(int width, int height) {
+  private static Image white(int width, int height) {
     byte[] rgb = new byte[3 * width * height];
     Arrays.fill(rgb, (byte) 255);
-    return new Picture(width, height, rgb);
+    return new Image(width, height, rgb);
   }
 
   private static int rgb(BufferedImage image, int x, int y) {
@@ -61,7 +61,7 @@ class OverlayTest {
     assertEquals(0x1c1c1c, rgb(image, cell + 50, cell));
   }
 
-  /** What lies beside a padded picture has the padding's colour; what is cut off is not drawn. */
+  /** What lies beside a padded image has the padding's colour; what is cut off is not drawn. */
   @Test
   void theDrawingShowsWhatTheTowerSees() {
     BufferedImage padded =
@@ -74,8 +74,8 @@ class OverlayTest {
     for (int i = 0; i < 40 * 20; i++) {
       halves[3 * i + (i % 40 < 20 ? 0 : 2)] = (byte) 255;
     }
-    var picture = new Picture(40, 20, halves);
-    BufferedImage middle = Overlay.seen(picture, new Rectangle2D.Double(10, 0, 20, 20), 400, 400);
+    var image = new Image(40, 20, halves);
+    BufferedImage middle = Overlay.seen(image, new Rectangle2D.Double(10, 0, 20, 20), 400, 400);
     assertEquals(0xff0000, rgb(middle, 20, 200));
     assertEquals(0xff0000, rgb(middle, 180, 200));
     assertEquals(0x0000ff, rgb(middle, 220, 200));
@@ -88,7 +88,7 @@ class OverlayTest {
     Arrays.fill(fates, Fate.KEPT);
     fates[3] = Fate.DROPPED_LATER;
     BufferedImage image = Overlay.draw(white(8, 8), new Rectangle2D.Double(0, 0, 8, 8), fates, 2);
-    Picture read = Picture.read(Overlay.png(image), "overlay");
+    Image read = Image.read(Overlay.png(image), "overlay");
     assertEquals(672, read.width());
     for (int at : new int[] {0, 336 * 672 + 500, 500 * 672 + 500}) {
       int rgb =

@@ -6,7 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.List;
 import org.junit.jupiter.api.Test;
-import starling.device.InputException;
+import starling.input.InputException;
 
 /** The rules of preprocessing: truncation, offsets, padding, the order of arithmetic. */
 class PreprocessTest {
@@ -18,14 +18,14 @@ class PreprocessTest {
         true, 3, side, 0, 0, true, side, side, true, 1 / 255.0, true, MEAN, STD, false);
   }
 
-  private static Picture gradient(int width, int height) {
+  private static Image gradient(int width, int height) {
     byte[] rgb = new byte[3 * width * height];
     for (int i = 0; i < width * height; i++) {
       rgb[3 * i] = (byte) (i % width * 255 / Math.max(1, width - 1));
       rgb[3 * i + 1] = (byte) (i / width * 255 / Math.max(1, height - 1));
       rgb[3 * i + 2] = 77;
     }
-    return new Picture(width, height, rgb);
+    return new Image(width, height, rgb);
   }
 
   @Test
@@ -46,19 +46,19 @@ class PreprocessTest {
     // 15 x 10 becomes 10 x 7: 3 columns too many, 1 of them on the left.
     var prepared = clip(7).apply(gradient(15, 10), ImageMode.CHECKPOINT, "x");
     assertEquals(1.5, prepared.region().getX(), 1e-12);
-    Picture resized = Resample.resize(gradient(15, 10), 10, 7, 3);
+    Image resized = Resample.resize(gradient(15, 10), 10, 7, 3);
     float first = (float) ((resized.rgb()[3] & 0xff) * (1 / 255.0));
     assertEquals(
         (first - MEAN.get(0).floatValue()) / STD.get(0).floatValue(), prepared.pixels()[0]);
   }
 
   @Test
-  void aPictureOfTheRightSizeIsOnlyNormalised() {
-    Picture picture = gradient(8, 8);
-    float[] pixels = clip(8).apply(picture, ImageMode.CHECKPOINT, "x").pixels();
+  void anImageOfTheRightSizeIsOnlyNormalised() {
+    Image image = gradient(8, 8);
+    float[] pixels = clip(8).apply(image, ImageMode.CHECKPOINT, "x").pixels();
     for (int i = 0; i < 64; i++) {
       for (int c = 0; c < 3; c++) {
-        float scaled = (float) ((picture.rgb()[3 * i + c] & 0xff) * (1 / 255.0));
+        float scaled = (float) ((image.rgb()[3 * i + c] & 0xff) * (1 / 255.0));
         float expected = (scaled - MEAN.get(c).floatValue()) / STD.get(c).floatValue();
         assertEquals(expected, pixels[c * 64 + i]);
       }
@@ -82,7 +82,7 @@ class PreprocessTest {
   }
 
   @Test
-  void tinyAndThinPicturesGiveTheWholeGrid() {
+  void tinyAndThinImagesGiveTheWholeGrid() {
     for (int[] size : new int[][] {{1, 1}, {1, 40}, {40, 1}, {3, 2}, {2, 3}}) {
       var prepared = clip(12).apply(gradient(size[0], size[1]), ImageMode.CHECKPOINT, "x");
       assertEquals(3 * 12 * 12, prepared.pixels().length);
@@ -93,28 +93,28 @@ class PreprocessTest {
                 InputException.class,
                 () -> clip(336).apply(gradient(1, 40_000), ImageMode.CHECKPOINT, "thin"))
             .getMessage();
-    assertTrue(message.startsWith("thin: the picture is 1x40000 pixels, too thin"), message);
+    assertTrue(message.startsWith("thin: the image is 1x40000 pixels, too thin"), message);
   }
 
-  /** 13,377 is the largest side whose square is still a picture. */
+  /** 13,377 is the largest side whose square is still an image. */
   @Test
-  void aPictureTooLongToBePaddedIsRefusedBeforeItIs() {
+  void anImageTooLongToBePaddedIsRefusedBeforeItIs() {
     String message =
         assertThrows(
                 InputException.class,
                 () -> clip(12).apply(gradient(13_378, 2), ImageMode.PAD, "long"))
             .getMessage();
-    assertTrue(message.startsWith("long: the picture is 13378x2 pixels, too large to be"), message);
+    assertTrue(message.startsWith("long: the image is 13378x2 pixels, too large to be"), message);
     message =
         assertThrows(
                 InputException.class,
                 () -> clip(12).apply(gradient(1, 50_000), ImageMode.PAD, "thin"))
             .getMessage();
-    assertTrue(message.startsWith("thin: the picture is 1x50000 pixels, too large to be"), message);
+    assertTrue(message.startsWith("thin: the image is 1x50000 pixels, too large to be"), message);
   }
 
   @Test
-  void aCropLargerThanThePictureStandsOnBlack() {
+  void aCropLargerThanTheImageStandsOnBlack() {
     var spec =
         new Preprocess(true, 3, 4, 0, 0, true, 8, 8, true, 1 / 255.0, false, MEAN, STD, false);
     float[] pixels = spec.apply(gradient(4, 4), ImageMode.CHECKPOINT, "x").pixels();
@@ -128,7 +128,7 @@ class PreprocessTest {
    * front, {@code ceil(3/2) = 2} rows and columns, and cuts nothing.
    */
   @Test
-  void anOddRestAroundASmallPictureIsLargerInFront() {
+  void anOddRestAroundASmallImageIsLargerInFront() {
     var spec =
         new Preprocess(true, 3, 5, 0, 0, true, 8, 8, true, 1 / 255.0, false, MEAN, STD, false);
     var prepared = spec.apply(gradient(5, 5), ImageMode.CHECKPOINT, "x");
@@ -144,18 +144,18 @@ class PreprocessTest {
     assertEquals(8, prepared.region().getWidth());
   }
 
-  /** Every row and column of the crop, both ways round, against the resized picture. */
+  /** Every row and column of the crop, both ways round, against the resized image. */
   @Test
-  void theCropIsTheMiddleOfTheResizedPicture() {
+  void theCropIsTheMiddleOfTheResizedImage() {
     for (int[] size : new int[][] {{15, 10}, {10, 15}, {16, 10}, {23, 10}, {10, 13}}) {
-      Picture picture = gradient(size[0], size[1]);
+      Image image = gradient(size[0], size[1]);
       int w = size[0] <= size[1] ? 7 : 7 * size[0] / size[1];
       int h = size[0] <= size[1] ? 7 * size[1] / size[0] : 7;
-      Picture resized = Resample.resize(picture, w, h, 3);
+      Image resized = Resample.resize(image, w, h, 3);
       int left = (w - 7) / 2;
       int top = (h - 7) / 2;
       var spec = new Preprocess(true, 3, 7, 0, 0, true, 7, 7, false, 1, false, MEAN, STD, false);
-      var prepared = spec.apply(picture, ImageMode.CHECKPOINT, "x");
+      var prepared = spec.apply(image, ImageMode.CHECKPOINT, "x");
       for (int c = 0; c < 3; c++) {
         for (int i = 0; i < 49; i++) {
           int from = 3 * ((top + i / 7) * w + left + i % 7) + c;

@@ -26,7 +26,7 @@ import starling.device.Device;
 import starling.device.EightBits;
 import starling.device.Linear;
 import starling.device.Sampling;
-import starling.device.Stored;
+import starling.device.StoredTensor;
 import starling.image.ImageMode;
 import starling.prune.Methods;
 
@@ -43,7 +43,7 @@ class BlockWeightsTest {
 
   /** Of several matrices, the second stays as it is; so does one whose rows are no whole blocks. */
   private static Linear.Source inBlocks(Linear.Source source) {
-    var weights = new ArrayList<Stored>(source.weights());
+    var weights = new ArrayList<StoredTensor>(source.weights());
     for (int i = 0; i < weights.size(); i++) {
       if (i != 1 && weights.get(i).shape().get(1) % 32 == 0) {
         weights.set(i, EightBits.of(weights.get(i)));

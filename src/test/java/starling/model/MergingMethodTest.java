@@ -16,15 +16,15 @@ import starling.checkpoint.PreprocessorConfig;
 import starling.checkpoint.Safetensors;
 import starling.cpu.CpuDevice;
 import starling.device.DType;
-import starling.device.InputException;
 import starling.device.PositionRule;
 import starling.device.Sampling;
+import starling.input.InputException;
+import starling.prune.CutContext;
 import starling.prune.CutPoint;
+import starling.prune.CutSite;
 import starling.prune.Method;
 import starling.prune.Selection;
-import starling.prune.Site;
 import starling.prune.VlmShape;
-import starling.prune.Where;
 
 /**
  * The method seam holds for a method that merges: pairs of neighbouring tokens become one, at each
@@ -32,7 +32,7 @@ import starling.prune.Where;
  */
 class MergingMethodTest {
   /** Tokens 2i and 2i + 1 become row i. */
-  private record Pairs(Where where, int layer, float weight) implements Method, CutPoint {
+  private record Pairs(CutSite where, int layer, float weight) implements Method, CutPoint {
     @Override
     public String spec(VlmShape shape) {
       return "pairs";
@@ -60,11 +60,11 @@ class MergingMethodTest {
 
     @Override
     public PositionRule positions() {
-      return where == Where.DECODER ? PositionRule.KEEP : PositionRule.CONTIGUOUS;
+      return where == CutSite.DECODER ? PositionRule.KEEP : PositionRule.CONTIGUOUS;
     }
 
     @Override
-    public void select(Site site, Selection out) {
+    public void select(CutContext site, Selection out) {
       int[] keep = IntStream.range(0, 288).map(i -> 2 * i).toArray();
       int[] index = IntStream.range(0, 576).toArray();
       float[] weights = new float[576];
@@ -110,8 +110,8 @@ class MergingMethodTest {
   }
 
   @ParameterizedTest
-  @EnumSource(Where.class)
-  void mergesAtEveryPlace(Where where) {
+  @EnumSource(CutSite.class)
+  void mergesAtEveryPlace(CutSite where) {
     onDemo(
         llava -> {
           int layer = 4;
@@ -120,9 +120,9 @@ class MergingMethodTest {
           float[] dense = logits(llava, starling.prune.Methods.parse("none"), Mode.COMPACT);
           assertTrue(distance(picked, merged) > 1e-2);
           assertTrue(distance(merged, dense) > 1e-2);
-          if (where == Where.PROJECTOR_OUTPUT) {
+          if (where == CutSite.PROJECTOR_OUTPUT) {
             float[] before =
-                logits(llava, new Pairs(Where.PROJECTOR_INPUT, layer, 1), Mode.COMPACT);
+                logits(llava, new Pairs(CutSite.PROJECTOR_INPUT, layer, 1), Mode.COMPACT);
             // Keeping even tokens before or after the projector is the same, row by row.
             assertEquals(0, distance(picked, before));
           }
@@ -136,7 +136,7 @@ class MergingMethodTest {
             assertTrue(
                 assertThrows(
                         InputException.class,
-                        () -> logits(llava, new Pairs(Where.DECODER, 4, 0.5f), Mode.MASK))
+                        () -> logits(llava, new Pairs(CutSite.DECODER, 4, 0.5f), Mode.MASK))
                     .getMessage()
                     .contains("no masked form")));
   }

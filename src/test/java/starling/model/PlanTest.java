@@ -14,17 +14,17 @@ import org.junit.jupiter.params.provider.CsvSource;
 import starling.checkpoint.ClipConfig;
 import starling.checkpoint.LlavaConfig;
 import starling.checkpoint.TextConfig;
-import starling.device.InputException;
 import starling.device.PositionRule;
 import starling.device.Sampling;
+import starling.input.InputException;
 import starling.model.llava.Llava;
+import starling.prune.CutContext;
 import starling.prune.CutPoint;
+import starling.prune.CutSite;
 import starling.prune.Method;
 import starling.prune.Methods;
 import starling.prune.Selection;
-import starling.prune.Site;
 import starling.prune.VlmShape;
-import starling.prune.Where;
 
 /**
  * Counts and FLOPs as absolute figures: the published ones where there are any, else worked out by
@@ -104,7 +104,7 @@ class PlanTest {
 
   /** LLaVA-1.5-7B reading 576 visual tokens and nothing else: the 7.63 TFLOPs of the papers. */
   @Test
-  void flopsOfOnePictureAreTowerAndProjectorAndDecoder() {
+  void flopsOfOneImageAreTowerAndProjectorAndDecoder() {
     Llava config = seven(23, false, 4096);
     Flops flops = Flops.of(config, plan(config, "none", 1, 0), List.of(config.typicalImage()));
     double block = 8.0 * 577 * 1024 * 1024 + 4.0 * 577 * 577 * 1024 + 4.0 * 577 * 1024 * 4096;
@@ -204,7 +204,7 @@ class PlanTest {
   }
 
   /** Three cuts in the decoder and one before: each stage's number is that of its own cut. */
-  private record Staged(Where where, int layer, int count) implements CutPoint {
+  private record Staged(CutSite where, int layer, int count) implements CutPoint {
     @Override
     public int kept(int group) {
       return count;
@@ -216,7 +216,7 @@ class PlanTest {
     }
 
     @Override
-    public void select(Site site, Selection out) {
+    public void select(CutContext site, Selection out) {
       throw new AssertionError("a plan runs nothing");
     }
   }
@@ -238,9 +238,9 @@ class PlanTest {
   @Test
   void afterStage2IsTheFirstCutInTheDecoderNotTheLast() {
     Llava config = seven(23, false, 4096);
-    var eight = new Staged(Where.DECODER, 8, 288);
-    var sixteen = new Staged(Where.DECODER, 16, 144);
-    var last = new Staged(Where.DECODER, 24, 72);
+    var eight = new Staged(CutSite.DECODER, 8, 288);
+    var sixteen = new Staged(CutSite.DECODER, 16, 144);
+    var last = new Staged(CutSite.DECODER, 24, 72);
     Plan plan = plan(config, staged(eight, sixteen, last), Mode.COMPACT, 1, 60, 1);
     assertArrayEquals(new int[] {576, 576, 288}, plan.visualTokens());
     int[] tokens = plan.tokensPerLayer();
@@ -258,7 +258,7 @@ class PlanTest {
         });
     assertEquals(270, plan.visualTokensPerLayer(), "PyramidDrop's published average");
 
-    var before = new Staged(Where.PROJECTOR_INPUT, 23, 400);
+    var before = new Staged(CutSite.PROJECTOR_INPUT, 23, 400);
     Plan four = plan(config, staged(before, eight, sixteen, last), Mode.COMPACT, 1, 60, 1);
     assertArrayEquals(new int[] {576, 400, 288}, four.visualTokens());
     assertEquals(400, four.projectedRows());
@@ -268,7 +268,7 @@ class PlanTest {
   }
 
   @Test
-  void picturesAddUpAndClsIsCountedWhereItGoesAlong() {
+  void imagesAddUpAndClsIsCountedWhereItGoesAlong() {
     Plan two = plan(seven(23, false, 4096), "star:R=0.1,K=14,P=0.95", 2, 60);
     assertArrayEquals(new int[] {1152, 1036, 58}, two.visualTokens());
     assertEquals(1036, two.projectedRows());
@@ -304,15 +304,15 @@ class PlanTest {
     Method none = Methods.parse("none");
     Llava config = seven(23, false, context);
     Plan unbounded = plan(config, none, Mode.COMPACT, 1, text, Integer.MAX_VALUE);
-    assertEquals(room, unbounded.room());
+    assertEquals(room, unbounded.tokenBudget());
     assertEquals(context, unbounded.capacity(0), "the cache reaches to the context's end");
-    assertEquals(room, plan(config, none, Mode.COMPACT, 1, text, room).room());
+    assertEquals(room, plan(config, none, Mode.COMPACT, 1, text, room).tokenBudget());
     if (room > 1) {
       Plan asked = plan(config, none, Mode.COMPACT, 1, text, room - 1);
-      assertEquals(room - 1, asked.room());
+      assertEquals(room - 1, asked.tokenBudget());
       assertEquals(context - 1, asked.capacity(31));
     }
-    assertEquals(1, plan(config, none, Mode.COMPACT, 1, text, 1).room());
+    assertEquals(1, plan(config, none, Mode.COMPACT, 1, text, 1).tokenBudget());
   }
 
   @Test
@@ -325,14 +325,14 @@ class PlanTest {
     assertTrue(message.contains("636 tokens") && message.endsWith("is 635"), message);
     // What stage 1 leaves fits; what it hides in mask mode does not.
     Method half = Methods.parse("star:R=0.5,P=0");
-    assertEquals(635 - 348 + 1, plan(config, half, Mode.COMPACT, 1, 60, 9999).room());
+    assertEquals(635 - 348 + 1, plan(config, half, Mode.COMPACT, 1, 60, 9999).tokenBudget());
     assertThrows(InputException.class, () -> plan(config, half, Mode.MASK, 1, 60, 1));
     // Stage 2 comes too late for that: all rows enter the first layers.
     Method second = Methods.parse("star:R=0,K=14,P=0.95");
     assertThrows(InputException.class, () -> plan(config, second, Mode.COMPACT, 1, 60, 1));
     Llava enough = seven(23, false, 640);
     Plan plan = plan(enough, second, Mode.COMPACT, 1, 60, 9999);
-    assertEquals(5, plan.room());
+    assertEquals(5, plan.tokenBudget());
     assertEquals(640, plan.capacity(0));
     assertEquals(60 + 29 + 4, plan.capacity(31));
   }

@@ -16,21 +16,21 @@ import starling.checkpoint.LlavaConfig;
 import starling.checkpoint.TextConfig;
 import starling.cpu.CpuDevice;
 import starling.device.Device;
-import starling.device.InputException;
 import starling.device.Sampling;
 import starling.device.Span;
+import starling.input.InputException;
 import starling.model.llava.Llava;
+import starling.prune.CutContext;
 import starling.prune.CutPoint;
+import starling.prune.CutSite;
 import starling.prune.ImageTokens;
 import starling.prune.Method;
 import starling.prune.Selection;
-import starling.prune.Site;
 import starling.prune.VlmShape;
-import starling.prune.Where;
 
-/** More pictures or candidates than an operator takes are refused in words of the prompt. */
+/** More images or candidates than an operator takes are refused in words of the prompt. */
 class PrunerTest {
-  private record First(Where where) implements CutPoint {
+  private record First(CutSite where) implements CutPoint {
     @Override
     public int layer() {
       return 2;
@@ -42,13 +42,13 @@ class PrunerTest {
     }
 
     @Override
-    public void select(Site site, Selection out) {
+    public void select(CutContext site, Selection out) {
       throw new AssertionError("it comes to nothing");
     }
   }
 
   /** A prompt of so many images of {@code patches} patches each, one below the other. */
-  private static Pruner pruner(Device device, Where where, Mode mode, int images, int patches) {
+  private static Pruner pruner(Device device, CutSite where, Mode mode, int images, int patches) {
     var config =
         new Llava(
             new LlavaConfig(
@@ -92,13 +92,13 @@ class PrunerTest {
   }
 
   @ParameterizedTest
-  @EnumSource(Where.class)
-  void picturesThatAreCutTogetherAreAtMost64(Where where) {
+  @EnumSource(CutSite.class)
+  void imagesThatAreCutTogetherAreAtMost64(CutSite where) {
     for (Mode mode : Mode.values()) {
       assertDoesNotThrow(() -> pruner(null, where, mode, 64, 4));
-      if (where == Where.DECODER || mode == Mode.MASK) {
+      if (where == CutSite.DECODER || mode == Mode.MASK) {
         assertEquals(
-            "65 pictures in one prompt; at most 64 can be pruned in the decoder or with mode=mask",
+            "65 images in one prompt; at most 64 can be pruned in the decoder or with mode=mask",
             assertThrows(InputException.class, () -> pruner(null, where, mode, 65, 4))
                 .getMessage());
       } else {
@@ -110,13 +110,13 @@ class PrunerTest {
   @Test
   void candidatesOfAScoreAreAtMost4096() {
     try (Device device = CpuDevice.open(1)) {
-      Pruner pruner = pruner(device, Where.VISION, Mode.COMPACT, 1, 4097);
+      Pruner pruner = pruner(device, CutSite.VISION, Mode.COMPACT, 1, 4097);
       String sentence =
           assertThrows(
                   InputException.class,
                   () ->
                       pruner.choose(
-                          new First(Where.VISION),
+                          new First(CutSite.VISION),
                           new Span(0, 1),
                           (image, group) -> new Pruner.Seen(null, null)))
               .getMessage();

@@ -22,8 +22,8 @@ import starling.device.DType;
 import starling.device.Device;
 import starling.device.Sampling;
 import starling.device.Tensor;
+import starling.image.Image;
 import starling.image.ImageMode;
-import starling.image.Picture;
 import starling.image.Preprocess;
 import starling.prune.Methods;
 import starling.text.Template;
@@ -34,9 +34,8 @@ import starling.text.Tokenizer;
  * hold against transformers: {@code Referee DEVICE OUT MODEL PROMPT PICTURE…}.
  *
  * <p>{@code OUT/referee.json}: text, ids, greedy answer, and the shape of every array; {@code
- * OUT/NAME.f32}: its values, little-endian. {@code pixels.P}; {@code vision.P.B}, the rows of
- * picture P before block 0 and behind each block; {@code text.L}, the same of the decoder; {@code
- * logits}.
+ * OUT/NAME.f32}: its values, little-endian. {@code pixels.P}; {@code vision.P.B}, the rows of image
+ * P before block 0 and behind each block; {@code text.L}, the same of the decoder; {@code logits}.
  */
 public final class Referee {
   private static final int TOKENS = 6;
@@ -46,7 +45,7 @@ public final class Referee {
   private final Map<String, List<Integer>> shapes = new LinkedHashMap<>();
   private final Map<String, float[]> arrays = new LinkedHashMap<>();
   private Tensor lastInput;
-  private int picture = -1;
+  private int image = -1;
   private int residuals;
   private boolean decoding;
 
@@ -58,14 +57,14 @@ public final class Referee {
   public static void main(String[] args) throws IOException {
     Path out = Files.createDirectories(Path.of(args[1]));
     Path dir = Path.of(args[2]);
-    List<Path> pictures = List.of(args).subList(4, args.length).stream().map(Path::of).toList();
+    List<Path> images = List.of(args).subList(4, args.length).stream().map(Path::of).toList();
     VisionLanguageModel config = Families.read(dir);
     var preprocess = PreprocessorConfig.read(dir);
     int[] ids =
-        Template.LLAVA_HF.ids(Tokenizer.read(dir), args[3], pictures.size(), config.imageToken());
+        Template.LLAVA_HF.ids(Tokenizer.read(dir), args[3], images.size(), config.imageToken());
     var pixels = new ArrayList<Preprocess.Prepared>();
-    for (Path file : pictures) {
-      pixels.add(preprocess.apply(Picture.read(file), ImageMode.CHECKPOINT, file.toString()));
+    for (Path file : images) {
+      pixels.add(preprocess.apply(Image.read(file), ImageMode.CHECKPOINT, file.toString()));
     }
     try (Device device = Devices.open(args[0]);
         var files = Safetensors.open(dir)) {
@@ -100,11 +99,11 @@ public final class Referee {
           answer.add(session.next());
         }
       }
-      referee.write(out, Template.LLAVA_HF.text(args[3], pictures.size()), ids, answer, pictures);
+      referee.write(out, Template.LLAVA_HF.text(args[3], images.size()), ids, answer, images);
     }
   }
 
-  private void write(Path out, String text, int[] ids, List<Integer> answer, List<Path> pictures)
+  private void write(Path out, String text, int[] ids, List<Integer> answer, List<Path> images)
       throws IOException {
     for (var array : arrays.entrySet()) {
       var bytes = ByteBuffer.allocate(4 * array.getValue().length).order(ByteOrder.LITTLE_ENDIAN);
@@ -116,7 +115,7 @@ public final class Referee {
     json.put("text", text);
     json.put("ids", ids);
     json.put("answer", answer);
-    json.put("pictures", pictures.stream().map(Path::toString).toList());
+    json.put("pictures", images.stream().map(Path::toString).toList());
     json.put("shapes", shapes);
     new ObjectMapper().writeValue(out.resolve("referee.json").toFile(), json);
   }
@@ -154,9 +153,9 @@ public final class Referee {
   private void watch(Method method, Object[] a) {
     switch (method.getName()) {
       case "layernorm" -> { // CLIP's first norm: the others are part of a gemm
-        picture++;
+        image++;
         residuals = 0;
-        keep("vision." + picture + ".0", (Tensor) a[0]);
+        keep("vision." + image + ".0", (Tensor) a[0]);
       }
       case "rope" -> {
         if (!shapes.containsKey("text.0")) {
@@ -168,7 +167,7 @@ public final class Referee {
         lastInput = (Tensor) a[1];
         if (a[0] == a[5] && ++residuals % 2 == 0) { // a block adds twice
           boolean inTower = !shapes.containsKey("text.0") && residuals / 2 <= visionBlocks;
-          String stream = inTower ? "vision." + picture : "text";
+          String stream = inTower ? "vision." + image : "text";
           keep(stream + "." + residuals / 2, (Tensor) a[0]);
         }
       }

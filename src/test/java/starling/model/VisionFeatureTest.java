@@ -21,12 +21,12 @@ import starling.cpu.CpuDevice;
 import starling.device.DType;
 import starling.device.Sampling;
 import starling.image.ImageMode;
+import starling.prune.CutContext;
 import starling.prune.CutPoint;
+import starling.prune.CutSite;
 import starling.prune.Method;
 import starling.prune.Selection;
-import starling.prune.Site;
 import starling.prune.VlmShape;
-import starling.prune.Where;
 
 /**
  * The tower's feature and the projector's rows against the float64 reference, read through the
@@ -38,12 +38,12 @@ class VisionFeatureTest {
 
   /** Keeps everything and copies what it sees to the host. */
   private static final class Look implements Method, CutPoint {
-    private final Where where;
+    private final CutSite where;
     private final int patches;
     private float[] rows;
     private int width;
 
-    Look(Where where, int patches) {
+    Look(CutSite where, int patches) {
       this.where = where;
       this.patches = patches;
     }
@@ -59,7 +59,7 @@ class VisionFeatureTest {
     }
 
     @Override
-    public Where where() {
+    public CutSite where() {
       return where;
     }
 
@@ -79,7 +79,7 @@ class VisionFeatureTest {
     }
 
     @Override
-    public void select(Site site, Selection out) {
+    public void select(CutContext site, Selection out) {
       width = site.features().width();
       rows = new float[patches * width];
       site.device().download(MemorySegment.ofArray(rows), site.features());
@@ -104,7 +104,7 @@ class VisionFeatureTest {
     try (var device = CpuDevice.open();
         var files = Safetensors.open(folder);
         var llava = new LoadedModel(device, config, config.weights(files), DType.F32)) {
-      for (Where where : List.of(Where.PROJECTOR_INPUT, Where.PROJECTOR_OUTPUT)) {
+      for (CutSite where : List.of(CutSite.PROJECTOR_INPUT, CutSite.PROJECTOR_OUTPUT)) {
         var look = new Look(where, config.typicalImage().candidates());
         var request =
             new Request(
@@ -119,7 +119,7 @@ class VisionFeatureTest {
           session.next();
         }
         JsonNode rows =
-            golden.get(where == Where.PROJECTOR_INPUT ? "feature_rows" : "projected_rows");
+            golden.get(where == CutSite.PROJECTOR_INPUT ? "feature_rows" : "projected_rows");
         int compared = 0;
         for (var row : rows.properties()) {
           int patch = Integer.parseInt(row.getKey()) - 1; // the reference counts CLS as row 0

@@ -9,7 +9,7 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import starling.device.InputException;
+import starling.input.InputException;
 
 /** How many tokens a spec keeps: every rounding at its half, and every border of a number. */
 class CountsTest {
@@ -123,7 +123,7 @@ class CountsTest {
     var one = shape(576, 32, 1);
     var none = shape(576, 32, 0);
     assertArrayEquals(new int[] {518, 58}, kept("star:R=0.1,P=0.9", one));
-    assertTrue(refusal("star:R=0.1,P=0.9", none).contains("no text after its last picture"));
+    assertTrue(refusal("star:R=0.1,P=0.9", none).contains("no text after its last image"));
     assertArrayEquals(new int[] {518}, kept("star:R=0.1,P=0", none));
     assertArrayEquals(new int[] {518, 58}, kept("star:R=0.1,P=0.9,queries=last", none));
   }

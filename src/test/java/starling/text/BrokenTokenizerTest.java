@@ -18,7 +18,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import starling.Cost;
-import starling.device.InputException;
+import starling.input.InputException;
 
 /** What a broken {@code tokenizer.json}, or one that asks for more, is answered with. */
 class BrokenTokenizerTest {

@@ -14,7 +14,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
-import starling.device.InputException;
+import starling.input.InputException;
 
 class TemplateTest {
   private static final String SYSTEM =

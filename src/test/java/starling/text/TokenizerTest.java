@@ -20,7 +20,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.api.io.TempDir;
 import starling.Demo;
-import starling.device.InputException;
+import starling.input.InputException;
 
 /**
  * Ids and decoded texts against {@code golden.json}, which Hugging Face tokenizers made ({@code

@@ -12,9 +12,9 @@ import starling.checkpoint.Safetensors;
 import starling.checkpoint.TextConfig;
 import starling.device.DType;
 import starling.device.Device;
-import starling.device.InputException;
 import starling.device.TensorArena;
 import starling.image.Preprocess;
+import starling.input.InputException;
 import starling.model.ClipEncoder;
 import starling.model.ImageEncoder;
 import starling.model.ImageInput;
@@ -95,8 +95,8 @@ public record Llava(LlavaConfig config) implements VisionLanguageModel {
   public ImageProcessor images(Path dir) {
     int side = config.vision().imageSize();
     Preprocess preprocess = PreprocessorConfig.read(dir, side);
-    return (picture, mode, name) -> {
-      Preprocess.Prepared prepared = preprocess.apply(picture, mode, name);
+    return (image, mode, name) -> {
+      Preprocess.Prepared prepared = preprocess.apply(image, mode, name);
       if (prepared.width() != side || prepared.height() != side) {
         throw new InputException(
             dir

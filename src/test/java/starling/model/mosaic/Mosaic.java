@@ -19,10 +19,10 @@ import starling.device.Mask;
 import starling.device.Norm;
 import starling.device.PositionRule;
 import starling.device.Span;
-import starling.device.Stored;
+import starling.device.StoredTensor;
 import starling.device.Tensor;
 import starling.device.TensorArena;
-import starling.image.Picture;
+import starling.image.Image;
 import starling.image.Preprocess;
 import starling.model.ImageCuts;
 import starling.model.ImageEncoder;
@@ -35,9 +35,9 @@ import starling.text.Template;
 
 /**
  * A family that no checkpoint has, with everything that LLaVA-1.5 has not: an image is a small
- * picture of the whole and a row or column of tiles, stitched to one grid; a token is a cell of 2×2
+ * image of the whole and a row or column of tiles, stitched to one grid; a token is a cell of 2×2
  * patches, four rows of the tower that do not follow each other; a newline row stands behind the
- * small picture and behind every row of the grid; positions have three axes. Weights are random.
+ * small image and behind every row of the grid; positions have three axes. Weights are random.
  */
 final class Mosaic implements VisionLanguageModel {
   static final int IMAGE = 95;
@@ -55,26 +55,26 @@ final class Mosaic implements VisionLanguageModel {
   private final Random random = new Random(20251128);
   final TextConfig text = new TextConfig(48, 64, 4, 3, 1, 16, 1e-5f, 10000, 512, 96, true, false);
 
-  final Stored cls = table("cls", 1, WIDTH);
-  final Stored newline = table("newline", 1, text.hiddenSize());
-  final Stored places = table("places", MOST_PATCHES, WIDTH);
-  final Stored patch = matrix("patch", WIDTH, 3 * PATCH * PATCH);
+  final StoredTensor cls = table("cls", 1, WIDTH);
+  final StoredTensor newline = table("newline", 1, text.hiddenSize());
+  final StoredTensor places = table("places", MOST_PATCHES, WIDTH);
+  final StoredTensor patch = matrix("patch", WIDTH, 3 * PATCH * PATCH);
   final List<Block> blocks = new ArrayList<>();
-  final Stored merge1 = matrix("merge1", text.hiddenSize(), 4 * WIDTH);
-  final Stored merge2 = matrix("merge2", text.hiddenSize(), text.hiddenSize());
+  final StoredTensor merge1 = matrix("merge1", text.hiddenSize(), 4 * WIDTH);
+  final StoredTensor merge2 = matrix("merge2", text.hiddenSize(), text.hiddenSize());
   final DecoderWeights decoder;
 
   record Block(
-      Stored norm1,
-      Stored bias1,
-      Stored q,
-      Stored k,
-      Stored v,
-      Stored out,
-      Stored norm2,
-      Stored bias2,
-      Stored fc1,
-      Stored fc2) {}
+      StoredTensor norm1,
+      StoredTensor bias1,
+      StoredTensor q,
+      StoredTensor k,
+      StoredTensor v,
+      StoredTensor out,
+      StoredTensor norm2,
+      StoredTensor bias2,
+      StoredTensor fc1,
+      StoredTensor fc2) {}
 
   Mosaic() {
     for (int b = 0; b < BLOCKS; b++) {
@@ -124,24 +124,24 @@ final class Mosaic implements VisionLanguageModel {
             matrix("head", text.vocabSize(), d));
   }
 
-  private Stored values(String name, double mean, double deviation, Integer... shape) {
+  private StoredTensor values(String name, double mean, double deviation, Integer... shape) {
     int n = IntStream.range(0, shape.length).map(i -> shape[i]).reduce(1, (a, b) -> a * b);
     float[] values = new float[n];
     for (int i = 0; i < n; i++) {
       values[i] = (float) (mean + deviation * random.nextGaussian());
     }
-    return Stored.of(name, List.of(shape), values);
+    return StoredTensor.of(name, List.of(shape), values);
   }
 
-  private Stored matrix(String name, int out, int in) {
+  private StoredTensor matrix(String name, int out, int in) {
     return values(name, 0, 1.6 / Math.sqrt(in), out, in);
   }
 
-  private Stored table(String name, Integer... shape) {
+  private StoredTensor table(String name, Integer... shape) {
     return values(name, 0, 0.5, shape);
   }
 
-  private Stored ones(String name, int n) {
+  private StoredTensor ones(String name, int n) {
     return values(name, 1, 0.2, n);
   }
 
@@ -194,29 +194,29 @@ final class Mosaic implements VisionLanguageModel {
 
   // ---- images ----
 
-  /** A small picture of the whole, 2×2 tokens, and tiles of 2×3 tokens along the longer side. */
+  /** A small image of the whole, 2×2 tokens, and tiles of 2×3 tokens along the longer side. */
   @Override
   public ImageProcessor images(Path dir) {
-    return (picture, mode, name) -> {
-      boolean wide = picture.width() > picture.height();
-      int tiles = Math.round(wide ? ratio(picture) : 1 / ratio(picture));
+    return (image, mode, name) -> {
+      boolean wide = image.width() > image.height();
+      int tiles = Math.round(wide ? ratio(image) : 1 / ratio(image));
       var crops = new ArrayList<Preprocess.Prepared>();
-      crops.add(resized(picture, 0, 0, picture.width(), picture.height(), 16, 16));
-      int w = wide ? picture.width() / tiles : picture.width();
-      int h = wide ? picture.height() : picture.height() / tiles;
+      crops.add(resized(image, 0, 0, image.width(), image.height(), 16, 16));
+      int w = wide ? image.width() / tiles : image.width();
+      int h = wide ? image.height() : image.height() / tiles;
       for (int t = 0; t < tiles; t++) {
-        crops.add(resized(picture, wide ? t * w : 0, wide ? 0 : t * h, w, h, 16, 24));
+        crops.add(resized(image, wide ? t * w : 0, wide ? 0 : t * h, w, h, 16, 24));
       }
       return new ImageInput(tokens(wide ? 1 : tiles, wide ? tiles : 1), crops);
     };
   }
 
-  private static float ratio(Picture p) {
+  private static float ratio(Image p) {
     return (float) p.width() / p.height();
   }
 
   private static Preprocess.Prepared resized(
-      Picture p, int x, int y, int w, int h, int height, int width) {
+      Image p, int x, int y, int w, int h, int height, int width) {
     byte[] part = new byte[3 * w * h];
     for (int row = 0; row < h; row++) {
       System.arraycopy(p.rgb(), 3 * ((y + row) * p.width() + x), part, 3 * row * w, 3 * w);
@@ -226,7 +226,7 @@ final class Mosaic implements VisionLanguageModel {
         new Preprocess(
             true, 3, 0, height, width, false, 0, 0, true, 1 / 255.0, true, none, none, false);
     float[] pixels =
-        size.apply(new Picture(w, h, part), starling.image.ImageMode.CHECKPOINT, "part").pixels();
+        size.apply(new Image(w, h, part), starling.image.ImageMode.CHECKPOINT, "part").pixels();
     return new Preprocess.Prepared(pixels, height, width, new Rectangle2D.Double(x, y, w, h));
   }
 
@@ -261,7 +261,7 @@ final class Mosaic implements VisionLanguageModel {
           sources[4 * j + s] = c.first() + 1 + (2 * cy + s / 2) * 2 * c.columns() + 2 * cx + s % 2;
         }
       }
-      at += y == 0 ? 0 : 1; // a newline behind the small picture and every row of the grid
+      at += y == 0 ? 0 : 1; // a newline behind the small image and every row of the grid
     }
     return new ImageTokens(crops, at, row, crop, place, sources, new int[0]);
   }
@@ -313,7 +313,7 @@ final class Mosaic implements VisionLanguageModel {
     return new Positions(3, values, p);
   }
 
-  /** Row and column of a row of an image: the small picture above the grid, newlines at the end. */
+  /** Row and column of a row of an image: the small image above the grid, newlines at the end. */
   static int[] standing(ImageTokens tokens, int row) {
     if (row < 5) {
       return row == 4 ? new int[] {1, 2} : new int[] {row / 2, row % 2};
@@ -386,7 +386,7 @@ final class Mosaic implements VisionLanguageModel {
 
     private Loaded load(TensorArena arena, Block b) {
       int d = WIDTH / VISION_HEADS;
-      var none = java.util.Arrays.<Stored>asList(null, null, null);
+      var none = java.util.Arrays.<StoredTensor>asList(null, null, null);
       var qkv = new Linear.Source(List.of(b.q, b.k, b.v), none, d, 0);
       var out = new Linear.Source(List.of(b.out), none.subList(0, 1), 0, d);
       return new Loaded(
@@ -398,11 +398,11 @@ final class Mosaic implements VisionLanguageModel {
           plain(arena, b.fc2));
     }
 
-    private Linear plain(TensorArena arena, Stored weight) {
+    private Linear plain(TensorArena arena, StoredTensor weight) {
       return device.linear(arena, dtype, Linear.Source.of(weight, null));
     }
 
-    private Norm norm(TensorArena arena, Stored weight, Stored bias) {
+    private Norm norm(TensorArena arena, StoredTensor weight, StoredTensor bias) {
       return new Norm(device.table(arena, dtype, weight), device.table(arena, dtype, bias), EPS);
     }
 

@@ -4,7 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import starling.checkpoint.DecoderWeights;
 import starling.checkpoint.TextConfig;
-import starling.device.Stored;
+import starling.device.StoredTensor;
 import starling.image.Preprocess;
 import starling.model.ImageInput;
 import starling.prune.ImageTokens;
@@ -254,7 +254,7 @@ final class MosaicReferee {
     return a;
   }
 
-  private static double[] product(Stored w, Stored bias, double[] x) {
+  private static double[] product(StoredTensor w, StoredTensor bias, double[] x) {
     double[] y = new double[w.shape().get(0)];
     for (int o = 0; o < y.length; o++) {
       y[o] = bias == null ? 0 : bias.get(o);
@@ -265,7 +265,7 @@ final class MosaicReferee {
     return y;
   }
 
-  private static double[] layernorm(double[] x, Stored weight, Stored bias) {
+  private static double[] layernorm(double[] x, StoredTensor weight, StoredTensor bias) {
     double mean = 0;
     double square = 0;
     for (double e : x) {
@@ -281,7 +281,7 @@ final class MosaicReferee {
     return y;
   }
 
-  private double[] rmsnorm(double[] x, Stored weight) {
+  private double[] rmsnorm(double[] x, StoredTensor weight) {
     double square = 0;
     for (double e : x) {
       square += e * e / x.length;
@@ -305,7 +305,7 @@ final class MosaicReferee {
     return x * (0.5 + sum * step / 3 / Math.sqrt(2 * Math.PI));
   }
 
-  private static double[] row(Stored table, int i) {
+  private static double[] row(StoredTensor table, int i) {
     int d = table.shape().get(1);
     double[] row = new double[d];
     for (int e = 0; e < d; e++) {

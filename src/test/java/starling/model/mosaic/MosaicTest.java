@@ -28,11 +28,11 @@ import starling.cuda.Native;
 import starling.cuda.NativeDevice;
 import starling.device.DType;
 import starling.device.Device;
-import starling.device.InputException;
 import starling.device.PositionRule;
 import starling.device.Sampling;
+import starling.image.Image;
 import starling.image.ImageMode;
-import starling.image.Picture;
+import starling.input.InputException;
 import starling.model.ImageInput;
 import starling.model.LoadedModel;
 import starling.model.Mode;
@@ -41,14 +41,14 @@ import starling.model.Request;
 import starling.model.Session;
 import starling.model.Stage;
 import starling.prune.Budget;
+import starling.prune.CutContext;
 import starling.prune.CutPoint;
+import starling.prune.CutSite;
 import starling.prune.ImageTokens;
 import starling.prune.Method;
 import starling.prune.Methods;
 import starling.prune.Selection;
-import starling.prune.Site;
 import starling.prune.VlmShape;
-import starling.prune.Where;
 
 /**
  * A second family under every method: two images with different grids and several crops, fixed rows
@@ -78,11 +78,11 @@ class MosaicTest {
     device.close();
   }
 
-  /** A picture of noise. */
+  /** An image of noise. */
   private static ImageInput image(int width, int height, long seed) {
     byte[] rgb = new byte[3 * width * height];
     new Random(seed).nextBytes(rgb);
-    return MOSAIC.images(null).prepare(new Picture(width, height, rgb), ImageMode.PAD, "noise");
+    return MOSAIC.images(null).prepare(new Image(width, height, rgb), ImageMode.PAD, "noise");
   }
 
   private record Outcome(
@@ -303,7 +303,7 @@ class MosaicTest {
   // ---- counts of the device, and replays ----
 
   /** The same sets, once decided on the device and once known before. */
-  private static Method noThirds(Where where, Budget budget, boolean counted) {
+  private static Method noThirds(CutSite where, Budget budget, boolean counted) {
     return new Method() {
       @Override
       public String spec(VlmShape shape) {
@@ -321,12 +321,12 @@ class MosaicTest {
             shape.groups().stream()
                 .map(g -> IntStream.range(0, g.size()).filter(j -> j % 3 > 0).toArray())
                 .toList();
-        return List.of(new Sets(where, where == Where.DECODER ? 2 : 0, sets, shape, counted));
+        return List.of(new Sets(where, where == CutSite.DECODER ? 2 : 0, sets, shape, counted));
       }
     };
   }
 
-  private record Sets(Where where, int layer, List<int[]> sets, VlmShape shape, boolean counted)
+  private record Sets(CutSite where, int layer, List<int[]> sets, VlmShape shape, boolean counted)
       implements CutPoint {
     @Override
     public int kept(int group) {
@@ -344,7 +344,7 @@ class MosaicTest {
     }
 
     @Override
-    public void select(Site site, Selection out) {
+    public void select(CutContext site, Selection out) {
       int[] set = sets.get(site.group());
       site.device().upload(out.keep().rows(0, set.length), MemorySegment.ofArray(set));
       if (counted) {
@@ -354,8 +354,8 @@ class MosaicTest {
   }
 
   @ParameterizedTest
-  @EnumSource(Where.class)
-  void aCountOfTheDeviceIsAsGoodAsOneKnownBefore(Where where) {
+  @EnumSource(CutSite.class)
+  void aCountOfTheDeviceIsAsGoodAsOneKnownBefore(CutSite where) {
     for (Budget budget : Budget.values()) {
       Outcome known = run(noThirds(where, budget, false), Mode.COMPACT);
       Outcome counted = run(noThirds(where, budget, true), Mode.COMPACT);
@@ -375,7 +375,7 @@ class MosaicTest {
   }
 
   /** Every second candidate, with a share of the one behind it. */
-  private record Pairs(Where where, int layer, VlmShape shape, float weight) implements CutPoint {
+  private record Pairs(CutSite where, int layer, VlmShape shape, float weight) implements CutPoint {
     @Override
     public int kept(int group) {
       return shape.groups().get(group).size() / 2;
@@ -397,7 +397,7 @@ class MosaicTest {
     }
 
     @Override
-    public void select(Site site, Selection out) {
+    public void select(CutContext site, Selection out) {
       int n = out.keep().rows();
       float[] weights = new float[2 * n];
       for (int i = 0; i < 2 * n; i++) {
@@ -410,7 +410,7 @@ class MosaicTest {
     }
   }
 
-  private static Method pairs(Where where, Budget budget, float weight) {
+  private static Method pairs(CutSite where, Budget budget, float weight) {
     return new Method() {
       @Override
       public String spec(VlmShape shape) {
@@ -424,7 +424,7 @@ class MosaicTest {
 
       @Override
       public List<CutPoint> cuts(VlmShape shape) {
-        return List.of(new Pairs(where, where == Where.DECODER ? 2 : 0, shape, weight));
+        return List.of(new Pairs(where, where == CutSite.DECODER ? 2 : 0, shape, weight));
       }
     };
   }
@@ -432,9 +432,9 @@ class MosaicTest {
   /** Sums of one row each are those rows, wherever newlines stand between them. */
   @ParameterizedTest
   @EnumSource(
-      value = Where.class,
+      value = CutSite.class,
       names = {"PROJECTOR_INPUT", "PROJECTOR_OUTPUT", "DECODER"})
-  void mergedTokensStandInTheirPlaces(Where where) {
+  void mergedTokensStandInTheirPlaces(CutSite where) {
     Outcome one = run(pairs(where, Budget.IMAGE, 1), Mode.COMPACT);
     assertEquals(List.of(8, 11), one.kept.stream().map(List::size).toList());
     assertIsTheReferees(one);
@@ -446,12 +446,14 @@ class MosaicTest {
   void whereTokensCannotBeMergedIsSaid() {
     String crop =
         assertThrows(
-                InputException.class, () -> run(pairs(Where.DECODER, Budget.CROP, 1), Mode.COMPACT))
+                InputException.class,
+                () -> run(pairs(CutSite.DECODER, Budget.CROP, 1), Mode.COMPACT))
             .getMessage();
     assertTrue(crop.contains("counts over images"), crop);
     String tower =
         assertThrows(
-                InputException.class, () -> run(pairs(Where.VISION, Budget.IMAGE, 1), Mode.COMPACT))
+                InputException.class,
+                () -> run(pairs(CutSite.VISION, Budget.IMAGE, 1), Mode.COMPACT))
             .getMessage();
     assertTrue(tower.contains("before the projector"), tower);
   }

@@ -3,14 +3,14 @@ package example.methods;
 import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.List;
+import starling.prune.CutContext;
 import starling.prune.CutPoint;
+import starling.prune.CutSite;
 import starling.prune.Method;
 import starling.prune.MethodProvider;
 import starling.prune.Selection;
-import starling.prune.Site;
 import starling.prune.Spec;
 import starling.prune.VlmShape;
-import starling.prune.Where;
 
 /**
  * DivPrune (arXiv 2503.02175): of the projected tokens a set whose members lie far from each other.
@@ -45,8 +45,8 @@ public record DivPrune(Spec.Keep keep) implements Method {
 
   private record Farthest(int layer, List<Integer> counts) implements CutPoint {
     @Override
-    public Where where() {
-      return Where.PROJECTOR_OUTPUT;
+    public CutSite where() {
+      return CutSite.PROJECTOR_OUTPUT;
     }
 
     @Override
@@ -60,7 +60,7 @@ public record DivPrune(Spec.Keep keep) implements Method {
     }
 
     @Override
-    public void select(Site site, Selection out) {
+    public void select(CutContext site, Selection out) {
       int n = site.candidates();
       int[] keep = farthest(distances(site.floats(site.features()), n), n, out.keep().rows());
       site.device().upload(out.keep(), MemorySegment.ofArray(keep));

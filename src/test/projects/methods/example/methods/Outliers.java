@@ -4,18 +4,18 @@ import java.lang.foreign.MemorySegment;
 import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
+import starling.prune.CutContext;
 import starling.prune.CutPoint;
+import starling.prune.CutSite;
 import starling.prune.Method;
 import starling.prune.MethodProvider;
 import starling.prune.Queries;
 import starling.prune.Selection;
-import starling.prune.Site;
 import starling.prune.Spec;
 import starling.prune.VlmShape;
-import starling.prune.Where;
 
 /**
- * As many tokens as the picture has outliers, the rule of PruMerge (arXiv 2403.15388) without its
+ * As many tokens as the image has outliers, the rule of PruMerge (arXiv 2403.15388) without its
  * merging: those whose attention from CLS lies above the third quartile by more than 1.5 times the
  * distance of the quartiles. How many that is, is known only when the tower has run.
  *
@@ -47,8 +47,8 @@ public record Outliers(Spec.Keep most) implements Method {
 
   private record Above(int layer, List<Integer> most) implements CutPoint {
     @Override
-    public Where where() {
-      return Where.VISION;
+    public CutSite where() {
+      return CutSite.VISION;
     }
 
     @Override
@@ -62,7 +62,7 @@ public record Outliers(Spec.Keep most) implements Method {
     }
 
     @Override
-    public void select(Site site, Selection out) {
+    public void select(CutContext site, Selection out) {
       // Scores all, and chooses the most that may stay.
       site.attention().select(site, out.keep(), out.score(), Queries.CLS);
       float[] scores = site.floats(out.score());

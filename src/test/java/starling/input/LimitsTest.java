@@ -1,4 +1,4 @@
-package starling.device;
+package starling.input;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 

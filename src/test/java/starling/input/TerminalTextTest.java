@@ -1,4 +1,4 @@
-package starling.device;
+package starling.input;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -27,9 +27,9 @@ class SentenceTest {
           escaped.append("\\u%04x".formatted((int) half));
         }
         String text = "a" + Character.toString(c) + "b";
-        assertEquals("a" + escaped + "b", Sentence.of(text));
+        assertEquals("a" + escaped + "b", TerminalText.of(text));
         assertEquals(
-            c == '\n' || c == '\t' ? text : "a" + escaped + "b", Sentence.lines(text), "lines");
+            c == '\n' || c == '\t' ? text : "a" + escaped + "b", TerminalText.lines(text), "lines");
       }
     }
   }
@@ -38,18 +38,18 @@ class SentenceTest {
   void whatIsReadStaysAsItIs() {
     String text =
         "é \u6a21\u578b \u0645\u0631\u062d\u0628\u0627 \ud83d\udc69\u200d\ud83d\ude80 ~\u00a0\u200c";
-    assertEquals(text, Sentence.of(text));
-    assertEquals(text, Sentence.lines(text));
+    assertEquals(text, TerminalText.of(text));
+    assertEquals(text, TerminalText.lines(text));
   }
 
   @Test
   void aSentenceEndsAndLinesDoNot() {
     for (String c : new String[] {"x", "\ud83e\udd9c", "\u001b", "\udb40\udc41"}) {
-      String cut = Sentence.of(c.repeat(2000));
+      String cut = TerminalText.of(c.repeat(2000));
       assertTrue(cut.length() <= 1000 && cut.length() > 980, cut.length() + "");
       assertTrue(cut.endsWith(" …"), cut);
       assertTrue(!Character.isHighSurrogate(cut.charAt(cut.length() - 3)), "no half characters");
     }
-    assertEquals("x\n".repeat(2000), Sentence.lines("x\n".repeat(2000)));
+    assertEquals("x\n".repeat(2000), TerminalText.lines("x\n".repeat(2000)));
   }
 }

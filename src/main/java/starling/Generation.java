@@ -5,8 +5,8 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.function.Consumer;
 import starling.device.DType;
-import starling.device.InputException;
-import starling.image.Picture;
+import starling.image.Image;
+import starling.input.InputException;
 import starling.model.Flops;
 import starling.model.ImageInput;
 import starling.model.Plan;
@@ -20,7 +20,7 @@ import starling.text.Template;
 import starling.text.Tokenizer;
 
 /** One question on its way through a model: preprocess, prefill, decode, report. */
-final class Asking {
+final class Generation {
   private final Model model;
   private final Question question;
   private final Method method;
@@ -30,7 +30,7 @@ final class Asking {
   private String text = "";
   private String finishReason = "length";
 
-  Asking(Model model, Question question) {
+  Generation(Model model, Question question) {
     this.model = model;
     this.question = question;
     this.method = question.method != null ? question.method : Methods.parse(question.prune);
@@ -39,8 +39,8 @@ final class Asking {
   Answer run(Consumer<String> onText) {
     int[] ids = promptIds();
     var images = new ArrayList<ImageInput>();
-    for (Picture picture : question.images) {
-      images.add(model.prepare(picture, question.imageMode, "picture " + images.size()));
+    for (Image image : question.images) {
+      images.add(model.prepare(image, question.imageMode, "image " + images.size()));
     }
     double preprocess = millisSince(start);
     var request =
@@ -116,10 +116,10 @@ final class Asking {
         finishReason = "stop";
         break;
       }
-      if (outputTokens.size() >= session.room()) {
+      if (outputTokens.size() >= session.tokenBudget()) {
         break;
       }
-      progress("decode", outputTokens.size(), session.room());
+      progress("decode", outputTokens.size(), session.tokenBudget());
       id = session.next();
     }
     text = stream.finish().strip();
@@ -148,7 +148,7 @@ final class Asking {
         question.mode.name().toLowerCase(java.util.Locale.ROOT),
         ints(ids),
         new Answer.VisualTokens(visual[0], visual[1], visual[2]),
-        images.stream().map(ImageInput::tokens).map(Asking::image).toList(),
+        images.stream().map(ImageInput::tokens).map(Generation::image).toList(),
         ints(plan.tokensPerLayer()),
         plan.visualTokensPerLayer(),
         stages,
@@ -206,7 +206,7 @@ final class Asking {
       warnings.add(
           "stage "
               + stage.stage()
-              + ", picture "
+              + ", image "
               + stage.image()
               + (stage.crop() < 0 ? "" : ", crop " + stage.crop())
               + ": the scores are flat ("

@@ -1,4 +1,4 @@
-package starling.device;
+package starling.input;
 
 /**
  * What an untrusted file may cost, in one place. Everything here is checked before the work it
@@ -48,7 +48,7 @@ public final class Limits {
   /** Pixels of a side of what the tower sees. */
   public static final int IMAGE_SIDE = 2048;
 
-  /** Patches of a picture; the tower's work grows with their square. */
+  /** Patches of an image; the tower's work grows with their square. */
   public static final int PATCHES = 4096;
 
   /** Angles of rotary embeddings: positions of a prompt and its answer, times half a head. */
@@ -57,9 +57,7 @@ public final class Limits {
   /** Tokens of a prompt before any are dropped. */
   public static final int ROWS = 1 << 24;
 
-  /**
-   * Attention scores of a picture in tower and decoder: patches squared, times heads and layers.
-   */
+  /** Attention scores of an image in tower and decoder: patches squared, times heads and layers. */
   public static final long SCORES = 1L << 33;
 
   /** Of what any question may take beside the weights: keys, values and activations. */
@@ -99,14 +97,14 @@ public final class Limits {
   /** Of an image file. */
   public static final long IMAGE_BYTES = 256L << 20;
 
-  /** Longest side that a picture is resized to; thin pictures grow along the other side. */
+  /** Longest side that an image is resized to; thin images grow along the other side. */
   public static final int RESIZED_SIDE = 65_536;
 
-  /** Of a picture, as Pillow has it; also of the square that it is padded to. */
-  public static final long PICTURE_PIXELS = 178_956_970;
+  /** Of an image, as Pillow has it; also of the square that it is padded to. */
+  public static final long IMAGE_PIXELS = 178_956_970;
 
-  /** Bytes that reading a picture may take: the file, what is unpacked of it, the pixels. */
-  public static final long PICTURE_MEMORY = 960L << 20;
+  /** Bytes that reading an image may take: the file, what is unpacked of it, the pixels. */
+  public static final long IMAGE_MEMORY = 960L << 20;
 
   /** Scans of a JPEG; progressive ones have about ten. */
   public static final int JPEG_SCANS = 500;
@@ -117,11 +115,11 @@ public final class Limits {
   /** Blocks of 8×8 samples, summed over the scans that go through them. */
   public static final long JPEG_BLOCKS_IN_SCANS = 200_000_000;
 
-  /** Of one text beside the picture that may say how it lies, unpacked. */
-  public static final int PICTURE_TEXT = 1 << 20;
+  /** Of one text beside the image that may say how it lies, unpacked. */
+  public static final int IMAGE_TEXT = 1 << 20;
 
   /** Of all of them. */
-  public static final int PICTURE_TEXTS = 64 << 20;
+  public static final int IMAGE_TEXTS = 64 << 20;
 
   // Kernels of a user, in the bench.
 

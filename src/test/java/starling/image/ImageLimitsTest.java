@@ -15,16 +15,15 @@ import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import starling.device.InputException;
-import starling.device.Limits;
+import starling.input.InputException;
+import starling.input.Limits;
 
-/** Pictures made to hurt: what they may cost is known before it is spent. */
-class PictureLimitsTest {
+/** Images made to hurt: what they may cost is known before it is spent. */
+class ImageLimitsTest {
   private static final byte[] ROWS = {0, 1, 2, 3, 4, 5, 6, 0, 7, 8, 9, 10, 11, 12};
 
   private static String refusal(byte[] bytes) {
-    String message =
-        assertThrows(InputException.class, () -> Picture.read(bytes, "x")).getMessage();
+    String message = assertThrows(InputException.class, () -> Image.read(bytes, "x")).getMessage();
     assertTrue(message.startsWith("x: ") && message.lines().count() == 1, message);
     return message;
   }
@@ -68,7 +67,7 @@ class PictureLimitsTest {
 
   @Test
   void scansAreCountedBeforeTheFirstIsDecoded() {
-    assertEquals(8, Picture.read(progressive(Limits.JPEG_SCANS), "x").width());
+    assertEquals(8, Image.read(progressive(Limits.JPEG_SCANS), "x").width());
     String message = refusal(progressive(Limits.JPEG_SCANS + 1));
     assertTrue(message.contains("too many scans (501 and more)"), message);
   }
@@ -111,9 +110,9 @@ class PictureLimitsTest {
     }
   }
 
-  /** Coefficients of two bytes are kept for a picture of several scans. */
+  /** Coefficients of two bytes are kept for an image of several scans. */
   @Test
-  void whatAPictureOfSeveralScansTakesIsKnownFromItsHeader() {
+  void whatAImageOfSeveralScansTakesIsKnownFromItsHeader() {
     scan(frame(10_500, true, 0x11, 0x11, 0x11), 1, 2, 3); // 110 megapixels of nine bytes
     scan(frame(13_377, false, 0x11, 0x11, 0x11), 1, 2, 3); // three bytes
     scan(frame(13_377, true, 0x11), 1);
@@ -159,7 +158,7 @@ class PictureLimitsTest {
     byte[] broken = {0, 9, 9, 9, 9};
     byte[] data = PngFile.chunk("IDAT", PngFile.concat(stored, ROWS, new byte[5], broken));
     byte[] rgb = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
-    assertArrayEquals(rgb, Picture.read(png(new byte[0], data), "x").rgb());
+    assertArrayEquals(rgb, Image.read(png(new byte[0], data), "x").rgb());
   }
 
   @Test
@@ -176,7 +175,7 @@ class PictureLimitsTest {
 
   /** Two rows of eight bytes for each pixel are kept beside the pixels. */
   @Test
-  void aRowLongerThanThePictureIsRefusedBeforeItIsUnpacked() {
+  void aRowLongerThanTheImageIsRefusedBeforeItIsUnpacked() {
     byte[] packed = new byte[1_400_000]; // as much as such a row takes at least
     byte[] png =
         PngFile.of(
@@ -188,36 +187,36 @@ class PictureLimitsTest {
 
   /** A megabyte of each, as they are unpacked; other texts are not. */
   @Test
-  void textsThatMayTurnThePictureAreUnpackedUpToALimit() {
-    byte[] zeros = new byte[Limits.PICTURE_TEXT];
+  void textsThatMayTurnTheImageAreUnpackedUpToALimit() {
+    byte[] zeros = new byte[Limits.IMAGE_TEXT];
     byte[] key = "XML:com.adobe.xmp\0\1\0\0\0".getBytes(StandardCharsets.US_ASCII);
     byte[] packed = PngFile.deflated(zeros);
     byte[] xmp = PngFile.chunk("iTXt", PngFile.concat(key, packed));
-    int most = Limits.PICTURE_TEXTS / Limits.PICTURE_TEXT;
+    int most = Limits.IMAGE_TEXTS / Limits.IMAGE_TEXT;
     byte[][] texts = new byte[most + 1][];
     java.util.Arrays.fill(texts, xmp);
     texts[most] = new byte[0];
     byte[] data = PngFile.data(ROWS);
-    assertEquals(2, Picture.read(png(PngFile.concat(texts), data), "x").width());
+    assertEquals(2, Image.read(png(PngFile.concat(texts), data), "x").width());
     texts[most] = xmp;
     assertTrue(refusal(png(PngFile.concat(texts), data)).contains("too many compressed texts"));
     byte[] other = "k\0\0".getBytes(StandardCharsets.US_ASCII);
     java.util.Arrays.fill(texts, PngFile.chunk("zTXt", PngFile.concat(other, packed)));
     long before = allocated();
-    assertEquals(2, Picture.read(png(PngFile.concat(texts), data), "x").width());
+    assertEquals(2, Image.read(png(PngFile.concat(texts), data), "x").width());
     assertTrue(allocated() - before < 4 << 20, "allocated " + (allocated() - before));
   }
 
   // ---- Files
 
   @Test
-  void aFileLongerThanAPictureIsRefusedBeforeItIsRead(@TempDir Path dir) throws IOException {
+  void aFileLongerThanAImageIsRefusedBeforeItIsRead(@TempDir Path dir) throws IOException {
     Path sparse = dir.resolve("sparse.jpg");
     try (var file = new RandomAccessFile(sparse.toFile(), "rw")) {
       file.setLength(3L << 30);
     }
     long before = allocated();
-    String message = assertThrows(InputException.class, () -> Picture.read(sparse)).getMessage();
+    String message = assertThrows(InputException.class, () -> Image.read(sparse)).getMessage();
     assertTrue(
         message.endsWith("sparse.jpg: is longer than the 256 MiB that are read of such a file"),
         message);

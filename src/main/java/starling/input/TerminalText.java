@@ -1,19 +1,19 @@
-package starling.device;
+package starling.input;
 
 /**
  * Text from a file, a prompt or a model, made fit for a terminal: what would act on the terminal or
  * on the text around it is shown as an escape, in the form that Java and JSON read.
  */
-public final class Sentence {
-  private static final int MOST = 1000;
+public final class TerminalText {
+  private static final int MAX_LENGTH = 1000;
 
-  private Sentence() {}
+  private TerminalText() {}
 
-  /** One line of at most {@value #MOST} characters; line ends and tabs are escapes too. */
+  /** One line of at most {@value #MAX_LENGTH} characters; line ends and tabs are escapes too. */
   public static String of(String text) {
     var line = new StringBuilder();
     for (int i = 0; i < text.length(); ) {
-      if (line.length() > MOST - 14) { // an escape of two characters and this:
+      if (line.length() > MAX_LENGTH - 14) { // an escape of two characters and this:
         return line.append(" …").toString();
       }
       int c = text.codePointAt(i);

@@ -12,7 +12,7 @@ package starling.device;
  * @param architecture compute capability ("9.0") or the CPU's
  * @param mig whether it is a slice of a card
  */
-public record Card(
+public record DeviceProperties(
     String name,
     String uuid,
     long memoryBytes,

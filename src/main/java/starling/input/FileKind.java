@@ -1,4 +1,4 @@
-package starling.device;
+package starling.input;
 
 import java.nio.charset.StandardCharsets;
 import java.util.Locale;
@@ -13,7 +13,7 @@ public enum FileKind {
   ARCHIVE("a compressed or tar archive", "unpack it"),
   PICKLE("a Python pickle", "use the checkpoint in safetensors"),
   HDF5("an HDF5 file", "use the checkpoint in safetensors"),
-  PICTURE("a picture", null),
+  PICTURE("an image", null),
   SAFETENSORS("a safetensors file", null),
   UNKNOWN(null, null);
 

@@ -1,22 +1,22 @@
 package starling.image;
 
 import java.nio.file.Path;
-import starling.device.InputException;
-import starling.device.InputFile;
-import starling.device.Limits;
+import starling.input.InputException;
+import starling.input.InputFile;
+import starling.input.Limits;
 
 /**
- * A picture as a model reads it: turned as its EXIF orientation says, RGB, 8 bits, rows from the
+ * An image as a model reads it: turned as its EXIF orientation says, RGB, 8 bits, rows from the
  * top.
  *
  * @param rgb {@code [height, width, 3]}; not copied, do not change it
  */
-public record Picture(int width, int height, byte[] rgb) {
+public record Image(int width, int height, byte[] rgb) {
 
-  public Picture {
+  public Image {
     if (width < 1 || height < 1 || rgb.length != 3L * width * height) {
       throw new IllegalArgumentException(
-          "a picture of "
+          "an image of "
               + width
               + "x"
               + height
@@ -32,7 +32,7 @@ public record Picture(int width, int height, byte[] rgb) {
    *
    * @throws InputException if it cannot be read, is cut off, is too large, or is of another format
    */
-  public static Picture read(Path file) {
+  public static Image read(Path file) {
     return read(InputFile.read(file, Limits.IMAGE_BYTES), file.toString());
   }
 
@@ -41,7 +41,7 @@ public record Picture(int width, int height, byte[] rgb) {
    *
    * @param name what messages call it
    */
-  public static Picture read(byte[] bytes, String name) {
+  public static Image read(byte[] bytes, String name) {
     if (Png.starts(bytes)) {
       return new Png(bytes, name).read();
     }
@@ -51,8 +51,8 @@ public record Picture(int width, int height, byte[] rgb) {
     throw new InputException(name + ": " + Format.of(bytes) + "; PNG and JPEG are read");
   }
 
-  /** The picture turned as EXIF orientation 2 to 8 says; any other value leaves it as stored. */
-  Picture turned(int orientation) {
+  /** The image turned as EXIF orientation 2 to 8 says; any other value leaves it as stored. */
+  Image turned(int orientation) {
     if (orientation < 2 || orientation > 8) {
       return this;
     }
@@ -72,6 +72,6 @@ public record Picture(int width, int height, byte[] rgb) {
         System.arraycopy(rgb, from, out, 3 * (y * w + x), 3);
       }
     }
-    return new Picture(w, h, out);
+    return new Image(w, h, out);
   }
 }

@@ -1,18 +1,18 @@
-package starling.device;
+package starling.input;
 
 /**
  * Something that was given to the runtime cannot be used: a file, a field of it, a prompt, a
  * pruning spec. The message is one sentence for the person who gave it; it names the file or field
- * and the reason. What it repeats of a file is made fit for a terminal ({@link Sentence}).
+ * and the reason. What it repeats of a file is made fit for a terminal ({@link TerminalText}).
  */
 public class InputException extends RuntimeException {
   private static final long serialVersionUID = 1;
 
   public InputException(String sentence) {
-    super(Sentence.of(sentence));
+    super(TerminalText.of(sentence));
   }
 
   public InputException(String sentence, Throwable cause) {
-    super(Sentence.of(sentence), cause);
+    super(TerminalText.of(sentence), cause);
   }
 }

@@ -1,7 +1,7 @@
 package starling.prune;
 
 /** The places of a forward pass where a method can act, in order of flow. */
-public enum Where {
+public enum CutSite {
   /**
    * After the attention of the vision block whose output is the feature, before its output
    * projection and MLP, which run on what is left. The attention is all there is to choose by.
@@ -19,7 +19,7 @@ public enum Where {
 
   private final String label;
 
-  Where(String label) {
+  CutSite(String label) {
     this.label = label;
   }
 

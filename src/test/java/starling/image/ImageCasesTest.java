@@ -19,11 +19,11 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 
-/** Pictures as phones, cameras and scrapers write them: orientation, colour markers, sizes. */
-class PictureCasesTest {
+/** Images as phones, cameras and scrapers write them: orientation, colour markers, sizes. */
+class ImageCasesTest {
   private static final int[] YCBCR = {1, 2, 3};
 
-  /** Stored values of 14×12 blocks, no symmetry. */
+  /** StoredTensor values of 14×12 blocks, no symmetry. */
   private static int[][][] blocks(int components) {
     var random = new Random(7);
     int[][][] blocks = new int[12][14][components];
@@ -37,11 +37,11 @@ class PictureCasesTest {
     return blocks;
   }
 
-  private static Picture read(byte[] bytes) {
-    return Picture.read(bytes, "picture");
+  private static Image read(byte[] bytes) {
+    return Image.read(bytes, "image");
   }
 
-  /** An EXIF block that says how the picture lies. */
+  /** An EXIF block that says how the image lies. */
   private static byte[] exif(int orientation, boolean bigEndian) {
     ByteBuffer tiff =
         ByteBuffer.allocate(26).order(bigEndian ? ByteOrder.BIG_ENDIAN : ByteOrder.LITTLE_ENDIAN);
@@ -57,8 +57,8 @@ class PictureCasesTest {
     return FlatJpeg.app(0xE1, body);
   }
 
-  /** Where pixel (x, y) of the turned picture comes from. */
-  private static int source(Picture p, int orientation, int x, int y) {
+  /** Where pixel (x, y) of the turned image comes from. */
+  private static int source(Image p, int orientation, int x, int y) {
     int w = p.width() - 1;
     int h = p.height() - 1;
     int sx =
@@ -81,12 +81,12 @@ class PictureCasesTest {
   /** IMG-1: all eight, in both byte orders; 0 and 9 mean as stored. */
   @ParameterizedTest
   @CsvSource({"0", "1", "2", "3", "4", "5", "6", "7", "8", "9"})
-  void aPictureIsTurnedAsItsExifSays(int orientation) {
+  void anImageIsTurnedAsItsExifSays(int orientation) {
     int[][][] blocks = blocks(3);
-    Picture plain = read(FlatJpeg.of(blocks, YCBCR, FlatJpeg.JFIF));
+    Image plain = read(FlatJpeg.of(blocks, YCBCR, FlatJpeg.JFIF));
     for (boolean bigEndian : new boolean[] {false, true}) {
       byte[] tiff = exif(orientation, bigEndian);
-      Picture turned = read(FlatJpeg.of(blocks, YCBCR, FlatJpeg.JFIF, app1(tiff, tiff.length)));
+      Image turned = read(FlatJpeg.of(blocks, YCBCR, FlatJpeg.JFIF, app1(tiff, tiff.length)));
       boolean upright = orientation < 5 || orientation > 8;
       assertEquals(upright ? plain.width() : plain.height(), turned.width());
       for (int y = 0; y < turned.height(); y++) {
@@ -105,10 +105,10 @@ class PictureCasesTest {
   @Test
   void aCutExifBlockIsAsStored() {
     int[][][] blocks = blocks(3);
-    Picture plain = read(FlatJpeg.of(blocks, YCBCR, FlatJpeg.JFIF));
+    Image plain = read(FlatJpeg.of(blocks, YCBCR, FlatJpeg.JFIF));
     byte[] tiff = exif(6, false);
     for (int length = 0; length < 20; length++) {
-      Picture read = read(FlatJpeg.of(blocks, YCBCR, FlatJpeg.JFIF, app1(tiff, length)));
+      Image read = read(FlatJpeg.of(blocks, YCBCR, FlatJpeg.JFIF, app1(tiff, length)));
       assertEquals(plain.width(), read.width(), "cut at " + length);
       assertArrayEquals(plain.rgb(), read.rgb());
     }
@@ -120,9 +120,9 @@ class PictureCasesTest {
 
   /** IMG-1: XMP counts where no EXIF block says anything, in both its forms. */
   @Test
-  void xmpTurnsAPictureThatExifSaysNothingOf() {
+  void xmpTurnsAImageThatExifSaysNothingOf() {
     int[][][] blocks = blocks(3);
-    Picture plain = read(FlatJpeg.of(blocks, YCBCR, FlatJpeg.JFIF));
+    Image plain = read(FlatJpeg.of(blocks, YCBCR, FlatJpeg.JFIF));
     String head = "http://ns.adobe.com/xap/1.0/\0";
     byte[] attribute = FlatJpeg.app(0xE1, head + xmp("tiff:Orientation=\"6\""));
     byte[] element = FlatJpeg.app(0xE1, head + xmp("") + "<tiff:Orientation>6</tiff:Orientation>");
@@ -190,7 +190,7 @@ class PictureCasesTest {
   }
 
   private static void assertColours(byte[] jpeg, int[][][] blocks, Colour colour, String what) {
-    Picture p = read(jpeg);
+    Image p = read(jpeg);
     for (int y = 0; y < p.height(); y++) {
       for (int x = 0; x < p.width(); x++) {
         int[] expected = colour.of(blocks[y / 8][x / 8]);
@@ -227,7 +227,7 @@ class PictureCasesTest {
   void threeComponentsAreWhatTheMarkersSay() {
     int[][][] blocks = blocks(3);
     int[] rgbIds = {'R', 'G', 'B'};
-    Colour ycc = PictureCasesTest::rgb;
+    Colour ycc = ImageCasesTest::rgb;
     Colour rgb = v -> v;
     assertColours(FlatJpeg.of(blocks, YCBCR, FlatJpeg.JFIF), blocks, ycc, "JFIF");
     assertColours(FlatJpeg.of(blocks, YCBCR, FlatJpeg.adobe(1)), blocks, ycc, "Adobe 1");
@@ -242,7 +242,7 @@ class PictureCasesTest {
   @Test
   void aProfileChangesNoColour() {
     int[][][] blocks = blocks(3);
-    Picture plain = read(FlatJpeg.of(blocks, YCBCR, FlatJpeg.JFIF));
+    Image plain = read(FlatJpeg.of(blocks, YCBCR, FlatJpeg.JFIF));
     byte[] profile =
         java.awt.color.ICC_Profile.getInstance(java.awt.color.ColorSpace.CS_LINEAR_RGB).getData();
     byte[] head = "ICC_PROFILE\0\1\1".getBytes(StandardCharsets.ISO_8859_1);
@@ -257,7 +257,7 @@ class PictureCasesTest {
     for (int row = 0; row < 4; row++) {
       rows[row * 16] = 0;
     }
-    Picture png = read(png(5, 4, rows));
+    Image png = read(png(5, 4, rows));
     byte[] iccp =
         PngFile.concat("p\0\0".getBytes(StandardCharsets.US_ASCII), PngFile.deflated(profile));
     byte[] gama = ByteBuffer.allocate(4).putInt(100_000).array();
@@ -277,7 +277,7 @@ class PictureCasesTest {
         png.rgb(), read(png(5, 4, rows, PngFile.chunk("sRGB", new byte[] {2}))).rgb());
   }
 
-  /** IMG-6: a photo of 108 megapixels is read; the file is small, the picture is not. */
+  /** IMG-6: a photo of 108 megapixels is read; the file is small, the image is not. */
   @Test
   void aLargePhotoIsRead() throws IOException {
     int width = 12_000;
@@ -294,7 +294,7 @@ class PictureCasesTest {
         deflate.write(row);
       }
     }
-    Picture photo = read(whole(width, height, data.toByteArray()));
+    Image photo = read(whole(width, height, data.toByteArray()));
     assertEquals(width, photo.width());
     assertEquals(height, photo.height());
     int last = 3 * (width * height - 1);
@@ -302,12 +302,12 @@ class PictureCasesTest {
     assertEquals(200, photo.rgb()[last + 2] & 0xFF);
   }
 
-  /** A picture behind a link, as a cache of downloads keeps it. */
+  /** An image behind a link, as a cache of downloads keeps it. */
   @Test
   void aLinkIsFollowed(@org.junit.jupiter.api.io.TempDir Path dir) throws IOException {
     Path blob = Files.write(dir.resolve("0f3a"), FlatJpeg.of(blocks(3), YCBCR, FlatJpeg.JFIF));
     Path link = Files.createSymbolicLink(dir.resolve("photo.jpg"), blob);
-    assertArrayEquals(Picture.read(blob).rgb(), Picture.read(link).rgb());
+    assertArrayEquals(Image.read(blob).rgb(), Image.read(link).rgb());
   }
 
   // ---- PNG ----

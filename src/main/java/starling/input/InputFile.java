@@ -1,4 +1,4 @@
-package starling.device;
+package starling.input;
 
 import java.io.IOException;
 import java.io.InputStream;

@@ -17,13 +17,13 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import starling.device.InputException;
+import starling.input.InputException;
 
 /**
- * Pictures of every kind, as Pillow reads and resizes them ({@code
+ * Images of every kind, as Pillow reads and resizes them ({@code
  * src/test/golden/make_image_goldens.py}).
  */
-class PictureTest {
+class ImageTest {
   private static final Path DIR = Path.of("src/test/resources/starling/image");
 
   static List<String> decoded() throws IOException {
@@ -34,19 +34,19 @@ class PictureTest {
   @MethodSource("decoded")
   void readsAsPillowDoes(String line) throws IOException {
     String[] golden = line.split(" ", -1);
-    Picture picture = Picture.read(DIR.resolve(golden[0]));
-    assertEquals(golden[1] + "x" + golden[2], picture.width() + "x" + picture.height());
+    Image image = Image.read(DIR.resolve(golden[0]));
+    assertEquals(golden[1] + "x" + golden[2], image.width() + "x" + image.height());
     byte[] expected = HexFormat.of().parseHex(golden[3]);
-    assertArrayEquals(expected, picture.rgb(), golden[0]);
+    assertArrayEquals(expected, image.rgb(), golden[0]);
   }
 
   @Test
   void resizesToTheBitAsPillowDoes() throws IOException {
-    Picture source = Picture.read(DIR.resolve("resize_source.png"));
+    Image source = Image.read(DIR.resolve("resize_source.png"));
     for (String line : Files.readAllLines(DIR.resolve("resized.txt"))) {
       String[] golden = line.split(" ", -1);
       int filter = Integer.parseInt(golden[0]);
-      Picture resized =
+      Image resized =
           Resample.resize(source, Integer.parseInt(golden[1]), Integer.parseInt(golden[2]), filter);
       if (!golden[4].equals("-")) {
         assertArrayEquals(HexFormat.of().parseHex(golden[4]), resized.rgb(), line);
@@ -64,23 +64,22 @@ class PictureTest {
     for (int n = 0; n < whole.length; n++) {
       byte[] part = Arrays.copyOf(whole, n);
       String message =
-          assertThrows(
-                  InputException.class, () -> Picture.read(part, "part"), name + " cut to " + n)
+          assertThrows(InputException.class, () -> Image.read(part, "part"), name + " cut to " + n)
               .getMessage();
       assertTrue(message.startsWith("part: ") && message.lines().count() == 1, message);
     }
-    Picture.read(whole, "whole");
+    Image.read(whole, "whole");
   }
 
   @ParameterizedTest
   @ValueSource(strings = {"rgb.png", "palette.png", "gray_16bit.png", "rgb.jpg", "cmyk.jpg"})
-  void aFlippedByteGivesAPictureOrOneSentence(String name) throws IOException {
+  void aFlippedByteGivesAImageOrOneSentence(String name) throws IOException {
     byte[] whole = Files.readAllBytes(DIR.resolve(name));
     for (int i = 0; i < whole.length; i++) {
       byte[] damaged = whole.clone();
       damaged[i] ^= 0x55;
       try {
-        Picture.read(damaged, "damaged");
+        Image.read(damaged, "damaged");
       } catch (InputException e) {
         assertEquals(1, e.getMessage().lines().count(), e.getMessage());
       }
@@ -91,10 +90,10 @@ class PictureTest {
   @Test
   void otherFormatsAreNamed(@TempDir Path dir) throws IOException {
     Path gif = Files.writeString(dir.resolve("photo.png"), "GIF89a..........");
-    String message = assertThrows(InputException.class, () -> Picture.read(gif)).getMessage();
-    assertEquals(gif + ": is a GIF picture; PNG and JPEG are read", message);
+    String message = assertThrows(InputException.class, () -> Image.read(gif)).getMessage();
+    assertEquals(gif + ": is a GIF image; PNG and JPEG are read", message);
     message =
-        assertThrows(InputException.class, () -> Picture.read(Path.of("no-such.png"))).getMessage();
+        assertThrows(InputException.class, () -> Image.read(Path.of("no-such.png"))).getMessage();
     assertEquals("no-such.png: there is no such file", message);
   }
 
@@ -105,8 +104,7 @@ class PictureTest {
     var crc = new CRC32();
     crc.update(png, 12, 17);
     java.nio.ByteBuffer.wrap(png).putInt(29, (int) crc.getValue());
-    String message =
-        assertThrows(InputException.class, () -> Picture.read(png, "bomb")).getMessage();
+    String message = assertThrows(InputException.class, () -> Image.read(png, "bomb")).getMessage();
     assertTrue(message.contains("16000x12000"), message);
   }
 }

@@ -1,4 +1,4 @@
-package starling.device;
+package starling.input;
 
 import com.fasterxml.jackson.core.JsonFactory;
 import com.fasterxml.jackson.core.JsonParser;

@@ -19,14 +19,14 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import starling.device.InputException;
+import starling.input.InputException;
 
 /**
- * Pictures that hardly any program writes, to the bit as Pillow reads them ({@code
+ * Images that hardly any program writes, to the bit as Pillow reads them ({@code
  * src/test/golden/make_odd_image_goldens.py}): every way of sampling, bytes between segments, EXIF
  * of every type, chunks in odd places.
  */
-class OddPictureTest {
+class OddImageTest {
   private static final Path DIR = Path.of("src/test/resources/starling/image");
 
   static List<String> odd() throws IOException {
@@ -39,7 +39,7 @@ class OddPictureTest {
 
   private static String refusal(byte[] bytes) {
     String message =
-        assertThrows(InputException.class, () -> Picture.read(bytes, "odd")).getMessage();
+        assertThrows(InputException.class, () -> Image.read(bytes, "odd")).getMessage();
     assertTrue(message.startsWith("odd: ") && message.lines().count() == 1, message);
     return message;
   }
@@ -53,12 +53,12 @@ class OddPictureTest {
       refusal(file);
       return;
     }
-    Picture picture = Picture.read(file, golden[0]);
+    Image image = Image.read(file, golden[0]);
     var crc = new CRC32();
-    crc.update(picture.rgb());
+    crc.update(image.rgb());
     assertEquals(
         golden[2] + "|" + golden[3] + "|" + golden[4],
-        picture.width() + "|" + picture.height() + "|" + crc.getValue(),
+        image.width() + "|" + image.height() + "|" + crc.getValue(),
         golden[0]);
   }
 
@@ -75,16 +75,16 @@ class OddPictureTest {
             PngFile.chunk("eXIf", block),
             PngFile.data(rows),
             PngFile.end());
-    Picture stored = new Picture(2, 2, new byte[] {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12});
+    Image stored = new Image(2, 2, new byte[] {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12});
     int orientation = Integer.parseInt(golden[2]);
-    assertArrayEquals(stored.turned(orientation).rgb(), Picture.read(png, "png").rgb(), golden[0]);
+    assertArrayEquals(stored.turned(orientation).rgb(), Image.read(png, "png").rgb(), golden[0]);
     byte[] head = "Exif\0\0".getBytes(StandardCharsets.US_ASCII);
     int[][][] blocks = {{{10, 20, 30}, {40, 50, 60}, {70, 80, 90}}};
     int[] ids = {'R', 'G', 'B'};
-    Picture jpeg =
-        Picture.read(
+    Image jpeg =
+        Image.read(
             FlatJpeg.of(blocks, ids, FlatJpeg.app(0xE1, PngFile.concat(head, block))), "jpeg");
-    Picture plain = Picture.read(FlatJpeg.of(blocks, ids), "plain");
+    Image plain = Image.read(FlatJpeg.of(blocks, ids), "plain");
     assertEquals(orientation < 5 ? 24 : 8, jpeg.width());
     assertArrayEquals(plain.turned(orientation).rgb(), jpeg.rgb(), golden[0]);
   }
@@ -97,7 +97,7 @@ class OddPictureTest {
         "sBIT", "bKGD", "oFFs", "eXIf", "tRNS", "acTL", "fcTL", "fdAT", "cICP", "mDCV", "cLLI",
         "caBX", "vpAg", "sTER", "dSIG", "gIFg", "iDOT", "abCd", "ABCD", "CgBI"
       })
-  void noChunkBesideThePictureChangesIt(String type) {
+  void noChunkBesideTheImageChangesIt(String type) {
     List<byte[]> bodies =
         List.of(
             new byte[0],
@@ -117,17 +117,17 @@ class OddPictureTest {
         row[i] = (byte) (colour == 3 ? 5 * i : 19 * i);
       }
       byte[] data = PngFile.data(row);
-      byte[] plain = Picture.read(PngFile.of(header, plte, data, PngFile.end()), "plain").rgb();
+      byte[] plain = Image.read(PngFile.of(header, plte, data, PngFile.end()), "plain").rgb();
       for (byte[] body : bodies) {
         byte[] chunk = PngFile.chunk(type, body);
         String what = type + " of " + body.length + " bytes, colour " + colour;
         assertArrayEquals(
             plain,
-            Picture.read(PngFile.of(header, chunk, plte, data, PngFile.end()), "before").rgb(),
+            Image.read(PngFile.of(header, chunk, plte, data, PngFile.end()), "before").rgb(),
             what);
         assertArrayEquals(
             plain,
-            Picture.read(PngFile.of(header, plte, data, chunk, PngFile.end()), "behind").rgb(),
+            Image.read(PngFile.of(header, plte, data, chunk, PngFile.end()), "behind").rgb(),
             what);
       }
     }

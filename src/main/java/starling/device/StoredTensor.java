@@ -12,9 +12,10 @@ import java.util.List;
  * @param bytes the elements; mapped from a file or on the heap; the giver keeps it alive while the
  *     device uses it
  */
-public record Stored(String name, WeightFormat format, List<Integer> shape, MemorySegment bytes) {
+public record StoredTensor(
+    String name, WeightFormat format, List<Integer> shape, MemorySegment bytes) {
 
-  public Stored {
+  public StoredTensor {
     shape = List.copyOf(shape);
     int block = format.blockElements();
     if (block != 1 && (shape.isEmpty() || shape.getLast() % block != 0)) {
@@ -44,18 +45,18 @@ public record Stored(String name, WeightFormat format, List<Integer> shape, Memo
   }
 
   /** Elements of a plain type. */
-  public Stored(String name, DType dtype, List<Integer> shape, MemorySegment bytes) {
+  public StoredTensor(String name, DType dtype, List<Integer> shape, MemorySegment bytes) {
     this(name, new PlainFormat(dtype), shape, bytes);
   }
 
   /** A tensor of values computed while loading, for example the class row of a vision tower. */
-  public static Stored of(String name, List<Integer> shape, float[] values) {
-    return new Stored(name, DType.F32, shape, MemorySegment.ofArray(values));
+  public static StoredTensor of(String name, List<Integer> shape, float[] values) {
+    return new StoredTensor(name, DType.F32, shape, MemorySegment.ofArray(values));
   }
 
   /** The same elements in another shape of as many. */
-  public Stored as(List<Integer> other) {
-    return new Stored(name, format, other, bytes);
+  public StoredTensor as(List<Integer> other) {
+    return new StoredTensor(name, format, other, bytes);
   }
 
   public long elements() {

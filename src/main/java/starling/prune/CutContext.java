@@ -15,11 +15,11 @@ import starling.device.TensorArena;
  * @param candidates n, rows to choose from: the survivors of the cuts before this one
  * @param attention of this block; before and after the projector, of the block that gave the
  *     feature
- * @param features {@code [n, D]}: the rows to choose from; null at {@link Where#VISION} and in the
- *     decoder, where a method chooses by attention
+ * @param features {@code [n, D]}: the rows to choose from; null at {@link CutSite#VISION} and in
+ *     the decoder, where a method chooses by attention
  * @param nonFinite i32 {@code [1]}, set by the selecting operators when a score is not finite
  */
-public record Site(
+public record CutContext(
     Device device,
     TensorArena scratch,
     int group,
