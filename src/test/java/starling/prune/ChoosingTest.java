@@ -16,15 +16,15 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import starling.cpu.CpuDevice;
 import starling.device.AttentionInputs;
+import starling.device.Candidates;
 import starling.device.DType;
 import starling.device.Device;
-import starling.device.InputException;
-import starling.device.Keys;
 import starling.device.Kv;
 import starling.device.Mask;
 import starling.device.Span;
 import starling.device.Tensor;
 import starling.device.TensorArena;
+import starling.input.InputException;
 
 /**
  * What a method writes, for attention whose shares are known: one head of one channel, all queries
@@ -67,7 +67,7 @@ class ChoosingTest {
   }
 
   /** A sequence whose key s receives {@code shares[s]}, which add up to 1. */
-  private Attention.Part part(Keys candidates, Span cls, Span text, double... shares) {
+  private Attention.Part part(Candidates candidates, Span cls, Span text, double... shares) {
     int rows = shares.length;
     Tensor q = arena.alloc("q", DType.F32, rows, 1, 1);
     Tensor k = arena.alloc("k", DType.F32, rows, 1, 1);
@@ -83,8 +83,8 @@ class ChoosingTest {
     return new Attention.Part(inputs, lse, rows, candidates, cls, text);
   }
 
-  private Site site(int group, int candidates, Attention attention, Tensor features) {
-    return new Site(device, arena, group, candidates, attention, features, nonFinite);
+  private CutContext site(int group, int candidates, Attention attention, Tensor features) {
+    return new CutContext(device, arena, group, candidates, attention, features, nonFinite);
   }
 
   private Selection selection(int kept, int candidates) {
@@ -98,7 +98,7 @@ class ChoosingTest {
 
   @Test
   void oneSequenceIsChosenFromByTheSharesItsCandidatesReceive() {
-    var part = part(new Keys(1, 4, null), new Span(0, 1), null, 0.5, 0.05, 0.2, 0.1, 0.15);
+    var part = part(new Candidates(1, 4, null), new Span(0, 1), null, 0.5, 0.05, 0.2, 0.1, 0.15);
     var attention = new Attention(List.of(part), 1, null);
     Selection out = selection(2, 4);
     attention.select(site(0, 4, attention, null), out.keep(), out.score(), Queries.CLS);
@@ -111,8 +111,8 @@ class ChoosingTest {
 
   @Test
   void severalCropsAreScoredEachForItselfAndChosenFromTogether() {
-    var first = part(new Keys(0, 3, null), null, null, 0.6, 0.1, 0.3);
-    var second = part(new Keys(1, 2, null), null, null, 0.1, 0.4, 0.5);
+    var first = part(new Candidates(0, 3, null), null, null, 0.6, 0.1, 0.3);
+    var second = part(new Candidates(1, 2, null), null, null, 0.1, 0.4, 0.5);
     var attention = new Attention(List.of(first, second), 1, null);
     Selection out = selection(3, 5);
     attention.select(site(0, 5, attention, null), out.keep(), out.score(), Queries.PATCHES_AND_CLS);
@@ -126,8 +126,8 @@ class ChoosingTest {
   /** Two rows of the tower make a candidate, and the image's order is not the tower's. */
   @Test
   void candidatesOfSeveralRowsInAnotherOrderAreScoredInTheirs() {
-    var first = part(new Keys(0, 4, null), null, null, 0.1, 0.1, 0.5, 0.3);
-    var second = part(new Keys(0, 2, null), null, null, 0.25, 0.25, 0.5);
+    var first = part(new Candidates(0, 4, null), null, null, 0.1, 0.1, 0.5, 0.3);
+    var second = part(new Candidates(0, 2, null), null, null, 0.25, 0.25, 0.5);
     var attention = new Attention(List.of(first, second), 2, ints(2, 0, 1));
     Selection out = selection(1, 3);
     attention.select(site(0, 3, attention, null), out.keep(), out.score(), Queries.PATCHES_AND_CLS);
@@ -149,7 +149,7 @@ class ChoosingTest {
     var decoder = new Attention.Part(null, null, 10, null, null, new Span(6, 9));
     assertEquals(new Span(6, 9), decoder.rows(Queries.TEXT));
     assertEquals(new Span(9, 10), decoder.rows(Queries.LAST));
-    var keys = new Keys(3, 2, null);
+    var keys = new Candidates(3, 2, null);
     assertEquals(new Attention.Part(null, null, 10, keys, null, new Span(6, 9)), decoder.of(keys));
     String sentence = "the method goes by the attention of rows that are not there: ";
     for (Queries queries : List.of(Queries.CLS, Queries.PATCHES)) {
@@ -166,7 +166,7 @@ class ChoosingTest {
   @Test
   void aFixedCutWritesTheSetOfItsGroup() {
     var cut =
-        new FixedCut(Where.PROJECTOR_INPUT, 2, List.of(new int[] {5}, new int[] {1, 4}), null);
+        new FixedCut(CutSite.PROJECTOR_INPUT, 2, List.of(new int[] {5}, new int[] {1, 4}), null);
     Selection out = selection(2, 6);
     cut.select(site(1, 6, null, null), out);
     assertArrayEquals(new int[] {1, 4}, read(out.keep()));
@@ -215,7 +215,8 @@ class ChoosingTest {
    */
   @Test
   void visPrunerDropsDuplicatesAmongTheRest() {
-    var part = part(new Keys(1, 5, null), new Span(0, 1), null, 0.3, 0.25, 0.16, 0.14, 0.1, 0.05);
+    var part =
+        part(new Candidates(1, 5, null), new Span(0, 1), null, 0.3, 0.25, 0.16, 0.14, 0.1, 0.05);
     var attention = new Attention(List.of(part), 1, null);
     Tensor features = arena.alloc("features", DType.F32, 5, 2);
     device.upload(features, MemorySegment.ofArray(new float[] {1, 0, 0, 1, 0, 1, 0, 1, 1, 1}));
@@ -228,7 +229,7 @@ class ChoosingTest {
     VlmShape shape = new VlmShape(List.of(ImageTokens.grid(1, 5, 1, false)), Budget.IMAGE, 2, 8, 1);
     CutPoint cut = Methods.parse(spec).cuts(shape).getFirst();
     assertEquals(2, cut.layer());
-    assertEquals(Where.PROJECTOR_INPUT, cut.where());
+    assertEquals(CutSite.PROJECTOR_INPUT, cut.where());
     Selection out = selection(cut.kept(0), 5);
     cut.select(site(0, 5, attention, features), out);
     var list = new ArrayList<Integer>();
@@ -240,7 +241,7 @@ class ChoosingTest {
 
   @Test
   void anAttentionCutChoosesByItsQueries() {
-    var part = part(new Keys(0, 3, null), null, new Span(2, 3), 0.2, 0.5, 0.3);
+    var part = part(new Candidates(0, 3, null), null, new Span(2, 3), 0.2, 0.5, 0.3);
     var attention = new Attention(List.of(part), 1, null);
     VlmShape shape = new VlmShape(List.of(ImageTokens.grid(1, 3, 1, false)), Budget.IMAGE, 2, 8, 1);
     CutPoint cut = Methods.parse("fastv:keep=1").cuts(shape).getFirst();

@@ -19,8 +19,8 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import starling.device.InputException;
 import starling.device.PositionRule;
+import starling.input.InputException;
 
 /** What a spec's text becomes: the method, its defaults, where it cuts; and whose name it is. */
 class MethodSpecsTest {
@@ -96,7 +96,7 @@ class MethodSpecsTest {
   })
   void aMethodByAttentionCutsWhereItsPaperSays(
       String spec,
-      Where where,
+      CutSite where,
       Queries queries,
       PositionRule positions,
       boolean compacts,
@@ -115,16 +115,16 @@ class MethodSpecsTest {
   @Test
   void aFixedCutHasNoScoreAndAnAttentionCutGoesByRowsThatAreThere() {
     CutPoint cut = Methods.parse("uniform:keep=3").cuts(SHAPE).getFirst();
-    assertEquals(Where.PROJECTOR_INPUT, cut.where());
+    assertEquals(CutSite.PROJECTOR_INPUT, cut.where());
     assertEquals(23, cut.layer());
     assertEquals(3, cut.kept(0));
     assertFalse(cut.scored());
     assertFalse(cut.compactsCache());
     assertEquals(PositionRule.CONTIGUOUS, cut.positions());
-    for (Where where : Where.values()) {
+    for (CutSite where : CutSite.values()) {
       for (Queries queries : Queries.values()) {
         boolean ofText = queries == Queries.TEXT || queries == Queries.LAST;
-        if (ofText == (where == Where.DECODER)) {
+        if (ofText == (where == CutSite.DECODER)) {
           new AttentionCut(where, 1, queries, List.of(1), PositionRule.KEEP, false);
         } else {
           assertEquals(
@@ -143,7 +143,7 @@ class MethodSpecsTest {
   void reportsCallBothSidesOfTheProjectorByOneName() {
     assertEquals(
         List.of("vision", "projector", "projector", "decoder"),
-        List.of(Where.values()).stream().map(Where::label).toList());
+        List.of(CutSite.values()).stream().map(CutSite::label).toList());
   }
 
   /** Names what the next class of providers calls its method; an empty name is none at all. */

@@ -16,8 +16,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import starling.device.InputException;
 import starling.device.PositionRule;
+import starling.input.InputException;
 
 /** A trace that anybody may have written becomes the same cuts, or a sentence with its file. */
 class ReplayTest {
@@ -69,11 +69,11 @@ class ReplayTest {
     List<FixedCut> cuts =
         cuts(1, stage(2, 0, 3, "[2,7]"), stage(1, 0, 23, "[0,2,5,7]"), stage(3, 0, 7, "[7]"));
     assertEquals(3, cuts.size());
-    assertEquals(Where.PROJECTOR_INPUT, cuts.get(0).where());
+    assertEquals(CutSite.PROJECTOR_INPUT, cuts.get(0).where());
     assertEquals(23, cuts.get(0).layer());
     assertEquals(PositionRule.CONTIGUOUS, cuts.get(0).positions());
     assertArrayEquals(new int[] {0, 2, 5, 7}, cuts.get(0).keep().getFirst());
-    assertEquals(Where.DECODER, cuts.get(1).where());
+    assertEquals(CutSite.DECODER, cuts.get(1).where());
     assertEquals(3, cuts.get(1).layer());
     assertEquals(PositionRule.KEEP, cuts.get(1).positions());
     assertArrayEquals(new int[] {1, 3}, cuts.get(1).keep().getFirst(), "among the survivors");
@@ -101,7 +101,7 @@ class ReplayTest {
     FixedCut cut = cuts(1, second, stage(1, 0, 23, "[1,6]")).getFirst();
     assertArrayEquals(new int[] {1, 3, 6}, cut.keep().getFirst());
     assertEquals(
-        "stage 1 must have one entry per picture, all with the same layer",
+        "stage 1 must have one entry per image, all with the same layer",
         refusal(1, second, second));
   }
 
@@ -122,7 +122,7 @@ class ReplayTest {
 
   @Test
   void everyImageHasAnEntryAndOneLayer() {
-    String sentence = "stage 1 must have one entry per picture, all with the same layer";
+    String sentence = "stage 1 must have one entry per image, all with the same layer";
     assertEquals(sentence, refusal(2, stage(1, 0, 23, "[1]")));
     assertEquals(sentence, refusal(2, stage(1, 0, 23, "[1]"), stage(1, 1, 22, "[1]")));
     assertEquals(sentence, refusal(1, stage(1, 0, 23, "[1]"), stage(1, 0, 23, "[2]")));
@@ -142,7 +142,7 @@ class ReplayTest {
   @CsvSource({"0, 0", "1, -1", "1, 2"})
   void aStageOrAnImageThatIsNotThereIsRefused(int stage, int image) {
     assertEquals(
-        "stage " + stage + " of picture " + image + ", but the prompt has 2 picture(s)",
+        "stage " + stage + " of image " + image + ", but the prompt has 2 image(s)",
         refusal(2, stage(stage, image, 23, "[1]")));
   }
 

@@ -8,7 +8,7 @@ import java.util.function.Consumer;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import starling.device.InputException;
+import starling.input.InputException;
 
 /** The grammar of a spec: each reader at the borders of what it takes, each refusal whole. */
 class SpecTest {
@@ -173,7 +173,7 @@ class SpecTest {
               .getMessage());
     }
     assertEquals(
-        "m: the prompt has no text after its last picture, and the method ranks visual tokens by it",
+        "m: the prompt has no text after its last image, and the method ranks visual tokens by it",
         assertThrows(InputException.class, () -> Spec.checkText("m", shape)).getMessage());
   }
 }

@@ -11,8 +11,8 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
-import starling.device.InputException;
 import starling.device.Philox;
+import starling.input.InputException;
 import starling.prune.ImageTokens.Crop;
 
 /** What an image's rows are, which of them belong together, and which of them a baseline draws. */
@@ -183,7 +183,7 @@ class VisualTokensTest {
         assertThrows(InputException.class, () -> keep.counts(shape(Budget.CROP, twoCrops())))
             .getMessage());
     assertEquals(
-        "m: keep=5 is 5 of the 4 visual tokens a picture has",
+        "m: keep=5 is 5 of the 4 visual tokens an image has",
         assertThrows(
                 InputException.class,
                 () -> keep.counts(shape(Budget.IMAGE, ImageTokens.grid(2, 2, 0, false))))
