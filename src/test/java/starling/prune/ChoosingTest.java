@@ -21,6 +21,7 @@ import starling.device.DType;
 import starling.device.Device;
 import starling.device.Kv;
 import starling.device.Mask;
+import starling.device.PositionRule;
 import starling.device.Span;
 import starling.device.Tensor;
 import starling.device.TensorArena;
@@ -83,7 +84,7 @@ class ChoosingTest {
     return new Attention.Part(inputs, lse, rows, candidates, cls, text);
   }
 
-  private CutContext site(int group, int candidates, Attention attention, Tensor features) {
+  private CutContext context(int group, int candidates, Attention attention, Tensor features) {
     return new CutContext(device, arena, group, candidates, attention, features, nonFinite);
   }
 
@@ -101,11 +102,11 @@ class ChoosingTest {
     var part = part(new Candidates(1, 4, null), new Span(0, 1), null, 0.5, 0.05, 0.2, 0.1, 0.15);
     var attention = new Attention(List.of(part), 1, null);
     Selection out = selection(2, 4);
-    attention.select(site(0, 4, attention, null), out.keep(), out.score(), Queries.CLS);
+    attention.select(context(0, 4, attention, null), out.keep(), out.score(), Queries.CLS);
     assertArrayEquals(new int[] {1, 3}, read(out.keep()));
     assertArrayEquals(
         new float[] {0.05f, 0.2f, 0.1f, 0.15f},
-        site(0, 4, attention, null).floats(out.score()),
+        context(0, 4, attention, null).floats(out.score()),
         1e-6f);
   }
 
@@ -115,11 +116,11 @@ class ChoosingTest {
     var second = part(new Candidates(1, 2, null), null, null, 0.1, 0.4, 0.5);
     var attention = new Attention(List.of(first, second), 1, null);
     Selection out = selection(3, 5);
-    attention.select(site(0, 5, attention, null), out.keep(), out.score(), Queries.PATCHES_AND_CLS);
+    attention.select(context(0, 5, attention, null), out.keep(), out.score(), Queries.PATCHES_AND_CLS);
     assertArrayEquals(new int[] {0, 3, 4}, read(out.keep()));
     assertArrayEquals(
         new float[] {0.6f, 0.1f, 0.3f, 0.4f, 0.5f},
-        site(0, 5, attention, null).floats(out.score()),
+        context(0, 5, attention, null).floats(out.score()),
         1e-6f);
   }
 
@@ -130,14 +131,29 @@ class ChoosingTest {
     var second = part(new Candidates(0, 2, null), null, null, 0.25, 0.25, 0.5);
     var attention = new Attention(List.of(first, second), 2, ints(2, 0, 1));
     Selection out = selection(1, 3);
-    attention.select(site(0, 3, attention, null), out.keep(), out.score(), Queries.PATCHES_AND_CLS);
+    attention.select(context(0, 3, attention, null), out.keep(), out.score(), Queries.PATCHES_AND_CLS);
     assertArrayEquals(
-        new float[] {0.25f, 0.1f, 0.4f}, site(0, 3, attention, null).floats(out.score()), 1e-6f);
+        new float[] {0.25f, 0.1f, 0.4f}, context(0, 3, attention, null).floats(out.score()), 1e-6f);
     assertArrayEquals(new int[] {2}, read(out.keep()));
     var alone = new Attention(List.of(first), 2, ints(1, 0));
     Selection two = selection(1, 2);
-    alone.select(site(0, 2, alone, null), two.keep(), two.score(), Queries.PATCHES_AND_CLS);
+    alone.select(context(0, 2, alone, null), two.keep(), two.score(), Queries.PATCHES_AND_CLS);
     assertArrayEquals(new int[] {0}, read(two.keep()), "the order counts for one crop too");
+  }
+
+  @Test
+  void scoresOfCropsWhoseCandidatesHaveSeveralRowsStandCloseTogether() {
+    var first = part(new Candidates(0, 2, null), null, null, 0.2, 0.2, 0.6);
+    var second = part(new Candidates(1, 4, null), null, null, 0.1, 0.1, 0.1, 0.3, 0.4);
+    var attention = new Attention(List.of(first, second), 2, null);
+    Selection out = selection(2, 3);
+    attention.select(
+        context(0, 3, attention, null), out.keep(), out.score(), Queries.PATCHES_AND_CLS);
+    assertArrayEquals(
+        new float[] {0.2f, 0.1f, 0.35f},
+        context(0, 3, attention, null).floats(out.score()),
+        1e-6f);
+    assertArrayEquals(new int[] {0, 2}, read(out.keep()));
   }
 
   @Test
@@ -168,7 +184,7 @@ class ChoosingTest {
     var cut =
         new FixedCut(CutSite.PROJECTOR_INPUT, 2, List.of(new int[] {5}, new int[] {1, 4}), null);
     Selection out = selection(2, 6);
-    cut.select(site(1, 6, null, null), out);
+    cut.select(context(1, 6, null, null), out);
     assertArrayEquals(new int[] {1, 4}, read(out.keep()));
     assertEquals(1, cut.kept(0));
     assertEquals(2, cut.kept(1));
@@ -187,7 +203,7 @@ class ChoosingTest {
       IntStream.range(0, bits.length).forEach(i -> bits[i] = (short) type.bits(values[i]));
       device.upload(tensor, MemorySegment.ofArray(bits));
     }
-    assertArrayEquals(expected, site(0, 3, null, null).floats(tensor));
+    assertArrayEquals(expected, context(0, 3, null, null).floats(tensor));
   }
 
   @Test
@@ -210,8 +226,8 @@ class ChoosingTest {
   }
 
   /**
-   * VisPruner: {@code best} by CLS attention; the rest without near-duplicates, so of three equal
-   * rows one stays.
+   * VisPruner: the first by CLS attention, and of the rest, in pairs, the one whose neighbour is
+   * another's double is dropped. Without a rest nobody asks for features.
    */
   @Test
   void visPrunerDropsDuplicatesAmongTheRest() {
@@ -219,19 +235,27 @@ class ChoosingTest {
         part(new Candidates(1, 5, null), new Span(0, 1), null, 0.3, 0.25, 0.16, 0.14, 0.1, 0.05);
     var attention = new Attention(List.of(part), 1, null);
     Tensor features = arena.alloc("features", DType.F32, 5, 2);
-    device.upload(features, MemorySegment.ofArray(new float[] {1, 0, 0, 1, 0, 1, 0, 1, 1, 1}));
-    assertEquals(List.of(0, 1), chosen("vispruner:keep=2,important=1", attention, features));
+    float[] rows = {1, 0, 0, 1, 1, 0, 1, 1, 1, 1};
+    for (int row = 0; row < 5; row++) {
+      float[] two = {rows[2 * row], rows[2 * row + 1]};
+      device.upload(features.rows(row, row + 1), MemorySegment.ofArray(two));
+    }
+    assertEquals(
+        List.of(0, 1, 2, 4), chosen("vispruner:keep=4,important=0.25", attention, features));
     assertEquals(List.of(0, 4), chosen("vispruner:keep=2,important=0.5", attention, features));
-    assertEquals(List.of(0, 1, 2, 3, 4), chosen("vispruner:keep=5,important=0.2", attention, null));
+    assertEquals(List.of(0, 1), chosen("vispruner:keep=2,important=1", attention, null));
+    assertEquals(
+        List.of(0, 1, 2, 3, 4), chosen("vispruner:keep=5,important=0.2", attention, null));
   }
 
   private List<Integer> chosen(String spec, Attention attention, Tensor features) {
     VlmShape shape = new VlmShape(List.of(ImageTokens.grid(1, 5, 1, false)), Budget.IMAGE, 2, 8, 1);
     CutPoint cut = Methods.parse(spec).cuts(shape).getFirst();
     assertEquals(2, cut.layer());
+    assertEquals(PositionRule.CONTIGUOUS, cut.positions());
     assertEquals(CutSite.PROJECTOR_INPUT, cut.where());
     Selection out = selection(cut.kept(0), 5);
-    cut.select(site(0, 5, attention, features), out);
+    cut.select(context(0, 5, attention, features), out);
     var list = new ArrayList<Integer>();
     for (int index : read(out.keep())) {
       list.add(index);
@@ -246,7 +270,7 @@ class ChoosingTest {
     VlmShape shape = new VlmShape(List.of(ImageTokens.grid(1, 3, 1, false)), Budget.IMAGE, 2, 8, 1);
     CutPoint cut = Methods.parse("fastv:keep=1").cuts(shape).getFirst();
     Selection out = selection(1, 3);
-    cut.select(site(0, 3, attention, null), out);
+    cut.select(context(0, 3, attention, null), out);
     assertArrayEquals(new int[] {1}, read(out.keep()));
   }
 }

@@ -30,6 +30,7 @@ class SpecTest {
   void aNameStandsBeforeTheFirstColon() {
     assertEquals("plain", Spec.parse("plain").name());
     assertEquals("", Spec.parse(":a=1").name());
+    assertEquals("1", Spec.parse(":a=1").text("a", "none"));
     assertEquals("b:c", Spec.parse("m:a=b:c").text("a", "none"));
   }
 
