@@ -22,12 +22,12 @@ class MethodsPageTest {
 
   @Test
   void theExampleOfThePageRunsAsItSays() throws Exception {
-    Matcher page = EXAMPLE.matcher(Files.readString(Path.of("src/site/markdown/methods.md")));
+    Matcher page = EXAMPLE.matcher(Files.readString(Checkout.path("src/site/markdown/methods.md")));
     assertTrue(page.find());
     Files.writeString(dir.resolve("Pyramid.java"), page.group(1));
     List<String> checkout = List.of("tools", "target", "src");
     for (String folder : checkout) {
-      Files.createSymbolicLink(dir.resolve(folder), Path.of(folder).toAbsolutePath());
+      Files.createSymbolicLink(dir.resolve(folder), Checkout.path(folder));
     }
     Path err = dir.resolve("err");
     var builder =

@@ -32,7 +32,7 @@ class ReadmeTest {
   /** The two examples of the README, as {@code Example.java} and {@code Kept.java}. */
   @BeforeAll
   static void compile() throws IOException {
-    Matcher block = EXAMPLE.matcher(Files.readString(Path.of("README.md")));
+    Matcher block = EXAMPLE.matcher(Files.readString(Checkout.path("README.md")));
     for (String name : List.of("Example", "Kept")) {
       assertTrue(block.find(), "README.md has the example " + name + " and its output");
       String code = block.group(1);
@@ -78,6 +78,7 @@ class ReadmeTest {
     Path stderr = dir.resolve("err");
     Process process =
         new ProcessBuilder(command)
+            .directory(Checkout.ROOT.toFile())
             .redirectOutput(stdout.toFile())
             .redirectError(stderr.toFile())
             .start();

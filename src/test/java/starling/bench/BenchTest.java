@@ -18,6 +18,7 @@ import java.util.Map;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import starling.Checkout;
 import starling.Devices;
 import starling.bench.Operator.Sizes;
 import starling.cuda.FakeCuda;
@@ -507,7 +508,7 @@ class BenchTest {
 
   /** The worked example of kernels/README.md. */
   private static String example() throws IOException {
-    String readme = Files.readString(Path.of("kernels/README.md"));
+    String readme = Files.readString(Checkout.path("kernels/README.md"));
     int from = readme.indexOf("```cpp\n") + 7;
     return readme.substring(from, readme.indexOf("```", from));
   }
@@ -648,7 +649,7 @@ class BenchTest {
   }
 
   private Path compiled(String device, Path source) {
-    return UserKernel.compile(device, Path.of("."), source, "token_select", "rank_select", dir);
+    return UserKernel.compile(device, Checkout.ROOT, source, "token_select", "rank_select", dir);
   }
 
   private String compileError(String source) {

@@ -14,6 +14,7 @@ import java.util.Map;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import starling.Checkout;
 import starling.bench.KernelBench.Case;
 import starling.bench.Operator.Sizes;
 import starling.cuda.Native;
@@ -108,7 +109,7 @@ class OwnKernelTest {
     Native.needs(Native.HOST);
     Path source = Files.writeString(compiled.resolve("own.cu"), SOURCE);
     library =
-        UserKernel.compile("emulated", Path.of("."), source, "token_select", "right", compiled);
+        UserKernel.compile("emulated", Checkout.ROOT, source, "token_select", "right", compiled);
   }
 
   private OwnKernel kernel(String entry, int seconds) {

@@ -9,6 +9,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import javax.tools.ToolProvider;
+import starling.Checkout;
 
 /** The README's methods for programs that use JCuda, as such a program would compile them. */
 final class Examples {
@@ -18,7 +19,7 @@ final class Examples {
    * @param beginning of the method in the README, up to the end of its block
    */
   static Method compiled(String beginning, Path dir) throws Exception {
-    String readme = Files.readString(Path.of("README.md"));
+    String readme = Files.readString(Checkout.path("README.md"));
     int from = readme.indexOf(beginning);
     String source =
         """

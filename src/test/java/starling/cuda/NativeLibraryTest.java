@@ -21,6 +21,7 @@ import java.util.concurrent.Executors;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import starling.Checkout;
 import starling.input.InputException;
 
 /** Where a library is looked for, what is said of one that cannot be used, and unpacking. */
@@ -122,7 +123,7 @@ class NativeLibraryTest {
 
   private static List<String> symbols() throws IOException {
     return java.util.regex.Pattern.compile("STARLING_API[\\w\\s*]*?(starling_\\w+)\\(")
-        .matcher(Files.readString(Path.of("native/include/starling.h")))
+        .matcher(Files.readString(Checkout.path("native/include/starling.h")))
         .results()
         .map(m -> m.group(1))
         .toList();
