@@ -16,8 +16,8 @@ import javax.tools.ToolProvider;
 
 /** The pages for readers, and the examples that they show, which live in files of their own. */
 public final class Pages {
-  public static final Path README = Path.of("README.md");
-  public static final Path FOLDER = Path.of("src/site/markdown");
+  public static final Path README = Checkout.path("README.md");
+  public static final Path FOLDER = Checkout.path("src/site/markdown");
   public static final Path EXAMPLES = Plugin.PROJECTS.resolve("examples");
 
   private static final Pattern BLOCK =

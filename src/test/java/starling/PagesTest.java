@@ -143,7 +143,7 @@ class PagesTest {
 
   @Test
   void theCoordinatesAreThoseOfThePom() throws IOException {
-    String pom = Pages.read(Path.of("pom.xml"));
+    String pom = Pages.read(Checkout.path("pom.xml"));
     var own =
         Pattern.compile(
             "<groupId>(.*)</groupId>\\s*<artifactId>(.*)</artifactId>\\s*<version>(.*)</version>");
@@ -246,7 +246,7 @@ class PagesTest {
         return files.contains(word) || Files.exists(page.resolveSibling(word));
       }
       if (PACKAGE.matcher(word).matches()) {
-        return Files.isDirectory(Path.of("src/main/java", word.split("\\.")))
+        return Files.isDirectory(Checkout.path("src/main/java").resolve(word.replace(".", "/")))
             || words.contains(word);
       }
       var type = CLASS.matcher(word);
