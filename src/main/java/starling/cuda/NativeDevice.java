@@ -33,8 +33,7 @@ import starling.nvidia.LibraryGemm;
  * InputException} when memory runs out.
  */
 public final class NativeDevice extends NativeLifecycle {
-  private NativeDevice(
-      DeviceType type, NativeLibrary found, long cudaStream, Providers providers) {
+  private NativeDevice(DeviceType type, NativeLibrary found, long cudaStream, Providers providers) {
     super(type, found, cudaStream, providers);
   }
 

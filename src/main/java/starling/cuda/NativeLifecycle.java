@@ -35,8 +35,7 @@ abstract class NativeLifecycle implements Device {
   final Libraries libraries;
   private final Upload upload = new Upload(this);
 
-  NativeLifecycle(
-      DeviceType type, NativeLibrary found, long cudaStream, Providers providers) {
+  NativeLifecycle(DeviceType type, NativeLibrary found, long cudaStream, Providers providers) {
     Bindings library = found.bindings();
     this.type = type;
     this.description = Cards.probe(type.label(), library);

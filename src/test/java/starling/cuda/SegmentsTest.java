@@ -333,7 +333,11 @@ class SegmentsTest {
         AttentionInputs one = with(in, in.kv().segments().only(s));
         Tensor sums = arena.alloc("sums", DType.F32, HEADS, keys);
         device.attentionColsum(sums, one, lse, span, all);
-        assertNear(expected, Floats.of(device, sums), 0x1p-24 * 500 * span.length(), device.type().label());
+        assertNear(
+            expected,
+            Floats.of(device, sums),
+            0x1p-24 * 500 * span.length(),
+            device.type().label());
 
         // The chosen are the best of those sums.
         int n = Math.min(keys, 9);
