@@ -1,7 +1,5 @@
 package starling;
 
-import java.net.URISyntaxException;
-import java.nio.file.Path;
 import java.util.List;
 import java.util.concurrent.atomic.AtomicBoolean;
 import java.util.function.Consumer;
@@ -10,7 +8,6 @@ import starling.cuda.NativeDevice;
 import starling.device.Device;
 import starling.device.DeviceProperties;
 import starling.device.DeviceType;
-import starling.device.Meter;
 import starling.device.Providers;
 import starling.input.InputException;
 
@@ -70,39 +67,6 @@ public final class Devices {
   public static void onFallback(Consumer<String> listener) {
     SAID.set(false);
     fallback = listener;
-  }
-
-  /** What a bench measures a device with; closed before the device. */
-  public static Meter meter(Device device) {
-    return switch (device) {
-      case CpuDevice cpu -> cpu.meter();
-      case NativeDevice kernels -> kernels.meter();
-      default -> throw new IllegalArgumentException("no meter for " + device.type().label());
-    };
-  }
-
-  /** The cpu device without the Vector API: slower, by other code, for checking the other one. */
-  public static Device reference() {
-    return CpuDevice.scalar();
-  }
-
-  /**
-   * A native device over a library of the caller's, in which {@code entry} takes the place of the
-   * function {@code symbol}.
-   */
-  public static Device openReplaced(DeviceType type, Path library, String symbol, String entry) {
-    return NativeDevice.openReplaced(type, library, symbol, entry);
-  }
-
-  /** The folder of the sources that this program runs from: where its build folder lies. */
-  public static Path checkout() {
-    try {
-      Path classes =
-          Path.of(Devices.class.getProtectionDomain().getCodeSource().getLocation().toURI());
-      return classes.getParent().getParent();
-    } catch (URISyntaxException e) {
-      throw new IllegalStateException(e);
-    }
   }
 
   /** The cards that the NVIDIA driver shows; {@code cuda} uses the first. */

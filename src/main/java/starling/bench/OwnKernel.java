@@ -14,8 +14,6 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import starling.Devices;
-import starling.bench.KernelBench.Case;
 import starling.bench.OwnKernelProcess.Line;
 import starling.bench.OwnKernelProcess.Request;
 import starling.device.DeviceType;
@@ -85,7 +83,7 @@ final class OwnKernel {
         Path library =
             UserKernel.compile(
                 options.device(),
-                Devices.checkout(),
+                UserKernel.checkout(),
                 options.source(),
                 options.operators().get(0),
                 options.entry(),

@@ -6,12 +6,11 @@ import java.util.List;
 import starling.device.DType;
 import starling.device.Device;
 import starling.device.DeviceType;
-import starling.device.Meter;
 import starling.device.Tensor;
 
 /**
- * Takes samples in the device's own order of work ({@link Device#mark}), never host time around an
- * asynchronous call.
+ * Takes samples in the device's own order of work ({@link Device#recordEvent}), never host time
+ * around an asynchronous call.
  *
  * <p>Cold: before every sample as many bytes as two last caches are copied, outside the clock.
  * Warm: a sample is several calls one behind the other, on the same buffers. On a GPU the copy also

@@ -1,6 +1,7 @@
 package starling.bench;
 
 import java.io.IOException;
+import java.net.URISyntaxException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
@@ -27,6 +28,32 @@ public final class UserKernel {
       Pattern.compile("conflicting declaration of C function|has \"C\" linkage");
 
   private UserKernel() {}
+
+  /**
+   * The folder of the sources that this program runs from.
+   *
+   * @throws InputException if it runs from somewhere else, as a jar in a repository does
+   */
+  static Path checkout() {
+    try {
+      var code = UserKernel.class.getProtectionDomain().getCodeSource().getLocation();
+      return checkout(Path.of(code.toURI()));
+    } catch (URISyntaxException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  /** The one whose {@code target} holds this code, a folder of classes or a jar. */
+  static Path checkout(Path code) {
+    Path target = code.getParent();
+    if (target == null || !target.endsWith("target")) {
+      throw new InputException(
+          "--source needs a checkout of Starling, whose headers and objects the kernel is compiled"
+              + " with; this program runs from "
+              + code);
+    }
+    return target.getParent();
+  }
 
   /**
    * Compiles for a device.

@@ -18,6 +18,7 @@ import picocli.CommandLine.Spec;
 import picocli.CommandLine.Unmatched;
 import starling.bench.Bench;
 import starling.bench.KernelReport;
+import starling.bench.Provider;
 import starling.bench.UserKernel;
 import starling.device.DType;
 import starling.device.DeviceType;
@@ -171,11 +172,11 @@ final class BenchCommand implements Callable<Integer> {
             spec.commandLine(), "--entry '" + entry + "' is no name of a C function");
       }
       for (String provider : providers) {
-        if (!provider.equals("own") && !Bench.providers().contains(provider)) {
+        if (!Provider.labels().contains(provider)) {
           throw new ParameterException(
               spec.commandLine(),
-              "--provider '%s' is not one of own, %s"
-                  .formatted(provider, String.join(", ", Bench.providers())));
+              "--provider '%s' is not one of %s"
+                  .formatted(provider, String.join(", ", Provider.labels())));
         }
       }
       for (String cache : caches) {
@@ -199,7 +200,7 @@ final class BenchCommand implements Callable<Integer> {
               caches.stream().distinct().toList(),
               source,
               entry,
-              providers,
+              providers.stream().map(Provider::of).toList(),
               precision,
               common.seconds);
       KernelReport report = measured(options);

@@ -17,8 +17,10 @@ import picocli.CommandLine.Spec;
 import starling.Answer;
 import starling.Model;
 import starling.Question;
+import starling.device.AttentionProvider;
 import starling.device.DType;
 import starling.device.DeviceType;
+import starling.device.GemmProvider;
 import starling.device.Providers;
 import starling.device.Sampling;
 import starling.image.Image;
@@ -163,8 +165,7 @@ final class RunCommand implements Callable<Integer> {
       question.image(decoded.getLast());
     }
     DType type = dtype.equals("auto") ? null : DType.of(dtype);
-    var providers = new Providers(gemm, attention);
-    try (Model opened = Model.open(model, DeviceType.of(device), type, providers)) {
+    try (Model opened = Model.open(model, DeviceType.of(device), type, providers())) {
       opened.warnings().forEach(warning -> System.err.println("starling: warning: " + warning));
       Answer answer = opened.ask(question, json ? piece -> {} : System.out::print);
       System.out.println(json ? Output.json(answer) : "");
@@ -178,6 +179,10 @@ final class RunCommand implements Callable<Integer> {
       System.err.println(summary(answer));
     }
     return 0;
+  }
+
+  private Providers providers() {
+    return new Providers(GemmProvider.of(gemm), AttentionProvider.of(attention));
   }
 
   /** Files that are read, which no output may take the place of. */
@@ -195,8 +200,8 @@ final class RunCommand implements Callable<Integer> {
   private Question question() {
     oneOf("--device", device, DeviceType.labels());
     oneOf("--dtype", dtype, List.of("auto", "f32", "bf16", "f16"));
-    oneOf("--gemm", gemm, List.of("auto", "own", "cublaslt"));
-    oneOf("--attention", attention, List.of("own", "cudnn"));
+    oneOf("--gemm", gemm, GemmProvider.labels());
+    oneOf("--attention", attention, AttentionProvider.labels());
     if (template != null) {
       oneOf("--template", template, List.of(Template.LLAVA_HF.label(), Template.VICUNA_V1.label()));
     }

@@ -44,7 +44,9 @@ final class Compaction {
       PositionRule rule) {
     byte[] fates = fates(all(positionsIn), cuts);
     int fixed = 0;
-    int kept = fates.length - cuts.stream().mapToInt(Cut::size).sum(); // in sources the kept stand behind the fixed
+    int kept =
+        fates.length
+            - cuts.stream().mapToInt(Cut::size).sum(); // in sources the kept stand behind the fixed
     for (int row = 0, to = 0; row < fates.length; row++) {
       if (fates[row] == DROPPED) {
         continue;

@@ -114,9 +114,10 @@ public final class CpuDevice implements Device {
     return workers.count() + " threads, " + lanes.description();
   }
 
-  /** Ceilings on this device's threads; it goes with the device. */
-  public CpuMeter meter() {
-    return new CpuMeter(workers, lanes);
+  /** What the processor can do on this device's threads, for a bench. */
+  public CpuCeilings ceilings() {
+    checkOpen();
+    return new CpuCeilings(workers, lanes);
   }
 
   // ---- memory ----

@@ -110,7 +110,8 @@ final class AttentionArguments {
     int most = segments == null ? q.rows() : Math.min(segments.rows(), q.rows());
     int keys = segments == null ? most : Math.min(segments.keys(), in.kv().k().rows());
     if (rows.to() > most) {
-      throw new IllegalArgumentException("rows: %s to %s of at most %s, where %s".formatted(rows.from(), rows.to(), most, q));
+      throw new IllegalArgumentException(
+          "rows: %s to %s of at most %s, where %s".formatted(rows.from(), rows.to(), most, q));
     }
     if (candidates.at() < 0 || candidates.count() < 0) {
       throw outside(candidates, keys, in);
@@ -134,7 +135,8 @@ final class AttentionArguments {
       keys = Math.min(segments.keys(), in.kv().k().rows());
     }
     if (rows.to() > of) {
-      throw new IllegalArgumentException("rows: %s to %s of %s, where %s".formatted(rows.from(), rows.to(), of, in.q()));
+      throw new IllegalArgumentException(
+          "rows: %s to %s of %s, where %s".formatted(rows.from(), rows.to(), of, in.q()));
     }
     among(candidates, keys, in);
     if (candidates.index() != null) {

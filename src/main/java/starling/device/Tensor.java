@@ -232,7 +232,8 @@ public final class Tensor {
    */
   public Tensor fold(int w) {
     if (w < 1 || rows() % w != 0 || (rows() > 1 && rowStride != width())) {
-      throw new IllegalArgumentException(this + ", which cannot be seen with " + w + " rows as one");
+      throw new IllegalArgumentException(
+          this + ", which cannot be seen with " + w + " rows as one");
     }
     int[] s = {rows() / w, w * width()};
     return new Tensor(arena, name, dtype, standsFor, s, w * width(), block, offset);

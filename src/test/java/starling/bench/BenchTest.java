@@ -18,14 +18,16 @@ import java.util.Map;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import starling.Checkout;
 import starling.Devices;
+import starling.Pages;
 import starling.bench.Operator.Sizes;
+import starling.cpu.CpuDevice;
 import starling.cuda.FakeCuda;
 import starling.cuda.Native;
 import starling.device.DType;
 import starling.device.Device;
 import starling.device.DeviceType;
-import starling.device.Meter;
 import starling.device.Tensor;
 import starling.input.InputException;
 
@@ -44,7 +46,7 @@ class BenchTest {
         List.of(device == DeviceType.CPU && operators.isEmpty() ? "cold" : "warm"),
         null,
         null,
-        List.of("own"),
+        List.of(Provider.OWN),
         0.5,
         0.01);
   }
@@ -229,7 +231,7 @@ class BenchTest {
             List.of("warm"),
             null,
             null,
-            List.of("own"),
+            List.of(Provider.OWN),
             1e6,
             1);
     Row reached = Bench.kernels(easy, text -> {}).rows().get(0);
@@ -245,7 +247,7 @@ class BenchTest {
             List.of("cold", "warm"),
             null,
             null,
-            List.of("own"),
+            List.of(Provider.OWN),
             1e-9,
             0.02);
     KernelReport report = Bench.kernels(hopeless, text -> {});
@@ -290,7 +292,7 @@ class BenchTest {
             null,
             null,
             null);
-    var work = new starling.device.Work(1, 2, 3, 4, 5, 6, List.of("a", "b"));
+    var work = new starling.cuda.Work(1, 2, 3, 4, 5, 6, List.of("a", "b"));
     var counted =
         new Row(
             "row_map",
@@ -341,8 +343,8 @@ class BenchTest {
     Operator rmsnorm =
         Catalogue.OPERATORS.stream().filter(o -> o.name().equals("rmsnorm")).findFirst().get();
     try (Device device = Devices.open(DeviceType.CPU);
-        Device reference = Devices.reference();
-        Meter meter = Devices.meter(device);
+        Device reference = CpuDevice.scalar();
+        Meter meter = Meter.of(device);
         var bench = new KernelBench(device, reference, meter, null, 0.5, 0.01)) {
       var sizes = Preset.TINY.sizes(rmsnorm).get(0);
       assertEquals(null, failure(bench, rmsnorm, sizes));
@@ -432,7 +434,7 @@ class BenchTest {
     try (var gpu = new FakeCuda("");
         Device device = Devices.open(DeviceType.CUDA);
         Device reference = Devices.open(DeviceType.CPU);
-        Meter meter = Devices.meter(device);
+        Meter meter = Meter.of(device);
         var bench = new KernelBench(device, reference, meter, null, 0.5, 0.01)) {
       Operator operator =
           Catalogue.OPERATORS.stream().filter(o -> o.name().equals(op)).findFirst().orElseThrow();
@@ -445,7 +447,7 @@ class BenchTest {
   }
 
   private static Row row(KernelBench bench, Operator operator, Sizes sizes, String cache) {
-    var one = new KernelBench.Case(operator.name(), operator, sizes, DType.F32);
+    var one = new Case(operator.name(), operator, sizes, DType.F32);
     return bench.rows(List.of(one), List.of(cache), text -> {}).get(0);
   }
 
@@ -474,9 +476,10 @@ class BenchTest {
         onFakeGpu(
             "rmsnorm",
             (gpu, bench, operator, sizes) -> {
-              assertEquals(null, bench.growth(operator, sizes, DType.F32));
+              assertEquals(
+                  null, bench.growth(new Case(operator.name(), operator, sizes, DType.F32)));
               gpu.order("constant=5");
-              return bench.growth(operator, sizes, DType.F32);
+              return bench.growth(new Case(operator.name(), operator, sizes, DType.F32));
             });
     assertNotNull(why);
     assertTrue(why.startsWith("its time does not grow with the work: "), why);
@@ -496,7 +499,7 @@ class BenchTest {
     }
   }
 
-  /** Nothing of the host's own time is in a cold or warm figure: marks are on the stream. */
+  /** Nothing of the host's own time is in a cold or warm figure: events are on the stream. */
   @Test
   void hostTimeStandsApartOnAGpu() {
     onFakeGpu(
@@ -511,11 +514,9 @@ class BenchTest {
 
   // ---- a user's own kernel ----
 
-  /** The worked example of kernels/README.md. */
-  private static String example() throws IOException {
-    String readme = Files.readString(Path.of("kernels/README.md"));
-    int from = readme.indexOf("```cpp\n") + 7;
-    return readme.substring(from, readme.indexOf("```", from));
+  /** The worked example of the page about kernels. */
+  private static String example() {
+    return Pages.example("rank.cu");
   }
 
   private KernelReport own(String source) throws IOException {
@@ -531,7 +532,7 @@ class BenchTest {
             List.of("warm"),
             file,
             "rank_select",
-            List.of("own"),
+            List.of(Provider.OWN),
             0.1,
             0.1),
         text -> {});
@@ -654,8 +655,21 @@ class BenchTest {
     }
   }
 
+  /** A kernel is compiled against headers that a jar does not hold. */
+  @Test
+  void aKernelNeedsTheCheckoutThatTheProgramRunsFrom() {
+    Path tree = dir.resolve("starling");
+    assertEquals(tree, UserKernel.checkout(tree.resolve("target/classes")));
+    assertEquals(tree, UserKernel.checkout(tree.resolve("target/starling-0.1.0.jar")));
+    Path jar = dir.resolve("repository/starling/0.1.0/starling-0.1.0.jar");
+    String why = assertThrows(InputException.class, () -> UserKernel.checkout(jar)).getMessage();
+    assertTrue(why.startsWith("--source needs a checkout of Starling, "), why);
+    assertTrue(why.endsWith("this program runs from " + jar), why);
+    assertTrue(Files.exists(UserKernel.checkout().resolve("kernels/gpu/gpu.h")));
+  }
+
   private Path compiled(DeviceType device, Path source) {
-    return UserKernel.compile(device, Path.of("."), source, "token_select", "rank_select", dir);
+    return UserKernel.compile(device, Checkout.ROOT, source, "token_select", "rank_select", dir);
   }
 
   private String compileError(String source) {

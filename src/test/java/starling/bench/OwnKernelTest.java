@@ -14,7 +14,7 @@ import java.util.Map;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import starling.bench.KernelBench.Case;
+import starling.Checkout;
 import starling.bench.Operator.Sizes;
 import starling.cuda.Native;
 import starling.device.DType;
@@ -110,7 +110,7 @@ class OwnKernelTest {
     Path source = Files.writeString(compiled.resolve("own.cu"), SOURCE);
     library =
         UserKernel.compile(
-            DeviceType.EMULATED, Path.of("."), source, "token_select", "right", compiled);
+            DeviceType.EMULATED, Checkout.ROOT, source, "token_select", "right", compiled);
   }
 
   private OwnKernel kernel(String entry, int seconds) {
@@ -124,7 +124,7 @@ class OwnKernelTest {
             List.of("warm"),
             compiled.resolve("own.cu"),
             entry,
-            List.of("own"),
+            List.of(Provider.OWN),
             0.5,
             0.01);
     return new OwnKernel(options, seconds, notes, text -> {});

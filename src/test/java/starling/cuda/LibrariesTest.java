@@ -10,8 +10,10 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.opentest4j.TestAbortedException;
 import starling.device.Activation;
 import starling.device.AttentionInputs;
+import starling.device.AttentionProvider;
 import starling.device.DType;
 import starling.device.DeviceType;
+import starling.device.GemmProvider;
 import starling.device.Kv;
 import starling.device.Linear;
 import starling.device.Mask;
@@ -69,7 +71,7 @@ class LibrariesTest {
           device.linear(arena, DType.BF16, Linear.Source.of(Gaussian.of(random, 1, out, in), null));
       Tensor y = arena.alloc("y", DType.BF16, rows, out);
       device.gemm(y, x, w, null, Activation.NONE, null);
-      return device.floats(y);
+      return Floats.of(device, y);
     }
   }
 
@@ -78,7 +80,8 @@ class LibrariesTest {
   void productsAreThoseOfCublasLt(int rows, int in, int out) {
     try (NativeDevice own = NativeDevice.open(DeviceType.CUDA);
         NativeDevice library =
-            orSkip(() -> NativeDevice.open(DeviceType.CUDA, Providers.gemm("cublaslt")))) {
+            orSkip(
+                () -> NativeDevice.open(DeviceType.CUDA, Providers.gemm(GemmProvider.CUBLASLT)))) {
       assertSame(product(own, rows, in, out), product(library, rows, in, out), "cuBLASLt");
     }
   }
@@ -94,7 +97,7 @@ class LibrariesTest {
       Tensor w = device.table(arena, DType.BF16, Gaussian.of(random, 1, out, in));
       Tensor y = arena.alloc("y", DType.BF16, rows, out);
       jcublas.multiply(y, x, w);
-      assertSame(product(device, rows, in, out), device.floats(y), jcublas.description());
+      assertSame(product(device, rows, in, out), Floats.of(device, y), jcublas.description());
     }
   }
 
@@ -113,7 +116,7 @@ class LibrariesTest {
       Tensor lse = arena.alloc("lse", DType.F32, heads, rows);
       Mask mask = causal ? Mask.CAUSAL : Mask.NONE;
       device.attention(out, lse, new AttentionInputs(q, kv, mask, (float) (1 / Math.sqrt(d))));
-      return device.floats(statistics ? lse : out);
+      return Floats.of(device, statistics ? lse : out);
     }
   }
 
@@ -122,7 +125,10 @@ class LibrariesTest {
   void attentionIsThatOfCudnn(int rows, int heads, int d, boolean causal) {
     try (NativeDevice own = NativeDevice.open(DeviceType.CUDA);
         NativeDevice library =
-            orSkip(() -> NativeDevice.open(DeviceType.CUDA, Providers.attention("cudnn")))) {
+            orSkip(
+                () ->
+                    NativeDevice.open(
+                        DeviceType.CUDA, Providers.attention(AttentionProvider.CUDNN)))) {
       for (boolean statistics : new boolean[] {false, true}) {
         assertSame(
             attention(own, rows, heads, d, causal, statistics),

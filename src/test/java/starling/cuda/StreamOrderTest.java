@@ -16,6 +16,7 @@ import org.junit.jupiter.params.provider.ValueSource;
 import starling.device.Activation;
 import starling.device.DType;
 import starling.device.DeviceType;
+import starling.device.GemmProvider;
 import starling.device.Linear;
 import starling.device.Norm;
 import starling.device.Providers;
@@ -101,8 +102,8 @@ class StreamOrderTest {
 
   /** Nobody waits between a product and one with more rows, for which scratch memory grows. */
   @ParameterizedTest
-  @ValueSource(strings = {"own", "cublaslt"})
-  void scratchMemoryGrowsUnderWork(String gemm) {
+  @EnumSource(names = {"OWN", "CUBLASLT"})
+  void scratchMemoryGrowsUnderWork(GemmProvider gemm) {
     try (var _ = new FakeCuda("");
         var _ = new PlayedLibrary("cublaslt");
         NativeDevice device = NativeDevice.open(DeviceType.CUDA, Providers.gemm(gemm));
@@ -110,10 +111,10 @@ class StreamOrderTest {
       List<Product> products =
           List.of(40, 150, 300).stream().map(n -> Product.of(device, arena, n)).toList();
       products.forEach(p -> p.run(device));
-      List<float[]> first = products.stream().map(p -> device.floats(p.y)).toList();
+      List<float[]> first = products.stream().map(p -> Floats.of(device, p.y)).toList();
       for (int i = 0; i < products.size(); i++) {
         products.get(i).run(device); // with all the scratch memory there is
-        assertArrayEquals(first.get(i), device.floats(products.get(i).y));
+        assertArrayEquals(first.get(i), Floats.of(device, products.get(i).y));
         assertTrue(first.get(i)[0] != 0);
       }
     }

@@ -93,7 +93,7 @@ final class BadNumbers {
                               o,
                               "a candidate of two cuts",
                               "cuts: row 6 is a candidate of two, of 9 rows from row 0 on and of 7 from row"
- + " 2 on, where my one is I32[1]",
+                                  + " 2 on, where my one is I32[1]",
                               (w, g) -> {
                                 Tensor one = w.ints("my one", 1);
                                 Tensor some = w.ints("my some", 0, 1, 6);
@@ -129,7 +129,8 @@ final class BadNumbers {
 
   private static Stream<BadCall> badTables(String operator) {
     CallChange nothing = (w, g) -> {};
-    String rows = "my segments[0]: %d rows (at most 4) from row %d on; they must begin at row 0 or later";
+    String rows =
+        "my segments[0]: %d rows (at most 4) from row %d on; they must begin at row 0 or later";
     String keys = "my segments[0]: %d keys from %d on are not in k: my k is F32[8, 1, 32]";
     String room = "my segments[0]: there is no room for 4 rows behind %d in a capacity of %d, of";
     return Stream.concat(

@@ -72,9 +72,21 @@ final class BadRowCalls {
                   bad("linear", "outHead", 5, "my w: 6 rows cannot be divided into heads of 5"),
                   bad("linear", "outHead", -6, "my w: 6 rows cannot be divided into heads of -6"),
                   bad("linear", "inHead", 3, "my w: 4 columns cannot be divided into heads of 3"),
-                  bad("patchify", "patch", 0, "my pixels is F32[3, 8, 8], in which no patch of 0 fits"),
-                  bad("patchify", "patch", -4, "my pixels is F32[3, 8, 8], in which no patch of -4 fits"),
-                  bad("patchify", "patch", 9, "my pixels is F32[3, 8, 8], in which no patch of 9 fits"),
+                  bad(
+                      "patchify",
+                      "patch",
+                      0,
+                      "my pixels is F32[3, 8, 8], in which no patch of 0 fits"),
+                  bad(
+                      "patchify",
+                      "patch",
+                      -4,
+                      "my pixels is F32[3, 8, 8], in which no patch of -4 fits"),
+                  bad(
+                      "patchify",
+                      "patch",
+                      9,
+                      "my pixels is F32[3, 8, 8], in which no patch of 9 fits"),
                   bad(
                       "patchify",
                       "patch",
@@ -183,7 +195,7 @@ final class BadRowCalls {
                       "rope",
                       "positions on three axes of a table that has one",
                       "positions: my positions is I32[3, 4], on three axes, but the table of angles"
- + " has no sections",
+                          + " has no sections",
                       (w, g) -> g.with("positions", w.i32("my positions", 3, 4))),
                   bad(
                       "rope",

@@ -67,9 +67,21 @@ final class BadSelectionCalls {
         badAttention(operator),
         Stream.of(
             bad(operator, "span", new Span(1, 5), "rows: 1 to 5 of at most 4, where my q"),
-            bad(operator, "keys before the first", "candidates: 3 from key -1 on, of 8 keys", unknown(keys(-1, 3))),
-            bad(operator, "fewer than no keys", "candidates: -1 from key 0 on, of 8 keys", unknown(keys(0, -1))),
-            bad(operator, "keys behind the last", "candidates: 3 from key 6 on, of 8 keys", unknown(keys(6, 3))),
+            bad(
+                operator,
+                "keys before the first",
+                "candidates: 3 from key -1 on, of 8 keys",
+                unknown(keys(-1, 3))),
+            bad(
+                operator,
+                "fewer than no keys",
+                "candidates: -1 from key 0 on, of 8 keys",
+                unknown(keys(0, -1))),
+            bad(
+                operator,
+                "keys behind the last",
+                "candidates: 3 from key 6 on, of 8 keys",
+                unknown(keys(6, 3))),
             bad(
                 operator,
                 "keys behind those of the call",
@@ -123,7 +135,11 @@ final class BadSelectionCalls {
   private static Stream<BadCall> badCuts(String operator) {
     return Stream.of(
         bad(operator, "a cut before row 0", "cuts: 5 rows from row -1 on, of 9", cuts(-1, 5)),
-        bad(operator, "a cut of fewer than no rows", "cuts: -1 rows from row 2 on, of 9", cuts(2, -1)),
+        bad(
+            operator,
+            "a cut of fewer than no rows",
+            "cuts: -1 rows from row 2 on, of 9",
+            cuts(2, -1)),
         bad(operator, "a cut behind the rows", "cuts: 5 rows from row 5 on, of 9", cuts(5, 5)),
         bad(
             operator,
@@ -149,14 +165,14 @@ final class BadSelectionCalls {
             operator,
             "two cuts that overlap",
             "cuts: row 4 is a candidate of two, of 3 rows from row 2 on and of 2 from row 4"
- + " on, where my keep is I32[2]",
+                + " on, where my keep is I32[2]",
             (w, g) ->
                 g.with("cuts", List.of(new Cut(2, 3, g.t("keep")), new Cut(4, 2, g.t("keep"))))),
         bad(
             operator,
             "two cuts that overlap, the later rows first",
             "cuts: row 4 is a candidate of two, of 2 rows from row 4 on and of 3 from row 2"
- + " on, where my keep is I32[2]",
+                + " on, where my keep is I32[2]",
             (w, g) ->
                 g.with("cuts", List.of(new Cut(4, 2, g.t("keep")), new Cut(2, 3, g.t("keep"))))),
         bad(
@@ -226,8 +242,16 @@ final class BadSelectionCalls {
                       "no rows",
                       "x: my x is F32[0, 32], expected 1 to 4096 rows",
                       (w, g) -> g.with("x", w.f32("my x", 0, 32))),
-                  bad("dropDuplicates", "best", -1, "best is -1; it must be at least 0 and at most the 3 that are kept"),
-                  bad("dropDuplicates", "best", 4, "best is 4; it must be at least 0 and at most the 3 that are kept")),
+                  bad(
+                      "dropDuplicates",
+                      "best",
+                      -1,
+                      "best is -1; it must be at least 0 and at most the 3 that are kept"),
+                  bad(
+                      "dropDuplicates",
+                      "best",
+                      4,
+                      "best is 4; it must be at least 0 and at most the 3 that are kept")),
               ofBoth("tokenSelect", "colsumSelect", BadSelectionCalls::badSelection),
               badSelection("dropDuplicates"),
               badFlag("tokenSelect", "nonFinite"),
