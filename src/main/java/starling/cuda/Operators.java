@@ -253,14 +253,15 @@ final class Operators {
     return library.lseFromNatural(lseFromNatural, stream);
   }
 
-  int attentionColsum(Tensor sums, AttentionInputs in, Tensor lse, Span rows, Candidates keys) {
+  int attentionColsum(
+      Tensor sums, AttentionInputs in, Tensor lse, Span rows, Candidates candidates) {
     set(attentionColsum.sums, sums);
     set(attentionColsum.in, in);
     set(attentionColsum.lse, lse);
-    set(attentionColsum.index, keys.index());
+    set(attentionColsum.index, candidates.index());
     attentionColsum.rowFrom(rows.from());
     attentionColsum.rowTo(rows.to());
-    attentionColsum.keyAt(keys.at());
+    attentionColsum.keyAt(candidates.at());
     return library.attentionColsum(attentionColsum, stream);
   }
 
@@ -281,18 +282,18 @@ final class Operators {
       AttentionInputs in,
       Tensor lse,
       Span rows,
-      Candidates keys,
+      Candidates candidates,
       Tensor nonFinite) {
     set(colsumSelect.keep, keep);
     set(colsumSelect.score, score);
     set(colsumSelect.nonFinite, nonFinite);
     set(colsumSelect.in, in);
     set(colsumSelect.lse, lse);
-    set(colsumSelect.index, keys.index());
+    set(colsumSelect.index, candidates.index());
     colsumSelect.rowFrom(rows.from());
     colsumSelect.rowTo(rows.to());
-    colsumSelect.keyAt(keys.at());
-    colsumSelect.sources(keys.count() / score.rows());
+    colsumSelect.keyAt(candidates.at());
+    colsumSelect.sources(candidates.count() / score.rows());
     return library.colsumSelect(colsumSelect, stream);
   }
 
