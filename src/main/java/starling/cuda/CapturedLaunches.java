@@ -5,7 +5,10 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.function.IntConsumer;
 
-/** Numbers of launches, each captured as a graph at its first replay; closed before the device. */
+/**
+ * Launches that are replayed: each number of them is captured as a graph at its first replay.
+ * Closed before the device.
+ */
 final class CapturedLaunches implements AutoCloseable {
   private final NativeDevice device;
   private final IntConsumer launches;
@@ -19,6 +22,7 @@ final class CapturedLaunches implements AutoCloseable {
     this.launches = launches;
   }
 
+  /** Puts {@code count} launches on the stream, as one graph. */
   void replay(int count) {
     MemorySegment graph = graphs.computeIfAbsent(count, this::capture);
     device.call((library, stream) -> library.graphLaunch(graph, stream));

@@ -27,7 +27,10 @@ public final class EmptyKernel implements AutoCloseable {
       .visible .entry noop() { ret; }
       """;
 
+  /** Its name in {@link #PTX}. */
   public static final String NAME = "noop";
+
+  /** Threads of the one block. */
   public static final int THREADS = 32;
 
   private static final MethodHandle LOAD = Symbols.function(JAVA_INT, ADDRESS, ADDRESS);
@@ -50,6 +53,8 @@ public final class EmptyKernel implements AutoCloseable {
   private final CapturedLaunches captured;
 
   /**
+   * Loads the kernel into the context of the device.
+   *
    * @throws InputException if there is no driver, or it refuses the kernel
    */
   public EmptyKernel(NativeDevice device) {

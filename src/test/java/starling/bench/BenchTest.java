@@ -474,7 +474,8 @@ class BenchTest {
         onFakeGpu(
             "rmsnorm",
             (gpu, bench, operator, sizes) -> {
-              assertEquals(null, bench.growth(new Case(operator.name(), operator, sizes, DType.F32)));
+              assertEquals(
+                  null, bench.growth(new Case(operator.name(), operator, sizes, DType.F32)));
               gpu.order("constant=5");
               return bench.growth(new Case(operator.name(), operator, sizes, DType.F32));
             });
