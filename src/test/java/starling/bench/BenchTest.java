@@ -18,7 +18,9 @@ import java.util.Map;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import starling.Checkout;
 import starling.Devices;
+import starling.Pages;
 import starling.bench.Operator.Sizes;
 import starling.cpu.CpuDevice;
 import starling.cuda.FakeCuda;
@@ -512,11 +514,9 @@ class BenchTest {
 
   // ---- a user's own kernel ----
 
-  /** The worked example of kernels/README.md. */
-  private static String example() throws IOException {
-    String readme = Files.readString(Path.of("kernels/README.md"));
-    int from = readme.indexOf("```cpp\n") + 7;
-    return readme.substring(from, readme.indexOf("```", from));
+  /** The worked example of the page about kernels. */
+  private static String example() {
+    return Pages.example("rank.cu");
   }
 
   private KernelReport own(String source) throws IOException {
@@ -669,7 +669,7 @@ class BenchTest {
   }
 
   private Path compiled(DeviceType device, Path source) {
-    return UserKernel.compile(device, Path.of("."), source, "token_select", "rank_select", dir);
+    return UserKernel.compile(device, Checkout.ROOT, source, "token_select", "rank_select", dir);
   }
 
   private String compileError(String source) {

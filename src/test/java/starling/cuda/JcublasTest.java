@@ -17,6 +17,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import starling.Checkout;
 import starling.device.Activation;
 import starling.device.DType;
 import starling.device.DeviceType;
@@ -31,7 +32,7 @@ import starling.jcuda.Jcublas;
  */
 class JcublasTest {
   private static final String FORWARDING = "starling.cublas.forwarding";
-  private static final Path FORWARDER = Path.of("target/native/test/libforward_cublas.so");
+  private static final Path FORWARDER = Checkout.path("target/native/test/libforward_cublas.so");
   private static FakeCuda gpu;
   private static PlayedLibrary cublas;
 
@@ -94,11 +95,10 @@ class JcublasTest {
     assertEquals(0, cublas.count("alive"));
   }
 
-  /** The example of the README. */
+  /** The example of the page about embedding. */
   @Test
-  void theExampleOfTheReadmeMultipliesOurTensors(@TempDir Path dir) throws Exception {
-    Method multiply =
-        Examples.compiled("int multiply(NativeDevice device, cublasHandle handle", dir);
+  void theExampleMultipliesOurTensors(@TempDir Path dir) throws Exception {
+    Method multiply = Examples.compiled("Multiply", dir);
     try (NativeDevice device = NativeDevice.open(DeviceType.CUDA);
         TensorArena arena = device.arena("test")) {
       new Jcublas(device).close(); // which finds and loads cuBLAS
