@@ -129,7 +129,7 @@ public final class Bench {
     if (cases.isEmpty()) {
       return; // nothing of what was asked for is this operator
     }
-    try (Device device = Devices.open(options.device, provider.device);
+    try (Device device = Devices.open(options.device, provider.device());
         Meter meter = Meter.of(device);
         Jcublas jcublas = provider == Provider.JCUBLAS ? jcublas(device) : null) {
       var counted = new AtomicLong();
