@@ -6,12 +6,11 @@ import java.util.Locale;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.LongSupplier;
-import starling.device.DType;
+import starling.cuda.Work;
 import starling.device.Device;
 import starling.device.DeviceType;
 import starling.device.Tensor;
 import starling.device.TensorArena;
-import starling.cuda.Work;
 
 /**
  * Measures operators. A row has a time only if the output was right before and after it was taken,
@@ -97,7 +96,7 @@ final class KernelBench implements AutoCloseable {
   }
 
   /** A row per case and cache state, or one per case with counted work. */
-  List<Row> rows(List<Case> cases, List<String> caches, Consumer<String> progress) {
+  List<Row> rows(List<Case> cases, List<CacheState> caches, Consumer<String> progress) {
     var rows = new ArrayList<Row>();
     for (List<Case> batch : batches(cases)) {
       try (TensorArena own = device.arena("cases")) {
@@ -111,7 +110,8 @@ final class KernelBench implements AutoCloseable {
         }
         for (Run run : runs) {
           run.attempt(() -> finish(run));
-          (timed ? caches : List.of("counted")).forEach(cache -> rows.add(row(run, cache)));
+          (timed ? caches : List.of(CacheState.COUNTED))
+              .forEach(cache -> rows.add(row(run, cache)));
         }
       }
     }
@@ -119,7 +119,7 @@ final class KernelBench implements AutoCloseable {
   }
 
   /** Rounds over all rows, until every row is known well enough or its time is used up. */
-  private void measure(List<Run> runs, List<String> caches, Consumer<String> progress) {
+  private void measure(List<Run> runs, List<CacheState> caches, Consumer<String> progress) {
     for (Run run : runs) {
       caches.forEach(cache -> run.attempt(() -> begin(run, cache)));
     }
@@ -132,7 +132,7 @@ final class KernelBench implements AutoCloseable {
         machine.round(slice / 2);
       }
       for (Run run : runs) {
-        for (String cache : caches) {
+        for (CacheState cache : caches) {
           if (run.failure == null && open(run.series.get(cache))) {
             progress.accept(run.of.title() + ", round " + round);
             run.attempt(() -> run.series.get(cache).round(slice));
@@ -146,8 +146,8 @@ final class KernelBench implements AutoCloseable {
     }
   }
 
-  private void begin(Run run, String cache) {
-    boolean cold = cache.equals("cold");
+  private void begin(Run run, CacheState cache) {
+    boolean cold = cache == CacheState.COLD;
     if (device.type() == DeviceType.CPU) { // until the compiler is done with it
       timer.samples(cold, run.call, 0, Math.min(0.2, seconds / 5));
     }
@@ -244,20 +244,18 @@ final class KernelBench implements AutoCloseable {
   }
 
   /** Puts the rounds together. */
-  private Row row(Run run, String cache) {
+  private Row row(Run run, CacheState cache) {
     var row = new Row[1];
     run.attempt(() -> row[0] = timed ? possible(run, cache) : row(run, cache, null));
     Case c = run.of;
-    return run.failure == null
-        ? row[0]
-        : c.failed(cache, run.failure);
+    return run.failure == null ? row[0] : c.failed(cache, run.failure);
   }
 
-  private Row possible(Run run, String cache) {
+  private Row possible(Run run, CacheState cache) {
     Samples time = run.series.get(cache).samples();
     Row row = row(run, cache, time);
     if (row.ceiling() > 100 * IMPOSSIBLE) {
-      ceilings.again(cache.equals("cold"), run.of.dtype());
+      ceilings.again(cache == CacheState.COLD, run.of.dtype());
       row = row(run, cache, time);
     }
     if (row.ceiling() > 100 * IMPOSSIBLE) {
@@ -273,14 +271,14 @@ final class KernelBench implements AutoCloseable {
     return row;
   }
 
-  private Row row(Run run, String cache, Samples time) {
+  private Row row(Run run, CacheState cache, Samples time) {
     Case c = run.of;
     long bytes = c.bytes();
     long flops = c.flops();
     double percent = Double.NaN;
     String bound = "";
     if (time != null) {
-      double forBytes = bytes / ceilings.bandwidth(cache.equals("cold"), bytes);
+      double forBytes = bytes / ceilings.bandwidth(cache == CacheState.COLD, bytes);
       double forFlops = flops == 0 ? 0 : flops / ceilings.products(c.dtype());
       bound = forBytes >= forFlops ? "bytes" : "flops";
       percent = 100 * Math.max(forBytes, forFlops) / (time.median() / 1e6);
@@ -288,7 +286,7 @@ final class KernelBench implements AutoCloseable {
     return new Row(
         c.name(),
         c.sizes().of(),
-        c.dtype().label(),
+        c.dtype(),
         cache,
         time,
         run.hostMicros.getOrDefault(cache, Double.NaN),

@@ -18,8 +18,8 @@ final class KernelTables {
       List.of(
           new Column("op", Row::op),
           new Column("sizes", Row::sizes),
-          new Column("dtype", Row::dtype),
-          new Column("cache", Row::cache),
+          new Column("dtype", r -> r.dtype().label()),
+          new Column("cache", r -> r.cache().label()),
           new Column("median us", r -> Table.number(r.time().median())),
           new Column("p5", r -> Table.number(r.time().percentile(5))),
           new Column("p95", r -> Table.number(r.time().percentile(95))),
@@ -36,8 +36,7 @@ final class KernelTables {
           new Column("error", r -> format("%.1g", r.error())));
 
   private static final Column HOST =
-      new Column(
-          "host us", r -> Double.isNaN(r.hostMicros()) ? "" : Table.number(r.hostMicros()));
+      new Column("host us", r -> Double.isNaN(r.hostMicros()) ? "" : Table.number(r.hostMicros()));
 
   private static final Column CLOCK = new Column("MHz", KernelTables::clocks);
 
@@ -45,7 +44,7 @@ final class KernelTables {
       List.of(
           new Column("op", Row::op),
           new Column("sizes", Row::sizes),
-          new Column("dtype", Row::dtype),
+          new Column("dtype", r -> r.dtype().label()),
           new Column("kernels", r -> kernels(r.work().kernels())),
           new Column("launches", r -> String.valueOf(r.work().launches())),
           new Column("blocks", r -> String.valueOf(r.work().blocks())),

@@ -114,8 +114,8 @@ final class OwnKernel {
   List<Row> rows(Case plan, Path library, Path folder) throws IOException {
     var of =
         new Case(plan.name() + ":" + options.entry(), plan.operator(), plan.sizes(), plan.dtype());
-    List<String> caches =
-        options.device() == DeviceType.EMULATED ? List.of("counted") : options.caches();
+    List<CacheState> caches =
+        options.device() == DeviceType.EMULATED ? List.of(CacheState.COUNTED) : options.caches();
     if (endless == ENDLESS) {
       return failed(of, caches, "not tried: it did not come back at other sizes");
     }
@@ -268,9 +268,7 @@ final class OwnKernel {
     }
   }
 
-  private static List<Row> failed(Case of, List<String> caches, String why) {
-    return caches.stream()
-        .map(c -> Row.failed(of.name(), of.sizes().of(), of.dtype().label(), c, why))
-        .toList();
+  private static List<Row> failed(Case of, List<CacheState> caches, String why) {
+    return caches.stream().map(c -> of.failed(c, why)).toList();
   }
 }

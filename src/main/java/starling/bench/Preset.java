@@ -1,16 +1,18 @@
 package starling.bench;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import starling.bench.Operator.Sizes;
+import starling.input.InputException;
 
 /**
  * The sizes at which a model calls the operators: one image and a prompt of 60 text rows, a tenth
  * of the patches kept.
  */
-enum Preset {
+public enum Preset {
   TINY("tiny", 96, 4, 96, 3, 384, 128, 4, 352, 8, 512, 576),
   LLAVA_7B("llava-1.5-7b", 336, 14, 1024, 16, 4096, 4096, 32, 11008, 32, 32064, 576),
   LLAVA_13B("llava-1.5-13b", 336, 14, 1024, 16, 4096, 5120, 40, 13824, 40, 32064, 576),
@@ -18,7 +20,7 @@ enum Preset {
 
   private static final int TEXT = 60;
 
-  final String label;
+  private final String label;
   private final int image;
   private final int patch;
   private final int visionWidth;
@@ -56,6 +58,30 @@ enum Preset {
     this.layers = layers;
     this.vocabulary = vocabulary;
     this.visual = visual;
+  }
+
+  /** As the command line writes it. */
+  public String label() {
+    return label;
+  }
+
+  /** The labels of all of them. */
+  public static List<String> labels() {
+    return Arrays.stream(values()).map(Preset::label).toList();
+  }
+
+  /**
+   * The preset of a label, for the command line.
+   *
+   * @throws InputException if there is no such preset; names those there are
+   */
+  public static Preset of(String label) {
+    for (Preset preset : values()) {
+      if (preset.label.equals(label)) {
+        return preset;
+      }
+    }
+    throw new InputException("preset '" + label + "' is not one of " + String.join(", ", labels()));
   }
 
   /** The rows of one operator. */

@@ -9,8 +9,8 @@ import starling.device.DeviceType;
 import starling.device.Tensor;
 
 /**
- * Takes samples in the device's own order of work ({@link Device#recordEvent}), never host time around an
- * asynchronous call.
+ * Takes samples in the device's own order of work ({@link Device#recordEvent}), never host time
+ * around an asynchronous call.
  *
  * <p>Cold: before every sample as many bytes as two last caches are copied, outside the clock.
  * Warm: a sample is several calls one behind the other, on the same buffers. On a GPU the copy also

@@ -10,8 +10,9 @@ import starling.device.DeviceProperties;
 import starling.device.Tensor;
 
 /**
- * What the processor can do, on as many threads as the operators of a cpu device: a copy, a read and
- * products, each done once per call. Taken from {@link CpuDevice#ceilings} and used while that is open.
+ * What the processor can do, on as many threads as the operators of a cpu device: a copy, a read
+ * and products, each done once per call. Taken from {@link CpuDevice#ceilings} and used while that
+ * is open.
  */
 public final class CpuCeilings {
   private static final int DEPTH = 256;

@@ -18,8 +18,8 @@ import starling.device.Tensor;
 import starling.device.TensorArena;
 
 /**
- * What a GPU can do ({@code kernels/ceilings.cu}), how fast it runs, and what the host layer counts.
- * Calls go to the stream of the device.
+ * What a GPU can do ({@code kernels/ceilings.cu}), how fast it runs, and what the host layer
+ * counts. Calls go to the stream of the device.
  */
 public final class NativeCeilings implements AutoCloseable {
   private static final int MAX_STEPS = 1024;
@@ -107,8 +107,8 @@ public final class NativeCeilings implements AutoCloseable {
   }
 
   /**
-   * Runs {@code task}; returns what the host layer counted of the whole process meanwhile, or null on
-   * cuda, where nothing is counted.
+   * Runs {@code task}; returns what the host layer counted of the whole process meanwhile, or null
+   * on cuda, where nothing is counted.
    */
   public Work counted(Runnable task) {
     SymbolLookup library = device.symbols();

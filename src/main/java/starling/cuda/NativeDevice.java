@@ -328,8 +328,7 @@ public final class NativeDevice implements Device {
     try (Arena arena = Arena.ofConfined()) {
       MemorySegment text = arena.allocate(500);
       if (library.probe(text, 500) != 0) {
-        throw new InputException(
-            "device " + type.label() + ": " + Symbols.string(library.error()));
+        throw new InputException("device " + type.label() + ": " + Symbols.string(library.error()));
       }
       return text.getString(0);
     }

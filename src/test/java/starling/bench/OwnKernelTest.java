@@ -116,11 +116,11 @@ class OwnKernelTest {
     var options =
         new Bench.Options(
             DeviceType.EMULATED,
-            "tiny",
+            Preset.TINY,
             List.of("token_select"),
             Map.of(),
             List.of(DType.F32),
-            List.of("warm"),
+            List.of(CacheState.WARM),
             compiled.resolve("own.cu"),
             entry,
             List.of(Provider.OWN),

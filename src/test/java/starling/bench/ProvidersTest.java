@@ -38,18 +38,15 @@ class ProvidersTest {
   }
 
   private static KernelReport report(
-      List<String> operators,
-      Map<String, List<Integer>> axes,
-      DType dtype,
-      Provider... providers) {
+      List<String> operators, Map<String, List<Integer>> axes, DType dtype, Provider... providers) {
     return Bench.kernels(
         new Bench.Options(
             DeviceType.CUDA,
-            "tiny",
+            Preset.TINY,
             operators,
             axes,
             List.of(dtype),
-            List.of("warm"),
+            List.of(CacheState.WARM),
             null,
             null,
             List.of(providers),
@@ -72,7 +69,8 @@ class ProvidersTest {
         var cudnn = new PlayedLibrary("cudnn");
         var cublas = new PlayedLibrary("cublas")) {
       lt.order(""); // and the others
-      var rows = Map.of("T", List.of(1, 40), "in", List.of(32), "out", List.of(32));
+      var rows =
+          Map.of("T", List.of(1, 40), "in_features", List.of(32), "out_features", List.of(32));
       KernelReport products =
           report(
               List.of("gemm"),
@@ -87,7 +85,7 @@ class ProvidersTest {
           names(products));
       assertEquals(
           List.of(
-              "cublaslt: gemm T=1 in=32 out=32 bf16 is left to our own kernel",
+              "cublaslt: gemm T=1 in_features=32 out_features=32 bf16 is left to our own kernel",
               "jcublas: JCublas over cuBLAS 13.1.0 (libcublas.so.12 forwards to 13)"),
           products.notes());
 
@@ -153,7 +151,8 @@ class ProvidersTest {
     for (String[] run :
         List.of(
             new String[] {
-              common.formatted("kernels") + " --op gemm --T 20 --in 32 --out 32 --provider jcublas",
+              common.formatted("kernels")
+                  + " --op gemm --T 20 --in_features 32 --out_features 32 --provider jcublas",
               "jcublas: not measured: JCublas: no class jcuda/jcublas/cublasHandle"
             },
             new String[] {

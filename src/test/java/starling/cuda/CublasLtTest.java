@@ -106,7 +106,8 @@ class CublasLtTest {
     cublaslt.order("");
     int expected = 0;
     try (NativeDevice own = NativeDevice.open(DeviceType.CUDA, Providers.OWN);
-        NativeDevice library = NativeDevice.open(DeviceType.CUDA, Providers.gemm(GemmProvider.CUBLASLT))) {
+        NativeDevice library =
+            NativeDevice.open(DeviceType.CUDA, Providers.gemm(GemmProvider.CUBLASLT))) {
       for (DType dtype : List.of(DType.F32, DType.BF16, DType.F16)) {
         // The product is rounded once more before bias, activation and residual.
         double bound = dtype == DType.F32 ? 2e-5 : dtype == DType.BF16 ? 0x1p-5 : 0x1p-8;
@@ -146,7 +147,8 @@ class CublasLtTest {
   void scratchMemoryOfASmallerShapeIsGivenBack() {
     cublaslt.order("");
     gpu.order("memory=48000000"); // 32 MiB are the workspace
-    try (NativeDevice device = NativeDevice.open(DeviceType.CUDA, Providers.gemm(GemmProvider.CUBLASLT))) {
+    try (NativeDevice device =
+        NativeDevice.open(DeviceType.CUDA, Providers.gemm(GemmProvider.CUBLASLT))) {
       for (int rows = 500; rows <= 10_000; rows += 500) {
         result(device, DType.F32, rows, Activation.SILU_MUL, Norms.RMS, false, false);
       }
@@ -164,11 +166,13 @@ class CublasLtTest {
                 InputException.class,
                 () -> NativeDevice.open(DeviceType.CUDA, Providers.gemm(GemmProvider.CUBLASLT)))
             .getMessage());
-    try (NativeDevice auto = NativeDevice.open(DeviceType.CUDA, Providers.gemm(GemmProvider.AUTO))) {
+    try (NativeDevice auto =
+        NativeDevice.open(DeviceType.CUDA, Providers.gemm(GemmProvider.AUTO))) {
       assertTrue(!auto.description().contains("cuBLASLt"), "auto is our own then");
     }
     cublaslt.order("heuristic=none");
-    try (NativeDevice device = NativeDevice.open(DeviceType.CUDA, Providers.gemm(GemmProvider.CUBLASLT))) {
+    try (NativeDevice device =
+        NativeDevice.open(DeviceType.CUDA, Providers.gemm(GemmProvider.CUBLASLT))) {
       assertEquals(
           "cublasLtMatmulAlgoGetHeuristic: CUBLAS_STATUS_NOT_SUPPORTED (15)",
           failure(device).getMessage());

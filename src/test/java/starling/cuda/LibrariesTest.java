@@ -80,7 +80,8 @@ class LibrariesTest {
   void productsAreThoseOfCublasLt(int rows, int in, int out) {
     try (NativeDevice own = NativeDevice.open(DeviceType.CUDA);
         NativeDevice library =
-            orSkip(() -> NativeDevice.open(DeviceType.CUDA, Providers.gemm(GemmProvider.CUBLASLT)))) {
+            orSkip(
+                () -> NativeDevice.open(DeviceType.CUDA, Providers.gemm(GemmProvider.CUBLASLT)))) {
       assertSame(product(own, rows, in, out), product(library, rows, in, out), "cuBLASLt");
     }
   }
@@ -124,7 +125,10 @@ class LibrariesTest {
   void attentionIsThatOfCudnn(int rows, int heads, int d, boolean causal) {
     try (NativeDevice own = NativeDevice.open(DeviceType.CUDA);
         NativeDevice library =
-            orSkip(() -> NativeDevice.open(DeviceType.CUDA, Providers.attention(AttentionProvider.CUDNN)))) {
+            orSkip(
+                () ->
+                    NativeDevice.open(
+                        DeviceType.CUDA, Providers.attention(AttentionProvider.CUDNN)))) {
       for (boolean statistics : new boolean[] {false, true}) {
         assertSame(
             attention(own, rows, heads, d, causal, statistics),
