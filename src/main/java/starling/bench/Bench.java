@@ -85,7 +85,7 @@ public final class Bench {
       var rows = new ArrayList<Row>();
       var notes = new ArrayList<String>();
       if (options.source != null) {
-        rows.addAll(new OwnKernel(options, notes, progress).rows(plans));
+        rows.addAll(new UserKernelBench(options, notes, progress).rows(plans));
       }
       var libraries = new Libraries(options, reference, progress, rows, notes);
       for (Provider provider : Provider.values()) {

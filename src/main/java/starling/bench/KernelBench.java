@@ -20,21 +20,21 @@ final class KernelBench implements AutoCloseable {
   /** A median this far above the ceiling is not noise. */
   private static final double IMPOSSIBLE = 1.05;
 
-  /** Of a row at least, with all other rows between them. */
-  private static final int ROUNDS = 20;
+  /** Every row has as many rounds at least, with all other rows between two of them. */
+  private static final int MIN_ROUNDS = 20;
 
-  /** A round takes so small a part of a row's time, but never longer than of the usual time. */
+  /** A round takes one of so many parts of the time that a row may have, or of the usual time. */
   private static final double PARTS = 80;
 
   private static final double USUAL_SECONDS = 5;
 
-  /** The inputs' seeds: before the figures are taken, while work is counted, and behind it all. */
+  /** Seeds of the inputs: before the figures are taken, while work is counted, and at the end. */
   private static final int FIRST = 0;
 
   private static final int COUNTED = 1;
   private static final int LAST = 2;
 
-  /** Why a row of a library is none. */
+  /** Why a row of a library has no figures: it did not do the work. */
   static final String LEFT_TO_US = "left to our own kernel";
 
   private final Device device;
@@ -158,13 +158,13 @@ final class KernelBench implements AutoCloseable {
   }
 
   private boolean open(Timer.Series series) {
-    return series.size() < ROUNDS
+    return series.size() < MIN_ROUNDS
         || !enough(series.samples(), series.seconds(), precision, seconds);
   }
 
   /** Whether rounds that took so long are all that are wanted. */
   static boolean enough(Samples time, double spent, double precision, double seconds) {
-    return time.rounds().length >= ROUNDS
+    return time.rounds().length >= MIN_ROUNDS
         && (spent >= seconds || time.interval().precision() <= precision);
   }
 
