@@ -11,8 +11,9 @@ import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
 /**
- * Writes Java's side of native/include/starling.h and starling_bench.h into src/generated/java: the functions, the constants, and
- * for every structure a class with a member for each field. tools/generate-bindings runs it.
+ * Writes Java's side of native/include/starling.h, with the starling_library.h that it includes, and of starling_bench.h into
+ * src/generated/java: the functions, the constants, and for every structure a class with a member for each field.
+ * tools/generate-bindings runs it.
  *
  * <p>--check writes nothing and fails if a file is not what the headers say. --asserts prints C++ that compiles only if every
  * structure has the size and offsets that Java uses.
@@ -106,7 +107,7 @@ public final class GenerateBindings {
   }
 
   private void generate() throws IOException {
-    String operators = Files.readString(HEADERS.resolve("starling.h"));
+    String operators = Files.readString(HEADERS.resolve("starling_library.h")) + Files.readString(HEADERS.resolve("starling.h"));
     String bench = Files.readString(HEADERS.resolve("starling_bench.h"));
     structs(operators);
     for (Struct struct : structs.values()) {

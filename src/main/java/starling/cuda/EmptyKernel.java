@@ -10,6 +10,7 @@ import java.lang.invoke.MethodHandle;
 import java.util.List;
 import starling.foreign.Symbols;
 import starling.input.InputException;
+import starling.nvidia.NvidiaLibrary;
 
 /**
  * A kernel that does nothing, launched through the CUDA driver by foreign function calls: one block

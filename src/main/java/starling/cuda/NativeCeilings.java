@@ -16,6 +16,7 @@ import starling.device.DType;
 import starling.device.DeviceProperties;
 import starling.device.Tensor;
 import starling.device.TensorArena;
+import starling.nvidia.Nvml;
 
 /**
  * What a GPU can do ({@code kernels/ceilings.cu}), how fast it runs, and what the host layer
@@ -125,7 +126,8 @@ public final class NativeCeilings implements AutoCloseable {
 
   /** How fast the card runs now; null where it cannot be asked. */
   public Clock clock() {
-    return nvml == null ? null : nvml.clock();
+    Nvml.Reading now = nvml == null ? null : nvml.reading();
+    return now == null ? null : new Clock(now.mhz(), now.heldDown());
   }
 
   @Override
@@ -146,7 +148,7 @@ public final class NativeCeilings implements AutoCloseable {
     }
   }
 
-  /** A line of the record begins with "gather_rows_kernel<uint4>". */
+  /** A line of the record begins with {@code gather_rows_kernel<uint4>}. */
   private static List<String> kernels(HostCounters counters, Arena memory) {
     long size = counters.records(MemorySegment.NULL, 0);
     MemorySegment text = memory.allocate(size + 1);

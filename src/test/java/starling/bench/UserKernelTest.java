@@ -12,6 +12,8 @@ import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import starling.Checkout;
+import starling.Pages;
 import starling.cuda.Native;
 import starling.device.DType;
 import starling.device.DeviceType;
@@ -21,11 +23,9 @@ import starling.input.InputException;
 class UserKernelTest {
   @TempDir Path dir;
 
-  /** The worked example of kernels/README.md. */
-  private static String example() throws IOException {
-    String readme = Files.readString(Path.of("kernels/README.md"));
-    int from = readme.indexOf("```cpp\n") + 7;
-    return readme.substring(from, readme.indexOf("```", from));
+  /** The worked example of the page about kernels. */
+  private static String example() {
+    return Pages.example("rank.cu");
   }
 
   private KernelReport own(String source) throws IOException {
@@ -178,7 +178,7 @@ class UserKernelTest {
   }
 
   private Path compiled(DeviceType device, Path source) {
-    return UserKernel.compile(device, Path.of("."), source, "token_select", "rank_select", dir);
+    return UserKernel.compile(device, Checkout.ROOT, source, "token_select", "rank_select", dir);
   }
 
   private String compileError(String source) {

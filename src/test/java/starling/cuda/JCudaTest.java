@@ -86,10 +86,10 @@ class JCudaTest {
     }
   }
 
-  /** The example of the README, as a program would compile it. */
+  /** The example of the page about embedding, as a program would compile it. */
   @Test
-  void theExampleOfTheReadmeSelectsOnAStreamOfTheProgram(@TempDir Path dir) throws Exception {
-    Method select = Examples.compiled("int[] select(cudaStream_t", dir);
+  void theExampleSelectsOnAStreamOfTheProgram(@TempDir Path dir) throws Exception {
+    Method select = Examples.compiled("Select", dir);
     try (var _ = new FakeCuda("");
         NativeDevice program = NativeDevice.open(DeviceType.CUDA);
         TensorArena memory = program.arena("the program's")) {

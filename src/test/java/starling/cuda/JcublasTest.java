@@ -17,6 +17,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import starling.Checkout;
 import starling.device.Activation;
 import starling.device.DType;
 import starling.device.DeviceType;
@@ -31,7 +32,7 @@ import starling.jcuda.Jcublas;
  */
 class JcublasTest {
   private static final String FORWARDING = "starling.cublas.forwarding";
-  private static final Path FORWARDER = Path.of("target/native/test/libforward_cublas.so");
+  private static final Path FORWARDER = Checkout.path("target/native/test/libforward_cublas.so");
   private static FakeCuda gpu;
   private static PlayedLibrary cublas;
 
@@ -77,8 +78,8 @@ class JcublasTest {
       device.gemm(own, x, device.asLinear(w, null), null, Activation.NONE, null);
       jcublas.multiply(theirs, x, w);
       assertEquals(1, cublas.count("products"));
-      float[] a = device.floats(own);
-      float[] b = device.floats(theirs);
+      float[] a = Floats.of(device, own);
+      float[] b = Floats.of(device, theirs);
       // A rounding of the stored type, and f32 sums in another order.
       double bound = dtype == DType.F32 ? 1e-5 : dtype == DType.BF16 ? 0x1p-7 : 0x1p-10;
       for (int i = 0; i < a.length; i++) {
@@ -94,11 +95,10 @@ class JcublasTest {
     assertEquals(0, cublas.count("alive"));
   }
 
-  /** The example of the README. */
+  /** The example of the page about embedding. */
   @Test
-  void theExampleOfTheReadmeMultipliesOurTensors(@TempDir Path dir) throws Exception {
-    Method multiply =
-        Examples.compiled("int multiply(NativeDevice device, cublasHandle handle", dir);
+  void theExampleMultipliesOurTensors(@TempDir Path dir) throws Exception {
+    Method multiply = Examples.compiled("Multiply", dir);
     try (NativeDevice device = NativeDevice.open(DeviceType.CUDA);
         TensorArena arena = device.arena("test")) {
       new Jcublas(device).close(); // which finds and loads cuBLAS
@@ -110,7 +110,7 @@ class JcublasTest {
       Tensor theirs = arena.alloc("theirs", DType.F32, 21, 24);
       device.gemm(own, x, device.asLinear(w, null), null, Activation.NONE, null);
       assertEquals(0, multiply.invoke(null, device, handle, theirs, x, w));
-      assertArrayEquals(device.floats(own), device.floats(theirs), 1e-4f);
+      assertArrayEquals(Floats.of(device, own), Floats.of(device, theirs), 1e-4f);
       JCublas2.cublasDestroy(handle);
     }
   }

@@ -71,7 +71,7 @@ class LibrariesTest {
           device.linear(arena, DType.BF16, Linear.Source.of(Gaussian.of(random, 1, out, in), null));
       Tensor y = arena.alloc("y", DType.BF16, rows, out);
       device.gemm(y, x, w, null, Activation.NONE, null);
-      return device.floats(y);
+      return Floats.of(device, y);
     }
   }
 
@@ -97,7 +97,7 @@ class LibrariesTest {
       Tensor w = device.table(arena, DType.BF16, Gaussian.of(random, 1, out, in));
       Tensor y = arena.alloc("y", DType.BF16, rows, out);
       jcublas.multiply(y, x, w);
-      assertSame(product(device, rows, in, out), device.floats(y), jcublas.description());
+      assertSame(product(device, rows, in, out), Floats.of(device, y), jcublas.description());
     }
   }
 
@@ -116,7 +116,7 @@ class LibrariesTest {
       Tensor lse = arena.alloc("lse", DType.F32, heads, rows);
       Mask mask = causal ? Mask.CAUSAL : Mask.NONE;
       device.attention(out, lse, new AttentionInputs(q, kv, mask, (float) (1 / Math.sqrt(d))));
-      return device.floats(statistics ? lse : out);
+      return Floats.of(device, statistics ? lse : out);
     }
   }
 

@@ -21,6 +21,7 @@ import java.util.concurrent.Executors;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import starling.Checkout;
 import starling.device.DeviceType;
 import starling.input.InputException;
 
@@ -123,7 +124,7 @@ class NativeLibraryTest {
 
   private static List<String> symbols() throws IOException {
     return java.util.regex.Pattern.compile("STARLING_API[\\w\\s*]*?(starling_\\w+)\\(")
-        .matcher(Files.readString(Path.of("native/include/starling.h")))
+        .matcher(Files.readString(Checkout.path("native/include/starling_library.h")))
         .results()
         .map(m -> m.group(1))
         .toList();
@@ -271,28 +272,7 @@ class NativeLibraryTest {
       }
     }
     assertFalse(Files.exists(Path.of("?")));
-    assertFalse(Files.exists(Path.of("target/nowhere")));
-  }
-
-  @Test
-  void relativeFoldersOfTheEnvironmentAreNotSearched() throws Exception {
-    Path lib = Files.createDirectories(dir.resolve("lib/lib64"));
-    Files.copy(Native.HOST, lib.resolve("libplanted.so"));
-    Path here = Path.of("").toAbsolutePath();
-    for (boolean absolute : new boolean[] {false, true}) {
-      for (String variable : List.of("LD_LIBRARY_PATH", "CUDA_HOME", "CUDA_PATH")) {
-        Path folder = variable.startsWith("LD") ? lib : lib.getParent();
-        String value = ":" + (absolute ? folder : here.relativize(folder));
-        String set = variable.startsWith("LD") ? value : value.substring(1);
-        var found =
-            NvidiaLibrary.search(
-                "planted",
-                List.of("libplanted.so"),
-                name -> null,
-                name -> name.equals(variable) ? set : null);
-        assertEquals(absolute, found.loaded() != null, variable + ": " + found.lines());
-      }
-    }
+    assertFalse(Files.exists(Checkout.path("target/nowhere")));
   }
 
   /** A jar in a folder of downloads has no build beside it; others may have put one there. */

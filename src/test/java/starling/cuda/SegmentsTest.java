@@ -191,22 +191,6 @@ class SegmentsTest {
     return t;
   }
 
-  private static float[] floats(Device device, Tensor t) {
-    int n = t.rows() * t.width();
-    if (t.dtype() == DType.F32) {
-      float[] values = new float[n];
-      device.download(MemorySegment.ofArray(values), t);
-      return values;
-    }
-    short[] bits = new short[n];
-    device.download(MemorySegment.ofArray(bits), t);
-    float[] values = new float[n];
-    for (int i = 0; i < n; i++) {
-      values[i] = t.dtype().value(bits[i]);
-    }
-    return values;
-  }
-
   private static int[] ints(Device device, Tensor t) {
     int[] values = new int[t.rows() * t.width()];
     device.download(MemorySegment.ofArray(values), t);
@@ -220,7 +204,7 @@ class SegmentsTest {
     Tensor out = left(device, arena, type, rows, HEADS * D);
     Tensor lse = left(device, arena, DType.F32, HEADS, rows);
     device.attention(out.split(HEADS, D), lse, in);
-    return new Attended(floats(device, out), floats(device, lse));
+    return new Attended(Floats.of(device, out), Floats.of(device, lse));
   }
 
   private static void assertNear(float[] expected, float[] actual, double bound, String what) {
@@ -338,7 +322,7 @@ class SegmentsTest {
       Tensor sums = arena.alloc("sums", DType.F32, HEADS, keys);
       Segments only = in.kv().segments().only(s);
       reference.attentionColsum(sums, with(in, only), null, span, all);
-      expected = floats(reference, sums);
+      expected = Floats.of(reference, sums);
     }
     for (Device device : devices) {
       try (TensorArena arena = device.arena("test")) {
@@ -350,7 +334,10 @@ class SegmentsTest {
         Tensor sums = arena.alloc("sums", DType.F32, HEADS, keys);
         device.attentionColsum(sums, one, lse, span, all);
         assertNear(
-            expected, floats(device, sums), 0x1p-24 * 500 * span.length(), device.type().label());
+            expected,
+            Floats.of(device, sums),
+            0x1p-24 * 500 * span.length(),
+            device.type().label());
 
         // The chosen are the best of those sums.
         int n = Math.min(keys, 9);
@@ -361,8 +348,8 @@ class SegmentsTest {
         Tensor score = arena.alloc("score", DType.F32, n);
         Tensor nonFinite = arena.alloc("nonFinite", DType.I32, 1);
         device.colsumSelect(keep, score, one, lse, span, new Candidates(0, n, index), nonFinite);
-        float[] scores = floats(device, score);
-        float[] of = floats(device, sums);
+        float[] scores = Floats.of(device, score);
+        float[] of = Floats.of(device, sums);
         for (int j = 0; j < n; j++) {
           double mean = 0;
           for (int h = 0; h < HEADS; h++) {
@@ -423,7 +410,7 @@ class SegmentsTest {
     }
     var kv = new Kv(k.split(KEY_HEADS, D), v.split(KEY_HEADS, D), segments);
     device.rope(q.split(HEADS, D), kv, qkv, positions, angles);
-    return new Roped(floats(device, q), floats(device, k), floats(device, v));
+    return new Roped(Floats.of(device, q), Floats.of(device, k), Floats.of(device, v));
   }
 
   /** Behind its own keys, at positions of the table or of the caller, on one axis or three. */

@@ -111,10 +111,10 @@ class StreamOrderTest {
       List<Product> products =
           List.of(40, 150, 300).stream().map(n -> Product.of(device, arena, n)).toList();
       products.forEach(p -> p.run(device));
-      List<float[]> first = products.stream().map(p -> device.floats(p.y)).toList();
+      List<float[]> first = products.stream().map(p -> Floats.of(device, p.y)).toList();
       for (int i = 0; i < products.size(); i++) {
         products.get(i).run(device); // with all the scratch memory there is
-        assertArrayEquals(first.get(i), device.floats(products.get(i).y));
+        assertArrayEquals(first.get(i), Floats.of(device, products.get(i).y));
         assertTrue(first.get(i)[0] != 0);
       }
     }
