@@ -120,7 +120,7 @@ final class Operators {
     advance = new AdvanceArgs(arena);
   }
 
-  /** The one place where a tensor becomes a structure; null is not there. */
+  /** The one place where a tensor becomes a structure; null becomes one that is not there. */
   private void set(AbiTensor to, Tensor t) {
     if (t == null) {
       to.data(0);
@@ -312,7 +312,7 @@ final class Operators {
     return library.dropDuplicates(dropDuplicates, stream);
   }
 
-  /** The first of the structures that hold them. */
+  /** Puts cuts into their structures; returns the first. */
   private MemorySegment list(List<Cut> list) {
     for (int i = 0; i < list.size(); i++) {
       Cut cut = list.get(i);
@@ -324,7 +324,7 @@ final class Operators {
     return cuts[0].memory();
   }
 
-  /** A row for each axis; a vector is the row of one. */
+  /** Positions have a row for each axis; a vector is the row of the only one. */
   private void setPositions(AbiTensor to, Tensor t) {
     set(to, t);
     if (t.rank() == 1) {
@@ -382,6 +382,8 @@ final class Operators {
   }
 
   /**
+   * Keys and values of several layers in one launch.
+   *
    * @param kv at most {@link #MAX_TENSORS} / 2
    */
   int compactRows(List<Kv> kv, Tensor rows) {
