@@ -47,9 +47,12 @@ public final class Safetensors implements AutoCloseable {
   /**
    * A tensor as the header lists it.
    *
+   * @param name as the checkpoint calls it
    * @param dtype the format's name of the type
+   * @param shape outermost dimension first
    * @param file the file that holds it
    * @param offset first byte in that file
+   * @param bytes length in the file
    */
   public record Entry(
       String name, String dtype, List<Long> shape, Path file, long offset, long bytes) {}
@@ -94,6 +97,7 @@ public final class Safetensors implements AutoCloseable {
     return used.contains(name);
   }
 
+  /** Whether there is a tensor of that name. */
   public boolean has(String name) {
     return entries.containsKey(name);
   }
@@ -110,6 +114,13 @@ public final class Safetensors implements AutoCloseable {
     if (entry == null) {
       throw new InputException(dir + ": tensor " + name + " is missing from the weight files");
     }
+    check(entry, shape, fields);
+    MemorySegment bytes = mapped.get(entry.file()).asSlice(entry.offset(), entry.bytes());
+    return new StoredTensor(name, dtype(entry), shape, bytes);
+  }
+
+  private void check(Entry entry, List<Integer> shape, String fields) {
+    String name = entry.name();
     if (twice.containsKey(name)) {
       throw new InputException(
           twice.get(name)
@@ -131,22 +142,22 @@ public final class Safetensors implements AutoCloseable {
               + ") asks for "
               + shape);
     }
-    DType dtype =
-        switch (entry.dtype()) {
-          case "F32" -> DType.F32;
-          case "F16" -> DType.F16;
-          case "BF16" -> DType.BF16;
-          default ->
-              throw new InputException(
-                  entry.file()
-                      + ": tensor "
-                      + name
-                      + " has type "
-                      + entry.dtype()
-                      + "; F32, F16 and BF16 are supported");
-        };
-    return new StoredTensor(
-        name, dtype, shape, mapped.get(entry.file()).asSlice(entry.offset(), entry.bytes()));
+  }
+
+  private static DType dtype(Entry entry) {
+    return switch (entry.dtype()) {
+      case "F32" -> DType.F32;
+      case "F16" -> DType.F16;
+      case "BF16" -> DType.BF16;
+      default ->
+          throw new InputException(
+              entry.file()
+                  + ": tensor "
+                  + entry.name()
+                  + " has type "
+                  + entry.dtype()
+                  + "; F32, F16 and BF16 are supported");
+    };
   }
 
   private void readShards(Path index) {

@@ -57,10 +57,7 @@ class FieldsTest {
     assertEquals(Limits.SIZE, value("" + Limits.SIZE).integer("a", 7, 3));
     for (String outside : List.of("2", "" + (Limits.SIZE + 1L))) {
       assertEquals(
-          "f.json: p.a is "
-              + outside
-              + "; it must be at least 3 and at most "
-              + Limits.SIZE,
+          "f.json: p.a is " + outside + "; it must be at least 3 and at most " + Limits.SIZE,
           refusal(outside, f -> f.integer("a", 7, 3)));
     }
     for (String other : List.of("3.5", "\"3\"", "9999999999", "true")) {
@@ -127,7 +124,8 @@ class FieldsTest {
         List.of("p.new"),
         KnownKeys.TOP.check(
             of("{\"model_type\":\"llava\",\"new\":1,\"use_cache\":true,\"sliding_window\":null}")));
-    assertEquals(List.of("p.projector_hidden_act"),
+    assertEquals(
+        List.of("p.projector_hidden_act"),
         KnownKeys.TEXT.check(of("{\"projector_hidden_act\":\"gelu\"}")));
     String[][] neutral = {
       {"use_qk_norm", "false"},

@@ -4,7 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
@@ -16,6 +15,7 @@ import java.util.jar.JarFile;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import starling.Checkout;
+import starling.cli.Shell.Result;
 
 /**
  * {@code tools/starling} from outside: what it prints where, in any locale, and what it says
@@ -28,23 +28,9 @@ class LauncherTest {
 
   @TempDir Path dir;
 
-  private record Result(int status, String out, String err) {}
-
   private Result run(Map<String, String> environment, String... command)
       throws IOException, InterruptedException {
-    Path out = dir.resolve("out");
-    Path err = dir.resolve("err");
-    var builder =
-        new ProcessBuilder(command)
-            .directory(Checkout.ROOT.toFile())
-            .redirectOutput(out.toFile())
-            .redirectError(err.toFile());
-    builder.environment().putAll(environment);
-    int status = builder.start().waitFor();
-    return new Result(
-        status,
-        Files.readString(out, StandardCharsets.UTF_8),
-        Files.readString(err, StandardCharsets.UTF_8));
+    return new Shell(dir).run(environment, command);
   }
 
   @Test
@@ -79,19 +65,20 @@ class LauncherTest {
 
   @Test
   void withoutAJdkOneSentenceSaysWhatToInstall() throws Exception {
-    // The script as it is, but for the places where JDKs are looked for.
+    // The scripts as they are, but for the places where JDKs are looked for.
     Path tools = Files.createDirectories(dir.resolve("tree/tools"));
-    String script = Files.readString(Checkout.path("tools/starling"));
+    Path copy = Files.copy(Checkout.path("tools/starling"), tools.resolve("starling"));
+    String script = Files.readString(Checkout.path("tools/setup"));
     String blind =
         script
             .replace("/usr/lib/jvm/*/bin/java", "/nowhere/java")
             .replace("$(command -v java || true)", "/nowhere");
     assertTrue(!blind.equals(script));
-    Path copy = Files.writeString(tools.resolve("starling"), blind);
+    Files.writeString(tools.resolve("setup"), blind);
     var environment =
         new ArrayList<>(
             List.of("env", "-u", "JAVA_HOME", "HOME=/nowhere", "bash", copy.toString(), "doctor"));
-    Result result = run(Map.of(), environment.toArray(String[]::new));
+    Result result = run(Map.of("STARLING_OFFLINE", "1"), environment.toArray(String[]::new));
     assertEquals(1, result.status());
     assertTrue(
         result
@@ -106,7 +93,7 @@ class LauncherTest {
   void pathsMayHaveAnyCharacters() throws Exception {
     String name = "m\u00f6 d\u00e8l \u6a21\u578b 100%d 'x' $HOME";
     Path model = Files.createDirectories(dir.resolve(name));
-    try (var files = Files.list(Checkout.path("src/main/resources/starling/demo/model"))) {
+    try (var files = Files.list(Checkout.path("src/demo/resources/starling/demo/model"))) {
       for (Path file : files.toList()) {
         Files.copy(file, model.resolve(file.getFileName().toString()));
       }
@@ -170,9 +157,13 @@ class LauncherTest {
   private Path tree() throws IOException {
     Path tree = Files.createDirectories(dir.resolve("tree"));
     Files.createDirectories(tree.resolve("src/main"));
-    Files.createDirectories(tree.resolve("src/generated"));
+    for (String folder : List.of("src/demo", "src/native", "src/generated")) {
+      Files.createDirectories(tree.resolve(folder));
+    }
     Files.createDirectories(tree.resolve("tools"));
-    Files.copy(Checkout.path("tools/starling"), tree.resolve("tools/starling"));
+    for (String tool : List.of("starling", "setup")) {
+      Files.copy(Checkout.path("tools").resolve(tool), tree.resolve("tools", tool));
+    }
     Files.writeString(tree.resolve("pom.xml"), "");
     Files.writeString(tree.resolve("src/main/A.java"), "class A {}");
     Files.createFile(dir.resolve("builds"));
@@ -183,18 +174,14 @@ class LauncherTest {
         if [ -e "%1$s/slow" ]; then sleep 1; fi
         if [ -e "%1$s/fails" ]; then exit 1; fi
         mkdir -p target
-        ln -sfn "%2$s/target/classes" "%2$s/target/lib" target/
+        ln -sfn "%2$s/target/classes" "%2$s/target/demo-classes" "%2$s/target/lib" target/
         """
             .formatted(dir, Checkout.ROOT));
     return tree;
   }
 
   private Path program(String name, String script) throws IOException {
-    Path file = dir.resolve(name);
-    Files.createDirectories(file.getParent());
-    Files.writeString(file, "#!/bin/sh\n" + script);
-    assertTrue(file.toFile().setExecutable(true));
-    return file;
+    return new Shell(dir).program(name, script);
   }
 
   private Map<String, String> inTree() {
@@ -369,7 +356,7 @@ class LauncherTest {
   /** No other file may come to stand where standard input or output was. */
   @Test
   void aClosedInputIsEmptyAndClosedOutputsTakeNothing() throws Exception {
-    String tokenize = "tools/starling tokenize --model src/main/resources/starling/demo/model ";
+    String tokenize = "tools/starling tokenize --model src/demo/resources/starling/demo/model ";
     for (String closed : List.of("<&-", "<&- 2>&-")) {
       Result result = run(Map.of(), "bash", "-c", tokenize + closed);
       assertEquals(0, result.status(), result.err());
@@ -432,7 +419,7 @@ class LauncherTest {
         run(
             Map.of(
                 "PATH", dir.resolve("old") + ":" + System.getenv("PATH"), "JAVA_HOME", JAVA_HOME),
-            "mvn",
+            "tools/mvnw",
             "-q",
             "-B",
             "-DskipTests",

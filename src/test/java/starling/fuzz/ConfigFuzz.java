@@ -13,7 +13,7 @@ import starling.checkpoint.PreprocessorConfig;
  */
 public final class ConfigFuzz {
   private static final Path DIR = Fuzzed.folder();
-  private static final Path GOOD = Checkout.path("src/main/resources/starling/demo/model");
+  private static final Path GOOD = Checkout.path("src/demo/resources/starling/demo/model");
 
   private ConfigFuzz() {}
 

@@ -15,7 +15,7 @@ import starling.text.Tokenizer;
 public final class TokenizerFuzz {
   private static final Path DIR = Fuzzed.folder();
   private static final Tokenizer GOOD =
-      Tokenizer.read(Checkout.path("src/main/resources/starling/demo/model"));
+      Tokenizer.read(Checkout.path("src/demo/resources/starling/demo/model"));
 
   private TokenizerFuzz() {}
 

@@ -45,8 +45,7 @@ class PreprocessChoicesTest {
     assertNull(of(true, 9, 0, 0, true, false).otherSize(6), "the crop decides");
     assertEquals("6x6", of(true, 9, 0, 0, true, false).otherSize(9));
     Preprocess wide =
-        new Preprocess(
-            true, 0, 9, 0, 0, true, 5, 6, false, 1, false, List.of(), List.of(), false);
+        new Preprocess(true, 0, 9, 0, 0, true, 5, 6, false, 1, false, List.of(), List.of(), false);
     assertEquals("6x5", wide.otherSize(6));
     assertEquals("6x5", wide.otherSize(5));
     assertNull(of(false, 9, 0, 0, false, false).otherSize(77), "an image of that size");

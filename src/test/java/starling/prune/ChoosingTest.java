@@ -116,7 +116,8 @@ class ChoosingTest {
     var second = part(new Candidates(1, 2, null), null, null, 0.1, 0.4, 0.5);
     var attention = new Attention(List.of(first, second), 1, null);
     Selection out = selection(3, 5);
-    attention.select(context(0, 5, attention, null), out.keep(), out.score(), Queries.PATCHES_AND_CLS);
+    attention.select(
+        context(0, 5, attention, null), out.keep(), out.score(), Queries.PATCHES_AND_CLS);
     assertArrayEquals(new int[] {0, 3, 4}, read(out.keep()));
     assertArrayEquals(
         new float[] {0.6f, 0.1f, 0.3f, 0.4f, 0.5f},
@@ -131,7 +132,8 @@ class ChoosingTest {
     var second = part(new Candidates(0, 2, null), null, null, 0.25, 0.25, 0.5);
     var attention = new Attention(List.of(first, second), 2, ints(2, 0, 1));
     Selection out = selection(1, 3);
-    attention.select(context(0, 3, attention, null), out.keep(), out.score(), Queries.PATCHES_AND_CLS);
+    attention.select(
+        context(0, 3, attention, null), out.keep(), out.score(), Queries.PATCHES_AND_CLS);
     assertArrayEquals(
         new float[] {0.25f, 0.1f, 0.4f}, context(0, 3, attention, null).floats(out.score()), 1e-6f);
     assertArrayEquals(new int[] {2}, read(out.keep()));
@@ -150,9 +152,7 @@ class ChoosingTest {
     attention.select(
         context(0, 3, attention, null), out.keep(), out.score(), Queries.PATCHES_AND_CLS);
     assertArrayEquals(
-        new float[] {0.2f, 0.1f, 0.35f},
-        context(0, 3, attention, null).floats(out.score()),
-        1e-6f);
+        new float[] {0.2f, 0.1f, 0.35f}, context(0, 3, attention, null).floats(out.score()), 1e-6f);
     assertArrayEquals(new int[] {0, 2}, read(out.keep()));
   }
 
@@ -244,8 +244,7 @@ class ChoosingTest {
         List.of(0, 1, 2, 4), chosen("vispruner:keep=4,important=0.25", attention, features));
     assertEquals(List.of(0, 4), chosen("vispruner:keep=2,important=0.5", attention, features));
     assertEquals(List.of(0, 1), chosen("vispruner:keep=2,important=1", attention, null));
-    assertEquals(
-        List.of(0, 1, 2, 3, 4), chosen("vispruner:keep=5,important=0.2", attention, null));
+    assertEquals(List.of(0, 1, 2, 3, 4), chosen("vispruner:keep=5,important=0.2", attention, null));
   }
 
   private List<Integer> chosen(String spec, Attention attention, Tensor features) {

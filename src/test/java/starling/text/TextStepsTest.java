@@ -69,8 +69,7 @@ class TextStepsTest {
     growth.checkSteps(Limits.STEPS);
     assertEquals(
         "t.json: decoder has more than " + Limits.STEPS + " steps",
-        assertThrows(InputException.class, () -> growth.checkSteps(Limits.STEPS + 1))
-            .getMessage());
+        assertThrows(InputException.class, () -> growth.checkSteps(Limits.STEPS + 1)).getMessage());
   }
 
   /** Five letters and their replacements, counted before they are made. */
@@ -82,8 +81,7 @@ class TextStepsTest {
     int most = (int) (5 * Limits.GROWTH + Limits.FREE_GROWTH);
     String fits = "y".repeat((most - 2) / 3);
     assertEquals(2 + 3 * fits.length(), growth.replace("ababa", "a", fits).length());
-    assertThrows(
-        InputException.class, () -> growth.replace("ababa", "a", fits + "y".repeat(3)));
+    assertThrows(InputException.class, () -> growth.replace("ababa", "a", fits + "y".repeat(3)));
   }
 
   // ---- merges ----
@@ -165,8 +163,7 @@ class TextStepsTest {
   }
 
   private static String split(String text, AddedToken... tokens) {
-    var normalizer =
-        new Normalizer(List.of(t -> t.replace('_', ' ')), new Growth(PLACE));
+    var normalizer = new Normalizer(List.of(t -> t.replace('_', ' ')), new Growth(PLACE));
     var pieces = new AddedTokens(PLACE, List.of(tokens), normalizer).split(text);
     return String.join(
         "|",
@@ -258,7 +255,8 @@ class TextStepsTest {
     assertEquals("|a|", passed(new DecodingSteps.Replace("ab", "x", growth), "a"));
     assertEquals("xx||", passed(new DecodingSteps.Replace("ab", "x", growth), "abab"));
     assertEquals("|a|x||", passed(new DecodingSteps.Replace("aab", "x", growth), "aa", "a", "b"));
-    assertEquals("cx|b|c||".replace("b|c", "bc"),
+    assertEquals(
+        "cx|b|c||".replace("b|c", "bc"),
         passed(new DecodingSteps.Replace("aa", "x", growth), "caa", "bc"));
   }
 
