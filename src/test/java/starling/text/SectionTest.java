@@ -149,8 +149,7 @@ class SectionTest {
   void aTokenOfTheVocabularyIsAsLongAsTheLimit() {
     String longest = "x".repeat(Limits.TOKEN);
     assertEquals(
-        5,
-        model("{\"vocab\":{\"" + longest + "\":5},\"merges\":[]}").vocabulary.get(longest));
+        5, model("{\"vocab\":{\"" + longest + "\":5},\"merges\":[]}").vocabulary.get(longest));
     assertEquals(
         "t.json: model.vocab gives the id 5 to a token of %d characters; at most %d are read"
             .formatted(Limits.TOKEN + 1, Limits.TOKEN),
