@@ -140,9 +140,9 @@ final class Generation {
         session.stages().stream().map(stage -> stage(session, stage)).toList();
     return new Answer(
         model.dir().toString(),
-        model.device().name(),
+        model.device().type(),
         model.device().description(),
-        model.loaded().dtype().label(),
+        model.loaded().dtype(),
         question.method != null ? plan.options() : question.prune,
         plan.options(),
         question.mode.name().toLowerCase(java.util.Locale.ROOT),

@@ -8,8 +8,10 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import starling.checkpoint.CheckpointFolder;
 import starling.checkpoint.Safetensors;
+import starling.device.AttentionProvider;
 import starling.device.DType;
 import starling.device.Device;
+import starling.device.DeviceType;
 import starling.device.Providers;
 import starling.image.Image;
 import starling.image.ImageMode;
@@ -65,23 +67,28 @@ public final class Model implements AutoCloseable {
 
   /** Opens a checkpoint folder on the best device, in the type that suits it. */
   public static Model open(Path dir) {
-    return open(dir, "auto", "auto");
+    return open(dir, DeviceType.AUTO);
   }
 
   /**
    * Opens a checkpoint folder: {@code config.json}, {@code preprocessor_config.json}, {@code
    * tokenizer.json} and safetensors in the Hugging Face layout.
    *
-   * @param device {@code auto}, {@code cpu}, {@code cuda} or {@code emulated}
-   * @param dtype {@code auto}, {@code f32}, {@code bf16} or {@code f16}: the type of activations;
-   *     weights are mapped as they are stored where the device can read them
+   * @param dtype the type of activations: {@code F32}, {@code BF16} or {@code F16}, or null for
+   *     that which suits the device and the checkpoint; weights are mapped as they are stored where
+   *     the device can read them
    */
-  public static Model open(Path dir, String device, String dtype) {
+  public static Model open(Path dir, DeviceType device, DType dtype) {
     return open(dir, device, dtype, Providers.AUTO);
   }
 
+  /** The same in the type that suits the device and the checkpoint. */
+  public static Model open(Path dir, DeviceType device) {
+    return open(dir, device, null);
+  }
+
   /** The same with a choice of whose kernels multiply and attend. */
-  public static Model open(Path dir, String device, String dtype, Providers providers) {
+  public static Model open(Path dir, DeviceType device, DType dtype, Providers providers) {
     try {
       return opened(dir, device, dtype, providers);
     } catch (InputException e) {
@@ -92,14 +99,14 @@ public final class Model implements AutoCloseable {
     }
   }
 
-  private static Model opened(Path dir, String device, String dtype, Providers providers) {
+  private static Model opened(Path dir, DeviceType device, DType dtype, Providers providers) {
     long start = System.nanoTime();
     VisionLanguageModel family = Families.read(dir);
     Device opened = Devices.open(device, providers);
     Safetensors files = null;
     try {
-      DType type = dtype(dtype, opened, family);
-      if (type == DType.F32 && providers.attention().equals("cudnn")) {
+      DType type = dtype != null ? dtype : suited(opened, family);
+      if (type == DType.F32 && providers.attention() == AttentionProvider.CUDNN) {
         throw new InputException("attention cudnn needs dtype bf16 or f16");
       }
       files = Safetensors.open(dir);
@@ -119,19 +126,12 @@ public final class Model implements AutoCloseable {
     }
   }
 
-  /** {@code auto} is f32 on the cpu, else the checkpoint's own type with F32 taken as bf16. */
-  private static DType dtype(String name, Device device, VisionLanguageModel family) {
-    return switch (name) {
-      case "f32" -> DType.F32;
-      case "bf16" -> DType.BF16;
-      case "f16" -> DType.F16;
-      case "auto" ->
-          device.name().equals("cpu")
-              ? DType.F32
-              : family.dtype().equals("float16") ? DType.F16 : DType.BF16;
-      default ->
-          throw new InputException("dtype '" + name + "' is not one of auto, f32, bf16, f16");
-    };
+  /** F32 on the cpu, else the checkpoint's own type with F32 taken as BF16. */
+  private static DType suited(Device device, VisionLanguageModel family) {
+    if (device.type() == DeviceType.CPU) {
+      return DType.F32;
+    }
+    return family.dtype().equals("float16") ? DType.F16 : DType.BF16;
   }
 
   private static List<String> warnings(Path dir, VisionLanguageModel family) {

@@ -26,6 +26,8 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import starling.checkpoint.SafetensorsFile;
 import starling.checkpoint.SafetensorsFile.Raw;
+import starling.device.DType;
+import starling.device.DeviceType;
 import starling.image.Image;
 import starling.input.InputException;
 
@@ -266,7 +268,8 @@ class CheckpointCasesTest {
         "config.json", c -> c.withObject("/text_config").put("max_position_embeddings", 1 << 20));
     assertSame(BASE, copy.answer(STAR));
     var config = copy.json("config.json", c -> c.withObject("/text_config").put("head_dim", 4096));
-    Cost.ofRefusal(200, () -> Model.open(config.dir(), "cpu", "f32").close(), "head_dim");
+    Cost.ofRefusal(
+        200, () -> Model.open(config.dir(), DeviceType.CPU, DType.F32).close(), "head_dim");
   }
 
   /** A few megabytes of weights that would need gigabytes for a question. */
@@ -298,7 +301,7 @@ class CheckpointCasesTest {
                       t.shape(),
                       new byte[2 * t.shape().stream().reduce(1, (a, b) -> a * b)]));
         });
-    try (Model model = Model.open(copy.dir(), "cpu", "f32")) {
+    try (Model model = Model.open(copy.dir(), DeviceType.CPU, DType.F32)) {
       Question question = Question.of("What?").image(Demo.image("scene-00.png"));
       Cost.ofRefusal(100, () -> model.ask(question), "would take", "GB of keys");
       assertEquals(2, model.ask(Question.of("a").maxTokens(2)).outputTokens().size());
@@ -340,11 +343,11 @@ class CheckpointCasesTest {
           }
         });
     if (part == null) {
-      Model.open(copy.dir(), "cpu", "f32").close(); // the crop decides
+      Model.open(copy.dir(), DeviceType.CPU, DType.F32).close(); // the crop decides
     } else {
       Cost.ofRefusal(
           200,
-          () -> Model.open(copy.dir(), "cpu", "f32").close(),
+          () -> Model.open(copy.dir(), DeviceType.CPU, DType.F32).close(),
           "preprocessor_config.json: " + part,
           "config.json (vision_config image_size) asks for 96x96");
     }
@@ -352,12 +355,12 @@ class CheckpointCasesTest {
 
   @Test
   void whatIsOddIsWarnedOfOnce() throws IOException {
-    try (Model model = Model.open(copy.dir(), "cpu", "f32")) {
+    try (Model model = Model.open(copy.dir(), DeviceType.CPU, DType.F32)) {
       assertEquals(List.of(), model.warnings());
     }
     copy.json("config.json", c -> c.put("new_key", 1));
     copy.file("chat_template.jinja", "[INST] {{ x }} [/INST]".getBytes(StandardCharsets.UTF_8));
-    try (Model model = Model.open(copy.dir(), "cpu", "f32")) {
+    try (Model model = Model.open(copy.dir(), DeviceType.CPU, DType.F32)) {
       assertEquals(2, model.warnings().size());
       assertTrue(model.warnings().get(0).endsWith("ignored: new_key"));
       assertTrue(model.warnings().get(1).contains("chat_template.jinja has a chat template"));
@@ -396,7 +399,9 @@ class CheckpointCasesTest {
   private void assertRefusedSoon(String part) {
     assertTimeoutPreemptively(
         Duration.ofSeconds(20),
-        () -> Cost.ofRefusal(200, () -> Model.open(copy.dir(), "cpu", "f32").close(), part));
+        () ->
+            Cost.ofRefusal(
+                200, () -> Model.open(copy.dir(), DeviceType.CPU, DType.F32).close(), part));
   }
 
   // ---- images ----

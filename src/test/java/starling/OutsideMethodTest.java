@@ -21,6 +21,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import starling.device.DType;
+import starling.device.DeviceType;
 import starling.device.PositionRule;
 import starling.model.Mode;
 import starling.prune.AttentionCut;
@@ -41,7 +43,7 @@ class OutsideMethodTest {
 
   @BeforeAll
   static void open() {
-    model = Model.open(Demo.MODEL, "cpu", "f32");
+    model = Model.open(Demo.MODEL, DeviceType.CPU, DType.F32);
   }
 
   @AfterAll

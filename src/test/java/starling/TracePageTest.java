@@ -4,6 +4,8 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import starling.device.DType;
+import starling.device.DeviceType;
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies.SnakeCaseStrategy;
@@ -156,7 +158,7 @@ class TracePageTest {
       }
     }
     Files.writeString(dir.resolve("bare.json"), bare.toString());
-    try (Model model = Model.open(Demo.MODEL, "cpu", "f32")) {
+    try (Model model = Model.open(Demo.MODEL, DeviceType.CPU, DType.F32)) {
       Answer answer = ask(model, "bare.json");
       assertEquals(
           JSON.convertValue(trace.get("output_tokens"), List.class), answer.outputTokens());
@@ -199,7 +201,7 @@ class TracePageTest {
     String table = PAGE.substring(PAGE.indexOf("the sentence behind the file's name"));
     List<String> sentences = row.matcher(table).results().map(m -> m.group(1)).skip(1).toList();
     assertEquals(broken.size(), sentences.size());
-    try (Model model = Model.open(Demo.MODEL, "cpu", "f32")) {
+    try (Model model = Model.open(Demo.MODEL, DeviceType.CPU, DType.F32)) {
       for (int i = 0; i < broken.size(); i++) {
         Files.writeString(dir.resolve("broken.json"), broken.get(i));
         var refused = assertThrows(InputException.class, () -> ask(model, "broken.json"));

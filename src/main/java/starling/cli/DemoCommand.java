@@ -22,9 +22,9 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 import starling.Answer;
 import starling.DemoData;
-import starling.Devices;
 import starling.Model;
 import starling.Question;
+import starling.device.DeviceType;
 import starling.image.Image;
 import starling.image.Overlay;
 import starling.input.InputException;
@@ -81,10 +81,10 @@ final class DemoCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    if (!Devices.NAMES.contains(device)) {
+    if (!DeviceType.labels().contains(device)) {
       throw new ParameterException(
           command.commandLine(),
-          "--device is '" + device + "'; it must be one of " + Devices.NAMES);
+          "--device is '" + device + "'; it must be one of " + DeviceType.labels());
     }
     if (images != null && images < 1) {
       throw new ParameterException(
@@ -92,7 +92,7 @@ final class DemoCommand implements Callable<Integer> {
     }
     makeFolder();
     try (var demo = DemoData.unpack();
-        Model model = Model.open(demo.model(), device, "auto")) {
+        Model model = Model.open(demo.model(), DeviceType.of(device))) {
       List<DemoData.Item> items = items(demo.questions());
       Path report = out.resolve("report.html");
       List<Path> overlays = overlays(items);

@@ -14,6 +14,7 @@ import starling.device.Candidates;
 import starling.device.Cut;
 import starling.device.DType;
 import starling.device.Device;
+import starling.device.DeviceType;
 import starling.device.Kv;
 import starling.device.Linear;
 import starling.device.Norm;
@@ -85,8 +86,8 @@ public final class CpuDevice implements Device {
   }
 
   @Override
-  public String name() {
-    return "cpu";
+  public DeviceType type() {
+    return DeviceType.CPU;
   }
 
   @Override
@@ -94,9 +95,10 @@ public final class CpuDevice implements Device {
     return workers.count() + " threads, " + lanes.description();
   }
 
-  /** Ceilings on this device's threads; it goes with the device. */
-  public CpuMeter meter() {
-    return new CpuMeter(workers, lanes);
+  /** What the processor can do on this device's threads, for a bench. */
+  public CpuCeilings ceilings() {
+    checkOpen();
+    return new CpuCeilings(workers, lanes);
   }
 
   // ---- memory ----
@@ -333,11 +335,11 @@ public final class CpuDevice implements Device {
 
   @Override
   public void attentionColsum(
-      Tensor sums, AttentionInputs in, Tensor lse, Span rows, Candidates keys) {
+      Tensor sums, AttentionInputs in, Tensor lse, Span rows, Candidates candidates) {
     checkOpen();
-    arguments.attentionColsum(sums, in, lse, rows, keys);
+    arguments.attentionColsum(sums, in, lse, rows, candidates);
     workers.workAlone(arguments.wereConfined());
-    colsum.run(sums, in, lse, rows, keys);
+    colsum.run(sums, in, lse, rows, candidates);
   }
 
   // ---- selection and compaction ----
@@ -357,14 +359,14 @@ public final class CpuDevice implements Device {
       AttentionInputs in,
       Tensor lse,
       Span rows,
-      Candidates keys,
+      Candidates candidates,
       Tensor nonFinite) {
     checkOpen();
-    arguments.colsumSelect(keep, score, in, lse, rows, keys, nonFinite);
+    arguments.colsumSelect(keep, score, in, lse, rows, candidates, nonFinite);
     try (TensorArena scratch = arena("column sums")) {
-      Tensor sums = scratch.alloc("sums", DType.F32, in.q().dim(1), keys.count());
+      Tensor sums = scratch.alloc("sums", DType.F32, in.q().dim(1), candidates.count());
       workers.workAlone(arguments.wereConfined());
-      colsum.run(sums, in, lse, rows, keys);
+      colsum.run(sums, in, lse, rows, candidates);
       tokenSelect.score(score, sums, rows.length(), nonFinite);
       tokenSelect.select(keep, score);
     }

@@ -22,6 +22,8 @@ import starling.Answer;
 import starling.Demo;
 import starling.Model;
 import starling.Question;
+import starling.device.DType;
+import starling.device.DeviceType;
 import starling.device.Providers;
 import starling.device.Sampling;
 import starling.model.Mode;
@@ -66,10 +68,10 @@ class AgreementTest {
   @BeforeAll
   static void open() {
     Native.needsDevice();
-    cpu32 = Model.open(Demo.MODEL, "cpu", "f32");
-    cpu16 = Model.open(Demo.MODEL, "cpu", "bf16");
-    native32 = Model.open(Demo.MODEL, Native.DEVICE, "f32", Providers.OWN);
-    native16 = Model.open(Demo.MODEL, Native.DEVICE, "bf16", Providers.OWN);
+    cpu32 = Model.open(Demo.MODEL, DeviceType.CPU, DType.F32);
+    cpu16 = Model.open(Demo.MODEL, DeviceType.CPU, DType.BF16);
+    native32 = Model.open(Demo.MODEL, Native.DEVICE, DType.F32, Providers.OWN);
+    native16 = Model.open(Demo.MODEL, Native.DEVICE, DType.BF16, Providers.OWN);
   }
 
   @AfterAll

@@ -19,6 +19,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import starling.device.Activation;
 import starling.device.DType;
+import starling.device.DeviceType;
 import starling.device.Tensor;
 import starling.device.TensorArena;
 import starling.input.InputException;
@@ -39,7 +40,7 @@ class JcublasTest {
     gpu = new FakeCuda("");
     cublas = new PlayedLibrary("cublas");
     Native.needs(FORWARDER);
-    try (NativeDevice device = NativeDevice.open("cuda")) {
+    try (NativeDevice device = NativeDevice.open(DeviceType.CUDA)) {
       String why =
           assertThrows(InputException.class, () -> new Jcublas(device).close()).getMessage();
       assertTrue(why.startsWith("JCublas 12.6 needs libcublas.so.12, and here is "), why);
@@ -66,7 +67,7 @@ class JcublasTest {
   @ParameterizedTest
   @EnumSource(names = {"F32", "BF16", "F16"})
   void aProductIsWhatOurOwnIs(DType dtype) {
-    try (NativeDevice device = NativeDevice.open("cuda");
+    try (NativeDevice device = NativeDevice.open(DeviceType.CUDA);
         TensorArena arena = device.arena("test");
         var jcublas = new Jcublas(device)) {
       Tensor x = device.table(arena, dtype, Gaussian.of(new Random(9), 1, 21, 44));
@@ -76,8 +77,8 @@ class JcublasTest {
       device.gemm(own, x, device.asLinear(w, null), null, Activation.NONE, null);
       jcublas.multiply(theirs, x, w);
       assertEquals(1, cublas.count("products"));
-      float[] a = device.floats(own);
-      float[] b = device.floats(theirs);
+      float[] a = Floats.of(device, own);
+      float[] b = Floats.of(device, theirs);
       // A rounding of the stored type, and f32 sums in another order.
       double bound = dtype == DType.F32 ? 1e-5 : dtype == DType.BF16 ? 0x1p-7 : 0x1p-10;
       for (int i = 0; i < a.length; i++) {
@@ -97,7 +98,7 @@ class JcublasTest {
   @Test
   void theExampleMultipliesOurTensors(@TempDir Path dir) throws Exception {
     Method multiply = Examples.compiled("Multiply", dir);
-    try (NativeDevice device = NativeDevice.open("cuda");
+    try (NativeDevice device = NativeDevice.open(DeviceType.CUDA);
         TensorArena arena = device.arena("test")) {
       new Jcublas(device).close(); // which finds and loads cuBLAS
       var handle = new cublasHandle();
@@ -108,7 +109,7 @@ class JcublasTest {
       Tensor theirs = arena.alloc("theirs", DType.F32, 21, 24);
       device.gemm(own, x, device.asLinear(w, null), null, Activation.NONE, null);
       assertEquals(0, multiply.invoke(null, device, handle, theirs, x, w));
-      assertArrayEquals(device.floats(own), device.floats(theirs), 1e-4f);
+      assertArrayEquals(Floats.of(device, own), Floats.of(device, theirs), 1e-4f);
       JCublas2.cublasDestroy(handle);
     }
   }
@@ -116,7 +117,7 @@ class JcublasTest {
   @Test
   void aLibraryThatDoesNotStartGetsASentence() {
     cublas.order("create=1");
-    try (NativeDevice device = NativeDevice.open("cuda")) {
+    try (NativeDevice device = NativeDevice.open(DeviceType.CUDA)) {
       assertEquals(
           "JCublas: cublasCreate: CUBLAS_STATUS_NOT_INITIALIZED",
           assertThrows(InputException.class, () -> new Jcublas(device).close()).getMessage());

@@ -19,7 +19,9 @@ import starling.Demo;
 import starling.Families;
 import starling.checkpoint.PreprocessorConfig;
 import starling.checkpoint.Safetensors;
+import starling.cuda.abi.HostCounters;
 import starling.device.DType;
+import starling.device.DeviceType;
 import starling.device.Sampling;
 import starling.image.ImageMode;
 import starling.model.ImageInput;
@@ -46,7 +48,7 @@ class LaunchTest {
   @BeforeEach
   void open() throws Exception {
     Native.needs(Native.HOST);
-    device = NativeDevice.open("emulated");
+    device = NativeDevice.open(DeviceType.EMULATED);
     host = new HostCounters(DynamicLibrary.open(Native.HOST));
     config = Families.read(Demo.MODEL);
     files = Safetensors.open(Demo.MODEL);
@@ -125,7 +127,7 @@ class LaunchTest {
     int l = config.text().numHiddenLayers();
     // Pixels, ids and a table of this sequence in every layer, for the prompt and for the steps.
     long up = 4L * before.length + 4L * 7 + 2L * l * 64;
-    assertEquals(new NativeDevice.Transfers(3, up, 8, 4 * 8), transfers);
+    assertEquals(new Transfers(3, up, 8, 4 * 8), transfers);
 
     int b = visionBlocks();
     assertEquals(LaunchFormula.prefill(spec, b, l), counts(prefill), spec);

@@ -4,6 +4,7 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import starling.device.DeviceType;
 
 /**
  * The libraries that tools/build-native makes. Where one is not there a test is skipped with the
@@ -18,13 +19,14 @@ public final class Native {
   public static final Path FAKE = Path.of("target/native/test/libstarling_fake_cuda.so");
 
   /** The device under test: emulated, or cuda where tools/gpu-check says so. */
-  public static final String DEVICE = System.getProperty("starling.test.device", "emulated");
+  public static final DeviceType DEVICE =
+      DeviceType.of(System.getProperty("starling.test.device", "emulated"));
 
   private Native() {}
 
   /** What {@link #DEVICE} needs; a cuda that does not open is a failure, not a skip. */
   public static void needsDevice() {
-    if (DEVICE.equals("emulated")) {
+    if (DEVICE == DeviceType.EMULATED) {
       needs(HOST);
     }
   }

@@ -51,12 +51,12 @@ class OperatorArgumentsTest {
     openIfThere(
         () -> {
           Native.needs(Native.HOST);
-          return NativeDevice.open("emulated");
+          return NativeDevice.open(DeviceType.EMULATED);
         });
     openIfThere(
         () -> {
           fakeCuda = new FakeCuda("");
-          return NativeDevice.open("cuda", Providers.OWN);
+          return NativeDevice.open(DeviceType.CUDA, Providers.OWN);
         });
   }
 
@@ -192,7 +192,7 @@ class OperatorArgumentsTest {
       return new AttentionInputs(t("q"), kv(""), new Mask(true, t("hidden")), f("scale"));
     }
 
-    Candidates keys() {
+    Candidates candidates() {
       return new Candidates(n("at"), n("count"), t("index"));
     }
 
@@ -422,8 +422,8 @@ class OperatorArgumentsTest {
               w -> received(w).with("sums", w.f32("my sums", 2, 3)),
               (d, g) -> {
                 AttentionInputs in = g.inputs();
-                Candidates keys = g.keys();
-                return () -> d.attentionColsum(g.t("sums"), in, g.t("lse"), g.span(), keys);
+                Candidates candidates = g.candidates();
+                return () -> d.attentionColsum(g.t("sums"), in, g.t("lse"), g.span(), candidates);
               }),
           new Operator(
               "tokenSelect",
@@ -449,7 +449,7 @@ class OperatorArgumentsTest {
                       .with("nonFinite", w.i32("my nonFinite", 1)),
               (d, g) -> {
                 AttentionInputs in = g.inputs();
-                Candidates keys = g.keys();
+                Candidates candidates = g.candidates();
                 return () ->
                     d.colsumSelect(
                         g.t("keep"),
@@ -457,7 +457,7 @@ class OperatorArgumentsTest {
                         in,
                         g.t("lse"),
                         g.span(),
-                        keys,
+                        candidates,
                         g.t("nonFinite"));
               }),
           new Operator(
@@ -593,7 +593,14 @@ class OperatorArgumentsTest {
   /** Methods of {@link Device} that take no tensors. */
   private static final Set<String> OTHERS =
       Set.of(
-          "name", "description", "weightFormats", "arena", "headSize", "mark", "millis", "close");
+          "type",
+          "description",
+          "weightFormats",
+          "arena",
+          "headSize",
+          "recordEvent",
+          "elapsedMillis",
+          "close");
 
   @Test
   void everyOperatorOfADeviceHasItsArgumentsAndRowsOfBadOnes() {
@@ -650,7 +657,7 @@ class OperatorArgumentsTest {
   }
 
   private static boolean reachesHost(Device device) {
-    return !device.name().equals("cuda");
+    return device.type() != DeviceType.CUDA;
   }
 
   /** What all devices make of the call; it must be the same. */
@@ -664,7 +671,7 @@ class OperatorArgumentsTest {
     for (Device device : devices) {
       String outcome = outcome(device, operator, change);
       first = first == null ? outcome : first;
-      assertEquals(first, outcome, operator + " with " + what + " on " + device.name());
+      assertEquals(first, outcome, operator + " with " + what + " on " + device.type().label());
     }
     return first;
   }
@@ -886,17 +893,17 @@ class OperatorArgumentsTest {
                   Tensor t = g.t(name);
                   var block = new Block(null, 64); // never read: cpu refuses, the others do not run
                   g.with(name, w.arena.view(t.name(), t.dtype(), block, shape(t)));
-                  if (!device.name().equals("cpu")) {
+                  if (device.type() != DeviceType.CPU) {
                     throw new IllegalStateException("my tensor: not run");
                   }
                 });
-        String what = operator + " " + name + " on " + device.name();
-        switch (device.name()) {
-          case "cpu" -> {
+        String what = operator + " " + name + " on " + device.type().label();
+        switch (device.type()) {
+          case CPU -> {
             assertEquals(ACCEPTED, heap, what);
             refused("in device memory, which this device cannot use", gpu, what);
           }
-          case "emulated" -> {
+          case EMULATED -> {
             assertEquals(ACCEPTED, host, what);
             refused("on the Java heap, which this device cannot use", heap, what);
           }
@@ -1088,19 +1095,23 @@ class OperatorArgumentsTest {
         badAttention(operator),
         Stream.of(
             bad(operator, "span", new Span(1, 5), "rows: Span[from=1, to=5] of at most 4 of my q"),
-            bad(operator, "keys before the first", "keys: -1 + 3 of 8", unknown(keys(-1, 3))),
-            bad(operator, "fewer than no keys", "keys: 0 + -1 of 8", unknown(keys(0, -1))),
-            bad(operator, "keys behind the last", "keys: 6 + 3 of 8", unknown(keys(6, 3))),
-            bad(operator, "keys behind those of the call", "keys: 2 + 3 of 4", known(keys(2, 3))),
+            bad(operator, "keys before the first", "candidates: -1 + 3 of 8", unknown(keys(-1, 3))),
+            bad(operator, "fewer than no keys", "candidates: 0 + -1 of 8", unknown(keys(0, -1))),
+            bad(operator, "keys behind the last", "candidates: 6 + 3 of 8", unknown(keys(6, 3))),
+            bad(
+                operator,
+                "keys behind those of the call",
+                "candidates: 2 + 3 of 4",
+                known(keys(2, 3))),
             bad(
                 operator,
                 "keys beyond what an int counts",
-                "keys: 2147483647 + 2147483647 of 8",
+                "candidates: 2147483647 + 2147483647 of 8",
                 unknown(keys(Integer.MAX_VALUE, Integer.MAX_VALUE))),
             bad(
                 operator,
                 "a list that starts behind the last key",
-                "keys: 9 + 3 of 8",
+                "candidates: 9 + 3 of 8",
                 unknown((w, g) -> g.with("at", 9)))));
   }
 
@@ -1464,7 +1475,7 @@ class OperatorArgumentsTest {
                   bad(
                       "colsumSelect",
                       "keys that are not as many for each candidate",
-                      "keys: 3 do not make as many sources for every candidate, where my score is"
+                      "candidates: 3 do not make as many sources for every candidate, where my score is"
                           + " F32[2]",
                       (w, g) -> g.with("score", w.f32("my score", 2))),
                   bad(
@@ -2004,7 +2015,7 @@ class OperatorArgumentsTest {
   @Test
   void headsThatKernelsDoNotHaveAreRefusedByThemAlone() {
     for (Device device : DEVICES) {
-      boolean java = device.name().equals("cpu");
+      boolean java = device.type() == DeviceType.CPU;
       for (String name : List.of("attention", "attentionColsum", "colsumSelect")) {
         for (int d : new int[] {32, 64, 128}) {
           assertEquals(ACCEPTED, outcome(device, operator(name), heads(d)), name + " of " + d);
@@ -2013,7 +2024,7 @@ class OperatorArgumentsTest {
         String refused =
             "IllegalArgumentException: q: my q is F32[4, 2, 48], expected heads of 32, 64 or 128"
                 + " channels; pad others with zeros";
-        assertEquals(java ? ACCEPTED : refused, outcome, name + " on " + device.name());
+        assertEquals(java ? ACCEPTED : refused, outcome, name + " on " + device.type().label());
       }
     }
   }
@@ -2032,7 +2043,7 @@ class OperatorArgumentsTest {
         assertEquals(
             "IllegalArgumentException: my w is F32[16, 32] of another device",
             outcome(() -> device.gemm(y, x, weight, null, Activation.NONE, null)),
-            device.name());
+            device.type().label());
       }
     }
   }
@@ -2057,14 +2068,14 @@ class OperatorArgumentsTest {
         rmsnorm.call.apply(device, given).run();
         float[] out = new float[96];
         device.download(MemorySegment.ofArray(out), given.t("out"));
-        assertEquals(31, out[95], 1e-3, device.name());
+        assertEquals(31, out[95], 1e-3, device.type().label());
 
         given.with("x", w.alloc("my x", DType.BF16, 3, 32));
         given.with("out", w.alloc("my out", DType.BF16, 3, 32));
         assertEquals(
             "IllegalArgumentException: weight: my weight is F32[32], but my x is BF16[3, 32]",
             outcome(() -> rmsnorm.call.apply(device, given).run()),
-            device.name());
+            device.type().label());
 
         // Where it is not widened by an operator's arithmetic: rows gathered, and numbers read as
         // f32.
@@ -2078,14 +2089,14 @@ class OperatorArgumentsTest {
         float[] gathered = new float[16];
         device.download(MemorySegment.ofArray(gathered), rows);
         for (int i = 0; i < 16; i++) {
-          assertEquals(i, gathered[i], device.name());
+          assertEquals(i, gathered[i], device.type().label());
         }
         Tensor nonFinite = w.i32("nonFinite", 1);
         Tensor score = w.f32("score", 8);
         device.tokenSelect(w.i32("keep", 1), score, table, 1, nonFinite);
         float[] scores = new float[8];
         device.download(MemorySegment.ofArray(scores), score);
-        assertEquals((7 + 15 + 23 + 31) / 4f, scores[7], device.name());
+        assertEquals((7 + 15 + 23 + 31) / 4f, scores[7], device.type().label());
       }
     }
   }
@@ -2154,7 +2165,7 @@ class OperatorArgumentsTest {
   void checksAllocateNothing() {
     var threads = (com.sun.management.ThreadMXBean) ManagementFactory.getThreadMXBean();
     Device device = DEVICES.get(Math.min(1, DEVICES.size() - 1));
-    if (device.name().equals("cpu")) {
+    if (device.type() == DeviceType.CPU) {
       System.out.println("checksAllocateNothing not run: it needs the emulated device");
       return;
     }

@@ -26,8 +26,8 @@ public final class ReferenceDevice implements Device {
   private final Map<MemorySegment, Arena> arenas = new HashMap<>();
 
   @Override
-  public String name() {
-    return "cpu";
+  public DeviceType type() {
+    return DeviceType.CPU;
   }
 
   @Override
@@ -388,15 +388,16 @@ public final class ReferenceDevice implements Device {
 
   @Override
   public void attentionColsum(
-      Tensor sums, AttentionInputs in, Tensor lse, Span rows, Candidates keys) {
+      Tensor sums, AttentionInputs in, Tensor lse, Span rows, Candidates candidates) {
     Part part = parts(in.kv().segments(), in.q().rows(), in.kv().k().rows()).get(0);
     for (int h = 0; h < in.q().dim(1); h++) {
-      double[] received = new double[keys.count()];
+      double[] received = new double[candidates.count()];
       for (int i = rows.from(); i < rows.to(); i++) {
         double[] s = logits(in, part, i, h);
         double sum = logSum(s);
         for (int j = 0; j < received.length; j++) {
-          int key = keys.at() + (keys.index() == null ? j : index(keys.index(), j));
+          int key =
+              candidates.at() + (candidates.index() == null ? j : index(candidates.index(), j));
           received[j] += Math.exp(s[key] - sum);
         }
       }
@@ -442,11 +443,11 @@ public final class ReferenceDevice implements Device {
       AttentionInputs in,
       Tensor lse,
       Span rows,
-      Candidates keys,
+      Candidates candidates,
       Tensor nonFinite) {
     try (TensorArena scratch = arena("colsum")) {
-      Tensor sums = scratch.alloc("sums", DType.F32, in.q().dim(1), keys.count());
-      attentionColsum(sums, in, lse, rows, keys);
+      Tensor sums = scratch.alloc("sums", DType.F32, in.q().dim(1), candidates.count());
+      attentionColsum(sums, in, lse, rows, candidates);
       tokenSelect(keep, score, sums, rows.length(), nonFinite);
     }
   }

@@ -28,6 +28,7 @@ import starling.cuda.Native;
 import starling.cuda.NativeDevice;
 import starling.device.DType;
 import starling.device.Device;
+import starling.device.DeviceType;
 import starling.device.PositionRule;
 import starling.device.Sampling;
 import starling.image.Image;
@@ -211,7 +212,7 @@ class MosaicTest {
   @Test
   void kernelsAgree() {
     Native.needs(Native.HOST);
-    try (var emulated = NativeDevice.open("emulated");
+    try (var emulated = NativeDevice.open(DeviceType.EMULATED);
         var kernels = new LoadedModel(emulated, MOSAIC, MOSAIC.weights(null), DType.F32)) {
       for (String spec :
           List.of(
