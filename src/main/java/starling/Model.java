@@ -17,9 +17,13 @@ import starling.image.Image;
 import starling.image.ImageMode;
 import starling.input.InputException;
 import starling.input.TerminalText;
+import starling.model.Generation;
 import starling.model.ImageInput;
 import starling.model.LoadedModel;
+import starling.model.Request;
 import starling.model.VisionLanguageModel;
+import starling.prune.Method;
+import starling.prune.Methods;
 import starling.text.ChatTemplate;
 import starling.text.Tokenizer;
 
@@ -62,7 +66,7 @@ public final class Model implements AutoCloseable {
     this.warnings = warnings(dir, family);
     this.endTokens = endTokens(dir, family, tokenizer);
     this.loaded = new LoadedModel(device, family, family.weights(files), dtype);
-    this.loadMillis = (System.nanoTime() - start) / 1e6;
+    this.loadMillis = millisSince(start);
   }
 
   /** Opens a checkpoint folder on the best device, in the type that suits it. */
@@ -160,11 +164,6 @@ public final class Model implements AutoCloseable {
     return id == null ? List.of() : List.of(id);
   }
 
-  /** Ids that end an answer; any of them does. */
-  List<Integer> endTokens() {
-    return endTokens;
-  }
-
   /** What is odd about the checkpoint's files, one sentence each; it was opened all the same. */
   public List<String> warnings() {
     return warnings;
@@ -207,7 +206,7 @@ public final class Model implements AutoCloseable {
     }
     try {
       checkOpen();
-      return new Generation(this, question).run(onText);
+      return answer(question, onText);
     } catch (InternalError e) { // how the JVM says that a mapped page is not there
       files.checkWhole();
       throw e;
@@ -216,8 +215,71 @@ public final class Model implements AutoCloseable {
     }
   }
 
-  static CancellationException interrupted() {
+  /** Prepares, reads the prompt, draws tokens until the answer ends, reports. */
+  private Answer answer(Question question, Consumer<String> onText) {
+    long start = System.nanoTime();
+    Method method = question.method != null ? question.method : Methods.parse(question.prune);
+    Prompt prompt = Prompt.of(this, question);
+    Request request = request(question, method, prompt.ids());
+    double preprocess = millisSince(start);
+    try (Generation generation = loaded.prefill(request)) {
+      int budget = generation.tokenBudget();
+      var stream = new TextStream(tokenizer.decoding(), question.stop, onText);
+      var drawn = new AnswerText(stream, endTokens, budget);
+      int id = generation.next();
+      List<Float> logits = question.logits ? AnswerReport.floats(generation.logits()) : null;
+      long decode = System.nanoTime();
+      while (drawn.wantsMoreAfter(id)) {
+        request.progress().at("decode", drawn.tokens().size(), budget);
+        id = generation.next();
+      }
+      String text = drawn.finish();
+      int steps = drawn.tokens().size() - 1;
+      double perToken = steps > 0 ? millisSince(decode) / steps : 0;
+      var report = new AnswerReport(this, question, generation, request.images());
+      var timings =
+          new Answer.Timings(
+              loadMillis,
+              preprocess,
+              generation.visionMillis(),
+              generation.pruneMillis(),
+              generation.prefillMillis(),
+              perToken,
+              millisSince(start));
+      return report.answer(prompt, logits, drawn, text, timings);
+    }
+  }
+
+  private Request request(Question question, Method method, int[] ids) {
+    var inputs = new ArrayList<ImageInput>();
+    for (Image image : question.images) {
+      inputs.add(prepare(image, question.imageMode, "image " + inputs.size()));
+    }
+    return new Request(
+        ids,
+        inputs,
+        method,
+        question.mode,
+        question.sampling,
+        question.maxTokens,
+        interruptible(question.progress));
+  }
+
+  private static Request.Progress interruptible(Request.Progress progress) {
+    return (phase, done, of) -> {
+      if (Thread.currentThread().isInterrupted()) {
+        throw interrupted();
+      }
+      progress.at(phase, done, of);
+    };
+  }
+
+  private static CancellationException interrupted() {
     return new CancellationException("the question was interrupted");
+  }
+
+  private static double millisSince(long start) {
+    return (System.nanoTime() - start) / 1e6;
   }
 
   private void checkOpen() {
@@ -251,10 +313,6 @@ public final class Model implements AutoCloseable {
 
   Device device() {
     return device;
-  }
-
-  double loadMillis() {
-    return loadMillis;
   }
 
   @Override

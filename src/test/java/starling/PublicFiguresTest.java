@@ -109,16 +109,16 @@ class PublicFiguresTest {
   /** Flat is what spans less than one percent. */
   @Test
   void scoresAreFlatBelowOnePercent() {
-    assertTrue(Generation.flat(new float[] {1, 1.0099f}));
-    assertFalse(Generation.flat(new float[] {1, 1.01f}));
-    assertFalse(Generation.flat(new float[] {1, 1.0101f}));
-    assertFalse(Generation.flat(new float[] {0.002f, 0.0021f}));
-    assertTrue(Generation.flat(new float[] {0.002f, 0.002f, 0.00201f}));
-    assertTrue(Generation.flat(new float[] {0, 0}));
-    assertFalse(Generation.flat(new float[] {0, Float.MIN_VALUE}));
-    assertFalse(Generation.flat(new float[] {-2, -1}));
-    assertTrue(Generation.flat(new float[] {-2, -2}));
-    assertFalse(Generation.flat(new float[] {3}));
-    assertFalse(Generation.flat(new float[0]));
+    assertTrue(AnswerReport.flat(new float[] {1, 1.0099f}));
+    assertFalse(AnswerReport.flat(new float[] {1, 1.01f}));
+    assertFalse(AnswerReport.flat(new float[] {1, 1.0101f}));
+    assertFalse(AnswerReport.flat(new float[] {0.002f, 0.0021f}));
+    assertTrue(AnswerReport.flat(new float[] {0.002f, 0.002f, 0.00201f}));
+    assertTrue(AnswerReport.flat(new float[] {0, 0}));
+    assertFalse(AnswerReport.flat(new float[] {0, Float.MIN_VALUE}));
+    assertFalse(AnswerReport.flat(new float[] {-2, -1}));
+    assertTrue(AnswerReport.flat(new float[] {-2, -2}));
+    assertFalse(AnswerReport.flat(new float[] {3}));
+    assertFalse(AnswerReport.flat(new float[0]));
   }
 }

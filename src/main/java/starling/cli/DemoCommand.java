@@ -81,15 +81,7 @@ final class DemoCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    if (!DeviceType.labels().contains(device)) {
-      throw new ParameterException(
-          command.commandLine(),
-          "--device is '" + device + "'; it must be one of " + DeviceType.labels());
-    }
-    if (images != null && images < 1) {
-      throw new ParameterException(
-          command.commandLine(), "--pictures is " + images + "; it must be at least 1");
-    }
+    checkOptions();
     makeFolder();
     try (var demo = DemoData.unpack();
         Model model = Model.open(demo.model(), DeviceType.of(device))) {
@@ -106,27 +98,42 @@ final class DemoCommand implements Callable<Integer> {
       var shown = shown(items, read, tallies);
       drawOverlays(model, shown, overlays);
       Output.write(report, DemoReport.html(model, tallies, shown).getBytes(StandardCharsets.UTF_8));
-      System.out.print(DemoTable.text(tallies));
-      System.out.println();
-      System.out.println(
-          "kept tokens  "
-              + TerminalText.of(overlays.get(0) + " … " + overlays.getLast().getFileName()));
-      System.out.println("report       " + TerminalText.of(report.toString()));
-      Tally dense = tallies.get(0);
-      Tally star = tallies.get(1);
-      System.out.println(
-          dense.right
-              + " of "
-              + items.size()
-              + " answers right (dense), "
-              + star.right
-              + " of "
-              + items.size()
-              + " ("
-              + star.spec
-              + ")");
+      say(tallies, items.size(), overlays, report);
     }
     return 0;
+  }
+
+  private void checkOptions() {
+    if (!DeviceType.labels().contains(device)) {
+      throw new ParameterException(
+          command.commandLine(),
+          "--device is '" + device + "'; it must be one of " + DeviceType.labels());
+    }
+    if (images != null && images < 1) {
+      throw new ParameterException(
+          command.commandLine(), "--pictures is " + images + "; it must be at least 1");
+    }
+  }
+
+  private static void say(List<Tally> tallies, int questions, List<Path> overlays, Path report) {
+    Tally dense = tallies.get(0);
+    Tally star = tallies.get(1);
+    String images = overlays.get(0) + " … " + overlays.getLast().getFileName();
+    System.out.print(DemoTable.text(tallies));
+    System.out.println();
+    System.out.println("kept tokens  " + TerminalText.of(images));
+    System.out.println("report       " + TerminalText.of(report.toString()));
+    System.out.println(
+        dense.right
+            + " of "
+            + questions
+            + " answers right (dense), "
+            + star.right
+            + " of "
+            + questions
+            + " ("
+            + star.spec
+            + ")");
   }
 
   private void makeFolder() {

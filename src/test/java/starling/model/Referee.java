@@ -81,7 +81,7 @@ public final class Referee {
       }
       var answer = new ArrayList<Integer>();
       try (var llava = new LoadedModel(referee.watched(), config, weights, DType.F32);
-          Session session =
+          Generation generation =
               llava.prefill(
                   new Request(
                       ids,
@@ -93,11 +93,11 @@ public final class Referee {
                       Sampling.GREEDY,
                       TOKENS,
                       (phase, done, of) -> {}))) {
-        answer.add(session.next());
+        answer.add(generation.next());
         referee.decoding = true;
-        referee.keep("logits", session.logits(), config.text().vocabSize());
+        referee.keep("logits", generation.logits(), config.text().vocabSize());
         while (answer.size() < TOKENS && !config.endTokens().contains(answer.getLast())) {
-          answer.add(session.next());
+          answer.add(generation.next());
         }
       }
       referee.write(out, Template.LLAVA_HF.text(args[3], images.size()), ids, answer, images);

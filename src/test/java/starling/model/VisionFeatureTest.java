@@ -79,11 +79,12 @@ class VisionFeatureTest {
     }
 
     @Override
-    public void select(CutContext site, Selection out) {
-      width = site.features().width();
+    public void select(CutContext context, Selection out) {
+      width = context.features().width();
       rows = new float[patches * width];
-      site.device().download(MemorySegment.ofArray(rows), site.features());
-      site.device()
+      context.device().download(MemorySegment.ofArray(rows), context.features());
+      context
+          .device()
           .upload(out.keep(), MemorySegment.ofArray(IntStream.range(0, patches).toArray()));
     }
   }
@@ -115,8 +116,8 @@ class VisionFeatureTest {
                 Sampling.GREEDY,
                 1,
                 (p, d, o) -> {});
-        try (Session session = llava.prefill(request)) {
-          session.next();
+        try (Generation generation = llava.prefill(request)) {
+          generation.next();
         }
         JsonNode rows =
             golden.get(where == CutSite.PROJECTOR_INPUT ? "feature_rows" : "projected_rows");
