@@ -4,7 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
@@ -15,6 +14,7 @@ import java.util.Map;
 import java.util.jar.JarFile;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import starling.cli.Shell.Result;
 
 /**
  * {@code tools/starling} from outside: what it prints where, in any locale, and what it says
@@ -27,20 +27,9 @@ class LauncherTest {
 
   @TempDir Path dir;
 
-  private record Result(int status, String out, String err) {}
-
   private Result run(Map<String, String> environment, String... command)
       throws IOException, InterruptedException {
-    Path out = dir.resolve("out");
-    Path err = dir.resolve("err");
-    var builder =
-        new ProcessBuilder(command).redirectOutput(out.toFile()).redirectError(err.toFile());
-    builder.environment().putAll(environment);
-    int status = builder.start().waitFor();
-    return new Result(
-        status,
-        Files.readString(out, StandardCharsets.UTF_8),
-        Files.readString(err, StandardCharsets.UTF_8));
+    return new Shell(dir).run(environment, command);
   }
 
   @Test
@@ -75,19 +64,20 @@ class LauncherTest {
 
   @Test
   void withoutAJdkOneSentenceSaysWhatToInstall() throws Exception {
-    // The script as it is, but for the places where JDKs are looked for.
+    // The scripts as they are, but for the places where JDKs are looked for.
     Path tools = Files.createDirectories(dir.resolve("tree/tools"));
-    String script = Files.readString(Path.of("tools/starling"));
+    Path copy = Files.copy(Path.of("tools/starling"), tools.resolve("starling"));
+    String script = Files.readString(Path.of("tools/setup"));
     String blind =
         script
             .replace("/usr/lib/jvm/*/bin/java", "/nowhere/java")
             .replace("$(command -v java || true)", "/nowhere");
     assertTrue(!blind.equals(script));
-    Path copy = Files.writeString(tools.resolve("starling"), blind);
+    Files.writeString(tools.resolve("setup"), blind);
     var environment =
         new ArrayList<>(
             List.of("env", "-u", "JAVA_HOME", "HOME=/nowhere", "bash", copy.toString(), "doctor"));
-    Result result = run(Map.of(), environment.toArray(String[]::new));
+    Result result = run(Map.of("STARLING_OFFLINE", "1"), environment.toArray(String[]::new));
     assertEquals(1, result.status());
     assertTrue(
         result
@@ -170,7 +160,9 @@ class LauncherTest {
       Files.createDirectories(tree.resolve(folder));
     }
     Files.createDirectories(tree.resolve("tools"));
-    Files.copy(Path.of("tools/starling"), tree.resolve("tools/starling"));
+    for (String tool : List.of("starling", "setup")) {
+      Files.copy(Path.of("tools", tool), tree.resolve("tools", tool));
+    }
     Files.writeString(tree.resolve("pom.xml"), "");
     Files.writeString(tree.resolve("src/main/A.java"), "class A {}");
     Files.createFile(dir.resolve("builds"));
@@ -188,11 +180,7 @@ class LauncherTest {
   }
 
   private Path program(String name, String script) throws IOException {
-    Path file = dir.resolve(name);
-    Files.createDirectories(file.getParent());
-    Files.writeString(file, "#!/bin/sh\n" + script);
-    assertTrue(file.toFile().setExecutable(true));
-    return file;
+    return new Shell(dir).program(name, script);
   }
 
   private Map<String, String> inTree() {
@@ -430,7 +418,7 @@ class LauncherTest {
         run(
             Map.of(
                 "PATH", dir.resolve("old") + ":" + System.getenv("PATH"), "JAVA_HOME", JAVA_HOME),
-            "mvn",
+            "tools/mvnw",
             "-q",
             "-B",
             "-DskipTests",
