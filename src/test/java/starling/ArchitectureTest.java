@@ -198,7 +198,7 @@ class ArchitectureTest {
     var pom =
         javax.xml.parsers.DocumentBuilderFactory.newInstance()
             .newDocumentBuilder()
-            .parse("pom.xml");
+            .parse(Checkout.path("pom.xml").toFile());
     var dependencies = pom.getDocumentElement();
     var xpath = javax.xml.xpath.XPathFactory.newInstance().newXPath();
     var names =

@@ -12,14 +12,14 @@ import org.junit.jupiter.api.Test;
 
 /** The table of cases names tests that are there. */
 class CasesTest {
-  private static final Path TESTS = Path.of("src/test/java/starling");
+  private static final Path TESTS = Checkout.path("src/test/java/starling");
   private static final Pattern CLASS = Pattern.compile("`((?:\\w+/)*\\w+(?:Test|Fuzz))`");
   private static final Pattern METHOD = Pattern.compile("\\b([a-z]+[A-Z]\\w+)(…?)");
 
   @Test
   void everyTestOfTheTableIsThere() throws IOException {
     int methods = 0;
-    for (String row : Files.readAllLines(Path.of("src/test/README.md"))) {
+    for (String row : Files.readAllLines(Checkout.path("src/test/README.md"))) {
       List<String> classes = CLASS.matcher(row).results().map(m -> m.group(1)).toList();
       var sources = new StringBuilder();
       for (String name : classes) {

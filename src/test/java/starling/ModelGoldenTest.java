@@ -30,7 +30,7 @@ import starling.image.ImageMode;
  * projector, scores, kept sets, logits, answers.
  */
 class ModelGoldenTest {
-  private static final Path DIR = Path.of("src/test/resources/starling/model");
+  private static final Path DIR = Checkout.path("src/test/resources/starling/model");
 
   /**
    * Float32 against float64 on values of a few units, through a handful of blocks: some hundred

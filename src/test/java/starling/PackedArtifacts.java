@@ -52,7 +52,8 @@ class PackedArtifacts {
 
   private static Path jar(String classifier) {
     String name = "starling-" + pom("/project/version");
-    return Path.of("target", name + (classifier.equals("main") ? "" : "-" + classifier) + ".jar");
+    return Checkout.path(
+        "target/" + name + (classifier.equals("main") ? "" : "-" + classifier) + ".jar");
   }
 
   private static Set<String> files(String classifier) throws IOException {
@@ -113,7 +114,7 @@ class PackedArtifacts {
   @Test
   void theDemosJarHasItsFilesAsTheyAre() throws IOException {
     assertProvides("demo", "starling.demo");
-    Path root = Path.of("src/demo/resources");
+    Path root = Checkout.path("src/demo/resources");
     try (var walked = Files.walk(root);
         var jar = new JarFile(jar("demo").toFile())) {
       for (Path file : walked.filter(Files::isRegularFile).toList()) {

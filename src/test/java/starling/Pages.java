@@ -16,8 +16,8 @@ import javax.tools.ToolProvider;
 
 /** The pages for readers, and the examples that they show, which live in files of their own. */
 public final class Pages {
-  public static final Path README = Path.of("README.md");
-  public static final Path FOLDER = Path.of("src/site/markdown");
+  public static final Path README = Checkout.path("README.md");
+  public static final Path FOLDER = Checkout.path("src/site/markdown");
   public static final Path EXAMPLES = Plugin.PROJECTS.resolve("examples");
 
   private static final Pattern BLOCK =
@@ -39,7 +39,7 @@ public final class Pages {
   static List<Path> all() throws IOException {
     var pages = new ArrayList<Path>();
     for (String root : ROOTS) {
-      pages.addAll(files(Path.of(root), ".md"));
+      pages.addAll(files(Checkout.path(root), ".md"));
     }
     return pages;
   }
@@ -87,7 +87,7 @@ public final class Pages {
   public static String run(String commands, Path folder) throws Exception {
     List<String> checkout = List.of("tools", "target", "src");
     for (String name : checkout) {
-      Files.createSymbolicLink(folder.resolve(name), Path.of(name).toAbsolutePath());
+      Files.createSymbolicLink(folder.resolve(name), Checkout.path(name));
     }
     Path err = folder.resolve("err");
     var builder =

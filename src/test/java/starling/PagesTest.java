@@ -81,7 +81,8 @@ class PagesTest {
   void everyPageIsFoundFromTheFirst() throws IOException {
     String readme = Pages.prose(Pages.README);
     for (Path page : Pages.files(Pages.FOLDER, ".md")) {
-      assertTrue(readme.contains("](" + page + ")"), "README.md links to " + page);
+      String name = Checkout.ROOT.relativize(page).toString();
+      assertTrue(readme.contains("](" + name + ")"), "README.md links to " + name);
     }
   }
 
@@ -116,7 +117,7 @@ class PagesTest {
 
   @Test
   void theCoordinatesAreThoseOfThePom() throws IOException {
-    String pom = Pages.read(Path.of("pom.xml"));
+    String pom = Pages.read(Checkout.path("pom.xml"));
     var own =
         Pattern.compile(
             "<groupId>(.*)</groupId>\\s*<artifactId>(.*)</artifactId>\\s*<version>(.*)</version>");
@@ -194,7 +195,7 @@ class PagesTest {
 
     Names() throws IOException {
       for (String root : List.of("src", "kernels", "native", "tools")) {
-        try (Stream<Path> all = Files.walk(Path.of(root))) {
+        try (Stream<Path> all = Files.walk(Checkout.path(root))) {
           for (Path file : all.filter(Files::isRegularFile).toList()) {
             files.add(file.getFileName().toString());
             if (file.toString().matches(".*\\.(?:java|h|cu|cpp)")) {
@@ -216,13 +217,13 @@ class PagesTest {
         return null;
       }
       if (FILE.matcher(word).matches()) {
-        return Files.exists(Path.of(word));
+        return Files.exists(Checkout.path(word));
       }
       if (word.matches("[\\w-]+\\.(?:java|cu|h|cpp|py|md)")) {
         return files.contains(word) || Files.exists(page.resolveSibling(word));
       }
       if (PACKAGE.matcher(word).matches()) {
-        return Files.isDirectory(Path.of("src/main/java", word.split("\\.")))
+        return Files.isDirectory(Checkout.path("src/main/java/" + word.replace('.', '/')))
             || words.contains(word);
       }
       var type = CLASS.matcher(word);

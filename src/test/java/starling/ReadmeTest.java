@@ -23,7 +23,7 @@ import starling.cuda.Native;
 class ReadmeTest {
   /** What an embedder has: this project's classes, Jackson, the demo's data. */
   private static final String LIBRARIES =
-      Plugin.path(Plugin.libraries(), Path.of("target/demo-classes"));
+      Plugin.path(Plugin.libraries(), Checkout.path("target/demo-classes"));
 
   @TempDir static Path dir;
 
@@ -47,6 +47,7 @@ class ReadmeTest {
     Path stderr = dir.resolve("err");
     Process process =
         new ProcessBuilder(command)
+            .directory(dir.toFile()) // anywhere
             .redirectOutput(stdout.toFile())
             .redirectError(stderr.toFile())
             .start();

@@ -20,86 +20,84 @@ final class AttentionOperators {
 
   static final Operator ROPE =
       new Operator(
-              "rope",
-              List.of("T", "H", "G", "d"),
-              true,
-              (in, s) -> {
-                int t = s.get("T");
-                int d = s.get("d");
-                Tensor q = in.out("q", in.dtype, t, s.get("H"), d);
-                Tensor k = in.out("k", in.dtype, t, s.get("G"), d);
-                Tensor v = in.out("v", in.dtype, t, s.get("G"), d);
-                var kv = new Kv(k, v, segments(in, t, t));
-                Tensor qkv = in.floats("qkv", 1, t, (s.get("H") + 2 * s.get("G")) * d);
-                Tensor positions = in.ints("positions", IntStream.range(0, t).toArray());
-                var table =
-                    new Rope(
-                        in.floats("cos", DType.F32, 1, t, d / 2),
-                        in.floats("sin", DType.F32, 1, t, d / 2));
-                return () -> in.device.rope(q, kv, qkv, positions, table);
-              },
-              (s, t) ->
-                  s.at("T")
-                      * (2L * t.bytes() * (s.at("H") + 2 * s.at("G")) * s.at("d")
-                          + 4 * s.at("d")
-                          + 4),
-              (s, t) -> 0);
+          "rope",
+          List.of("T", "H", "G", "d"),
+          true,
+          (in, s) -> {
+            int t = s.get("T");
+            int d = s.get("d");
+            Tensor q = in.out("q", in.dtype, t, s.get("H"), d);
+            Tensor k = in.out("k", in.dtype, t, s.get("G"), d);
+            Tensor v = in.out("v", in.dtype, t, s.get("G"), d);
+            var kv = new Kv(k, v, segments(in, t, t));
+            Tensor qkv = in.floats("qkv", 1, t, (s.get("H") + 2 * s.get("G")) * d);
+            Tensor positions = in.ints("positions", IntStream.range(0, t).toArray());
+            var table =
+                new Rope(
+                    in.floats("cos", DType.F32, 1, t, d / 2),
+                    in.floats("sin", DType.F32, 1, t, d / 2));
+            return () -> in.device.rope(q, kv, qkv, positions, table);
+          },
+          (s, t) ->
+              s.at("T")
+                  * (2L * t.bytes() * (s.at("H") + 2 * s.at("G")) * s.at("d") + 4 * s.at("d") + 4),
+          (s, t) -> 0);
 
   static final Operator ATTENTION =
       new Operator(
-              "attention",
-              List.of("T", "S", "H", "G", "d", "causal"),
-              true,
-              (in, s) -> {
-                AttentionInputs a = attention(in, s);
-                Tensor out = in.out("out", in.dtype, s.get("T"), s.get("H"), s.get("d"));
-                Tensor lse = in.out("lse", DType.F32, s.get("H"), s.get("T"));
-                return () -> in.device.attention(out, lse, a);
-              },
-              (s, t) ->
-                  2L * t.bytes() * s.at("d") * (s.at("T") * s.at("H") + s.at("S") * s.at("G"))
-                      + 4 * s.at("H") * s.at("T"),
-              (s, t) -> 4 * pairs(s, 0) * s.at("H") * s.at("d"));
+          "attention",
+          List.of("T", "S", "H", "G", "d", "causal"),
+          true,
+          (in, s) -> {
+            AttentionInputs a = attention(in, s);
+            Tensor out = in.out("out", in.dtype, s.get("T"), s.get("H"), s.get("d"));
+            Tensor lse = in.out("lse", DType.F32, s.get("H"), s.get("T"));
+            return () -> in.device.attention(out, lse, a);
+          },
+          (s, t) ->
+              2L * t.bytes() * s.at("d") * (s.at("T") * s.at("H") + s.at("S") * s.at("G"))
+                  + 4 * s.at("H") * s.at("T"),
+          (s, t) -> 4 * pairs(s, 0) * s.at("H") * s.at("d"));
 
   static final Operator ATTENTION_COLSUM =
       new Operator(
-              "attention_colsum",
-              List.of("T", "S", "H", "G", "d", "causal"),
-              true,
-              (in, s) -> {
-                AttentionInputs a = attention(in, s);
-                Tensor lse = lse(in, s, a);
-                Tensor sums = in.out("sums", DType.F32, s.get("H"), s.get("S"));
-                var rows = new Span(0, s.get("T"));
-                var keys = new Candidates(0, s.get("S"), null);
-                return () -> in.device.attentionColsum(sums, a, lse, rows, keys);
-              },
-              (s, t) ->
-                  t.bytes() * s.at("d") * (s.at("T") * s.at("H") + s.at("S") * s.at("G"))
-                      + 4 * s.at("H") * (s.at("T") + s.at("S")),
-              (s, t) -> 2 * pairs(s, 0) * s.at("H") * s.at("d"));
+          "attention_colsum",
+          List.of("T", "S", "H", "G", "d", "causal"),
+          true,
+          (in, s) -> {
+            AttentionInputs a = attention(in, s);
+            Tensor lse = lse(in, s, a);
+            Tensor sums = in.out("sums", DType.F32, s.get("H"), s.get("S"));
+            var rows = new Span(0, s.get("T"));
+            var keys = new Candidates(0, s.get("S"), null);
+            return () -> in.device.attentionColsum(sums, a, lse, rows, keys);
+          },
+          (s, t) ->
+              t.bytes() * s.at("d") * (s.at("T") * s.at("H") + s.at("S") * s.at("G"))
+                  + 4 * s.at("H") * (s.at("T") + s.at("S")),
+          (s, t) -> 2 * pairs(s, 0) * s.at("H") * s.at("d"));
 
   static final Operator COLSUM_SELECT =
       new Operator(
-              "colsum_select",
-              List.of("T", "S", "H", "G", "d", "causal", "n", "k"),
-              true,
-              (in, s) -> {
-                AttentionInputs a = attention(in, s);
-                Tensor lse = lse(in, s, a);
-                Tensor keep = in.out("keep", DType.I32, s.get("k"));
-                Tensor score = in.out("score", DType.F32, s.get("n"));
-                Tensor nonFinite = in.inOut("nonFinite", DType.I32, 0);
-                var rows = new Span(Math.max(0, s.get("T") - s.get("n")), s.get("T"));
-                var keys = new Candidates(0, s.get("n"), null);
-                return () -> in.device.colsumSelect(keep, score, a, lse, rows, keys, nonFinite);
-              },
-              (s, t) ->
-                  t.bytes()
-                          * s.at("d")
-                          * (Math.min(s.at("T"), s.at("n")) * s.at("H") + s.at("n") * s.at("G"))
-                      + 4 * (s.at("H") * Math.min(s.at("T"), s.at("n")) + s.at("n") + s.at("k")),
-              (s, t) -> 2 * pairs(s, Math.max(0, s.get("T") - s.get("n"))) * s.at("H") * s.at("d"));
+          "colsum_select",
+          List.of("T", "S", "H", "G", "d", "causal", "n", "k"),
+          true,
+          (in, s) -> {
+            AttentionInputs a = attention(in, s);
+            Tensor lse = lse(in, s, a);
+            Tensor keep = in.out("keep", DType.I32, s.get("k"));
+            Tensor score = in.out("score", DType.F32, s.get("n"));
+            Tensor nonFinite = in.inOut("nonFinite", DType.I32, 0);
+            var rows = new Span(Math.max(0, s.get("T") - s.get("n")), s.get("T"));
+            var keys = new Candidates(0, s.get("n"), null);
+            return () -> in.device.colsumSelect(keep, score, a, lse, rows, keys, nonFinite);
+          },
+          (s, t) ->
+              t.bytes()
+                      * s.at("d")
+                      * (Math.min(s.at("T"), s.at("n")) * s.at("H") + s.at("n") * s.at("G"))
+                  + 4 * (s.at("H") * Math.min(s.at("T"), s.at("n")) + s.at("n") + s.at("k")),
+          (s, t) -> 2 * pairs(s, Math.max(0, s.get("T") - s.get("n"))) * s.at("H") * s.at("d"));
 
   /** T queries behind S − T cached rows; without a mask T = S. */
   private static AttentionInputs attention(Inputs in, Sizes s) {

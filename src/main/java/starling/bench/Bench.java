@@ -82,7 +82,8 @@ public final class Bench {
   public static KernelReport kernels(Options options, Consumer<String> progress) {
     List<Case> plans = plans(options);
     try (Device device = Devices.open(options.device, Providers.OWN);
-        Device reference = device.type() == DeviceType.CPU ? CpuDevice.scalar() : Devices.open(DeviceType.CPU);
+        Device reference =
+            device.type() == DeviceType.CPU ? CpuDevice.scalar() : Devices.open(DeviceType.CPU);
         Meter meter = Meter.of(device);
         var bench =
             new KernelBench(
@@ -140,7 +141,9 @@ public final class Bench {
                   c ->
                       new Case(
                           op + ":" + provider.label(),
-                          jcublas == null ? c.operator() : RowOperators.gemmBy(jcublas, c.operator()),
+                          jcublas == null
+                              ? c.operator()
+                              : RowOperators.gemmBy(jcublas, c.operator()),
                           c.sizes(),
                           c.dtype()))
               .toList();

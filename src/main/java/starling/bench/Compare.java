@@ -118,8 +118,7 @@ public final class Compare {
             : counters.stream().anyMatch(c -> c.after() < c.before())
                 ? Verdict.SHRANK
                 : Verdict.SAME;
-    return new ComparedRow(
-        key, verdict, Double.NaN, Double.NaN, Double.NaN, Double.NaN, counters);
+    return new ComparedRow(key, verdict, Double.NaN, Double.NaN, Double.NaN, Double.NaN, counters);
   }
 
   private static ComparedRow timed(String key, Figures a, Figures b, Interval machine) {

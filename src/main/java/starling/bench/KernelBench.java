@@ -6,12 +6,11 @@ import java.util.Locale;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.LongSupplier;
-import starling.device.DType;
+import starling.cuda.Work;
 import starling.device.Device;
 import starling.device.DeviceType;
 import starling.device.Tensor;
 import starling.device.TensorArena;
-import starling.cuda.Work;
 
 /**
  * Measures operators. A row has a time only if the output was right before and after it was taken,
@@ -248,9 +247,7 @@ final class KernelBench implements AutoCloseable {
     var row = new Row[1];
     run.attempt(() -> row[0] = timed ? possible(run, cache) : row(run, cache, null));
     Case c = run.of;
-    return run.failure == null
-        ? row[0]
-        : c.failed(cache, run.failure);
+    return run.failure == null ? row[0] : c.failed(cache, run.failure);
   }
 
   private Row possible(Run run, String cache) {

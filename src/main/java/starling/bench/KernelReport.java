@@ -72,13 +72,11 @@ public record KernelReport(
   private static String line(String cache, Map<Long, Double> ladder) {
     return ladder.entrySet().stream()
         .map(e -> " " + size(e.getKey()) + ": " + Table.number(e.getValue()) + " GB/s")
-        .collect(
-            Collectors.joining("", String.format(Locale.ROOT, "ceiling, %-5s ", cache), "\n"));
+        .collect(Collectors.joining("", String.format(Locale.ROOT, "ceiling, %-5s ", cache), "\n"));
   }
 
   private static String line(String dtype, double rate) {
-    return String.format(
-        Locale.ROOT, "ceiling, %-5s  %s GFLOP/s%n", dtype, Table.number(rate));
+    return String.format(Locale.ROOT, "ceiling, %-5s  %s GFLOP/s%n", dtype, Table.number(rate));
   }
 
   private static String size(long bytes) {

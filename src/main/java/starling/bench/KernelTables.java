@@ -36,8 +36,7 @@ final class KernelTables {
           new Column("error", r -> format("%.1g", r.error())));
 
   private static final Column HOST =
-      new Column(
-          "host us", r -> Double.isNaN(r.hostMicros()) ? "" : Table.number(r.hostMicros()));
+      new Column("host us", r -> Double.isNaN(r.hostMicros()) ? "" : Table.number(r.hostMicros()));
 
   private static final Column CLOCK = new Column("MHz", KernelTables::clocks);
 

@@ -101,8 +101,7 @@ final class NvbenchJson {
     return List.of(
         summary("nv/cold/sample_size", "Samples", "int64", time.micros().length),
         summary("nv/cold/time/gpu/mean", "GPU Time", "float64", time.mean() / 1e6),
-        summary(
-            "nv/cold/time/gpu/stdev/relative", "Noise", "float64", time.relativeDeviation()),
+        summary("nv/cold/time/gpu/stdev/relative", "Noise", "float64", time.relativeDeviation()),
         summary(
             "nv/cold/bw/global/bytes_per_second",
             "GlobalMem BW",

@@ -8,9 +8,9 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
-import starling.cuda.NativeDevice;
 import starling.Devices;
 import starling.bench.Operator.Sizes;
+import starling.cuda.NativeDevice;
 import starling.device.DType;
 import starling.device.Device;
 import starling.device.DeviceType;
@@ -85,19 +85,16 @@ final class OwnKernelProcess {
   }
 
   private static void measure(Request r, java.util.function.Consumer<Line> out) {
-    Operator operator =
-        Catalogue.operator(r.operator);
+    Operator operator = Catalogue.operator(r.operator);
     var of = new Case(r.name, operator, new Sizes(r.sizes), r.dtype);
-    try (Device device = NativeDevice.openReplaced(r.device, Path.of(r.library), r.symbol, r.entry);
+    try (Device device =
+            NativeDevice.openReplaced(r.device, Path.of(r.library), r.symbol, r.entry);
         Device reference = Devices.open(DeviceType.CPU);
         Meter meter = Meter.of(device);
         var bench = new KernelBench(device, reference, meter, null, r.precision, r.seconds)) {
       List<Row> rows =
           bench.rows(List.of(of), r.caches, step -> out.accept(new Line(step, null, null, null)));
-      String growth =
-          rows.stream().anyMatch(row -> row.time() != null)
-              ? bench.growth(of)
-              : null;
+      String growth = rows.stream().anyMatch(row -> row.time() != null) ? bench.growth(of) : null;
       for (Row row : rows) {
         out.accept(new Line(null, growth == null ? row : row.failed(growth), null, null));
       }

@@ -39,10 +39,7 @@ final class Run {
     }
     try {
       step.run();
-    } catch (WrongResult
-        | IllegalArgumentException
-        | IllegalStateException
-        | InputException e) {
+    } catch (WrongResult | IllegalArgumentException | IllegalStateException | InputException e) {
       failure = e.getMessage();
     } catch (ArithmeticException | NegativeArraySizeException e) {
       failure = "its sizes are too large together (" + e.getMessage() + ")";

@@ -18,6 +18,7 @@ import java.util.Map;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import starling.Checkout;
 import starling.Devices;
 import starling.Pages;
 import starling.bench.Operator.Sizes;
@@ -475,7 +476,8 @@ class BenchTest {
         onFakeGpu(
             "rmsnorm",
             (gpu, bench, operator, sizes) -> {
-              assertEquals(null, bench.growth(new Case(operator.name(), operator, sizes, DType.F32)));
+              assertEquals(
+                  null, bench.growth(new Case(operator.name(), operator, sizes, DType.F32)));
               gpu.order("constant=5");
               return bench.growth(new Case(operator.name(), operator, sizes, DType.F32));
             });
@@ -667,7 +669,7 @@ class BenchTest {
   }
 
   private Path compiled(DeviceType device, Path source) {
-    return UserKernel.compile(device, Path.of("."), source, "token_select", "rank_select", dir);
+    return UserKernel.compile(device, Checkout.ROOT, source, "token_select", "rank_select", dir);
   }
 
   private String compileError(String source) {

@@ -35,8 +35,7 @@ class CompareIntervalTest extends PlantedRuns {
     assertEquals(Verdict.SAME, verdict(0.95, 1.149, 0.5, 2), "a fifth would be seen");
     assertEquals(Verdict.UNSURE, verdict(0.95, 1.151, 0.5, 2));
     assertEquals(Verdict.SAME, verdict(1.02, 1.19, 0.95, 1.14), "the machine's own");
-    assertEquals(
-        Verdict.UNSURE, verdict(1.02, 1.21, 0.95, 1.14), "but no more than a fifth");
+    assertEquals(Verdict.UNSURE, verdict(1.02, 1.21, 0.95, 1.14), "but no more than a fifth");
     assertEquals(Verdict.UNSURE, verdict(0, Double.POSITIVE_INFINITY, 0.9, 1.1));
   }
 

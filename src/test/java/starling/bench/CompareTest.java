@@ -102,11 +102,9 @@ class CompareTest extends PlantedRuns {
     double[][] after = rounds(20, 1.07, 1.07, 1.07, 1.07, 1.07);
     Path a = file("a.json", 50, before);
     assertEquals(
-        Verdict.SLOWER,
-        Compare.files(a, file("b.json", 50, after), false).rows().get(0).verdict());
+        Verdict.SLOWER, Compare.files(a, file("b.json", 50, after), false).rows().get(0).verdict());
     assertEquals(
-        Verdict.SAME,
-        Compare.files(a, file("b.json", 53.5, after), false).rows().get(0).verdict());
+        Verdict.SAME, Compare.files(a, file("b.json", 53.5, after), false).rows().get(0).verdict());
   }
 
   // ---- counted work ----

@@ -14,6 +14,7 @@ import java.util.Map;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import starling.Checkout;
 import starling.bench.Operator.Sizes;
 import starling.cuda.Native;
 import starling.device.DType;
@@ -109,7 +110,7 @@ class OwnKernelTest {
     Path source = Files.writeString(compiled.resolve("own.cu"), SOURCE);
     library =
         UserKernel.compile(
-            DeviceType.EMULATED, Path.of("."), source, "token_select", "right", compiled);
+            DeviceType.EMULATED, Checkout.ROOT, source, "token_select", "right", compiled);
   }
 
   private OwnKernel kernel(String entry, int seconds) {

@@ -13,6 +13,7 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import starling.Checkout;
 import starling.cuda.FakeCuda;
 import starling.cuda.Native;
 import starling.cuda.PlayedLibrary;
@@ -21,7 +22,7 @@ import starling.device.DeviceType;
 
 /** NVIDIA's libraries beside our kernels in the benches, over libraries that play them. */
 class ProvidersTest {
-  private static final Path FORWARDER = Path.of("target/native/test/libforward_cublas.so");
+  private static final Path FORWARDER = Checkout.path("target/native/test/libforward_cublas.so");
 
   private static FakeCuda gpu;
 
@@ -38,10 +39,7 @@ class ProvidersTest {
   }
 
   private static KernelReport report(
-      List<String> operators,
-      Map<String, List<Integer>> axes,
-      DType dtype,
-      Provider... providers) {
+      List<String> operators, Map<String, List<Integer>> axes, DType dtype, Provider... providers) {
     return Bench.kernels(
         new Bench.Options(
             DeviceType.CUDA,
@@ -144,7 +142,7 @@ class ProvidersTest {
   /** A program without JCuda's jars: a reason, not a class-loading error. */
   @Test
   void classesThatAreAbsentAreAReason() throws Exception {
-    Path stubs = Path.of("target/native/test").toAbsolutePath();
+    Path stubs = Checkout.path("target/native/test");
     String classes =
         Stream.of(System.getProperty("java.class.path").split(":", -1))
             .filter(part -> !part.matches(".*/j(cuda|cublas)(-natives)?-[^/]*"))

@@ -22,6 +22,7 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import starling.Checkout;
 import starling.Demo;
 import starling.cuda.Native;
 import starling.image.Image;
@@ -421,10 +422,10 @@ class CommandLineTest {
             .start();
     JsonNode environment = JSON.readTree(process.getInputStream()).at("/starling/environment");
     assertEquals(0, process.waitFor(), Files.readString(dir.resolve("err")));
-    String built = Files.readString(Path.of("target/classes/starling/bench/commit")).strip();
+    String built = Files.readString(Checkout.path("target/classes/starling/bench/commit")).strip();
     assertEquals(built, environment.path("commit").asText());
     assertFalse(built.isEmpty());
-    if (Files.exists(Path.of(".git"))) {
+    if (Files.exists(Checkout.path(".git"))) {
       assertTrue(built.matches("(.*-g)?[0-9a-f]{7,}(-dirty)?"), built);
     }
   }

@@ -16,6 +16,7 @@ import java.util.concurrent.FutureTask;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import starling.Checkout;
 import starling.cuda.Native;
 
 /**
@@ -76,7 +77,7 @@ class HopsTest {
   /** The file of the C function that {@code Bindings} calls, which has to launch it as well. */
   private static String file(String operator) throws IOException {
     String name = operator.replaceAll("([A-Z])", "_$1").toLowerCase(Locale.ROOT);
-    try (Stream<Path> files = Files.list(Path.of("kernels"))) {
+    try (Stream<Path> files = Files.list(Checkout.path("kernels"))) {
       for (Path file : files.filter(f -> f.toString().endsWith(".cu")).toList()) {
         String text = Files.readString(file);
         if (text.contains("extern \"C\" int starling_" + name + "(")) {
@@ -117,7 +118,7 @@ class HopsTest {
   void thePageListsThem() throws IOException {
     var expected = new ArrayList<>(path("ClipEncoder"));
     expected.add(file("gemm"));
-    String page = Files.readString(Path.of("src/site/markdown/architecture.md"));
+    String page = Files.readString(Checkout.path("src/site/markdown/architecture.md"));
     String section = page.substring(page.indexOf("## From the command line to a kernel"));
     var listed = new ArrayList<String>();
     var hop = Pattern.compile("(?m)^(\\d+)\\. `([^`]+)` → `([^`]+)`: \\S.{30,}");

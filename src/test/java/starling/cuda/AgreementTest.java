@@ -19,6 +19,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import starling.Answer;
+import starling.Checkout;
 import starling.Demo;
 import starling.Model;
 import starling.Question;
@@ -174,8 +175,8 @@ class AgreementTest {
       }
     }
     String text = String.join("\n", table) + "\n";
-    Files.createDirectories(Path.of("target"));
-    Files.writeString(Path.of("target/agreement.txt"), text);
+    Files.createDirectories(Checkout.path("target"));
+    Files.writeString(Checkout.path("target/agreement.txt"), text);
     System.out.println(text);
   }
 

@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import starling.Checkout;
 import starling.cuda.abi.AbiConstants;
 import starling.device.Arguments;
 
@@ -37,14 +38,14 @@ class BindingsTest {
 
   private Ended generate(Path folder, String... options) throws IOException, InterruptedException {
     String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
-    var command = new ArrayList<>(List.of(java, Path.of(GENERATOR).toAbsolutePath().toString()));
+    var command = new ArrayList<>(List.of(java, Checkout.path(GENERATOR).toString()));
     command.addAll(List.of(options));
     return run(folder, command);
   }
 
   @Test
   void theBindingsAreWhatTheHeadersSay() throws IOException, InterruptedException {
-    Ended checked = generate(Path.of("."), "--check");
+    Ended checked = generate(Checkout.ROOT, "--check");
     assertEquals("", checked.output());
     assertEquals(0, checked.status());
   }
@@ -54,7 +55,7 @@ class BindingsTest {
     Path headers = Files.createDirectories(tmp.resolve("native/include"));
     Path generated = Files.createDirectories(tmp.resolve("src/generated/java/starling/cuda/abi"));
     for (String header : List.of("starling.h", "starling_library.h", "starling_bench.h")) {
-      Files.copy(Path.of("native/include", header), headers.resolve(header));
+      Files.copy(Checkout.path("native/include/" + header), headers.resolve(header));
     }
     assertEquals(0, generate(tmp).status());
     assertEquals(0, generate(tmp, "--check").status());
@@ -73,7 +74,7 @@ class BindingsTest {
 
   @Test
   void structuresLieInMemoryAsTheCompilerHasThem() throws IOException, InterruptedException {
-    Ended asserts = generate(Path.of("."), "--asserts");
+    Ended asserts = generate(Checkout.ROOT, "--asserts");
     assertTrue(asserts.output().contains("offsetof(starling_rope_args, positions) == "));
     assertEquals(0, compile(asserts.output()).status());
     String wrong = asserts.output().replaceFirst("positions\\) == ", "positions) == 1");
@@ -83,7 +84,7 @@ class BindingsTest {
   private Ended compile(String source) throws IOException, InterruptedException {
     Path file = Files.writeString(tmp.resolve("asserts.cpp"), source);
     return run(
-        Path.of("."),
+        Checkout.ROOT,
         List.of("g++", "-std=c++20", "-fsyntax-only", "-Inative/include", file.toString()));
   }
 
@@ -91,7 +92,7 @@ class BindingsTest {
   void noOffsetIsWrittenByHand() throws IOException {
     var byHand = Pattern.compile("\\.(get|set)\\((JAVA_\\w+|ADDRESS), [1-9]");
     for (String folder : List.of("cuda", "nvidia")) {
-      try (var sources = Files.list(Path.of("src/main/java/starling", folder))) {
+      try (var sources = Files.list(Checkout.path("src/main/java/starling/" + folder))) {
         for (Path source : sources.filter(f -> f.toString().endsWith(".java")).toList()) {
           assertTrue(!byHand.matcher(Files.readString(source)).find(), source.toString());
         }

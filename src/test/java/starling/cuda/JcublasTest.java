@@ -17,6 +17,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import starling.Checkout;
 import starling.device.Activation;
 import starling.device.DType;
 import starling.device.DeviceType;
@@ -31,7 +32,7 @@ import starling.jcuda.Jcublas;
  */
 class JcublasTest {
   private static final String FORWARDING = "starling.cublas.forwarding";
-  private static final Path FORWARDER = Path.of("target/native/test/libforward_cublas.so");
+  private static final Path FORWARDER = Checkout.path("target/native/test/libforward_cublas.so");
   private static FakeCuda gpu;
   private static PlayedLibrary cublas;
 

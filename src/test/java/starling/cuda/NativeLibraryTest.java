@@ -21,6 +21,7 @@ import java.util.concurrent.Executors;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import starling.Checkout;
 import starling.device.DeviceType;
 import starling.input.InputException;
 
@@ -123,7 +124,7 @@ class NativeLibraryTest {
 
   private static List<String> symbols() throws IOException {
     return java.util.regex.Pattern.compile("STARLING_API[\\w\\s*]*?(starling_\\w+)\\(")
-        .matcher(Files.readString(Path.of("native/include/starling_library.h")))
+        .matcher(Files.readString(Checkout.path("native/include/starling_library.h")))
         .results()
         .map(m -> m.group(1))
         .toList();
@@ -271,7 +272,7 @@ class NativeLibraryTest {
       }
     }
     assertFalse(Files.exists(Path.of("?")));
-    assertFalse(Files.exists(Path.of("target/nowhere")));
+    assertFalse(Files.exists(Checkout.path("target/nowhere")));
   }
 
   /** A jar in a folder of downloads has no build beside it; others may have put one there. */

@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.stream.IntStream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import starling.Checkout;
 import starling.Demo;
 import starling.Families;
 import starling.checkpoint.PreprocessorConfig;
@@ -92,7 +93,7 @@ class VisionFeatureTest {
   @ParameterizedTest
   @ValueSource(strings = {"names436", "names452", "names5"})
   void towerAndProjectorGiveTheRowsOfTheReference(String name) throws IOException {
-    Path folder = Path.of("src/test/resources/starling/model", name);
+    Path folder = Checkout.path("src/test/resources/starling/model").resolve(name);
     JsonNode golden =
         new ObjectMapper()
             .readTree(Files.readAllBytes(folder.resolve("golden.json")))

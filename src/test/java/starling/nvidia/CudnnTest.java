@@ -6,7 +6,6 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
 import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.HashSet;
 import java.util.List;
 import java.util.Random;
@@ -16,6 +15,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 import starling.Answer;
+import starling.Checkout;
 import starling.Demo;
 import starling.Model;
 import starling.Question;
@@ -301,7 +301,7 @@ class CudnnTest {
   /** Few rows are not another library's, since our own kernel splits their keys. */
   @Test
   void fewRowsAreAsManyAsTheKernelForThemTakes() throws IOException {
-    String kernel = Files.readString(Path.of("kernels/gpu/attention_decode.h"));
+    String kernel = Files.readString(Checkout.path("kernels/gpu/attention_decode.h"));
     assertTrue(kernel.contains("DECODE_ROWS = " + (LibraryAttention.MIN_ROWS - 1) + ";"));
   }
 }

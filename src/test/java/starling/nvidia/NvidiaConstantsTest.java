@@ -10,7 +10,6 @@ import java.lang.classfile.ClassModel;
 import java.lang.reflect.Method;
 import java.lang.reflect.Modifier;
 import java.nio.file.Files;
-import java.nio.file.Path;
 import java.util.HashMap;
 import java.util.Map;
 import java.util.Set;
@@ -19,6 +18,7 @@ import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import starling.Checkout;
 import starling.cuda.Native;
 import starling.nvidia.cublaslt.CublasLt;
 import starling.nvidia.cublaslt.cublasLtMatmulHeuristicResult_t;
@@ -91,7 +91,7 @@ class NvidiaConstantsTest {
     }
     var inHeader = new TreeSet<String>();
     CONSTANT
-        .matcher(Files.readString(Path.of("native/bindings", header)))
+        .matcher(Files.readString(Checkout.path("native/bindings").resolve(header)))
         .results()
         .forEach(m -> inHeader.add(m.group(1)));
     assertEquals(inHeader, names);
