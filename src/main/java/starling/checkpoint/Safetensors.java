@@ -47,9 +47,12 @@ public final class Safetensors implements AutoCloseable {
   /**
    * A tensor as the header lists it.
    *
+   * @param name as the checkpoint calls it
    * @param dtype the format's name of the type
+   * @param shape outermost dimension first
    * @param file the file that holds it
    * @param offset first byte in that file
+   * @param bytes length in the file
    */
   public record Entry(
       String name, String dtype, List<Long> shape, Path file, long offset, long bytes) {}
@@ -94,6 +97,7 @@ public final class Safetensors implements AutoCloseable {
     return used.contains(name);
   }
 
+  /** Whether there is a tensor of that name. */
   public boolean has(String name) {
     return entries.containsKey(name);
   }

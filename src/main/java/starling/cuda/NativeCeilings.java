@@ -148,7 +148,7 @@ public final class NativeCeilings implements AutoCloseable {
     }
   }
 
-  /** A line of the record begins with "gather_rows_kernel<uint4>". */
+  /** A line of the record begins with {@code gather_rows_kernel<uint4>}. */
   private static List<String> kernels(HostCounters counters, Arena memory) {
     long size = counters.records(MemorySegment.NULL, 0);
     MemorySegment text = memory.allocate(size + 1);

@@ -68,7 +68,7 @@ public interface Device extends AutoCloseable {
   /** Copies to the host, contiguous rows; waits for everything before it. */
   void download(MemorySegment dst, Tensor src);
 
-  /** A point in the order of operators, for {@link #millis}. */
+  /** A point in the order of operators, for {@link #elapsedMillis}. */
   long recordEvent();
 
   /** Milliseconds from one mark to a later one; waits for the later. */

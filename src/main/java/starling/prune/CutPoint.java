@@ -7,7 +7,7 @@ import starling.device.PositionRule;
  * and {@link FixedCut} do for many methods; others are written against {@link CutContext}.
  */
 public interface CutPoint {
-  /** The place in the forward pass. */
+  /** Where the cut is: in the tower, behind it, or in the decoder. */
   CutSite where();
 
   /**
