@@ -182,10 +182,12 @@ class ArchitectureTest {
   }
 
   @Test
-  void theVectorModuleIsNamedInTwoClasses() {
+  void theVectorModuleIsNamedInThreeClasses() {
     noClasses()
         .that()
         .doNotHaveFullyQualifiedName("starling.cpu.VectorLanes")
+        .and()
+        .doNotHaveFullyQualifiedName("starling.cpu.VectorTiles")
         .and()
         .doNotHaveFullyQualifiedName("starling.cpu.UnfusedLanes")
         .should()

@@ -52,8 +52,8 @@ class PackedArtifacts {
 
   private static Path jar(String classifier) {
     String name = "starling-" + pom("/project/version");
-    return Checkout.path(
-        "target/" + name + (classifier.equals("main") ? "" : "-" + classifier) + ".jar");
+    return Checkout.path("target")
+        .resolve(name + (classifier.equals("main") ? "" : "-" + classifier) + ".jar");
   }
 
   private static Set<String> files(String classifier) throws IOException {

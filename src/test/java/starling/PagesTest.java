@@ -223,7 +223,7 @@ class PagesTest {
         return files.contains(word) || Files.exists(page.resolveSibling(word));
       }
       if (PACKAGE.matcher(word).matches()) {
-        return Files.isDirectory(Checkout.path("src/main/java/" + word.replace('.', '/')))
+        return Files.isDirectory(Checkout.path("src/main/java").resolve(word.replace(".", "/")))
             || words.contains(word);
       }
       var type = CLASS.matcher(word);

@@ -101,7 +101,7 @@ class BareMachineTest {
     Files.writeString(tree.resolve("pom.xml"), "");
     Files.writeString(tree.resolve("src/main/A.java"), "class A {}");
     for (String tool : List.of("starling", "mvnw", "check")) {
-      Files.copy(Checkout.path("tools/" + tool), tree.resolve("tools", tool));
+      Files.copy(Checkout.path("tools").resolve(tool), tree.resolve("tools", tool));
     }
     String setup = Files.readString(Checkout.path("tools/setup"));
     Path installed = dir.resolve("jvm");
@@ -201,7 +201,7 @@ class BareMachineTest {
         mkdir -p target
         ln -sfn '%2$s/target/classes' '%2$s/target/lib' target/
         """
-            .formatted(dir, Checkout.ROOT));
+            .formatted(dir, Path.of("").toAbsolutePath()));
     Files.writeString(
         tree.resolve("tools/maven-wrapper.properties"),
         "distributionUrl=%s%s-bin.tar.gz\ndistributionSha256Sum=%s\n"

@@ -55,7 +55,7 @@ class BindingsTest {
     Path headers = Files.createDirectories(tmp.resolve("native/include"));
     Path generated = Files.createDirectories(tmp.resolve("src/generated/java/starling/cuda/abi"));
     for (String header : List.of("starling.h", "starling_library.h", "starling_bench.h")) {
-      Files.copy(Checkout.path("native/include/" + header), headers.resolve(header));
+      Files.copy(Checkout.path("native/include").resolve(header), headers.resolve(header));
     }
     assertEquals(0, generate(tmp).status());
     assertEquals(0, generate(tmp, "--check").status());
@@ -92,7 +92,7 @@ class BindingsTest {
   void noOffsetIsWrittenByHand() throws IOException {
     var byHand = Pattern.compile("\\.(get|set)\\((JAVA_\\w+|ADDRESS), [1-9]");
     for (String folder : List.of("cuda", "nvidia")) {
-      try (var sources = Files.list(Checkout.path("src/main/java/starling/" + folder))) {
+      try (var sources = Files.list(Checkout.path("src/main/java/starling").resolve(folder))) {
         for (Path source : sources.filter(f -> f.toString().endsWith(".java")).toList()) {
           assertTrue(!byHand.matcher(Files.readString(source)).find(), source.toString());
         }
