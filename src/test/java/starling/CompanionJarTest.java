@@ -34,13 +34,14 @@ class CompanionJarTest {
       boolean ours = Files.isDirectory(part);
       jars.add(ours ? Plugin.packed(part, dir.resolve("starling-0.1.0.jar")) : part);
     }
-    demo = Plugin.packed(Path.of("target/demo-classes"), dir.resolve("starling-0.1.0-demo.jar"));
+    demo =
+        Plugin.packed(Checkout.path("target/demo-classes"), dir.resolve("starling-0.1.0-demo.jar"));
     program = Plugin.jar("embedder", dir);
   }
 
   /** Of what tools/build-native makes the library of the host alone. */
   private static Path natives() throws IOException {
-    Path classes = Path.of("target/companions/starling.natives");
+    Path classes = Checkout.path("target/companions/starling.natives");
     Path content = dir.resolve("natives");
     for (Path file :
         List.of(Path.of("module-info.class"), Path.of("starling/natives/NativeJar.class"))) {

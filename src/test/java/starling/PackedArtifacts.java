@@ -36,7 +36,9 @@ class PackedArtifacts {
 
   private static Document pom() {
     try {
-      return DocumentBuilderFactory.newInstance().newDocumentBuilder().parse("pom.xml");
+      return DocumentBuilderFactory.newInstance()
+          .newDocumentBuilder()
+          .parse(Checkout.path("pom.xml").toFile());
     } catch (Exception e) {
       throw new AssertionError(e);
     }
@@ -52,7 +54,8 @@ class PackedArtifacts {
 
   private static Path jar(String classifier) {
     String name = "starling-" + pom("/project/version");
-    return Path.of("target", name + (classifier.equals("main") ? "" : "-" + classifier) + ".jar");
+    return Checkout.path("target")
+        .resolve(name + (classifier.equals("main") ? "" : "-" + classifier) + ".jar");
   }
 
   private static Set<String> files(String classifier) throws IOException {
@@ -113,7 +116,7 @@ class PackedArtifacts {
   @Test
   void theDemosJarHasItsFilesAsTheyAre() throws IOException {
     assertProvides("demo", "starling.demo");
-    Path root = Path.of("src/demo/resources");
+    Path root = Checkout.path("src/demo/resources");
     try (var walked = Files.walk(root);
         var jar = new JarFile(jar("demo").toFile())) {
       for (Path file : walked.filter(Files::isRegularFile).toList()) {

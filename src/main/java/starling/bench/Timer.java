@@ -5,7 +5,7 @@ import java.util.ArrayList;
 import java.util.List;
 import starling.device.DType;
 import starling.device.Device;
-import starling.device.Meter;
+import starling.device.DeviceType;
 import starling.device.Tensor;
 
 /**
@@ -79,7 +79,7 @@ final class Timer {
 
     /** As many samples as may wait in the device's queue. */
     private void group(List<Double> micros) {
-      int group = device.name().equals("cuda") ? IN_FLIGHT : 1;
+      int group = device.type() == DeviceType.CUDA ? IN_FLIGHT : 1;
       long[] from = new long[group];
       long[] to = new long[group];
       for (int i = 0; i < group; i++) {

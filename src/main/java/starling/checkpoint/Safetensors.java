@@ -114,6 +114,13 @@ public final class Safetensors implements AutoCloseable {
     if (entry == null) {
       throw new InputException(dir + ": tensor " + name + " is missing from the weight files");
     }
+    check(entry, shape, fields);
+    MemorySegment bytes = mapped.get(entry.file()).asSlice(entry.offset(), entry.bytes());
+    return new StoredTensor(name, dtype(entry), shape, bytes);
+  }
+
+  private void check(Entry entry, List<Integer> shape, String fields) {
+    String name = entry.name();
     if (twice.containsKey(name)) {
       throw new InputException(
           twice.get(name)
@@ -135,22 +142,22 @@ public final class Safetensors implements AutoCloseable {
               + ") asks for "
               + shape);
     }
-    DType dtype =
-        switch (entry.dtype()) {
-          case "F32" -> DType.F32;
-          case "F16" -> DType.F16;
-          case "BF16" -> DType.BF16;
-          default ->
-              throw new InputException(
-                  entry.file()
-                      + ": tensor "
-                      + name
-                      + " has type "
-                      + entry.dtype()
-                      + "; F32, F16 and BF16 are supported");
-        };
-    return new StoredTensor(
-        name, dtype, shape, mapped.get(entry.file()).asSlice(entry.offset(), entry.bytes()));
+  }
+
+  private static DType dtype(Entry entry) {
+    return switch (entry.dtype()) {
+      case "F32" -> DType.F32;
+      case "F16" -> DType.F16;
+      case "BF16" -> DType.BF16;
+      default ->
+          throw new InputException(
+              entry.file()
+                  + ": tensor "
+                  + entry.name()
+                  + " has type "
+                  + entry.dtype()
+                  + "; F32, F16 and BF16 are supported");
+    };
   }
 
   private void readShards(Path index) {

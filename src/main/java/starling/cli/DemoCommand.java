@@ -22,9 +22,9 @@ import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 import starling.Answer;
 import starling.DemoData;
-import starling.Devices;
 import starling.Model;
 import starling.Question;
+import starling.device.DeviceType;
 import starling.image.Image;
 import starling.image.Overlay;
 import starling.input.InputException;
@@ -81,18 +81,10 @@ final class DemoCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    if (!Devices.NAMES.contains(device)) {
-      throw new ParameterException(
-          command.commandLine(),
-          "--device is '" + device + "'; it must be one of " + Devices.NAMES);
-    }
-    if (images != null && images < 1) {
-      throw new ParameterException(
-          command.commandLine(), "--pictures is " + images + "; it must be at least 1");
-    }
+    checkOptions();
     makeFolder();
     try (var demo = DemoData.unpack();
-        Model model = Model.open(demo.model(), device, "auto")) {
+        Model model = Model.open(demo.model(), DeviceType.of(device))) {
       List<DemoData.Item> items = items(demo.questions());
       Path report = out.resolve("report.html");
       List<Path> overlays = overlays(items);
@@ -106,27 +98,42 @@ final class DemoCommand implements Callable<Integer> {
       var shown = shown(items, read, tallies);
       drawOverlays(model, shown, overlays);
       Output.write(report, DemoReport.html(model, tallies, shown).getBytes(StandardCharsets.UTF_8));
-      System.out.print(DemoTable.text(tallies));
-      System.out.println();
-      System.out.println(
-          "kept tokens  "
-              + TerminalText.of(overlays.get(0) + " … " + overlays.getLast().getFileName()));
-      System.out.println("report       " + TerminalText.of(report.toString()));
-      Tally dense = tallies.get(0);
-      Tally star = tallies.get(1);
-      System.out.println(
-          dense.right
-              + " of "
-              + items.size()
-              + " answers right (dense), "
-              + star.right
-              + " of "
-              + items.size()
-              + " ("
-              + star.spec
-              + ")");
+      say(tallies, items.size(), overlays, report);
     }
     return 0;
+  }
+
+  private void checkOptions() {
+    if (!DeviceType.labels().contains(device)) {
+      throw new ParameterException(
+          command.commandLine(),
+          "--device is '" + device + "'; it must be one of " + DeviceType.labels());
+    }
+    if (images != null && images < 1) {
+      throw new ParameterException(
+          command.commandLine(), "--pictures is " + images + "; it must be at least 1");
+    }
+  }
+
+  private static void say(List<Tally> tallies, int questions, List<Path> overlays, Path report) {
+    Tally dense = tallies.get(0);
+    Tally star = tallies.get(1);
+    String images = overlays.get(0) + " … " + overlays.getLast().getFileName();
+    System.out.print(DemoTable.text(tallies));
+    System.out.println();
+    System.out.println("kept tokens  " + TerminalText.of(images));
+    System.out.println("report       " + TerminalText.of(report.toString()));
+    System.out.println(
+        dense.right
+            + " of "
+            + questions
+            + " answers right (dense), "
+            + star.right
+            + " of "
+            + questions
+            + " ("
+            + star.spec
+            + ")");
   }
 
   private void makeFolder() {

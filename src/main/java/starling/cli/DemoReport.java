@@ -57,7 +57,7 @@ final class DemoReport {
     var methods = tallies.stream().map(DemoReport::method).toList();
     var data =
         new Data(
-            tallies.get(0).answers.get(0).device()
+            tallies.get(0).answers.get(0).device().label()
                 + ": "
                 + tallies.get(0).answers.get(0).deviceDescription(),
             model.family().typicalImage().crops().get(0).columns(),

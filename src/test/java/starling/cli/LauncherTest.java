@@ -4,7 +4,6 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.nio.file.attribute.FileTime;
@@ -15,6 +14,8 @@ import java.util.Map;
 import java.util.jar.JarFile;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import starling.Checkout;
+import starling.cli.Shell.Result;
 
 /**
  * {@code tools/starling} from outside: what it prints where, in any locale, and what it says
@@ -27,20 +28,9 @@ class LauncherTest {
 
   @TempDir Path dir;
 
-  private record Result(int status, String out, String err) {}
-
   private Result run(Map<String, String> environment, String... command)
       throws IOException, InterruptedException {
-    Path out = dir.resolve("out");
-    Path err = dir.resolve("err");
-    var builder =
-        new ProcessBuilder(command).redirectOutput(out.toFile()).redirectError(err.toFile());
-    builder.environment().putAll(environment);
-    int status = builder.start().waitFor();
-    return new Result(
-        status,
-        Files.readString(out, StandardCharsets.UTF_8),
-        Files.readString(err, StandardCharsets.UTF_8));
+    return new Shell(dir).run(environment, command);
   }
 
   @Test
@@ -75,19 +65,20 @@ class LauncherTest {
 
   @Test
   void withoutAJdkOneSentenceSaysWhatToInstall() throws Exception {
-    // The script as it is, but for the places where JDKs are looked for.
+    // The scripts as they are, but for the places where JDKs are looked for.
     Path tools = Files.createDirectories(dir.resolve("tree/tools"));
-    String script = Files.readString(Path.of("tools/starling"));
+    Path copy = Files.copy(Checkout.path("tools/starling"), tools.resolve("starling"));
+    String script = Files.readString(Checkout.path("tools/setup"));
     String blind =
         script
             .replace("/usr/lib/jvm/*/bin/java", "/nowhere/java")
             .replace("$(command -v java || true)", "/nowhere");
     assertTrue(!blind.equals(script));
-    Path copy = Files.writeString(tools.resolve("starling"), blind);
+    Files.writeString(tools.resolve("setup"), blind);
     var environment =
         new ArrayList<>(
             List.of("env", "-u", "JAVA_HOME", "HOME=/nowhere", "bash", copy.toString(), "doctor"));
-    Result result = run(Map.of(), environment.toArray(String[]::new));
+    Result result = run(Map.of("STARLING_OFFLINE", "1"), environment.toArray(String[]::new));
     assertEquals(1, result.status());
     assertTrue(
         result
@@ -102,13 +93,13 @@ class LauncherTest {
   void pathsMayHaveAnyCharacters() throws Exception {
     String name = "m\u00f6 d\u00e8l \u6a21\u578b 100%d 'x' $HOME";
     Path model = Files.createDirectories(dir.resolve(name));
-    try (var files = Files.list(Path.of("src/demo/resources/starling/demo/model"))) {
+    try (var files = Files.list(Checkout.path("src/demo/resources/starling/demo/model"))) {
       for (Path file : files.toList()) {
         Files.copy(file, model.resolve(file.getFileName().toString()));
       }
     }
     Path image = model.resolve("a \u56fe.png");
-    Files.copy(Path.of("src/test/resources/starling/image/rgb.png"), image);
+    Files.copy(Checkout.path("src/test/resources/starling/image/rgb.png"), image);
     Path overlay = model.resolve("o v.png");
     Result inspected = run(Map.of(), "tools/starling", "inspect", model.toString());
     assertEquals(0, inspected.status(), inspected.err());
@@ -170,7 +161,9 @@ class LauncherTest {
       Files.createDirectories(tree.resolve(folder));
     }
     Files.createDirectories(tree.resolve("tools"));
-    Files.copy(Path.of("tools/starling"), tree.resolve("tools/starling"));
+    for (String tool : List.of("starling", "setup")) {
+      Files.copy(Checkout.path("tools").resolve(tool), tree.resolve("tools", tool));
+    }
     Files.writeString(tree.resolve("pom.xml"), "");
     Files.writeString(tree.resolve("src/main/A.java"), "class A {}");
     Files.createFile(dir.resolve("builds"));
@@ -183,16 +176,12 @@ class LauncherTest {
         mkdir -p target
         ln -sfn "%2$s/target/classes" "%2$s/target/demo-classes" "%2$s/target/lib" target/
         """
-            .formatted(dir, Path.of("").toAbsolutePath()));
+            .formatted(dir, Checkout.ROOT));
     return tree;
   }
 
   private Path program(String name, String script) throws IOException {
-    Path file = dir.resolve(name);
-    Files.createDirectories(file.getParent());
-    Files.writeString(file, "#!/bin/sh\n" + script);
-    assertTrue(file.toFile().setExecutable(true));
-    return file;
+    return new Shell(dir).program(name, script);
   }
 
   private Map<String, String> inTree() {
@@ -273,7 +262,7 @@ class LauncherTest {
         "[ \"$1\" != --build ] || { echo >>'"
             + dir
             + "/cmakes'; mkdir -p target/native/host; echo >>target/native/host/libstarling_host.so; }\n");
-    Files.copy(Path.of("tools/build-native"), tree.resolve("tools/build-native"));
+    Files.copy(Checkout.path("tools/build-native"), tree.resolve("tools/build-native"));
     for (String folder : List.of("native/host", "native/runtime", "native/include", "kernels")) {
       Files.createDirectories(tree.resolve(folder));
     }
@@ -343,7 +332,7 @@ class LauncherTest {
   /** Started from another folder, by links of every kind, and where {@code cd} has other ideas. */
   @Test
   void linksLeadToTheCheckout() throws Exception {
-    Path checkout = Path.of("").toAbsolutePath();
+    Path checkout = Checkout.ROOT;
     Path there = Files.createDirectories(dir.resolve("a b/c"));
     Files.createDirectories(dir.resolve("decoy/tools"));
     Files.createSymbolicLink(there.resolve("absolute"), checkout.resolve("tools/starling"));
@@ -431,7 +420,7 @@ class LauncherTest {
             "src/native/java/module-info.java",
             "src/native/java/starling/natives/NativeJar.java")) {
       Files.createDirectories(project.resolve(file).getParent());
-      Files.copy(Path.of(file), project.resolve(file));
+      Files.copy(Checkout.path(file), project.resolve(file));
     }
     Path sources = Files.createDirectories(project.resolve("src/main/java"));
     Files.writeString(
@@ -441,7 +430,7 @@ class LauncherTest {
         run(
             Map.of(
                 "PATH", dir.resolve("old") + ":" + System.getenv("PATH"), "JAVA_HOME", JAVA_HOME),
-            "mvn",
+            "tools/mvnw",
             "-q",
             "-B",
             "-DskipTests",
