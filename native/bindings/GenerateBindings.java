@@ -11,15 +11,16 @@ import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 
 /**
- * Writes Java's side of native/include/starling.h and starling_bench.h into src/generated/java: the functions, the constants, and
- * for every structure a class with a member for each field. tools/generate-bindings runs it.
+ * Writes Java's side of native/include/starling.h, with the starling_library.h that it includes, and of starling_bench.h into
+ * src/generated/java: the functions, the constants, and for every structure a class with a member for each field.
+ * tools/generate-bindings runs it.
  *
  * <p>--check writes nothing and fails if a file is not what the headers say. --asserts prints C++ that compiles only if every
  * structure has the size and offsets that Java uses.
  */
 public final class GenerateBindings {
   private static final Path HEADERS = Path.of("native/include");
-  private static final Path OUTPUT = Path.of("src/generated/java/starling/cuda");
+  private static final Path OUTPUT = Path.of("src/generated/java/starling/cuda/abi");
   private static final Pattern COMMENT = Pattern.compile("/\\*(.*?)\\*/", Pattern.DOTALL);
   private static final Pattern FUNCTION =
       Pattern.compile("STARLING_API\\s+([\\w\\s]+?\\*?)\\s*(starling_\\w+)\\((.*?)\\);", Pattern.DOTALL);
@@ -106,7 +107,7 @@ public final class GenerateBindings {
   }
 
   private void generate() throws IOException {
-    String operators = Files.readString(HEADERS.resolve("starling.h"));
+    String operators = Files.readString(HEADERS.resolve("starling_library.h")) + Files.readString(HEADERS.resolve("starling.h"));
     String bench = Files.readString(HEADERS.resolve("starling_bench.h"));
     structs(operators);
     for (Struct struct : structs.values()) {
@@ -256,24 +257,25 @@ public final class GenerateBindings {
 
   // ---- writing Java ----
 
+  /** @param classes qualified names, in order */
   private static String imports(java.util.stream.Stream<String> layouts, String... classes) {
     String constants =
         layouts.distinct().sorted().map(l -> "import static java.lang.foreign.ValueLayout." + l + ";\n").collect(Collectors.joining());
-    String types = java.util.Arrays.stream(classes).map(c -> "import java.lang." + c + ";\n").collect(Collectors.joining());
-    return "package starling.cuda;\n\n" + (constants.isEmpty() ? "" : constants + "\n") + (types.isEmpty() ? "" : types + "\n");
+    String types = java.util.Arrays.stream(classes).map(c -> "import " + c + ";\n").collect(Collectors.joining());
+    return "package starling.cuda.abi;\n\n" + (constants.isEmpty() ? "" : constants + "\n") + (types.isEmpty() ? "" : types + "\n");
   }
 
   private static String constants(String header) {
     var text = new StringBuilder(imports(java.util.stream.Stream.empty()));
     text.append("/**\n * The numbers of {@code native/include/starling.h}.\n *\n * <p>" + NOTICE + "\n */\n");
-    text.append("final class AbiConstants {\n");
+    text.append("public final class AbiConstants {\n");
     for (MatchResult define : DEFINE.matcher(header).results().toList()) {
-      text.append("  static final int %s = %s;\n".formatted(define.group(1), define.group(2)));
+      text.append("  public static final int %s = %s;\n".formatted(define.group(1), define.group(2)));
     }
     for (MatchResult one : ENUM.matcher(header).results().toList()) {
       text.append('\n');
       for (MatchResult value : VALUE.matcher(one.group(1)).results().toList()) {
-        text.append("  static final int %s = %s;\n".formatted(value.group(1), value.group(2)));
+        text.append("  public static final int %s = %s;\n".formatted(value.group(1), value.group(2)));
       }
     }
     return text.append("\n  private AbiConstants() {}\n}\n").toString();
@@ -282,17 +284,17 @@ public final class GenerateBindings {
   private static String struct(Struct s) {
     var text = new StringBuilder();
     var layouts = s.fields.stream().filter(f -> f.scalar != null).map(f -> f.scalar.layout);
-    text.append(imports(layouts, "foreign.Arena", "foreign.MemorySegment"));
+    text.append(imports(layouts, "java.lang.foreign.Arena", "java.lang.foreign.MemorySegment"));
     text.append("/**\n * {@code %s} of {@code native/include/starling.h}.\n *\n * <p>%s\n */\n".formatted(s.c, NOTICE));
-    text.append("final class %s {\n  static final long BYTES = %d;\n\n".formatted(s.name(), s.bytes));
+    text.append("public final class %s {\n  public static final long BYTES = %d;\n\n".formatted(s.name(), s.bytes));
     for (Field f : s.fields) {
       if (f.struct != null) {
-        text.append(javadoc(f)).append("  final %s %s;\n\n".formatted(f.struct.name(), f.name()));
+        text.append(javadoc(f)).append("  public final %s %s;\n\n".formatted(f.struct.name(), f.name()));
       }
     }
     text.append("  private final MemorySegment memory;\n\n");
     text.append("  /** All members zero%s. */\n".formatted(s.isArguments() ? " but the size" : ""));
-    text.append("  %s(Arena arena) {\n    this(arena.allocate(BYTES, %d));\n".formatted(s.name(), s.alignment));
+    text.append("  public %s(Arena arena) {\n    this(arena.allocate(BYTES, %d));\n".formatted(s.name(), s.alignment));
     if (s.isArguments()) {
       text.append("    memory.set(JAVA_INT, 0, (int) BYTES);\n");
     }
@@ -305,21 +307,21 @@ public final class GenerateBindings {
     text.append("  }\n\n");
     if (!s.isArguments()) {
       text.append("  /** Several, one behind the other. */\n");
-      text.append("  static %s[] array(Arena arena, int count) {\n".formatted(s.name()));
+      text.append("  public static %s[] array(Arena arena, int count) {\n".formatted(s.name()));
       text.append("    MemorySegment all = arena.allocate(BYTES * count, %d);\n".formatted(s.alignment));
       text.append("    var array = new %s[count];\n".formatted(s.name()));
       text.append("    for (int i = 0; i < count; i++) {\n");
       text.append("      array[i] = new %s(all.asSlice(BYTES * i, BYTES));\n    }\n    return array;\n  }\n\n".formatted(s.name()));
     }
-    text.append("  MemorySegment memory() {\n    return memory;\n  }\n");
+    text.append("  public MemorySegment memory() {\n    return memory;\n  }\n");
     for (Field f : s.fields) {
       if (f.text > 0) {
-        text.append("\n" + javadoc(f) + "  String %s() {\n".formatted(f.name()));
+        text.append("\n" + javadoc(f) + "  public String %s() {\n".formatted(f.name()));
         text.append("    return memory.asSlice(%d, %d).getString(0);\n  }\n".formatted(f.offset, f.text));
       } else if (f.scalar != null && !(s.isArguments() && f.offset == 0)) {
-        text.append("\n" + javadoc(f) + "  %s %s() {\n".formatted(f.scalar.type, f.name()));
+        text.append("\n" + javadoc(f) + "  public %s %s() {\n".formatted(f.scalar.type, f.name()));
         text.append("    return memory.get(%s, %d);\n  }\n".formatted(f.scalar.layout, f.offset));
-        text.append("\n" + javadoc(f) + "  void %s(%s value) {\n".formatted(f.name(), f.scalar.type));
+        text.append("\n" + javadoc(f) + "  public void %s(%s value) {\n".formatted(f.name(), f.scalar.type));
         text.append("    memory.set(%s, %d, value);\n  }\n".formatted(f.scalar.layout, f.offset));
       }
     }
@@ -339,10 +341,15 @@ public final class GenerateBindings {
                         f.isVoid ? java.util.stream.Stream.empty() : java.util.stream.Stream.of(f.result.layout),
                         f.parameters.stream().map(GenerateBindings::layout)));
     var text =
-        new StringBuilder(imports(layouts, "foreign.MemorySegment", "foreign.SymbolLookup", "invoke.MethodHandle"));
+        new StringBuilder(imports(
+                layouts,
+                "java.lang.foreign.MemorySegment",
+                "java.lang.foreign.SymbolLookup",
+                "java.lang.invoke.MethodHandle",
+                "starling.foreign.Symbols"));
     text.append("/**\n * Functions of {@code native/include/%s}, which documents them. Addresses of device memory are {@code long}s,\n".formatted(header));
     text.append(" * host memory and streams are segments, so that their lifetime and thread are checked by every call.\n");
-    text.append(" *\n * <p>" + NOTICE + "\n */\nfinal class " + name + " {\n");
+    text.append(" *\n * <p>" + NOTICE + "\n */\npublic final class " + name + " {\n");
     for (Function f : functions) {
       String parameters = f.parameters.stream().map(p -> layout(p)).collect(Collectors.joining(", "));
       String all = f.isVoid ? parameters : parameters.isEmpty() ? f.result.layout : f.result.layout + ", " + parameters;
@@ -351,13 +358,13 @@ public final class GenerateBindings {
     text.append("\n");
     functions.forEach(f -> text.append("  private final MemorySegment %s;\n".formatted(f.method())));
     text.append("\n  /** Binds all of them; a missing one is a {@link java.util.NoSuchElementException} with its name. */\n");
-    text.append("  %s(SymbolLookup library) {\n".formatted(name));
+    text.append("  public %s(SymbolLookup library) {\n".formatted(name));
     functions.forEach(f -> text.append("    %s = Symbols.find(library, \"%s\");\n".formatted(f.method(), f.symbol)));
     text.append("  }\n");
     for (Function f : functions) {
       String parameters = f.parameters.stream().map(p -> p.type() + " " + p.name).collect(Collectors.joining(", "));
       String type = f.isVoid ? "void" : f.result.type;
-      text.append("\n  %s %s(%s) {\n    try {\n      ".formatted(type, f.method(), parameters));
+      text.append("\n  public %s %s(%s) {\n    try {\n      ".formatted(type, f.method(), parameters));
       text.append(f.isVoid ? "" : "return (" + type + ") ").append(f.constant()).append(".invokeExact(this.").append(f.method());
       f.parameters.forEach(p -> text.append(", ").append(p.name).append(p.struct == null ? "" : ".memory()"));
       text.append(");\n    } catch (Throwable e) {\n      throw Symbols.thrown(e);\n    }\n  }\n");

@@ -1,56 +1,46 @@
 /* Starling's operators in C: everything that crosses between a program and the kernels.
  *
- * Two libraries have this one interface. libstarling_cuda.so runs on an NVIDIA GPU and needs only a driver.
- * libstarling_host.so executes the same kernel sources on the CPU, for tests and for kernel developers without a GPU.
+ * Two libraries have this one interface. libstarling_cuda.so runs on an NVIDIA GPU and needs only a driver; its device is
+ * called "cuda". libstarling_host.so executes the same kernel sources on the CPU, for tests and for kernel developers
+ * without a GPU; its device is called "emulated", and what executes the kernels there is the host layer.
  *
- * Memory. A pointer to a tensor is an address of device memory (of host memory in libstarling_host.so); whoever allocated
- * it owns it, and keeps it until the work that uses it is done. Nothing is kept by a call but the stream's scratch memory,
- * which grows when a larger shape comes and goes with the stream. Pointers marked "host" are to the caller's own memory and
- * are used only until the call returns.
+ * starling_library.h, which this file includes, has what is not an operator: errors, cards, memory, streams, capture.
  *
- * Arguments. An operator takes one structure and the stream. Its first member is `size`, sizeof of the structure: another
- * size than this library's is refused. Zero is the default of every member that may be left out. Outputs come first, then
- * inputs, sizes and scalars; the structure is read before the call returns and not kept.
+ * Memory. A pointer to a tensor is an address of device memory (of host memory in libstarling_host.so). Whoever allocated
+ * it owns it, and keeps it until the work that uses it is done. A call keeps nothing but the stream's scratch memory, which
+ * grows with the shapes and is freed with the stream. A pointer marked "host" points to the caller's own memory, which is
+ * used only until the call returns.
  *
- * Shapes stand beside every tensor: T rows of the call, D channels, H query heads, G key heads (H is a multiple of G),
- * d channels of a head (32, 64 or 128; pad others with zeros), S keys, V vocabulary. A tensor is rows; the elements of a
- * row are contiguous, and `stride` is the number of elements from one row to the next. [n] is a vector: n rows of one
- * element, side by side. Every call checks that the sizes of its tensors agree. Rows start at multiples of 16 bytes where a
- * tensor says [16]. What lies between the end of a row and the next one is never read into a result and never written.
- * Tensors without a type beside them have one of f32, bf16 and f16, the same in the whole call. Arithmetic is f32; a value
- * is rounded once, when it is stored.
+ * Arguments. An operator takes one structure and the stream. The first member is `size`, the structure's sizeof; a size that
+ * is not this library's is refused. Zero is the default of every member that may be left out. Outputs come first, then
+ * inputs, sizes and scalars. The structure is read before the call returns and is not kept.
+ *
+ * Shapes stand beside every tensor: T rows of the call, D channels, H query heads, G key-value heads (H is a multiple of G),
+ * d channels of a head (32, 64 or 128; pad others with zeros), S segments, V vocabulary. A tensor is a number of rows; the
+ * elements of a row are contiguous, and `stride` is the number of elements from one row to the next. [n] is a vector: n rows
+ * of one element, side by side. Every call checks that the sizes of its tensors agree. Rows start at multiples of 16 bytes
+ * where a tensor says [16]. What lies between two rows is never read into a result and never written. A tensor without a
+ * type beside it is f32, bf16 or f16, the same in the whole call. Arithmetic is f32; a value is rounded once, when it is
+ * stored.
  *
  * Order. Calls return at once; work runs in the order of the calls on one stream. An output may be the same tensor as an
- * input only where said. One thread at a time uses a stream; different threads may use different streams.
+ * input only where its comment says so. One thread at a time uses a stream; different threads may use different streams.
  *
  * Steps. Lengths, positions, ids and counters are read from device memory, so that the arguments of one decode step equal
  * those of the next and a step can be captured once and replayed.
  *
- * Errors. Every function that returns `int` returns a status; 0 is success. starling_error() then has one sentence. No call
- * prints, exits, or throws. After a failed launch outputs are undefined. A fault inside a kernel on a GPU is reported by the
- * next call that waits.
+ * Errors. Every function that returns `int` returns a status. 0 is success; for any other, starling_error() gives one
+ * sentence. No call prints, exits or throws. After a failed launch outputs are undefined. A fault inside a kernel on a GPU is
+ * reported by the next call that waits.
  */
 #ifndef STARLING_H
 #define STARLING_H
 
-#include <stdint.h>
+#include "starling_library.h"
 
 #if defined(__cplusplus)
 extern "C" {
 #endif
-
-#define STARLING_API __attribute__((visibility("default")))
-
-/* Changes with every change of this file that a caller could notice. */
-#define STARLING_ABI_VERSION 6
-
-enum starling_status {
-  STARLING_OK = 0,
-  STARLING_INVALID_ARGUMENT = 1,
-  STARLING_NO_DEVICE = 2,     /* no driver, driver too old, no GPU, or no kernels for this one */
-  STARLING_OUT_OF_MEMORY = 3,
-  STARLING_KERNEL_FAULT = 4   /* a launch failed, or a kernel did something wrong */
-};
 
 enum starling_dtype { STARLING_F32 = 0, STARLING_BF16 = 1, STARLING_F16 = 2, STARLING_I32 = 3, STARLING_U8 = 4 };
 
@@ -90,17 +80,17 @@ typedef struct {
 } starling_weight;
 
 /* The segments of a call: sequences of a batch, crops or windows. Each has a run of the call's rows and a run of keys of its
- * own, and sees no other's; its rows do not depend on the other segments, and the kernels and grids only on `rows` and
+ * own, and sees no other's. Its results do not depend on the other segments, and kernel and grid depend only on `rows` and
  * `keys`, so that a step can be captured. The table, one row of 16 numbers per segment, holds offsets, never addresses:
  *    0 row       first of its rows in the call; segments that are not idle stand in order of their rows and share none
- *    1 rows      how many it has there; 0: idle, nothing of it is read and nothing written
+ *    1 rows      how many it has there; 0: it is idle, and nothing of it is read or written
  *    2 at        first row of its keys in k and v
  *    3 capacity  rows that it owns there
  *    4 length    keys written before this call: row i of the segment becomes key length + i
- *    5 hidden    first of its bytes in `hidden`, -1: none
+ *    5 hidden    first of its bytes in `hidden`; -1: none
  *    6, 7, 8     position of its first row on three axes
  *    9 step      tokens drawn before this one
- *   10 temperature (the bits of an f32), 11 top-k, 12 top-p (the bits of an f32), 13, 14 seed, its low half first
+ *   10 temperature (the bits of an f32), 11 top-k, 12 top-p (the bits of an f32), 13 and 14 seed, its low half first
  *   15           0
  * Without a table (data NULL) all rows of the call are one segment, and its keys are the first rows of k and v. */
 typedef struct {
@@ -108,106 +98,6 @@ typedef struct {
   int32_t rows;          /* the most rows of a segment */
   int32_t keys;          /* the most keys of a segment, those of this call included; more gives the same bits */
 } starling_segments;
-
-typedef struct starling_stream starling_stream;
-typedef struct starling_event starling_event;
-typedef struct starling_graph starling_graph;
-
-/* ---- the library ---- */
-
-STARLING_API int32_t starling_abi_version(void);
-
-/* "cuda" or "emulated". */
-STARLING_API const char *starling_backend(void);
-
-/* The sentence of the last failure in this thread; "" if there was none. Valid until the next call of this thread. */
-STARLING_API const char *starling_error(void);
-
-/* Checks that work can run here, by running a tiny kernel. `text` receives one line about the device, cut to `size` bytes
- * with the closing zero. STARLING_NO_DEVICE with the reason otherwise. */
-STARLING_API int starling_probe(char *text /* host [size] */, int32_t size);
-
-/* A card as the driver shows it, after it has applied CUDA_VISIBLE_DEVICES. On the host layer: this machine. */
-typedef struct {
-  char name[128];        /* of a MIG slice: with "MIG" and its profile */
-  char uuid[64];         /* "GPU-..."; "" on the host layer */
-  int64_t memory_bytes;
-  int64_t free_bytes;    /* -1 if it cannot be asked */
-  int64_t l2_bytes;
-  int32_t multiprocessors;
-  int32_t major, minor;  /* compute capability */
-  int32_t driver;        /* CUDA version the driver supports, 1000 * major + 10 * minor */
-  int32_t mig;           /* 1 if it is a slice of a card */
-  int32_t reserved;      /* 0 */
-} starling_card;
-
-/* How many cards there are; the work of a process runs on the first. */
-STARLING_API int starling_card_count(int32_t *out /* host */);
-STARLING_API int starling_card_describe(starling_card *out /* host */, int32_t index);
-
-/* ---- memory ---- */
-
-/* `bytes` zeroed bytes at a multiple of 256, for the work that is put on `stream` from here on. Other streams wait for this
- * one before they touch them (starling_stream_wait, or an event of the program's own). */
-STARLING_API int starling_allocate(void **out /* host */, int64_t bytes, starling_stream *stream);
-
-/* A part of an allocation belongs to somebody from here on: a slot. An allocation of which a part was ever claimed is a pool:
- * libstarling_host.so then ends a launch whose segment does not lie in one slot, and AddressSanitizer sees who touches what is
- * nobody's. libstarling_cuda.so does nothing. A slot is given back by the address it was claimed at. */
-STARLING_API int starling_slot_claim(void *memory, int64_t bytes);
-STARLING_API int starling_slot_release(void *memory);
-
-/* Frees in the order of a stream: behind the work that was put on it before this call, which may still run. Of other
- * streams nothing may use the memory any more. `stream` NULL: nothing at all uses it, as after starling_stream_destroy.
- * While the stream is captured memory is kept, and freed after it. `memory` NULL is allowed. */
-STARLING_API int starling_free(void *memory, starling_stream *stream);
-
-/* Rows of `width` bytes from host memory to the device; `src` may be reused when the call returns. */
-STARLING_API int starling_upload(void *dst, int64_t dst_stride_bytes, const void *src /* host */, int64_t src_stride_bytes,
-                                 int64_t width, int64_t rows, starling_stream *stream);
-
-/* Rows of `width` bytes to host memory; returns when they are there, after all work before it on this stream. */
-STARLING_API int starling_download(void *dst /* host */, int64_t dst_stride_bytes, const void *src, int64_t src_stride_bytes,
-                                   int64_t width, int64_t rows, starling_stream *stream);
-
-/* ---- streams and events ---- */
-
-/* A stream of its own, or with `cuda_stream` the caller's cudaStream_t, which is then not destroyed with it and lives at
- * least as long. A stream of its own does not wait for CUDA's default stream, nor that one for it. */
-STARLING_API int starling_stream_create(starling_stream **out /* host */, void *cuda_stream);
-
-/* The cudaStream_t inside, for libraries that take one; NULL on the host layer. */
-STARLING_API int starling_stream_handle(void **out /* host */, starling_stream *stream);
-
-/* Waits for its work and frees its scratch memory; a capture that was not ended is dropped. Graphs that were captured on it
- * can only be destroyed afterwards. NULL is allowed. */
-STARLING_API int starling_stream_destroy(starling_stream *stream);
-
-STARLING_API int starling_stream_wait(starling_stream *stream);
-
-STARLING_API int starling_event_create(starling_event **out /* host */);
-STARLING_API int starling_event_destroy(starling_event *event);
-
-/* Marks the point that the stream's work has reached. */
-STARLING_API int starling_event_record(starling_event *event, starling_stream *stream);
-
-/* Milliseconds of device time between two recorded points; waits for the later. */
-STARLING_API int starling_event_elapsed(double *milliseconds /* host */, starling_event *from, starling_event *to);
-
-/* ---- capture and replay ---- */
-
-/* From here to starling_capture_end, operators on this stream are recorded with their arguments instead of run. Run the same
- * operators once before: scratch memory cannot grow meanwhile. What cannot be recorded (that growth, allocating, copying
- * to and from the host, waiting, recording an event) is refused, and the capture then ends without a graph. */
-STARLING_API int starling_capture_begin(starling_stream *stream);
-
-/* Ends the capture, in the thread that began it. Whether or not there is a graph, the stream runs its work again. */
-STARLING_API int starling_capture_end(starling_graph **out /* host */, starling_stream *stream);
-
-/* Runs what was recorded, in order, on the stream it was recorded on: its scratch memory, which stays as long as that
- * stream, is in the graph. */
-STARLING_API int starling_graph_launch(starling_graph *graph /* host */, starling_stream *stream);
-STARLING_API int starling_graph_destroy(starling_graph *graph /* host */);
 
 /* ---- rows ---- */
 
@@ -325,9 +215,10 @@ typedef struct {
 } starling_attention_args;
 STARLING_API int starling_attention(const starling_attention_args *args /* host */, starling_stream *stream);
 
-/* Attention received in the one segment there is: sums[h, j] = sum over its rows i in [row_from, row_to) of A_h[i, key(j)],
- * where A is recomputed from lse and key(j) = key_at + j, or key_at + index[j], of its keys. No map of attention is held, nothing is added atomically. The sum over
- * all keys is the number of rows. A hidden key receives 0, a row whose lse is +infinity gives 0. */
+/* Attention received in the one segment there is: sums[h, j] = sum over its rows i in [row_from, row_to) of A_h[i, key(j)].
+ * A is recomputed from lse; key(j) is key key_at + j of the segment, or key_at + index[j]. No map of attention is held and
+ * nothing is added atomically. The sum over all keys is the number of rows. A hidden key receives 0; a row whose lse is
+ * +infinity gives 0. */
 typedef struct {
   uint32_t size;
   starling_tensor sums; /* f32 [H, n] */
@@ -338,7 +229,7 @@ typedef struct {
 } starling_attention_colsum_args;
 STARLING_API int starling_attention_colsum(const starling_attention_colsum_args *args /* host */, starling_stream *stream);
 
-/* What another library's attention is told and what it gives: lengths = {rows, length + rows} of the one segment. */
+/* For attention by another library, which is told the lengths of the one segment: lengths = {rows, length + rows}. */
 typedef struct {
   uint32_t size;
   starling_tensor lengths; /* i32 [2] */
@@ -346,7 +237,7 @@ typedef struct {
 } starling_sequence_lengths_args;
 STARLING_API int starling_sequence_lengths(const starling_sequence_lengths_args *args /* host */, starling_stream *stream);
 
-/* lse *= log2 e: natural logarithms of row sums become those that starling_attention_colsum reads. */
+/* lse *= log2 e: another library's natural logarithms of row sums become what starling_attention_colsum reads. */
 typedef struct {
   uint32_t size;
   starling_tensor lse; /* f32 [H, T] */
@@ -368,23 +259,23 @@ typedef struct {
 } starling_token_select_args;
 STARLING_API int starling_token_select(const starling_token_select_args *args /* host */, starling_stream *stream);
 
-/* starling_attention_colsum and starling_token_select with rows = row_to - row_from, in one launch: the last block of a
- * group of keys adds the heads in order, the last of all selects. The same bits as the two calls. Of w sources each, the
- * keys of a candidate follow one another. */
+/* starling_attention_colsum and starling_token_select with rows = row_to - row_from, in one launch and with the same bits:
+ * the last block of a group of keys adds the heads in order, the last block of all selects. A candidate has w keys, which
+ * follow one another. */
 typedef struct {
   uint32_t size;
-  starling_tensor keep;  /* i32 [k] */
-  starling_tensor score; /* f32 [n] */
+  starling_tensor keep;       /* i32 [k] */
+  starling_tensor score;      /* f32 [n] */
   starling_tensor non_finite; /* i32 [1] */
   starling_attention_inputs in;
-  starling_tensor lse;   /* f32 [H, T] */
-  starling_tensor index; /* i32 [n*w], or not there */
+  starling_tensor lse;        /* f32 [H, T] */
+  starling_tensor index;      /* i32 [n*w], or not there */
   int32_t row_from, row_to, key_at;
   int32_t sources; /* w; 0: 1 */
 } starling_colsum_select_args;
 STARLING_API int starling_colsum_select(const starling_colsum_select_args *args /* host */, starling_stream *stream);
 
-/* out[i, j] = x_i . x_j / sqrt((x_i . x_i) * (x_j . x_j)). One that is not finite sets non_finite[0] to 1. n <= 4096. */
+/* out[i, j] = x_i . x_j / sqrt((x_i . x_i) * (x_j . x_j)). A result that is not finite sets non_finite[0] to 1. n <= 4096. */
 typedef struct {
   uint32_t size;
   starling_tensor out;        /* f32 [n, n] */
@@ -393,9 +284,9 @@ typedef struct {
 } starling_cosines_args;
 STARLING_API int starling_cosines(const starling_cosines_args *args /* host */, starling_stream *stream);
 
-/* The `best` best scores; of the rest, in falling order of score, those that are left when rounds of at most 8 drop the
- * even places most alike to an odd place (VisPruner, arXiv 2412.01818). keep ascends. What is not finite is the lowest.
- * n <= 4096. */
+/* Keeps the `best` best scores, and of the rest, in falling order of score, those that are left after rounds that each drop
+ * at most 8: the even places most alike to an odd place (VisPruner, arXiv 2412.01818). keep ascends. A score that is not
+ * finite counts as the lowest. n <= 4096. */
 typedef struct {
   uint32_t size;
   starling_tensor keep;    /* i32 [k] */
@@ -417,8 +308,8 @@ typedef struct {
 #define STARLING_MAX_CUTS 64
 
 /* The rows that stay, ascending, and their positions on A axes. sources[i]: for a row that is no candidate, its number among
- * those; for a kept candidate, T - sum(n) plus its number among the kept. Cuts have no candidate in common; T' = T - sum(n -
- * kept). */
+ * such rows; for a kept candidate, T - sum(n) plus its number among the kept. No candidate is in two cuts;
+ * T' = T - sum(n - kept). */
 typedef struct {
   uint32_t size;
   starling_tensor rows;          /* i32 [T'] */
@@ -431,8 +322,8 @@ typedef struct {
 } starling_row_map_args;
 STARLING_API int starling_row_map(const starling_row_map_args *args /* host */, starling_stream *stream);
 
-/* The masked form: rows that a cut drops become hidden (those already hidden stay so); visible rows get the positions that
- * compaction would give them, a hidden row keeps its own. */
+/* The masked form: rows that a cut drops become hidden, and hidden rows stay so. Visible rows get the positions that
+ * compaction would give them; a hidden row keeps its own. */
 typedef struct {
   uint32_t size;
   starling_tensor hidden;        /* u8 [>= T] */
@@ -444,7 +335,7 @@ typedef struct {
 } starling_hide_rows_args;
 STARLING_API int starling_hide_rows(const starling_hide_rows_args *args /* host */, starling_stream *stream);
 
-/* Source and destination of a gather: rows of one type and width. */
+/* Destination and source of a gather: rows of one type and width. */
 typedef struct {
   starling_tensor out; /* [T', D] */
   starling_tensor in;  /* [n, D] */
@@ -483,21 +374,20 @@ STARLING_API int starling_compact_rows(const starling_compact_rows_args *args /*
 
 /* ---- the end of a step ---- */
 
-/* The next token of every segment that is not idle, by the step and the sampling in its row of the table. temperature 0 is
- * greedy, ties to the lowest id. Otherwise the top-k largest logits (0: all), of these the shortest prefix, largest first,
- * whose mass reaches top-p, and one of them by a Philox number keyed by (seed, step). A logit of the segment that is not
- * finite, or its non_finite set, makes its id -1. */
+/* The next token of every segment that is not idle, by the step and the sampling in its row of the table. With temperature 0
+ * it is the largest logit's, ties to the lowest id. Otherwise the top-k largest logits remain (0: all), of these the shortest
+ * prefix, largest first, whose mass reaches top-p, and a Philox number keyed by (seed, step) draws one. A logit that is not
+ * finite, or non_finite set for the segment, makes its id -1. */
 typedef struct {
   uint32_t size;
-  starling_tensor ids;      /* i32 [S] */
-  starling_tensor logits;   /* f32 [S, V] */
-  starling_tensor segments; /* i32 [S, 16] */
-  starling_tensor non_finite;    /* i32 [S] */
+  starling_tensor ids;        /* i32 [S] */
+  starling_tensor logits;     /* f32 [S, V] */
+  starling_tensor segments;   /* i32 [S, 16] */
+  starling_tensor non_finite; /* i32 [S] */
 } starling_sample_args;
 STARLING_API int starling_sample(const starling_sample_args *args /* host */, starling_stream *stream);
 
-/* Moves segments on, after a step has used them: of those that are not idle, length and positions grow by rows, the step by
- * one. */
+/* Moves on the segments that are not idle after a step has used them: length and positions grow by rows, the step by one. */
 typedef struct {
   uint32_t size;
   starling_tensor segments; /* i32 [L*S, 16], those of all layers */

@@ -27,6 +27,7 @@ module starling {
   exports starling.prune;
   exports starling.text;
 
+  uses starling.CompanionJar;
   uses starling.prune.MethodProvider;
 
   opens starling to

@@ -1,6 +1,6 @@
 """Small random LLaVA checkpoints in every naming, and what an independent float64 forward pass makes of them.
 
-    python3 make_model_goldens.py RESOURCES      RESOURCES = src/main/resources/starling/demo (pictures, tokenizer)
+    python3 make_model_goldens.py RESOURCES      RESOURCES = src/demo/resources/starling/demo (pictures, tokenizer)
 
 writes ../resources/starling/model/NAME/. Debian's python3-torch 1.13, python3-numpy and python3-pil 9.4 made the
 committed files. Written apart from the Java code, from the papers' definitions; nothing is shared with it.

@@ -5,6 +5,8 @@ import com.fasterxml.jackson.annotation.JsonPropertyOrder;
 import com.fasterxml.jackson.databind.PropertyNamingStrategies;
 import com.fasterxml.jackson.databind.annotation.JsonNaming;
 import java.util.List;
+import starling.device.DType;
+import starling.device.DeviceType;
 
 /**
  * An answer and everything that was measured on the way to it. Written as JSON it is the object of
@@ -33,9 +35,9 @@ import java.util.List;
 @JsonInclude(JsonInclude.Include.NON_NULL)
 public record Answer(
     String model,
-    String device,
+    DeviceType device,
     String deviceDescription,
-    String dtype,
+    DType dtype,
     String prune,
     String pruneOptions,
     String mode,

@@ -8,16 +8,22 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import starling.checkpoint.CheckpointFolder;
 import starling.checkpoint.Safetensors;
+import starling.device.AttentionProvider;
 import starling.device.DType;
 import starling.device.Device;
+import starling.device.DeviceType;
 import starling.device.Providers;
 import starling.image.Image;
 import starling.image.ImageMode;
 import starling.input.InputException;
 import starling.input.TerminalText;
+import starling.model.Generation;
 import starling.model.ImageInput;
 import starling.model.LoadedModel;
+import starling.model.Request;
 import starling.model.VisionLanguageModel;
+import starling.prune.Method;
+import starling.prune.Methods;
 import starling.text.ChatTemplate;
 import starling.text.Tokenizer;
 
@@ -60,28 +66,33 @@ public final class Model implements AutoCloseable {
     this.warnings = warnings(dir, family);
     this.endTokens = endTokens(dir, family, tokenizer);
     this.loaded = new LoadedModel(device, family, family.weights(files), dtype);
-    this.loadMillis = (System.nanoTime() - start) / 1e6;
+    this.loadMillis = millisSince(start);
   }
 
   /** Opens a checkpoint folder on the best device, in the type that suits it. */
   public static Model open(Path dir) {
-    return open(dir, "auto", "auto");
+    return open(dir, DeviceType.AUTO);
   }
 
   /**
    * Opens a checkpoint folder: {@code config.json}, {@code preprocessor_config.json}, {@code
    * tokenizer.json} and safetensors in the Hugging Face layout.
    *
-   * @param device {@code auto}, {@code cpu}, {@code cuda} or {@code emulated}
-   * @param dtype {@code auto}, {@code f32}, {@code bf16} or {@code f16}: the type of activations;
-   *     weights are mapped as they are stored where the device can read them
+   * @param dtype the type of activations: {@code F32}, {@code BF16} or {@code F16}, or null for
+   *     that which suits the device and the checkpoint; weights are mapped as they are stored where
+   *     the device can read them
    */
-  public static Model open(Path dir, String device, String dtype) {
+  public static Model open(Path dir, DeviceType device, DType dtype) {
     return open(dir, device, dtype, Providers.AUTO);
   }
 
+  /** The same in the type that suits the device and the checkpoint. */
+  public static Model open(Path dir, DeviceType device) {
+    return open(dir, device, null);
+  }
+
   /** The same with a choice of whose kernels multiply and attend. */
-  public static Model open(Path dir, String device, String dtype, Providers providers) {
+  public static Model open(Path dir, DeviceType device, DType dtype, Providers providers) {
     try {
       return opened(dir, device, dtype, providers);
     } catch (InputException e) {
@@ -92,14 +103,14 @@ public final class Model implements AutoCloseable {
     }
   }
 
-  private static Model opened(Path dir, String device, String dtype, Providers providers) {
+  private static Model opened(Path dir, DeviceType device, DType dtype, Providers providers) {
     long start = System.nanoTime();
     VisionLanguageModel family = Families.read(dir);
     Device opened = Devices.open(device, providers);
     Safetensors files = null;
     try {
-      DType type = dtype(dtype, opened, family);
-      if (type == DType.F32 && providers.attention().equals("cudnn")) {
+      DType type = dtype != null ? dtype : suited(opened, family);
+      if (type == DType.F32 && providers.attention() == AttentionProvider.CUDNN) {
         throw new InputException("attention cudnn needs dtype bf16 or f16");
       }
       files = Safetensors.open(dir);
@@ -119,19 +130,12 @@ public final class Model implements AutoCloseable {
     }
   }
 
-  /** {@code auto} is f32 on the cpu, else the checkpoint's own type with F32 taken as bf16. */
-  private static DType dtype(String name, Device device, VisionLanguageModel family) {
-    return switch (name) {
-      case "f32" -> DType.F32;
-      case "bf16" -> DType.BF16;
-      case "f16" -> DType.F16;
-      case "auto" ->
-          device.name().equals("cpu")
-              ? DType.F32
-              : family.dtype().equals("float16") ? DType.F16 : DType.BF16;
-      default ->
-          throw new InputException("dtype '" + name + "' is not one of auto, f32, bf16, f16");
-    };
+  /** F32 on the cpu, else the checkpoint's own type with F32 taken as BF16. */
+  private static DType suited(Device device, VisionLanguageModel family) {
+    if (device.type() == DeviceType.CPU) {
+      return DType.F32;
+    }
+    return family.dtype().equals("float16") ? DType.F16 : DType.BF16;
   }
 
   private static List<String> warnings(Path dir, VisionLanguageModel family) {
@@ -158,11 +162,6 @@ public final class Model implements AutoCloseable {
     String token = CheckpointFolder.endToken(dir);
     Integer id = token == null ? null : tokenizer.id(token);
     return id == null ? List.of() : List.of(id);
-  }
-
-  /** Ids that end an answer; any of them does. */
-  List<Integer> endTokens() {
-    return endTokens;
   }
 
   /** What is odd about the checkpoint's files, one sentence each; it was opened all the same. */
@@ -207,7 +206,7 @@ public final class Model implements AutoCloseable {
     }
     try {
       checkOpen();
-      return new Generation(this, question).run(onText);
+      return answer(question, onText);
     } catch (InternalError e) { // how the JVM says that a mapped page is not there
       files.checkWhole();
       throw e;
@@ -216,8 +215,71 @@ public final class Model implements AutoCloseable {
     }
   }
 
-  static CancellationException interrupted() {
+  /** Prepares, reads the prompt, draws tokens until the answer ends, reports. */
+  private Answer answer(Question question, Consumer<String> onText) {
+    long start = System.nanoTime();
+    Method method = question.method != null ? question.method : Methods.parse(question.prune);
+    Prompt prompt = Prompt.of(this, question);
+    Request request = request(question, method, prompt.ids());
+    double preprocess = millisSince(start);
+    try (Generation generation = loaded.prefill(request)) {
+      int budget = generation.tokenBudget();
+      var stream = new TextStream(tokenizer.decoding(), question.stop, onText);
+      var drawn = new AnswerText(stream, endTokens, budget);
+      int id = generation.next();
+      List<Float> logits = question.logits ? AnswerReport.floats(generation.logits()) : null;
+      long decode = System.nanoTime();
+      while (drawn.wantsMoreAfter(id)) {
+        request.progress().at("decode", drawn.tokens().size(), budget);
+        id = generation.next();
+      }
+      String text = drawn.finish();
+      int steps = drawn.tokens().size() - 1;
+      double perToken = steps > 0 ? millisSince(decode) / steps : 0;
+      var report = new AnswerReport(this, question, generation, request.images());
+      var timings =
+          new Answer.Timings(
+              loadMillis,
+              preprocess,
+              generation.visionMillis(),
+              generation.pruneMillis(),
+              generation.prefillMillis(),
+              perToken,
+              millisSince(start));
+      return report.answer(prompt, logits, drawn, text, timings);
+    }
+  }
+
+  private Request request(Question question, Method method, int[] ids) {
+    var inputs = new ArrayList<ImageInput>();
+    for (Image image : question.images) {
+      inputs.add(prepare(image, question.imageMode, "image " + inputs.size()));
+    }
+    return new Request(
+        ids,
+        inputs,
+        method,
+        question.mode,
+        question.sampling,
+        question.maxTokens,
+        interruptible(question.progress));
+  }
+
+  private static Request.Progress interruptible(Request.Progress progress) {
+    return (phase, done, of) -> {
+      if (Thread.currentThread().isInterrupted()) {
+        throw interrupted();
+      }
+      progress.at(phase, done, of);
+    };
+  }
+
+  private static CancellationException interrupted() {
     return new CancellationException("the question was interrupted");
+  }
+
+  private static double millisSince(long start) {
+    return (System.nanoTime() - start) / 1e6;
   }
 
   private void checkOpen() {
@@ -251,10 +313,6 @@ public final class Model implements AutoCloseable {
 
   Device device() {
     return device;
-  }
-
-  double loadMillis() {
-    return loadMillis;
   }
 
   @Override

@@ -70,6 +70,7 @@ public final class Question {
     return this;
   }
 
+  /** What happens to the rows of dropped tokens; {@link Mode#COMPACT} unless told. */
   public Question mode(Mode value) {
     mode = value;
     return this;
@@ -101,6 +102,7 @@ public final class Question {
     return this;
   }
 
+  /** How tokens are drawn; the most likely one unless told. */
   public Question sampling(Sampling value) {
     sampling = value;
     return this;

@@ -20,7 +20,7 @@ import org.junit.jupiter.api.Test;
 /** Imports go one way. */
 class ArchitectureTest {
   /** What each package may use besides itself. */
-  private static final Map<String, List<String>> MAY_USE = new LinkedHashMap<>();
+  static final Map<String, List<String>> MAY_USE = new LinkedHashMap<>();
 
   static {
     MAY_USE.put("starling.input", List.of());
@@ -30,13 +30,29 @@ class ArchitectureTest {
     MAY_USE.put("starling.text", List.of("starling.input", "starling.device"));
     MAY_USE.put("starling.image", List.of("starling.input", "starling.device"));
     MAY_USE.put("starling.cpu", List.of("starling.input", "starling.device"));
-    MAY_USE.put("starling.cuda.cublaslt", List.of());
-    MAY_USE.put("starling.cuda.cudnn", List.of());
+    MAY_USE.put("starling.foreign", List.of());
+    MAY_USE.put("starling.nvidia.cublaslt", List.of());
+    MAY_USE.put("starling.nvidia.cudnn", List.of());
+    MAY_USE.put(
+        "starling.nvidia",
+        List.of(
+            "starling.input",
+            "starling.device",
+            "starling.foreign",
+            "starling.nvidia.cublaslt",
+            "starling.nvidia.cudnn"));
+    MAY_USE.put("starling.cuda.abi", List.of("starling.foreign"));
     MAY_USE.put(
         "starling.cuda",
         List.of(
-            "starling.input", "starling.device", "starling.cuda.cublaslt", "starling.cuda.cudnn"));
-    MAY_USE.put("starling.jcuda", List.of("starling.input", "starling.device", "starling.cuda"));
+            "starling.input",
+            "starling.device",
+            "starling.foreign",
+            "starling.nvidia",
+            "starling.cuda.abi"));
+    MAY_USE.put(
+        "starling.jcuda",
+        List.of("starling.input", "starling.device", "starling.nvidia", "starling.cuda"));
     MAY_USE.put("starling.prune", List.of("starling.input", "starling.device"));
     MAY_USE.put(
         "starling.model",
@@ -62,7 +78,12 @@ class ArchitectureTest {
     MAY_USE.put(
         "starling.bench",
         List.of(
-            "starling", "starling.input", "starling.device", "starling.cuda", "starling.jcuda"));
+            "starling",
+            "starling.input",
+            "starling.device",
+            "starling.cpu",
+            "starling.cuda",
+            "starling.jcuda"));
     MAY_USE.put(
         "starling.cli",
         List.of(
@@ -176,7 +197,7 @@ class ArchitectureTest {
     var pom =
         javax.xml.parsers.DocumentBuilderFactory.newInstance()
             .newDocumentBuilder()
-            .parse("pom.xml");
+            .parse(Checkout.path("pom.xml").toFile());
     var dependencies = pom.getDocumentElement();
     var xpath = javax.xml.xpath.XPathFactory.newInstance().newXPath();
     var names =

@@ -8,19 +8,18 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
-import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 /** The table of cases names tests that are there. */
 class CasesTest {
-  private static final Path TESTS = Path.of("src/test/java");
-  private static final Pattern CLASS = Pattern.compile("`(?:\\w+/)?(\\w+(?:Test|Fuzz))`");
+  private static final Path TESTS = Checkout.path("src/test/java/starling");
+  private static final Pattern CLASS = Pattern.compile("`((?:\\w+/)*\\w+(?:Test|Fuzz))`");
   private static final Pattern METHOD = Pattern.compile("\\b([a-z]+[A-Z]\\w+)(…?)");
 
   @Test
   void everyTestOfTheTableIsThere() throws IOException {
     int methods = 0;
-    for (String row : Files.readAllLines(Path.of("src/test/README.md"))) {
+    for (String row : Files.readAllLines(Checkout.path("src/test/README.md"))) {
       List<String> classes = CLASS.matcher(row).results().map(m -> m.group(1)).toList();
       var sources = new StringBuilder();
       for (String name : classes) {
@@ -40,11 +39,8 @@ class CasesTest {
   }
 
   private static String source(String name) throws IOException {
-    try (Stream<Path> files = Files.walk(TESTS)) {
-      List<Path> found =
-          files.filter(f -> f.getFileName().toString().equals(name + ".java")).toList();
-      assertTrue(found.size() == 1, name + " is there once");
-      return Files.readString(found.get(0));
-    }
+    Path file = TESTS.resolve(name + ".java");
+    assertTrue(Files.exists(file), file + " is there");
+    return Files.readString(file);
   }
 }

@@ -13,7 +13,6 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.time.Duration;
-import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -26,10 +25,11 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import starling.checkpoint.SafetensorsFile;
 import starling.checkpoint.SafetensorsFile.Raw;
-import starling.image.Image;
+import starling.device.DType;
+import starling.device.DeviceType;
 import starling.input.InputException;
 
-/** Checkpoints, prompts and images as people have them, through the whole model. */
+/** Checkpoints as people have them, through the whole model. */
 class CheckpointCasesTest {
   private static final String STAR = "star:R=0.3,K=2,P=0.6";
   private static final Answer BASE = new CheckpointCopy(Demo.MODEL).answer(STAR);
@@ -61,8 +61,6 @@ class CheckpointCasesTest {
       assertTrue(sentence.contains(part), sentence);
     }
   }
-
-  // ---- checkpoints ----
 
   @Test
   void aFolderOfLinksIsACheckpoint() {
@@ -266,7 +264,8 @@ class CheckpointCasesTest {
         "config.json", c -> c.withObject("/text_config").put("max_position_embeddings", 1 << 20));
     assertSame(BASE, copy.answer(STAR));
     var config = copy.json("config.json", c -> c.withObject("/text_config").put("head_dim", 4096));
-    Cost.ofRefusal(200, () -> Model.open(config.dir(), "cpu", "f32").close(), "head_dim");
+    Cost.ofRefusal(
+        200, () -> Model.open(config.dir(), DeviceType.CPU, DType.F32).close(), "head_dim");
   }
 
   /** A few megabytes of weights that would need gigabytes for a question. */
@@ -298,7 +297,7 @@ class CheckpointCasesTest {
                       t.shape(),
                       new byte[2 * t.shape().stream().reduce(1, (a, b) -> a * b)]));
         });
-    try (Model model = Model.open(copy.dir(), "cpu", "f32")) {
+    try (Model model = Model.open(copy.dir(), DeviceType.CPU, DType.F32)) {
       Question question = Question.of("What?").image(Demo.image("scene-00.png"));
       Cost.ofRefusal(100, () -> model.ask(question), "would take", "GB of keys");
       assertEquals(2, model.ask(Question.of("a").maxTokens(2)).outputTokens().size());
@@ -340,11 +339,11 @@ class CheckpointCasesTest {
           }
         });
     if (part == null) {
-      Model.open(copy.dir(), "cpu", "f32").close(); // the crop decides
+      Model.open(copy.dir(), DeviceType.CPU, DType.F32).close(); // the crop decides
     } else {
       Cost.ofRefusal(
           200,
-          () -> Model.open(copy.dir(), "cpu", "f32").close(),
+          () -> Model.open(copy.dir(), DeviceType.CPU, DType.F32).close(),
           "preprocessor_config.json: " + part,
           "config.json (vision_config image_size) asks for 96x96");
     }
@@ -352,12 +351,12 @@ class CheckpointCasesTest {
 
   @Test
   void whatIsOddIsWarnedOfOnce() throws IOException {
-    try (Model model = Model.open(copy.dir(), "cpu", "f32")) {
+    try (Model model = Model.open(copy.dir(), DeviceType.CPU, DType.F32)) {
       assertEquals(List.of(), model.warnings());
     }
     copy.json("config.json", c -> c.put("new_key", 1));
     copy.file("chat_template.jinja", "[INST] {{ x }} [/INST]".getBytes(StandardCharsets.UTF_8));
-    try (Model model = Model.open(copy.dir(), "cpu", "f32")) {
+    try (Model model = Model.open(copy.dir(), DeviceType.CPU, DType.F32)) {
       assertEquals(2, model.warnings().size());
       assertTrue(model.warnings().get(0).endsWith("ignored: new_key"));
       assertTrue(model.warnings().get(1).contains("chat_template.jinja has a chat template"));
@@ -396,107 +395,8 @@ class CheckpointCasesTest {
   private void assertRefusedSoon(String part) {
     assertTimeoutPreemptively(
         Duration.ofSeconds(20),
-        () -> Cost.ofRefusal(200, () -> Model.open(copy.dir(), "cpu", "f32").close(), part));
-  }
-
-  // ---- images ----
-
-  /** IMG-5: one pixel of height or width. */
-  @ParameterizedTest
-  @ValueSource(strings = {"1x1", "1x40", "40x1", "3x2", "2x3"})
-  void tinyAndThinImagesAreAnswered(String size) {
-    String[] sides = size.split("x", -1);
-    int width = Integer.parseInt(sides[0]);
-    int height = Integer.parseInt(sides[1]);
-    var question =
-        Question.of("What is it?").image(new Image(width, height, new byte[3 * width * height]));
-    Answer answer = copy.answer(question, STAR);
-    assertEquals(new Answer.VisualTokens(576, 403, 230), answer.visualTokens());
-  }
-
-  /**
-   * IMG-8: a field is applied, or refused by name; a grid that does not fit the tower is refused.
-   */
-  @Test
-  void preprocessingFieldsAreNotIgnored() throws IOException {
-    var wide = Question.of("What is it?").image(wide());
-    Answer base = copy.answer(wide, STAR);
-    for (String change :
-        List.of("resample=2", "do_normalize=false", "rescale_factor=0.0078", "size=96x96")) {
-      copy.json(
-          "preprocessor_config.json",
-          p -> {
-            String[] field = change.split("=", -1);
-            switch (field[0]) {
-              case "resample" -> p.put(field[0], 2);
-              case "do_normalize" -> p.put(field[0], false);
-              case "rescale_factor" -> p.put(field[0], 0.0078);
-              default -> p.putObject("size").put("height", 96).put("width", 96);
-            }
-          });
-      assertNotEquals(base.firstLogits(), copy.answer(wide, STAR).firstLogits(), change);
-      Files.delete(copy.dir().resolve("preprocessor_config.json"));
-      Files.copy(
-          Demo.MODEL.resolve("preprocessor_config.json"),
-          copy.dir().resolve("preprocessor_config.json"));
-    }
-    copy.json("preprocessor_config.json", p -> p.put("do_resize", false));
-    assertNotEquals(base.firstLogits(), copy.answer(wide, STAR).firstLogits());
-    copy.json(
-        "preprocessor_config.json", p -> p.put("do_resize", true).put("do_center_crop", false));
-    String sentence =
-        assertThrows(InputException.class, () -> copy.answer(wide, STAR)).getMessage();
-    assertTrue(
-        sentence.contains("preprocessor_config.json (size, crop_size) makes 160x96 pixels"),
-        sentence);
-  }
-
-  /** 200×120, every pixel another. */
-  private static Image wide() {
-    byte[] rgb = new byte[3 * 200 * 120];
-    for (int i = 0; i < rgb.length; i++) {
-      rgb[i] = (byte) (i * 7 + i / 600 * 13);
-    }
-    return new Image(200, 120, rgb);
-  }
-
-  // ---- prompts ----
-
-  /** PR-2: the image first, last, behind a long text; what stage 1 keeps does not depend on it. */
-  @Test
-  void whereTheImageStandsIsLookedUp() {
-    Image image = Demo.read("scene-00.png");
-    var prompts =
-        List.of(
-            "<image> Is it red?",
-            "Is it <image> red?",
-            "Is it red? <image> ASSISTANT:",
-            "the car is in the image ".repeat(12) + "<image>\nIs it red?");
-    var first = new ArrayList<List<Integer>>();
-    for (String prompt : prompts) {
-      Answer answer = copy.answer(Question.of(prompt).image(image), STAR);
-      assertEquals(new Answer.VisualTokens(576, 403, 230), answer.visualTokens(), prompt);
-      first.add(kept(answer).get(0));
-    }
-    assertEquals(1, first.stream().distinct().count());
-  }
-
-  /** PR-1: placeholders that a processor has repeated; the sentence has both numbers. */
-  @Test
-  void repeatedPlaceholdersAreRefusedWithBothNumbers() {
-    var question =
-        Question.of("<image>".repeat(576) + " Is it red?").image(Demo.image("scene-00.png"));
-    String sentence =
-        assertThrows(InputException.class, () -> copy.answer(question, STAR)).getMessage();
-    assertTrue(sentence.contains("576") && sentence.contains("1"), sentence);
-  }
-
-  /** PN-4: more than there is, with the number there is. */
-  @Test
-  void moreThanThereIsIsRefusedWithTheNumberThereIs() {
-    for (String spec : List.of("fastervlm:keep=577", "random:keep=1000", "fastv:K=2,keep=577")) {
-      String sentence = assertThrows(InputException.class, () -> copy.answer(spec)).getMessage();
-      assertTrue(sentence.contains("576"), sentence);
-    }
+        () ->
+            Cost.ofRefusal(
+                200, () -> Model.open(copy.dir(), DeviceType.CPU, DType.F32).close(), part));
   }
 }

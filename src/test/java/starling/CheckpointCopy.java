@@ -19,6 +19,8 @@ import java.util.function.UnaryOperator;
 import java.util.stream.Stream;
 import starling.checkpoint.SafetensorsFile;
 import starling.checkpoint.SafetensorsFile.Raw;
+import starling.device.DType;
+import starling.device.DeviceType;
 
 /**
  * The bundled checkpoint as a cache of downloads keeps it, a folder of links, in which single files
@@ -97,7 +99,7 @@ record CheckpointCopy(Path dir) {
   }
 
   Answer answer(Question question, String spec) {
-    try (Model model = Model.open(dir, "cpu", "f32")) {
+    try (Model model = Model.open(dir, DeviceType.CPU, DType.F32)) {
       return model.ask(question.prune(spec).maxTokens(4).logits(true));
     }
   }

@@ -10,6 +10,8 @@ import java.nio.file.Path;
 import java.nio.file.StandardOpenOption;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import starling.device.DType;
+import starling.device.DeviceType;
 import starling.input.InputException;
 
 /** A weight file that becomes shorter under an open model: its pages are gone. */
@@ -21,7 +23,7 @@ class CutFileTest {
     byte[] whole = Files.readAllBytes(file);
     copy.file("model.safetensors", whole);
     Question question = Question.of("Hello").maxTokens(1);
-    try (Model model = Model.open(copy.dir(), "cpu", "f32")) {
+    try (Model model = Model.open(copy.dir(), DeviceType.CPU, DType.F32)) {
       String before = model.ask(question).text();
       try (var channel = FileChannel.open(file, StandardOpenOption.WRITE)) {
         channel.truncate(100_000);

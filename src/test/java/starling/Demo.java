@@ -5,7 +5,7 @@ import starling.image.Image;
 
 /** The bundled model and images, where tests find them. */
 public final class Demo {
-  public static final Path ROOT = Path.of("src/main/resources/starling/demo");
+  public static final Path ROOT = Checkout.path("src/demo/resources/starling/demo");
   public static final Path MODEL = ROOT.resolve("model");
 
   private Demo() {}

@@ -17,6 +17,8 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import starling.cuda.Native;
+import starling.device.DType;
+import starling.device.DeviceType;
 import starling.device.Providers;
 import starling.image.ImageMode;
 
@@ -28,7 +30,7 @@ import starling.image.ImageMode;
  * projector, scores, kept sets, logits, answers.
  */
 class ModelGoldenTest {
-  private static final Path DIR = Path.of("src/test/resources/starling/model");
+  private static final Path DIR = Checkout.path("src/test/resources/starling/model");
 
   /**
    * Float32 against float64 on values of a few units, through a handful of blocks: some hundred
@@ -95,11 +97,11 @@ class ModelGoldenTest {
     "names5,native"
   })
   void everyMethodAnswersAsTheReference(String name, String on) throws IOException {
-    String device = device(on);
+    DeviceType device = device(on);
     Path folder = dir.resolve(name);
     JsonNode cases =
         new ObjectMapper().readTree(Files.readAllBytes(folder.resolve("golden.json"))).get("cases");
-    try (Model model = Model.open(folder, device, "f32", Providers.OWN)) {
+    try (Model model = Model.open(folder, device, DType.F32, Providers.OWN)) {
       for (JsonNode golden : cases) {
         check(
             model,
@@ -118,12 +120,12 @@ class ModelGoldenTest {
   }
 
   /** {@code native} is the device under test. */
-  private static String device(String name) {
+  private static DeviceType device(String name) {
     if (name.equals("native")) {
       Native.needsDevice();
       return Native.DEVICE;
     }
-    return name;
+    return DeviceType.of(name);
   }
 
   private static void check(Model model, JsonNode golden, double logits, String what) {
@@ -175,12 +177,12 @@ class ModelGoldenTest {
   @ParameterizedTest
   @ValueSource(strings = {"cpu", "native"})
   void theBundledModelAnswersAsTheReference(String on) throws IOException {
-    String device = device(on);
+    DeviceType device = device(on);
     JsonNode cases =
         new ObjectMapper()
             .readTree(Files.readAllBytes(DIR.resolve("bundled/golden.json")))
             .get("cases");
-    try (Model model = Model.open(Demo.MODEL, device, "f32", Providers.OWN)) {
+    try (Model model = Model.open(Demo.MODEL, device, DType.F32, Providers.OWN)) {
       for (JsonNode golden : cases) {
         String spec = golden.get("spec").textValue();
         // Near ties among 576 cosines fall the other way when sums are added in another order.

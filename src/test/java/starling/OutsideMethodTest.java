@@ -21,6 +21,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import starling.device.DType;
+import starling.device.DeviceType;
 import starling.device.PositionRule;
 import starling.model.Mode;
 import starling.prune.AttentionCut;
@@ -41,7 +43,7 @@ class OutsideMethodTest {
 
   @BeforeAll
   static void open() {
-    model = Model.open(Demo.MODEL, "cpu", "f32");
+    model = Model.open(Demo.MODEL, DeviceType.CPU, DType.F32);
   }
 
   @AfterAll
@@ -172,16 +174,16 @@ class OutsideMethodTest {
     }
 
     @Override
-    public void select(CutContext site, Selection out) {
+    public void select(CutContext context, Selection out) {
       Queries queries = where == CutSite.DECODER ? Queries.TEXT : Queries.CLS;
-      site.attention().select(site, out.keep(), out.score(), queries);
-      float[] score = site.floats(out.score());
+      context.attention().select(context, out.keep(), out.score(), queries);
+      float[] score = context.floats(out.score());
       float[] sorted = score.clone();
       Arrays.sort(sorted);
       float above = Math.max(sorted[score.length - most], share * sorted[score.length - 1]);
       int[] keep = IntStream.range(0, score.length).filter(j -> score[j] >= above).toArray();
-      site.device().upload(out.keep().rows(0, keep.length), MemorySegment.ofArray(keep));
-      site.device().upload(out.count(), MemorySegment.ofArray(new int[] {keep.length}));
+      context.device().upload(out.keep().rows(0, keep.length), MemorySegment.ofArray(keep));
+      context.device().upload(out.count(), MemorySegment.ofArray(new int[] {keep.length}));
     }
   }
 

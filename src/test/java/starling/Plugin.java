@@ -15,7 +15,7 @@ import java.util.stream.Stream;
  */
 public final class Plugin {
   /** Folders of sources, each a module. */
-  public static final Path PROJECTS = Path.of("src/test/projects");
+  public static final Path PROJECTS = Checkout.path("src/test/projects");
 
   private static final String SERVICES = "META-INF/services/starling.prune.MethodProvider";
 

@@ -8,6 +8,8 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import starling.device.DType;
+import starling.device.DeviceType;
 
 /**
  * Every figure of a report as an absolute number, worked out from the bundled model's shapes (width
@@ -29,7 +31,7 @@ class PublicFiguresTest {
   }
 
   private static Answer ask(String dtype, String spec) {
-    try (Model model = Model.open(Demo.MODEL, "cpu", dtype)) {
+    try (Model model = Model.open(Demo.MODEL, DeviceType.CPU, DType.of(dtype))) {
       return model.ask(
           Question.of("What color is the heart?")
               .image(Demo.image("scene-00.png"))
@@ -42,7 +44,7 @@ class PublicFiguresTest {
   @CsvSource({"f32, 4", "bf16, 2", "f16, 2"})
   void starsReport(String dtype, int bytes) {
     Answer a = ask(dtype, "star:R=0.1,K=4,P=0.9");
-    assertEquals(dtype, a.dtype());
+    assertEquals(dtype, a.dtype().label());
     assertEquals(15, a.promptTokens().size(), "the image counts once");
     assertEquals(new Answer.VisualTokens(576, 518, 58), a.visualTokens());
     assertEquals(List.of(532, 532, 532, 532, 72, 72, 72, 72), a.tokensPerLayer());
@@ -93,7 +95,7 @@ class PublicFiguresTest {
 
   @Test
   void withoutAImageOnlyTextIsCounted() {
-    try (Model model = Model.open(Demo.MODEL, "cpu", "f32")) {
+    try (Model model = Model.open(Demo.MODEL, DeviceType.CPU, DType.F32)) {
       Answer a = model.ask(Question.of("Hello").maxTokens(1).prune("star:R=0.1,K=4,P=0.9"));
       int rows = a.promptTokens().size();
       assertEquals(8 * layer(rows), a.flops().dense());
@@ -107,16 +109,16 @@ class PublicFiguresTest {
   /** Flat is what spans less than one percent. */
   @Test
   void scoresAreFlatBelowOnePercent() {
-    assertTrue(Generation.flat(new float[] {1, 1.0099f}));
-    assertFalse(Generation.flat(new float[] {1, 1.01f}));
-    assertFalse(Generation.flat(new float[] {1, 1.0101f}));
-    assertFalse(Generation.flat(new float[] {0.002f, 0.0021f}));
-    assertTrue(Generation.flat(new float[] {0.002f, 0.002f, 0.00201f}));
-    assertTrue(Generation.flat(new float[] {0, 0}));
-    assertFalse(Generation.flat(new float[] {0, Float.MIN_VALUE}));
-    assertFalse(Generation.flat(new float[] {-2, -1}));
-    assertTrue(Generation.flat(new float[] {-2, -2}));
-    assertFalse(Generation.flat(new float[] {3}));
-    assertFalse(Generation.flat(new float[0]));
+    assertTrue(AnswerReport.flat(new float[] {1, 1.0099f}));
+    assertFalse(AnswerReport.flat(new float[] {1, 1.01f}));
+    assertFalse(AnswerReport.flat(new float[] {1, 1.0101f}));
+    assertFalse(AnswerReport.flat(new float[] {0.002f, 0.0021f}));
+    assertTrue(AnswerReport.flat(new float[] {0.002f, 0.002f, 0.00201f}));
+    assertTrue(AnswerReport.flat(new float[] {0, 0}));
+    assertFalse(AnswerReport.flat(new float[] {0, Float.MIN_VALUE}));
+    assertFalse(AnswerReport.flat(new float[] {-2, -1}));
+    assertTrue(AnswerReport.flat(new float[] {-2, -2}));
+    assertFalse(AnswerReport.flat(new float[] {3}));
+    assertFalse(AnswerReport.flat(new float[0]));
   }
 }

@@ -3,118 +3,89 @@ package starling;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.File;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
-import java.util.regex.Matcher;
-import java.util.regex.Pattern;
-import javax.tools.ToolProvider;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import starling.cuda.Native;
 
 /**
- * The README's Java example compiles, is as short as it says, and prints what it says: as a program
- * of its own that embeds the runtime, with and without the Vector API's module, and without a
- * warning.
+ * The Java examples of README and pages print what their pages say: as programs of their own that
+ * embed the runtime, with and without the Vector API's module, and without a warning. That the
+ * pages show them as they are is the business of {@link PagesTest}.
  */
 class ReadmeTest {
-  private static final Pattern EXAMPLE =
-      Pattern.compile("```java\\n(.*?)```\\n+prints\\n+```\\n(.*?)```", Pattern.DOTALL);
+  /** What an embedder has: this project's classes, Jackson, the demo's data. */
+  private static final String LIBRARIES =
+      Plugin.path(Plugin.libraries(), Checkout.path("target/demo-classes"));
 
   @TempDir static Path dir;
-  private static final List<String> outputs = new ArrayList<>();
 
-  /** The two examples of the README, as {@code Example.java} and {@code Kept.java}. */
   @BeforeAll
   static void compile() throws IOException {
-    Matcher block = EXAMPLE.matcher(Files.readString(Path.of("README.md")));
-    for (String name : List.of("Example", "Kept")) {
-      assertTrue(block.find(), "README.md has the example " + name + " and its output");
-      String code = block.group(1);
-      outputs.add(block.group(2));
-      assertTrue(code.lines().count() <= 17, "an example is short");
-      Path source = Files.writeString(dir.resolve(name + ".java"), code);
-      String[] options = {
-        "-cp", System.getProperty("java.class.path"), "-d", dir.toString(), source.toString()
-      };
-      int status = ToolProvider.getSystemJavaCompiler().run(null, null, null, options);
-      assertEquals(0, status, "the example compiles");
-    }
+    Pages.compileExamples(dir);
   }
 
-  /** What an embedder has on the class path: this project's classes, Jackson, the example. */
-  private static String classPath() {
-    return dir + java.io.File.pathSeparator + libraries();
-  }
-
-  private static String libraries() {
-    var parts = new ArrayList<String>();
-    for (String part :
-        System.getProperty("java.class.path").split(java.io.File.pathSeparator, -1)) {
-      if (part.endsWith("target/classes") || part.contains("jackson")) {
-        parts.add(part);
-      }
-    }
-    return String.join(java.io.File.pathSeparator, parts);
-  }
-
-  private static void assertPrints(
-      String expected, String err, List<String> options, String... program) throws Exception {
-    var command =
-        new ArrayList<>(
-            List.of(Path.of(System.getProperty("java.home"), "bin", "java").toString()));
+  private static void assertPrints(String example, String err, List<String> options, String... args)
+      throws Exception {
+    String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
+    var command = new ArrayList<>(List.of(java));
     command.addAll(options);
     command.add("--illegal-native-access=deny");
     if (!options.contains("--module-path")) {
-      command.addAll(List.of("-cp", classPath()));
+      command.addAll(List.of("-cp", dir + File.pathSeparator + LIBRARIES));
     }
-    command.addAll(List.of(program));
+    command.add(example);
+    command.addAll(List.of(args));
     Path stdout = dir.resolve("out");
     Path stderr = dir.resolve("err");
     Process process =
         new ProcessBuilder(command)
+            .directory(Checkout.ROOT.toFile())
             .redirectOutput(stdout.toFile())
             .redirectError(stderr.toFile())
             .start();
     assertEquals(0, process.waitFor(), Files.readString(stderr));
-    assertEquals(expected, Files.readString(stdout, StandardCharsets.UTF_8));
+    assertEquals(Pages.example(example + ".out"), Files.readString(stdout, StandardCharsets.UTF_8));
     assertEquals(err, Files.readString(stderr));
   }
 
   @Test
+  void theExampleIsShort() {
+    assertTrue(Pages.example("Example.java").lines().count() <= 17);
+  }
+
+  @Test
   void theExampleRunsWithoutAnyFlagAndWithoutAWarning() throws Exception {
-    assertPrints(outputs.get(0), "", List.of(), "Example");
+    assertPrints("Example", "", List.of());
   }
 
   /** JV-1: as a module too. */
   @Test
   void theExampleRunsOnTheModulePath() throws Exception {
-    assertPrints(
-        outputs.get(0),
-        "",
-        List.of("--module-path", libraries(), "--add-modules", "starling", "-cp", dir.toString()),
-        "Example");
+    var modules =
+        List.of("--module-path", LIBRARIES, "--add-modules", "starling", "-cp", dir.toString());
+    assertPrints("Example", "", modules);
   }
 
   @Test
   void theVectorModuleAddsNothingButTheJvmsOwnLine() throws Exception {
     assertPrints(
-        outputs.get(0),
+        "Example",
         "WARNING: Using incubator modules: jdk.incubator.vector\n",
-        List.of("--add-modules", "jdk.incubator.vector"),
-        "Example");
+        List.of("--add-modules", "jdk.incubator.vector"));
   }
 
   @Test
   void theOperatorsRunOnACallersOwnBuffersOnEitherDevice() throws Exception {
-    assertPrints(outputs.get(1), "", List.of(), "Kept", "cpu");
+    assertPrints("Kept", "", List.of(), "cpu");
     Native.needs(Native.HOST);
-    var access = List.of("--enable-native-access=ALL-UNNAMED");
-    assertPrints(outputs.get(1), "", access, "Kept", "emulated");
+    assertPrints("Kept", "", List.of("--enable-native-access=ALL-UNNAMED"), "emulated");
   }
 }

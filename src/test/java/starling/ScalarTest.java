@@ -6,13 +6,14 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.lang.management.ManagementFactory;
 import org.junit.jupiter.api.Test;
 import starling.device.Device;
+import starling.device.DeviceType;
 
 /** What a program sees with and without the Vector API's module and FMA; runs once in each. */
 class ScalarTest {
   @Test
   void theDeviceSaysWhichPathItTakesAndPrintsNothing() {
     boolean module = ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent();
-    try (Device device = Devices.open("cpu")) {
+    try (Device device = Devices.open(DeviceType.CPU)) {
       assertTrue(
           device.description().contains(module ? "Vector API" : "scalar"), device.description());
     }
@@ -22,7 +23,7 @@ class ScalarTest {
   void withoutFmaTheDeviceSaysSo() {
     boolean off = ManagementFactory.getRuntimeMXBean().getInputArguments().contains("-XX:-UseFMA");
     boolean module = ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent();
-    try (Device device = Devices.open("cpu")) {
+    try (Device device = Devices.open(DeviceType.CPU)) {
       assertTrue(!off || !Devices.fma());
       assertEquals(
           module && !Devices.fma(), device.description().contains("no FMA"), device.description());

@@ -87,7 +87,7 @@ class SevenBillionTest {
 
   /** In the build folder: where temporary files live in memory, holes would become pages. */
   private Path checkpoint() throws IOException {
-    Path dir = Files.createDirectories(Path.of("target/seven-billion"));
+    Path dir = Files.createDirectories(Checkout.path("target/seven-billion"));
     for (String file : List.of("tokenizer.json", "tokenizer_config.json")) {
       Files.write(dir.resolve(file), Files.readAllBytes(Demo.MODEL.resolve(file)));
     }
@@ -153,7 +153,7 @@ class SevenBillionTest {
                   "1",
                   "--json")
               .redirectError(
-                  ProcessBuilder.Redirect.to(Path.of("target/seven-billion.err").toFile()))
+                  ProcessBuilder.Redirect.to(Checkout.path("target/seven-billion.err").toFile()))
               .start();
       long most = 0;
       while (process.isAlive()) {
@@ -161,7 +161,8 @@ class SevenBillionTest {
         Thread.sleep(50);
       }
       String answer = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
-      assertEquals(0, process.exitValue(), Files.readString(Path.of("target/seven-billion.err")));
+      assertEquals(
+          0, process.exitValue(), Files.readString(Checkout.path("target/seven-billion.err")));
       // Of equal logits the first is taken.
       assertTrue(answer.contains("\"output_tokens\":[0]"), answer);
       assertTrue(most > 100_000_000 && most < LIMIT, "anonymous memory: " + most);

@@ -8,7 +8,6 @@ import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
-import java.nio.file.Path;
 import java.security.MessageDigest;
 import java.security.NoSuchAlgorithmException;
 import java.util.ArrayList;
@@ -44,7 +43,7 @@ class TinyGoldenTest {
     model = Model.open(Demo.MODEL);
     cases =
         new ObjectMapper()
-            .readTree(Files.readAllBytes(Path.of("src/test/resources/starling/golden.json")))
+            .readTree(Files.readAllBytes(Checkout.path("src/test/resources/starling/golden.json")))
             .get("cases");
   }
 

@@ -9,6 +9,11 @@ import org.openjdk.jmh.annotations.CompilerControl;
 import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.TearDown;
 import starling.HostCost;
+import starling.cuda.abi.AbiConstants;
+import starling.cuda.abi.AbiTensor;
+import starling.cuda.abi.Bindings;
+import starling.cuda.abi.RmsnormArgs;
+import starling.foreign.Symbols;
 
 /**
  * What it costs to get from Java into the library and back, without anything done there. Nothing is
@@ -27,11 +32,11 @@ public class FfmCall extends HostCost {
     library = NativeLibrary.search("emulated").bindings();
     MemorySegment out = handles.allocate(ADDRESS);
     if (library.streamCreate(out, 0) != 0) {
-      throw new IllegalStateException(NativeLibrary.string(library.error()));
+      throw new IllegalStateException(Symbols.string(library.error()));
     }
     stream = out.get(ADDRESS, 0).reinterpret(1, handles, null);
     if (operator() != 0) {
-      throw new IllegalStateException(NativeLibrary.string(library.error()));
+      throw new IllegalStateException(Symbols.string(library.error()));
     }
   }
 

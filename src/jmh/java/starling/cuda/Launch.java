@@ -5,6 +5,7 @@ import org.openjdk.jmh.annotations.Setup;
 import org.openjdk.jmh.annotations.TearDown;
 import starling.HostCost;
 import starling.device.DType;
+import starling.device.DeviceType;
 import starling.device.Norm;
 import starling.device.Segments;
 import starling.device.Tensor;
@@ -26,7 +27,7 @@ public class Launch extends HostCost {
 
   @Setup
   public void open() {
-    device = NativeDevice.open("emulated");
+    device = NativeDevice.open(DeviceType.EMULATED);
     arena = device.arena("benchmark");
     counters = new Segments(arena.alloc("counters", DType.I32, 1, Segments.WIDTH), 1, 1);
     x = arena.alloc("x", DType.F32, 1, WIDTH);

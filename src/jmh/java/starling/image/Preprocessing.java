@@ -34,7 +34,7 @@ public class Preprocessing extends HostCost {
 
   @Setup
   public void read() throws IOException {
-    png = Files.readAllBytes(Path.of("src/main/resources/starling/demo/pictures/scene-01.png"));
+    png = Files.readAllBytes(Path.of("src/demo/resources/starling/demo/pictures/scene-01.png"));
     int width = 4000;
     int height = 3000;
     byte[] rgb = new byte[3 * width * height];

@@ -19,7 +19,7 @@ public class Tokenizing extends HostCost {
 
   @Setup
   public void read() {
-    tokenizer = Tokenizer.read(Path.of("src/main/resources/starling/demo/model"));
+    tokenizer = Tokenizer.read(Path.of("src/demo/resources/starling/demo/model"));
     text = (QUESTION + " ").repeat(100_000 / QUESTION.length() + 1).substring(0, 100_000);
   }
 

@@ -7,19 +7,18 @@ import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
-import java.util.TreeMap;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.LongSupplier;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import starling.Devices;
-import starling.bench.KernelBench.Case;
 import starling.bench.Operator.Sizes;
+import starling.cpu.CpuDevice;
 import starling.cuda.NativeDevice;
 import starling.device.DType;
 import starling.device.Device;
-import starling.device.Meter;
+import starling.device.DeviceType;
 import starling.device.Providers;
 import starling.input.InputException;
 import starling.jcuda.Jcublas;
@@ -31,7 +30,6 @@ public final class Bench {
   /**
    * What to measure.
    *
-   * @param device cpu, emulated or cuda
    * @param preset sizes of a model, for operators and axes that nothing else is said of
    * @param operators names; empty for all
    * @param axes values per axis; every combination is a row
@@ -39,33 +37,24 @@ public final class Bench {
    * @param caches cold, warm
    * @param source a user's own kernel, or null
    * @param entry its function
-   * @param providers whose kernels: own, and those of {@link #providers()}
+   * @param providers whose kernels
    * @param precision samples are taken until the median is known this well, as a part of it
    * @param seconds or for this long, per row, all its rounds together
    */
   public record Options(
-      String device,
+      DeviceType device,
       String preset,
       List<String> operators,
       Map<String, List<Integer>> axes,
-      List<String> dtypes,
+      List<DType> dtypes,
       List<String> caches,
       Path source,
       String entry,
-      List<String> providers,
+      List<Provider> providers,
       double precision,
       double seconds) {}
 
-  /** NVIDIA's libraries and the operator that each has in place of ours, on cuda. */
-  private static final Map<String, String> PROVIDERS =
-      new TreeMap<>(Map.of("cublaslt", "gemm", "cudnn", "attention", "jcublas", "gemm"));
-
   private static final int MAX_ROWS = 10_000;
-
-  /** Names of the libraries that are measured beside our kernels. */
-  public static List<String> providers() {
-    return List.copyOf(PROVIDERS.keySet());
-  }
 
   /** Names of the operators, in the catalogue's order. */
   public static List<String> operators() {
@@ -93,8 +82,9 @@ public final class Bench {
   public static KernelReport kernels(Options options, Consumer<String> progress) {
     List<Case> plans = plans(options);
     try (Device device = Devices.open(options.device, Providers.OWN);
-        Device reference = device.name().equals("cpu") ? Devices.reference() : Devices.open("cpu");
-        Meter meter = Devices.meter(device);
+        Device reference =
+            device.type() == DeviceType.CPU ? CpuDevice.scalar() : Devices.open(DeviceType.CPU);
+        Meter meter = Meter.of(device);
         var bench =
             new KernelBench(
                 device,
@@ -109,12 +99,12 @@ public final class Bench {
       if (options.source != null) {
         rows.addAll(new OwnKernel(options, notes, progress).rows(plans));
       }
-      for (String provider : PROVIDERS.keySet()) {
-        if (options.providers.contains(provider)) {
+      for (Provider provider : Provider.values()) {
+        if (provider.operator != null && options.providers.contains(provider)) {
           library(provider, options, plans, reference, rows, notes, progress);
         }
       }
-      if (options.providers.contains("own")) {
+      if (options.providers.contains(Provider.OWN)) {
         List<Row> ours = new ArrayList<>(bench.rows(plans, options.caches, progress));
         refuseWhatDoesNotGrow(bench, plans, ours);
         rows.addAll(ours);
@@ -127,21 +117,21 @@ public final class Bench {
 
   /** What a library has in place of an operator of ours, as {@code op:provider}. */
   private static void library(
-      String provider,
+      Provider provider,
       Options options,
       List<Case> plans,
       Device reference,
       List<Row> rows,
       List<String> notes,
       Consumer<String> progress) {
-    String op = PROVIDERS.get(provider);
+    String op = provider.operator;
     List<Case> cases = plans.stream().filter(c -> c.name().equals(op)).toList();
     if (cases.isEmpty()) {
       return; // nothing of what was asked for is this operator
     }
-    try (Device device = Devices.open(options.device, providers(provider));
-        Meter meter = Devices.meter(device);
-        Jcublas jcublas = provider.equals("jcublas") ? jcublas(device) : null) {
+    try (Device device = Devices.open(options.device, provider.device);
+        Meter meter = Meter.of(device);
+        Jcublas jcublas = provider == Provider.JCUBLAS ? jcublas(device) : null) {
       var counted = new AtomicLong();
       LongSupplier calls =
           jcublas == null ? ((NativeDevice) device)::libraryCalls : counted::incrementAndGet;
@@ -150,8 +140,10 @@ public final class Bench {
               .map(
                   c ->
                       new Case(
-                          op + ":" + provider,
-                          jcublas == null ? c.operator() : Catalogue.gemmBy(jcublas, c.operator()),
+                          op + ":" + provider.label(),
+                          jcublas == null
+                              ? c.operator()
+                              : RowOperators.gemmBy(jcublas, c.operator()),
                           c.sizes(),
                           c.dtype()))
               .toList();
@@ -163,7 +155,8 @@ public final class Bench {
             .filter(Bench::leftToUs)
             .map(
                 r ->
-                    "%s: %s %s %s is %s".formatted(provider, op, r.sizes(), r.dtype(), r.failure()))
+                    "%s: %s %s %s is %s"
+                        .formatted(provider.label(), op, r.sizes(), r.dtype(), r.failure()))
             .distinct()
             .forEach(notes::add);
         measured.stream().filter(r -> !leftToUs(r)).forEach(rows::add);
@@ -172,7 +165,7 @@ public final class Bench {
         notes.add("jcublas: " + jcublas.description());
       }
     } catch (InputException e) {
-      notes.add(provider + ": not measured: " + e.getMessage());
+      notes.add(provider.label() + ": not measured: " + e.getMessage());
     }
   }
 
@@ -180,16 +173,8 @@ public final class Bench {
     return KernelBench.LEFT_TO_US.equals(row.failure());
   }
 
-  private static Providers providers(String provider) {
-    return switch (provider) {
-      case "cublaslt" -> Providers.gemm(provider);
-      case "cudnn" -> Providers.attention(provider);
-      default -> Providers.OWN;
-    };
-  }
-
   private static Jcublas jcublas(Device device) {
-    if (device instanceof NativeDevice gpu && device.name().equals("cuda")) {
+    if (device instanceof NativeDevice gpu && device.type() == DeviceType.CUDA) {
       return new Jcublas(gpu);
     }
     throw new InputException("JCublas needs device cuda");
@@ -202,7 +187,7 @@ public final class Bench {
       boolean timed =
           rows.stream().anyMatch(r -> r.time() != null && r.isOf(c.name(), c.sizes(), c.dtype()));
       if (timed && asked.add(c.name() + c.dtype())) {
-        String why = bench.growth(c.operator(), c.sizes(), c.dtype());
+        String why = bench.growth(c);
         if (why != null) {
           rows.replaceAll(
               r ->
@@ -223,7 +208,7 @@ public final class Bench {
     if (options.source != null && options.operators.size() != 1) {
       throw new InputException("--source needs one --op, whose place the kernel takes");
     }
-    if (options.source != null && options.device.equals("cpu")) {
+    if (options.source != null && options.device == DeviceType.CPU) {
       throw new InputException("--source needs --device emulated or cuda: cpu runs no kernels");
     }
     for (String axis : options.axes.keySet()) {
@@ -245,8 +230,8 @@ public final class Bench {
         rows = rows.stream().filter(s -> s.get("T") == 1).toList();
       }
       for (Sizes sizes : combined(o, rows, options.axes)) {
-        List<String> types = o.typed() ? options.dtypes : List.of("f32");
-        types.forEach(t -> plans.add(new Case(name, o, sizes, dtype(t))));
+        List<DType> types = o.typed() ? options.dtypes : List.of(DType.F32);
+        types.forEach(t -> plans.add(new Case(name, o, sizes, t)));
       }
     }
     return List.copyOf(plans);
@@ -307,9 +292,9 @@ public final class Bench {
     }
   }
 
-  private static Operator operator(String name, String device) {
+  private static Operator operator(String name, DeviceType device) {
     String kernelOf = Catalogue.KERNELS.get(name);
-    if (kernelOf != null && device.equals("cpu")) {
+    if (kernelOf != null && device == DeviceType.CPU) {
       throw new InputException(
           "%s is a kernel of %s, which emulated and cuda have; on cpu there is the operator"
               .formatted(name, kernelOf));
@@ -331,13 +316,6 @@ public final class Bench {
             () ->
                 new InputException(
                     "preset '" + name + "' is not one of " + String.join(", ", presets())));
-  }
-
-  private static DType dtype(String name) {
-    return Stream.of(DType.F32, DType.BF16, DType.F16)
-        .filter(t -> t.label().equals(name))
-        .findFirst()
-        .orElseThrow(() -> new InputException("dtype '" + name + "' is not one of f32, bf16, f16"));
   }
 
   // ---- ceilings alone ----
@@ -386,10 +364,10 @@ public final class Bench {
    */
   public record Launch(String by, Double hostMicros, Double doneMicros, String absent) {}
 
-  public static CeilingReport ceilings(String name, double seconds) {
-    try (Device device = Devices.open(name);
-        Device reference = Devices.open("cpu");
-        Meter meter = Devices.meter(device);
+  public static CeilingReport ceilings(DeviceType type, double seconds) {
+    try (Device device = Devices.open(type);
+        Device reference = Devices.open(DeviceType.CPU);
+        Meter meter = Meter.of(device);
         var bench = new KernelBench(device, reference, meter, null, 0.01, seconds)) {
       for (DType t : List.of(DType.F32, DType.BF16, DType.F16)) {
         bench.ceilings.products(t);
@@ -402,7 +380,7 @@ public final class Bench {
           bench.ceilings.report(),
           bench.ceilings.launchMicros(),
           Double.isNaN(node) ? null : node,
-          name.equals("cuda") ? Launches.of((NativeDevice) device) : List.of());
+          type == DeviceType.CUDA ? Launches.of((NativeDevice) device) : List.of());
     }
   }
 }

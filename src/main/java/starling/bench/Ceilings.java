@@ -7,7 +7,6 @@ import java.util.TreeMap;
 import java.util.function.Supplier;
 import starling.device.DType;
 import starling.device.Device;
-import starling.device.Meter;
 import starling.device.Tensor;
 import starling.device.TensorArena;
 

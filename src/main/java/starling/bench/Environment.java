@@ -11,19 +11,18 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import starling.device.Device;
 import starling.device.DeviceProperties;
-import starling.device.Meter;
 
 /** Where and when a measurement was taken. */
 final class Environment {
   private Environment() {}
 
   static Map<String, Object> of(Device device, Meter meter) {
-    DeviceProperties card = meter.card();
+    DeviceProperties card = meter.properties();
     var of = new LinkedHashMap<String, Object>();
     of.put("date", Instant.now().truncatedTo(ChronoUnit.SECONDS).toString());
     of.put("starling", "0.1.0");
     of.put("commit", commit());
-    of.put("device", device.name());
+    of.put("device", device.type().label());
     of.put("description", device.description());
     of.put("card", card.name());
     of.put("uuid", card.uuid());

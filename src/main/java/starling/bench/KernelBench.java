@@ -1,21 +1,16 @@
 package starling.bench;
 
 import java.util.ArrayList;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
+import java.util.Locale;
 import java.util.concurrent.atomic.AtomicLong;
 import java.util.function.Consumer;
 import java.util.function.LongSupplier;
-import starling.bench.Operator.Sizes;
-import starling.device.Clock;
-import starling.device.DType;
+import starling.cuda.Work;
 import starling.device.Device;
-import starling.device.Meter;
+import starling.device.DeviceType;
 import starling.device.Tensor;
 import starling.device.TensorArena;
-import starling.device.Work;
-import starling.input.InputException;
 
 /**
  * Measures operators. A row has a time only if the output was right before and after it was taken,
@@ -42,21 +37,19 @@ final class KernelBench implements AutoCloseable {
   /** Why a row of a library is none. */
   static final String LEFT_TO_US = "left to our own kernel";
 
-  private static final int GROWTH = 8;
-
   private final Device device;
-  private final Device reference;
+  private final Checker checker;
   private final Meter meter;
   private final TensorArena arena;
   private final Timer timer;
   final Ceilings ceilings;
+  private final Growth growth;
   private final boolean timed;
   private final Runnable control;
   private final LongSupplier libraryCalls;
   private final double precision;
   private final double seconds;
   private final List<double[]> controls = new ArrayList<>();
-  private double launchMicros = Double.NaN;
 
   /**
    * @param reference computes what is right
@@ -90,65 +83,16 @@ final class KernelBench implements AutoCloseable {
     this.seconds = seconds;
     this.libraryCalls = libraryCalls;
     this.device = device;
-    this.reference = reference;
+    this.checker = new Checker(device, reference);
     this.meter = meter;
     this.control = control;
-    this.timed = !device.name().equals("emulated");
+    this.timed = device.type() != DeviceType.EMULATED;
     this.arena = device.arena("bench");
-    long cache = timed ? Math.max(meter.card().l2Bytes(), 1 << 20) : 1 << 10;
+    long cache = timed ? Math.max(meter.properties().l2Bytes(), 1 << 20) : 1 << 10;
     Tensor flush = Timer.flushing(device, arena, cache);
     this.timer = new Timer(device, meter, flush);
     this.ceilings = new Ceilings(device, meter, timer, cache, Math.min(10, seconds / 5));
-  }
-
-  /**
-   * An operator at one size.
-   *
-   * @param name in reports: the operator's, {@code op:entry} of a user's own kernel, or {@code
-   *     op:provider}
-   */
-  record Case(String name, Operator operator, Sizes sizes, DType dtype) {
-    /** Makes its tensors; returns what runs it on them. */
-    Runnable on(Inputs inputs) {
-      return operator.body().apply(inputs, sizes);
-    }
-
-    String title() {
-      return name + " " + sizes + " " + dtype.label();
-    }
-  }
-
-  /** A case with its inputs on the device, and what was found so far. */
-  private static final class Run {
-    final Case of;
-    final Map<String, Timer.Series> series = new HashMap<>();
-    final Map<String, Double> hostMicros = new HashMap<>();
-    Inputs inputs;
-    Runnable call;
-    double error;
-    Work work;
-    Clock before;
-    String failure;
-
-    Run(Case of) {
-      this.of = of;
-    }
-
-    /** Once it has failed nothing more is done. */
-    void attempt(Runnable step) {
-      if (failure != null) {
-        return;
-      }
-      try {
-        step.run();
-      } catch (Wrong | IllegalArgumentException | IllegalStateException | InputException e) {
-        failure = e.getMessage();
-      } catch (ArithmeticException | NegativeArraySizeException e) {
-        failure = "its sizes are too large together (" + e.getMessage() + ")";
-      } catch (OutOfMemoryError e) {
-        failure = "its tensors and those that it is checked with do not fit into memory";
-      }
-    }
+    this.growth = new Growth(device, meter, ceilings);
   }
 
   /** A row per case and cache state, or one per case with counted work. */
@@ -203,11 +147,11 @@ final class KernelBench implements AutoCloseable {
 
   private void begin(Run run, String cache) {
     boolean cold = cache.equals("cold");
-    if (device.name().equals("cpu")) { // until the compiler is done with it
+    if (device.type() == DeviceType.CPU) { // until the compiler is done with it
       timer.samples(cold, run.call, 0, Math.min(0.2, seconds / 5));
     }
     run.series.put(cache, timer.series(cold, run.call));
-    if (device.name().equals("cuda")) {
+    if (device.type() == DeviceType.CUDA) {
       run.hostMicros.put(cache, timer.hostMicros(run.call));
     }
   }
@@ -233,10 +177,10 @@ final class KernelBench implements AutoCloseable {
     var batches = new ArrayList<List<Case>>();
     long budget = 0;
     for (Case c : cases) {
-      long bytes = c.operator.bytes(c.sizes, c.dtype);
+      long bytes = c.bytes();
       if (batches.isEmpty() || bytes > budget) {
         batches.add(new ArrayList<>());
-        budget = meter.card().memoryBytes() / 4;
+        budget = meter.properties().memoryBytes() / 4;
       }
       batches.getLast().add(c);
       budget -= bytes;
@@ -245,21 +189,21 @@ final class KernelBench implements AutoCloseable {
   }
 
   private void prepare(Run run, TensorArena own) {
-    long bytes = run.of.operator.bytes(run.of.sizes, run.of.dtype);
-    if (bytes > meter.card().memoryBytes()) {
-      throw new Wrong(
+    long bytes = run.of.bytes();
+    if (bytes > meter.properties().memoryBytes()) {
+      throw new WrongResult(
           String.format(
-              java.util.Locale.ROOT,
+              Locale.ROOT,
               "it needs %.1f GB, and the device has %.1f GB",
               bytes / 1e9,
-              meter.card().memoryBytes() / 1e9));
+              meter.properties().memoryBytes() / 1e9));
     }
-    run.inputs = new Inputs(device, own, run.of.dtype, FIRST);
+    run.inputs = new Inputs(device, own, run.of.dtype(), FIRST);
     run.call = run.of.on(run.inputs);
     long before = libraryCalls.getAsLong();
-    run.error = check(run, FIRST);
+    run.error = checker.check(run, FIRST);
     if (libraryCalls.getAsLong() == before) {
-      throw new Wrong(LEFT_TO_US);
+      throw new WrongResult(LEFT_TO_US);
     }
     run.before = meter.clock();
   }
@@ -270,29 +214,29 @@ final class KernelBench implements AutoCloseable {
    */
   private void finish(Run run) {
     if (!timed) {
-      refill(run, COUNTED);
+      checker.refill(run, COUNTED);
       run.inputs.poison();
       run.work = meter.counted(run.call);
       done(run, run.work);
-      run.error = Math.max(run.error, distance(run, COUNTED));
+      run.error = Math.max(run.error, checker.distance(run, COUNTED));
     }
-    refill(run, LAST);
-    run.error = Math.max(run.error, check(run, LAST));
+    checker.refill(run, LAST);
+    run.error = Math.max(run.error, checker.check(run, LAST));
   }
 
   /** Work that did not happen is none that took little. */
   private static void done(Run run, Work work) {
     Case c = run.of;
-    if (Catalogue.KERNELS.containsKey(c.name) && !work.kernels().contains(c.name)) {
-      throw new Wrong("at these sizes the device runs " + String.join(", ", work.kernels()));
+    if (Catalogue.KERNELS.containsKey(c.name()) && !work.kernels().contains(c.name())) {
+      throw new WrongResult("at these sizes the device runs " + String.join(", ", work.kernels()));
     }
     if (work.launches() < 1 || work.blocks() < 1) {
-      throw new Wrong(
+      throw new WrongResult(
           "nothing was done: %d launches, %d blocks".formatted(work.launches(), work.blocks()));
     }
-    long least = c.operator.bytes(c.sizes, c.dtype);
+    long least = c.bytes();
     if (work.read() + work.written() < least) {
-      throw new Wrong(
+      throw new WrongResult(
           "%d bytes were read and %d written, and %d must be (what load and store move is counted)"
               .formatted(work.read(), work.written(), least));
     }
@@ -303,22 +247,20 @@ final class KernelBench implements AutoCloseable {
     var row = new Row[1];
     run.attempt(() -> row[0] = timed ? possible(run, cache) : row(run, cache, null));
     Case c = run.of;
-    return run.failure == null
-        ? row[0]
-        : Row.failed(c.name, c.sizes.of(), c.dtype.label(), cache, run.failure);
+    return run.failure == null ? row[0] : c.failed(cache, run.failure);
   }
 
   private Row possible(Run run, String cache) {
     Samples time = run.series.get(cache).samples();
     Row row = row(run, cache, time);
     if (row.ceiling() > 100 * IMPOSSIBLE) {
-      ceilings.again(cache.equals("cold"), run.of.dtype);
+      ceilings.again(cache.equals("cold"), run.of.dtype());
       row = row(run, cache, time);
     }
     if (row.ceiling() > 100 * IMPOSSIBLE) {
-      throw new Wrong(
+      throw new WrongResult(
           String.format(
-              java.util.Locale.ROOT,
+              Locale.ROOT,
               "impossible: %.3g us for %d bytes and %d FLOPs is %.0f %% of what this device can do",
               time.median(),
               row.bytes(),
@@ -330,20 +272,20 @@ final class KernelBench implements AutoCloseable {
 
   private Row row(Run run, String cache, Samples time) {
     Case c = run.of;
-    long bytes = c.operator.bytes(c.sizes, c.dtype);
-    long flops = c.operator.flops(c.sizes, c.dtype);
+    long bytes = c.bytes();
+    long flops = c.flops();
     double percent = Double.NaN;
     String bound = "";
     if (time != null) {
       double forBytes = bytes / ceilings.bandwidth(cache.equals("cold"), bytes);
-      double forFlops = flops == 0 ? 0 : flops / ceilings.products(c.dtype);
+      double forFlops = flops == 0 ? 0 : flops / ceilings.products(c.dtype());
       bound = forBytes >= forFlops ? "bytes" : "flops";
       percent = 100 * Math.max(forBytes, forFlops) / (time.median() / 1e6);
     }
     return new Row(
-        c.name,
-        c.sizes.of(),
-        c.dtype.label(),
+        c.name(),
+        c.sizes().of(),
+        c.dtype().label(),
         cache,
         time,
         run.hostMicros.getOrDefault(cache, Double.NaN),
@@ -367,144 +309,14 @@ final class KernelBench implements AutoCloseable {
         : "time used up at " + Row.shortest(reached);
   }
 
-  // ---- is it right ----
-
-  /** Not a crash of the program under test but a result that must not get a time. */
-  static final class Wrong extends RuntimeException {
-    private static final long serialVersionUID = 1;
-
-    Wrong(String why) {
-      super(why);
-    }
-  }
-
-  /** Puts the inputs of another seed into the same tensors. */
-  private void refill(Run run, int seed) {
-    try (TensorArena own = device.arena("other inputs")) {
-      var other = new Inputs(device, own, run.of.dtype, seed);
-      run.of.on(other);
-      run.inputs.take(other);
-    }
-  }
-
-  /** Runs once on poisoned outputs and compares with the reference; returns the largest error. */
-  private double check(Run run, int seed) {
-    run.inputs.poison();
-    run.call.run();
-    return distance(run, seed);
-  }
-
-  /** What the outputs hold, against the reference on the inputs of a seed. */
-  private double distance(Run run, int seed) {
-    try (TensorArena own = reference.arena("reference")) {
-      var expected = new Inputs(reference, own, run.of.dtype, seed);
-      Runnable right = run.of.on(expected);
-      return distance(run.inputs, expected, right);
-    }
-  }
-
-  private static double distance(Inputs inputs, Inputs expected, Runnable right) {
-    String trespass = inputs.trespass();
-    if (trespass != null) {
-      throw new Wrong(trespass);
-    }
-    expected.poison();
-    right.run();
-    double worst = 0;
-    for (int i = 0; i < expected.outputs().size(); i++) {
-      Tensor e = expected.outputs().get(i);
-      Tensor a = inputs.outputs().get(i);
-      double distance = Reference.distance(e, expected.values(e), inputs.values(a), scores(inputs));
-      worst = Math.max(worst, distance);
-    }
-    return worst;
-  }
-
-  /**
-   * Tries inputs that are not finite, where the operator says what becomes of them; returns what is
-   * wrong, or null.
-   */
+  /** What is wrong with inputs that are not finite, or null. */
   String notFinite(Case c) {
-    String spoiled = Catalogue.NOT_FINITE.get(c.operator.name());
-    if (spoiled == null) {
-      return null;
-    }
-    try (TensorArena own = device.arena("not finite");
-        TensorArena right = reference.arena("reference")) {
-      var inputs = new Inputs(device, own, c.dtype, FIRST);
-      Runnable call = c.on(inputs);
-      var expected = new Inputs(reference, right, c.dtype, FIRST);
-      Runnable definition = c.on(expected);
-      inputs.spoil(spoiled);
-      expected.spoil(spoiled);
-      inputs.poison();
-      call.run();
-      distance(inputs, expected, definition);
-      return null;
-    } catch (Wrong | IllegalArgumentException | IllegalStateException | InputException e) {
-      return e.getMessage();
-    }
+    return checker.notFinite(c, FIRST);
   }
 
-  /** What a choice of tokens was made by, on the device under test; null where there is none. */
-  private static double[] scores(Inputs inputs) {
-    return inputs.outputs().stream()
-        .filter(t -> t.name().equals("score"))
-        .findFirst()
-        .map(inputs::values)
-        .orElse(null);
-  }
-
-  // ---- does time grow with work ----
-
-  /**
-   * Eight times the work on the axis that carries it must take longer, unless both are as short as
-   * a few empty launches. Returns what is wrong, or null.
-   */
-  String growth(Operator operator, Sizes sizes, DType dtype) {
-    String axis = operator.axes().contains("out") ? "out" : operator.axes().get(0);
-    var larger = new java.util.LinkedHashMap<>(sizes.of());
-    long longer = (long) GROWTH * sizes.get(axis);
-    if (longer > Integer.MAX_VALUE / 2) {
-      return null;
-    }
-    larger.put(axis, (int) longer);
-    if (larger.containsKey("S") && axis.equals("T")) {
-      larger.put("S", sizes.get("S") + larger.get("T") - sizes.get("T"));
-    }
-    long bytes = operator.bytes(new Sizes(larger), dtype);
-    boolean grows = bytes > 4 * operator.bytes(sizes, dtype);
-    if (!grows
-        || bytes > meter.card().memoryBytes() / 4
-        || (axis.equals("n") && larger.get("n") > 4096)) {
-      return null;
-    }
-    double small = quick(operator, sizes, dtype);
-    double large = quick(operator, new Sizes(larger), dtype);
-    if (Double.isNaN(launchMicros)) {
-      launchMicros = device.name().equals("cuda") ? ceilings.launchMicros() : 1;
-    }
-    if (large > 4 * launchMicros && large < 1.1 * small) {
-      return String.format(
-          java.util.Locale.ROOT,
-          "its time does not grow with the work: %.3g us at %s=%d and %.3g us at %s=%d",
-          small,
-          axis,
-          sizes.get(axis),
-          large,
-          axis,
-          larger.get(axis));
-    }
-    return null;
-  }
-
-  private double quick(Operator operator, Sizes sizes, DType dtype) {
-    try (TensorArena own = device.arena("growth")) {
-      Runnable call = operator.body().apply(new Inputs(device, own, dtype, FIRST), sizes);
-      return new Timer(device, meter, Timer.flushing(device, own, 1 << 20))
-          .samples(false, call, 0.05, 0.2)
-          .min();
-    }
+  /** Why a time that does not grow with the work is none; null if it grows. */
+  String growth(Case c) {
+    return growth.refusal(c);
   }
 
   @Override

@@ -14,10 +14,9 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import starling.Devices;
-import starling.bench.KernelBench.Case;
 import starling.bench.OwnKernelProcess.Line;
 import starling.bench.OwnKernelProcess.Request;
+import starling.device.DeviceType;
 import starling.input.InputException;
 import starling.input.InputFile;
 import starling.input.Limits;
@@ -84,7 +83,7 @@ final class OwnKernel {
         Path library =
             UserKernel.compile(
                 options.device(),
-                Devices.checkout(),
+                UserKernel.checkout(),
                 options.source(),
                 options.operators().get(0),
                 options.entry(),
@@ -116,7 +115,7 @@ final class OwnKernel {
     var of =
         new Case(plan.name() + ":" + options.entry(), plan.operator(), plan.sizes(), plan.dtype());
     List<String> caches =
-        options.device().equals("emulated") ? List.of("counted") : options.caches();
+        options.device() == DeviceType.EMULATED ? List.of("counted") : options.caches();
     if (endless == ENDLESS) {
       return failed(of, caches, "not tried: it did not come back at other sizes");
     }
@@ -178,7 +177,7 @@ final class OwnKernel {
         of.name(),
         of.operator().name(),
         of.sizes().of(),
-        of.dtype().name(),
+        of.dtype(),
         options.caches(),
         options.precision(),
         options.seconds());

@@ -9,11 +9,11 @@ import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
 import starling.Devices;
-import starling.bench.KernelBench.Case;
 import starling.bench.Operator.Sizes;
+import starling.cuda.NativeDevice;
 import starling.device.DType;
 import starling.device.Device;
-import starling.device.Meter;
+import starling.device.DeviceType;
 import starling.input.InputException;
 
 /**
@@ -34,14 +34,14 @@ final class OwnKernelProcess {
    * @param operator as in the catalogue
    */
   record Request(
-      String device,
+      DeviceType device,
       String library,
       String symbol,
       String entry,
       String name,
       String operator,
       Map<String, Integer> sizes,
-      String dtype,
+      DType dtype,
       List<String> caches,
       double precision,
       double seconds) {}
@@ -85,20 +85,16 @@ final class OwnKernelProcess {
   }
 
   private static void measure(Request r, java.util.function.Consumer<Line> out) {
-    Operator operator =
-        Catalogue.OPERATORS.stream().filter(o -> o.name().equals(r.operator)).findFirst().get();
-    DType dtype = DType.valueOf(r.dtype);
-    var of = new Case(r.name, operator, new Sizes(r.sizes), dtype);
-    try (Device device = Devices.openReplaced(r.device, Path.of(r.library), r.symbol, r.entry);
-        Device reference = Devices.open("cpu");
-        Meter meter = Devices.meter(device);
+    Operator operator = Catalogue.operator(r.operator);
+    var of = new Case(r.name, operator, new Sizes(r.sizes), r.dtype);
+    try (Device device =
+            NativeDevice.openReplaced(r.device, Path.of(r.library), r.symbol, r.entry);
+        Device reference = Devices.open(DeviceType.CPU);
+        Meter meter = Meter.of(device);
         var bench = new KernelBench(device, reference, meter, null, r.precision, r.seconds)) {
       List<Row> rows =
           bench.rows(List.of(of), r.caches, step -> out.accept(new Line(step, null, null, null)));
-      String growth =
-          rows.stream().anyMatch(row -> row.time() != null)
-              ? bench.growth(operator, of.sizes(), dtype)
-              : null;
+      String growth = rows.stream().anyMatch(row -> row.time() != null) ? bench.growth(of) : null;
       for (Row row : rows) {
         out.accept(new Line(null, growth == null ? row : row.failed(growth), null, null));
       }

@@ -27,13 +27,13 @@ final class Reference {
 
   /**
    * @return the relative L2 distance
-   * @throws KernelBench.Wrong if it is too large, or whole numbers differ
+   * @throws WrongResult if it is too large, or whole numbers differ
    */
   static double distance(Tensor expected, double[] right, double[] actual, double[] scores) {
     String name = expected.name();
     if (expected.dtype() == DType.I32 || expected.dtype() == DType.U8) {
       if (!java.util.Arrays.equals(right, actual) && !nearTies(name, right, actual, scores)) {
-        throw new KernelBench.Wrong(firstDifference(name, right, actual));
+        throw new WrongResult(firstDifference(name, right, actual));
       }
       return 0;
     }
@@ -42,7 +42,7 @@ final class Reference {
     for (int i = 0; i < right.length; i++) {
       boolean finite = Math.abs(actual[i]) <= Double.MAX_VALUE;
       if (!finite && Double.compare(right[i], actual[i]) != 0) {
-        throw new KernelBench.Wrong(
+        throw new WrongResult(
             String.format(
                 java.util.Locale.ROOT,
                 "%s[%d] is %s: it was not written, or came out so",
@@ -57,7 +57,7 @@ final class Reference {
     }
     double distance = Math.sqrt(difference) / Math.max(Math.sqrt(norm), 1e-30);
     if (!(distance <= bound(expected.dtype()))) {
-      throw new KernelBench.Wrong(
+      throw new WrongResult(
           String.format(
               java.util.Locale.ROOT,
               "%s is wrong: relative distance %.2g from the reference, at most %.2g is rounding; %s",

@@ -4,8 +4,8 @@ import java.math.BigDecimal;
 import java.math.MathContext;
 import java.util.LinkedHashMap;
 import java.util.Map;
-import starling.device.Clock;
-import starling.device.Work;
+import starling.cuda.Clock;
+import starling.cuda.Work;
 
 /**
  * What was measured of one operator at one size in one cache state.

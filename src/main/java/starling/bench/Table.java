@@ -54,4 +54,13 @@ public record Table(List<String> head, List<List<String>> rows) {
   private static String quoted(String cell) {
     return cell.matches("[^\",\r\n]*") ? cell : '"' + cell.replace("\"", "\"\"") + '"';
   }
+
+  /** Three digits that matter. */
+  static String number(double x) {
+    double size = Math.abs(x);
+    String format = size >= 100 ? "%.0f" : size >= 10 ? "%.1f" : size >= 1 ? "%.2f" : "%.3f";
+    return size != 0 && size < 0.01
+        ? String.format(Locale.ROOT, "%.1e", x)
+        : String.format(Locale.ROOT, format, x);
+  }
 }

@@ -5,12 +5,12 @@ import java.util.ArrayList;
 import java.util.List;
 import starling.device.DType;
 import starling.device.Device;
-import starling.device.Meter;
+import starling.device.DeviceType;
 import starling.device.Tensor;
 
 /**
- * Takes samples in the device's own order of work ({@link Device#mark}), never host time around an
- * asynchronous call.
+ * Takes samples in the device's own order of work ({@link Device#recordEvent}), never host time
+ * around an asynchronous call.
  *
  * <p>Cold: before every sample as many bytes as two last caches are copied, outside the clock.
  * Warm: a sample is several calls one behind the other, on the same buffers. On a GPU the copy also
@@ -79,7 +79,7 @@ final class Timer {
 
     /** As many samples as may wait in the device's queue. */
     private void group(List<Double> micros) {
-      int group = device.name().equals("cuda") ? IN_FLIGHT : 1;
+      int group = device.type() == DeviceType.CUDA ? IN_FLIGHT : 1;
       long[] from = new long[group];
       long[] to = new long[group];
       for (int i = 0; i < group; i++) {

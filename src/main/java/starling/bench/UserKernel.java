@@ -1,12 +1,14 @@
 package starling.bench;
 
 import java.io.IOException;
+import java.net.URISyntaxException;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
+import starling.device.DeviceType;
 import starling.input.InputException;
 import starling.input.Limits;
 
@@ -28,6 +30,32 @@ public final class UserKernel {
   private UserKernel() {}
 
   /**
+   * The folder of the sources that this program runs from.
+   *
+   * @throws InputException if it runs from somewhere else, as a jar in a repository does
+   */
+  static Path checkout() {
+    try {
+      var code = UserKernel.class.getProtectionDomain().getCodeSource().getLocation();
+      return checkout(Path.of(code.toURI()));
+    } catch (URISyntaxException e) {
+      throw new IllegalStateException(e);
+    }
+  }
+
+  /** The one whose {@code target} holds this code, a folder of classes or a jar. */
+  static Path checkout(Path code) {
+    Path target = code.getParent();
+    if (target == null || !target.endsWith("target")) {
+      throw new InputException(
+          "--source needs a checkout of Starling, whose headers and objects the kernel is compiled"
+              + " with; this program runs from "
+              + code);
+    }
+    return target.getParent();
+  }
+
+  /**
    * Compiles for a device.
    *
    * @param checkout where {@code kernels} and {@code target/native} lie
@@ -38,11 +66,11 @@ public final class UserKernel {
    * @throws InputException with what is missing
    */
   static Path compile(
-      String device, Path checkout, Path source, String operator, String entry, Path folder) {
+      DeviceType device, Path checkout, Path source, String operator, String entry, Path folder) {
     String signature =
         "extern \"C\" STARLING_API int %s(const starling_%s_args *args, starling_stream *stream)"
             .formatted(entry, operator);
-    boolean cuda = device.equals("cuda");
+    boolean cuda = device == DeviceType.CUDA;
     Path build = checkout.resolve("target/native").resolve(cuda ? "cuda" : "host");
     Path built = build.resolve("CMakeFiles");
     List<String> objects = objects(built, cuda ? "starling_cuda.dir" : "starling_host");

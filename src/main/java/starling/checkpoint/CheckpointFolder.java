@@ -104,44 +104,11 @@ public final class CheckpointFolder {
     if (names.contains("adapter_config.json") || names.contains("adapter_model.safetensors")) {
       return "an adapter of " + base(dir) + ", which has to be merged into that model first";
     }
-    String found = first(names, "model(\\.|-).*\\.safetensors|.*\\.safetensors\\.index\\..*json");
-    if (found != null) {
-      return found
-          + ", another variant; give it (or a link) the name model.safetensors[.index.json]";
-    }
-    found = first(names, ".*\\.gguf");
-    if (found != null) {
-      return found + ", and GGUF is not read; use the checkpoint in the Hugging Face layout";
-    }
-    if (names.contains("onnx") || first(names, ".*\\.onnx") != null) {
-      return "a model in ONNX, which is not read; use the checkpoint in safetensors";
-    }
-    found = first(names, "consolidated.*|params\\.json|tekken\\.json");
-    if (found != null) {
-      return found
-          + ", the layout of Mistral and Meta; use the checkpoint in the Hugging Face layout";
-    }
-    if (names.contains("mm_projector.bin")) {
-      return "mm_projector.bin, a part of the original LLaVA; use the llava-hf checkpoint";
-    }
-    found =
-        first(
-            names,
-            "pytorch_model.*\\.bin(\\.index\\.json)?|tf_model\\.h5|flax_model\\.msgpack|rust_model\\.ot"
-                + "|.*\\.(bin|pt|pth|ckpt|h5|msgpack)");
-    if (found != null) {
-      return found
-          + ", which is not read; use the llava-hf checkpoint of this model, in safetensors";
-    }
-    if (names.contains("model_index.json")) {
-      return "a pipeline of diffusers, not a LLaVA checkpoint";
-    }
-    if (names.contains("snapshots")) {
-      return "the downloads of a model; the checkpoint is one of the folders in snapshots";
-    }
-    found = first(names, ".*\\.safetensors");
-    if (found != null) {
-      return found + ", weights without a configuration or under a name that is not read";
+    for (Sign sign : SIGNS) {
+      String found = first(names, sign.names);
+      if (found != null) {
+        return sign.sentence.replace("NAME", found);
+      }
     }
     for (String name : names) {
       if (Files.exists(dir.resolve(name).resolve("config.json"))) {
@@ -150,6 +117,44 @@ public final class CheckpointFolder {
     }
     return null;
   }
+
+  /**
+   * What a file says of its folder.
+   *
+   * @param names the file's, as a pattern
+   * @param sentence with {@code NAME} for its name
+   */
+  private record Sign(String names, String sentence) {}
+
+  /** The first that is there counts. */
+  private static final List<Sign> SIGNS =
+      List.of(
+          new Sign(
+              "model(\\.|-).*\\.safetensors|.*\\.safetensors\\.index\\..*json",
+              "NAME, another variant; give it (or a link) the name model.safetensors[.index.json]"),
+          new Sign(
+              ".*\\.gguf",
+              "NAME, and GGUF is not read; use the checkpoint in the Hugging Face layout"),
+          new Sign(
+              "onnx|.*\\.onnx",
+              "a model in ONNX, which is not read; use the checkpoint in safetensors"),
+          new Sign(
+              "consolidated.*|params\\.json|tekken\\.json",
+              "NAME, the layout of Mistral and Meta; use the checkpoint in the Hugging Face layout"),
+          new Sign(
+              "mm_projector\\.bin",
+              "mm_projector.bin, a part of the original LLaVA; use the llava-hf checkpoint"),
+          new Sign(
+              "pytorch_model.*\\.bin(\\.index\\.json)?|tf_model\\.h5|flax_model\\.msgpack"
+                  + "|rust_model\\.ot|.*\\.(bin|pt|pth|ckpt|h5|msgpack)",
+              "NAME, which is not read; use the llava-hf checkpoint of this model, in safetensors"),
+          new Sign("model_index\\.json", "a pipeline of diffusers, not a LLaVA checkpoint"),
+          new Sign(
+              "snapshots",
+              "the downloads of a model; the checkpoint is one of the folders in snapshots"),
+          new Sign(
+              ".*\\.safetensors",
+              "NAME, weights without a configuration or under a name that is not read"));
 
   private static String base(Path dir) {
     Path file = dir.resolve("adapter_config.json");

@@ -7,7 +7,14 @@ import starling.input.Limits;
  * A CLIP vision tower: {@code vision_config} with the checkpoint's own names in camel case; absent
  * fields have transformers' defaults.
  *
+ * @param hiddenSize D, the width of a row
+ * @param intermediateSize M, the width inside the MLP
+ * @param numHiddenLayers blocks
+ * @param numAttentionHeads H, heads of attention; divides D
+ * @param imageSize pixels of a side of the image
+ * @param patchSize p, pixels of a side of a patch
  * @param hiddenAct {@code quick_gelu} or {@code gelu}
+ * @param layerNormEps what is added to the variance before its root
  */
 public record ClipConfig(
     int hiddenSize,
@@ -19,6 +26,7 @@ public record ClipConfig(
     String hiddenAct,
     float layerNormEps) {
 
+  /** d, the width of a head: D / H. */
   public int headDim() {
     return hiddenSize / numAttentionHeads;
   }

@@ -10,6 +10,8 @@ import starling.device.StoredTensor;
  * @param classEmbedding {@code [D]}
  * @param patchEmbedding {@code [D, 3·p·p]}
  * @param positionEmbedding {@code [N + 1, D]}
+ * @param preNormWeight {@code [D]}: the layer norm before the first block
+ * @param preNormBias {@code [D]}
  * @param blocks those that run before the feature
  */
 public record ClipWeights(
@@ -20,6 +22,26 @@ public record ClipWeights(
     StoredTensor preNormBias,
     List<Block> blocks) {
 
+  /**
+   * The tensors of one block. A weight is {@code [outputs, inputs]}.
+   *
+   * @param norm1Weight {@code [D]}: the layer norm before attention
+   * @param norm1Bias {@code [D]}
+   * @param qWeight {@code [D, D]}: queries
+   * @param qBias {@code [D]}
+   * @param kWeight {@code [D, D]}: keys
+   * @param kBias {@code [D]}
+   * @param vWeight {@code [D, D]}: values
+   * @param vBias {@code [D]}
+   * @param outWeight {@code [D, D]}: behind attention
+   * @param outBias {@code [D]}
+   * @param norm2Weight {@code [D]}: the layer norm before the MLP
+   * @param norm2Bias {@code [D]}
+   * @param fc1Weight {@code [M, D]}: into the MLP
+   * @param fc1Bias {@code [M]}
+   * @param fc2Weight {@code [D, M]}: out of it
+   * @param fc2Bias {@code [D]}
+   */
   public record Block(
       StoredTensor norm1Weight,
       StoredTensor norm1Bias,

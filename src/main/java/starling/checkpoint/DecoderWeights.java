@@ -7,13 +7,36 @@ import starling.device.StoredTensor;
 /**
  * The tensors of a Llama decoder.
  *
+ * @param embedTokens {@code [V, D]}: a row for each token
+ * @param layers from the first to the last
+ * @param norm {@code [D]}: the RMS norm behind the last layer
  * @param lmHead {@code [V, D]}: its own tensor, or the embedding table where the configuration ties
  *     them; its name says which
  */
 public record DecoderWeights(
     StoredTensor embedTokens, List<Layer> layers, StoredTensor norm, StoredTensor lmHead) {
 
-  /** Biases are null where the configuration has none. */
+  /**
+   * The tensors of one layer. A weight is {@code [outputs, inputs]}; biases are null where the
+   * configuration has none.
+   *
+   * @param inputNorm {@code [D]}: the RMS norm before attention
+   * @param qWeight {@code [H·d, D]}: queries
+   * @param qBias {@code [H·d]}
+   * @param kWeight {@code [G·d, D]}: keys
+   * @param kBias {@code [G·d]}
+   * @param vWeight {@code [G·d, D]}: values
+   * @param vBias {@code [G·d]}
+   * @param oWeight {@code [D, H·d]}: behind attention
+   * @param oBias {@code [D]}
+   * @param postAttentionNorm {@code [D]}: the RMS norm before the MLP
+   * @param gateWeight {@code [M, D]}: through SiLU
+   * @param gateBias {@code [M]}
+   * @param upWeight {@code [M, D]}: times the gate
+   * @param upBias {@code [M]}
+   * @param downWeight {@code [D, M]}: out of the MLP
+   * @param downBias {@code [D]}
+   */
   public record Layer(
       StoredTensor inputNorm,
       StoredTensor qWeight,

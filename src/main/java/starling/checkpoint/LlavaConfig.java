@@ -12,10 +12,13 @@ import starling.input.Limits;
  * transformers has used from 4.36 to 5.x; absent fields have transformers' defaults. Fields are the
  * checkpoint's own names in camel case.
  *
+ * @param vision the tower
+ * @param text the decoder
  * @param imageTokenIndex id of an image's placeholder
  * @param visionFeatureLayer index into the tower's hidden states, of which 0 is the embeddings;
  *     negative from the end
  * @param keepsCls strategy {@code full}: the CLS row goes along; {@code default} leaves it out
+ * @param projectorBias whether the projector's two products have biases
  * @param dtype {@code float16}, {@code bfloat16} or {@code float32}: the type the checkpoint calls
  *     its own
  * @param eosTokenIds ids that end an answer; empty if no file names one

@@ -14,9 +14,21 @@ import starling.input.InputException;
  * </pre>
  *
  * Tensors that the model does not use are left alone.
+ *
+ * @param vision the tower, as far as it runs
+ * @param projector from the tower's rows to the decoder's
+ * @param decoder the language model
  */
 public record LlavaWeights(ClipWeights vision, ProjectorWeights projector, DecoderWeights decoder) {
 
+  /**
+   * Finds every tensor that the model uses; none is read yet.
+   *
+   * @param config of the same checkpoint
+   * @param files its weights, open
+   * @throws starling.input.InputException if one is missing, or of another shape or type, with its
+   *     name and the fields of {@code config.json} that the shape comes from
+   */
   public static LlavaWeights read(LlavaConfig config, Safetensors files) {
     Naming names = Naming.of(files);
     int d = config.text().hiddenSize();

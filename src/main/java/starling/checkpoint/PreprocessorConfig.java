@@ -81,6 +81,11 @@ public final class PreprocessorConfig {
     return preprocess;
   }
 
+  /**
+   * Reads how images are prepared, without a look at any tower.
+   *
+   * @throws InputException if no file says it, or a field has a value that would give other pixels
+   */
   public static Preprocess read(Path dir) {
     Path file = file(dir);
     if (!file.endsWith(COMBINED)) {

@@ -6,6 +6,11 @@ import starling.device.StoredTensor;
 /**
  * Two products that take rows of a tower to the width of the decoder. Biases are null where the
  * configuration has none.
+ *
+ * @param linear1Weight {@code [D, width of the tower's rows]}; GELU follows
+ * @param linear1Bias {@code [D]}
+ * @param linear2Weight {@code [D, D]}
+ * @param linear2Bias {@code [D]}
  */
 public record ProjectorWeights(
     StoredTensor linear1Weight,

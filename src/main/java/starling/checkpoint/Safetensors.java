@@ -58,9 +58,12 @@ public final class Safetensors implements AutoCloseable {
   /**
    * A tensor as the header lists it.
    *
+   * @param name as the checkpoint calls it
    * @param dtype the format's name of the type
+   * @param shape outermost dimension first
    * @param file the file that holds it
    * @param offset first byte in that file
+   * @param bytes length in the file
    */
   public record Entry(
       String name, String dtype, List<Long> shape, Path file, long offset, long bytes) {}
@@ -105,6 +108,7 @@ public final class Safetensors implements AutoCloseable {
     return used.contains(name);
   }
 
+  /** Whether there is a tensor of that name. */
   public boolean has(String name) {
     return entries.containsKey(name);
   }
@@ -121,6 +125,13 @@ public final class Safetensors implements AutoCloseable {
     if (entry == null) {
       throw new InputException(dir + ": tensor " + name + " is missing from the weight files");
     }
+    check(entry, shape, fields);
+    MemorySegment bytes = mapped.get(entry.file()).asSlice(entry.offset(), entry.bytes());
+    return new StoredTensor(name, format(entry), shape, bytes);
+  }
+
+  private void check(Entry entry, List<Integer> shape, String fields) {
+    String name = entry.name();
     if (twice.containsKey(name)) {
       throw new InputException(
           twice.get(name)
@@ -142,20 +153,22 @@ public final class Safetensors implements AutoCloseable {
               + ") asks for "
               + shape);
     }
+  }
+
+  private static WeightFormat format(Entry entry) {
     WeightFormat format = FORMATS.get(entry.dtype());
     if (format == null) {
       throw new InputException(
           entry.file()
               + ": tensor "
-              + name
+              + entry.name()
               + " has type "
               + entry.dtype()
               + "; "
               + String.join(", ", FORMATS.keySet()).replaceFirst(", (?=\\w+$)", " and ")
               + " are supported");
     }
-    return new StoredTensor(
-        name, format, shape, mapped.get(entry.file()).asSlice(entry.offset(), entry.bytes()));
+    return format;
   }
 
   private void readShards(Path index) {

@@ -7,6 +7,19 @@ import starling.input.Limits;
 /**
  * A Llama decoder: {@code text_config} with the checkpoint's own names in camel case; absent fields
  * have transformers' defaults.
+ *
+ * @param hiddenSize D, the width of a row
+ * @param intermediateSize M, the width inside the MLP
+ * @param numHiddenLayers decoder layers
+ * @param numAttentionHeads H, heads of the queries
+ * @param numKeyValueHeads G, heads of keys and values; divides H
+ * @param headDim d, the width of a head; even
+ * @param rmsNormEps what is added to the mean square before its root
+ * @param ropeTheta base of the rotary frequencies
+ * @param maxPositionEmbeddings most rows of a sequence
+ * @param vocabSize V, rows of the embedding table
+ * @param attentionBias whether the four products of attention have biases
+ * @param mlpBias whether the three products of the MLP have biases
  */
 public record TextConfig(
     int hiddenSize,

@@ -18,7 +18,10 @@ import picocli.CommandLine.Spec;
 import picocli.CommandLine.Unmatched;
 import starling.bench.Bench;
 import starling.bench.KernelReport;
+import starling.bench.Provider;
 import starling.bench.UserKernel;
+import starling.device.DType;
+import starling.device.DeviceType;
 import starling.input.InputException;
 import starling.input.TerminalText;
 
@@ -169,11 +172,11 @@ final class BenchCommand implements Callable<Integer> {
             spec.commandLine(), "--entry '" + entry + "' is no name of a C function");
       }
       for (String provider : providers) {
-        if (!provider.equals("own") && !Bench.providers().contains(provider)) {
+        if (!Provider.labels().contains(provider)) {
           throw new ParameterException(
               spec.commandLine(),
-              "--provider '%s' is not one of own, %s"
-                  .formatted(provider, String.join(", ", Bench.providers())));
+              "--provider '%s' is not one of %s"
+                  .formatted(provider, String.join(", ", Provider.labels())));
         }
       }
       for (String cache : caches) {
@@ -183,18 +186,21 @@ final class BenchCommand implements Callable<Integer> {
         }
       }
       Output.checkWritable(files, source == null ? List.of() : List.of(source));
-      boolean cuda = common.device.equals("cuda");
+      DeviceType device = DeviceType.of(common.device);
+      boolean cuda = device == DeviceType.CUDA;
       var options =
           new Bench.Options(
-              common.device,
+              device,
               preset != null ? preset : cuda ? "llava-1.5-7b" : "tiny",
               operators,
               axes,
-              !dtypes.isEmpty() ? dtypes : List.of(cuda ? "bf16" : "f32"),
+              !dtypes.isEmpty()
+                  ? dtypes.stream().map(DType::of).toList()
+                  : List.of(cuda ? DType.BF16 : DType.F32),
               caches.stream().distinct().toList(),
               source,
               entry,
-              providers,
+              providers.stream().map(Provider::of).toList(),
               precision,
               common.seconds);
       KernelReport report = measured(options);
@@ -275,7 +281,7 @@ final class BenchCommand implements Callable<Integer> {
     @Override
     public Integer call() {
       common.check(spec);
-      Bench.CeilingReport report = Bench.ceilings(common.device, common.seconds);
+      Bench.CeilingReport report = Bench.ceilings(DeviceType.of(common.device), common.seconds);
       if (common.json) {
         System.out.println(Output.json(report));
         return 0;

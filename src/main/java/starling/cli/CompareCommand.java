@@ -6,6 +6,7 @@ import picocli.CommandLine.Command;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.Parameters;
 import starling.bench.Compare;
+import starling.bench.Comparison;
 
 /** Two runs of {@code bench kernels}. */
 @Command(
@@ -28,7 +29,7 @@ final class CompareCommand implements Callable<Integer> {
 
   @Override
   public Integer call() {
-    Compare.Result result = Compare.files(before, after, anyMachine);
+    Comparison result = Compare.files(before, after, anyMachine);
     System.out.print(json ? Output.json(result.json()) + "\n" : result.text());
     return result.regression() ? 1 : 0;
   }

@@ -21,9 +21,10 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 import starling.Answer;
-import starling.Devices;
+import starling.DemoData;
 import starling.Model;
 import starling.Question;
+import starling.device.DeviceType;
 import starling.image.Image;
 import starling.image.Overlay;
 import starling.input.InputException;
@@ -76,56 +77,63 @@ final class DemoCommand implements Callable<Integer> {
   }
 
   /** A question of the report, with its image and the answers in the order of {@link #SPECS}. */
-  record Shown(Bundled.Item item, Image image, List<Answer> answers) {}
+  record Shown(DemoData.Item item, Image image, List<Answer> answers) {}
 
   @Override
   public Integer call() {
-    if (!Devices.NAMES.contains(device)) {
-      throw new ParameterException(
-          command.commandLine(),
-          "--device is '" + device + "'; it must be one of " + Devices.NAMES);
-    }
-    if (images != null && images < 1) {
-      throw new ParameterException(
-          command.commandLine(), "--pictures is " + images + "; it must be at least 1");
-    }
+    checkOptions();
     makeFolder();
-    try (var bundled = new Bundled();
-        Model model = Model.open(bundled.model(), device, "auto")) {
-      List<Bundled.Item> items = items(bundled.questions());
+    try (var demo = DemoData.unpack();
+        Model model = Model.open(demo.model(), DeviceType.of(device))) {
+      List<DemoData.Item> items = items(demo.questions());
       Path report = out.resolve("report.html");
       List<Path> overlays = overlays(items);
       Output.checkWritable(Stream.concat(Stream.of(report), overlays.stream()).toList(), List.of());
       var read = new LinkedHashMap<String, Image>();
-      for (Bundled.Item item : items) {
-        read.computeIfAbsent(item.image(), name -> Image.read(bundled.image(name), name));
+      for (DemoData.Item item : items) {
+        read.computeIfAbsent(item.image(), demo::image);
       }
       var tallies = SPECS.stream().map(Tally::new).toList();
       ask(model, items, read, tallies);
       var shown = shown(items, read, tallies);
       drawOverlays(model, shown, overlays);
       Output.write(report, DemoReport.html(model, tallies, shown).getBytes(StandardCharsets.UTF_8));
-      System.out.print(DemoTable.text(tallies));
-      System.out.println();
-      System.out.println(
-          "kept tokens  "
-              + TerminalText.of(overlays.get(0) + " … " + overlays.getLast().getFileName()));
-      System.out.println("report       " + TerminalText.of(report.toString()));
-      Tally dense = tallies.get(0);
-      Tally star = tallies.get(1);
-      System.out.println(
-          dense.right
-              + " of "
-              + items.size()
-              + " answers right (dense), "
-              + star.right
-              + " of "
-              + items.size()
-              + " ("
-              + star.spec
-              + ")");
+      say(tallies, items.size(), overlays, report);
     }
     return 0;
+  }
+
+  private void checkOptions() {
+    if (!DeviceType.labels().contains(device)) {
+      throw new ParameterException(
+          command.commandLine(),
+          "--device is '" + device + "'; it must be one of " + DeviceType.labels());
+    }
+    if (images != null && images < 1) {
+      throw new ParameterException(
+          command.commandLine(), "--pictures is " + images + "; it must be at least 1");
+    }
+  }
+
+  private static void say(List<Tally> tallies, int questions, List<Path> overlays, Path report) {
+    Tally dense = tallies.get(0);
+    Tally star = tallies.get(1);
+    String images = overlays.get(0) + " … " + overlays.getLast().getFileName();
+    System.out.print(DemoTable.text(tallies));
+    System.out.println();
+    System.out.println("kept tokens  " + TerminalText.of(images));
+    System.out.println("report       " + TerminalText.of(report.toString()));
+    System.out.println(
+        dense.right
+            + " of "
+            + questions
+            + " answers right (dense), "
+            + star.right
+            + " of "
+            + questions
+            + " ("
+            + star.spec
+            + ")");
   }
 
   private void makeFolder() {
@@ -137,14 +145,14 @@ final class DemoCommand implements Callable<Integer> {
   }
 
   /** The questions about the first images. */
-  private List<Bundled.Item> items(List<Bundled.Item> all) {
+  private List<DemoData.Item> items(List<DemoData.Item> all) {
     int limit = images != null ? images : device.equals("emulated") ? 2 : Integer.MAX_VALUE;
-    List<String> names = all.stream().map(Bundled.Item::image).distinct().limit(limit).toList();
+    List<String> names = all.stream().map(DemoData.Item::image).distinct().limit(limit).toList();
     return all.stream().filter(item -> names.contains(item.image())).toList();
   }
 
   private static void ask(
-      Model model, List<Bundled.Item> items, Map<String, Image> read, List<Tally> tallies) {
+      Model model, List<DemoData.Item> items, Map<String, Image> read, List<Tally> tallies) {
     int total = items.size() * tallies.size();
     var bar =
         Terminal.hasStatus()
@@ -157,7 +165,7 @@ final class DemoCommand implements Callable<Integer> {
             : null;
     try (ProgressBar shown = bar) {
       // Question by question, so that a noisy minute of the machine falls on every method alike.
-      for (Bundled.Item item : items) {
+      for (DemoData.Item item : items) {
         for (Tally tally : tallies) {
           Answer answer =
               model.ask(
@@ -195,7 +203,7 @@ final class DemoCommand implements Callable<Integer> {
 
   /** The first question about each of the first images. */
   private static List<Shown> shown(
-      List<Bundled.Item> items, Map<String, Image> read, List<Tally> tallies) {
+      List<DemoData.Item> items, Map<String, Image> read, List<Tally> tallies) {
     var shown = new ArrayList<Shown>();
     for (String name : read.keySet().stream().limit(SHOWN).toList()) {
       for (int i = 0; i < items.size(); i++) {
@@ -211,9 +219,9 @@ final class DemoCommand implements Callable<Integer> {
   }
 
   /** One PNG for each of the first images. */
-  private List<Path> overlays(List<Bundled.Item> items) {
+  private List<Path> overlays(List<DemoData.Item> items) {
     return items.stream()
-        .map(Bundled.Item::image)
+        .map(DemoData.Item::image)
         .distinct()
         .limit(SHOWN)
         .map(image -> out.resolve("kept-" + image))

@@ -1,5 +1,9 @@
 package starling.cli;
 
+import java.io.IOException;
+import java.io.InputStream;
+import java.io.UncheckedIOException;
+import java.nio.charset.StandardCharsets;
 import java.util.Base64;
 import java.util.List;
 import starling.Answer;
@@ -53,7 +57,7 @@ final class DemoReport {
     var methods = tallies.stream().map(DemoReport::method).toList();
     var data =
         new Data(
-            tallies.get(0).answers.get(0).device()
+            tallies.get(0).answers.get(0).device().label()
                 + ": "
                 + tallies.get(0).answers.get(0).deviceDescription(),
             model.family().typicalImage().crops().get(0).columns(),
@@ -63,8 +67,15 @@ final class DemoReport {
             methods,
             shown.stream().map(s -> item(model, s)).toList());
     // In a script element only "</" could end the data early.
-    return Bundled.text("/starling/cli/report.html")
-        .replace("/*DATA*/null", Output.json(data).replace("</", "<\\/"));
+    return page().replace("/*DATA*/null", Output.json(data).replace("</", "<\\/"));
+  }
+
+  private static String page() {
+    try (InputStream in = DemoReport.class.getResourceAsStream("report.html")) {
+      return new String(in.readAllBytes(), StandardCharsets.UTF_8);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
   }
 
   private static Method method(DemoCommand.Tally tally) {

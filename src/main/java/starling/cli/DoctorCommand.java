@@ -9,6 +9,7 @@ import picocli.CommandLine.Option;
 import starling.Devices;
 import starling.device.Device;
 import starling.device.DeviceProperties;
+import starling.device.DeviceType;
 import starling.input.InputException;
 import starling.input.TerminalText;
 import starling.jcuda.Jcublas;
@@ -39,7 +40,7 @@ final class DoctorCommand implements Callable<Integer> {
    * @param weights which formats of weights it reads as they are; null where it cannot be used
    */
   record Found(
-      String name,
+      DeviceType name,
       boolean usable,
       String detail,
       List<DeviceProperties> cards,
@@ -47,9 +48,9 @@ final class DoctorCommand implements Callable<Integer> {
       String weights) {}
 
   /** Empty where the driver, or a library to ask it with, is not there. */
-  private static List<DeviceProperties> cards(String name) {
+  private static List<DeviceProperties> cards(DeviceType type) {
     try {
-      return name.equals("cuda") ? Devices.cards() : List.of();
+      return type == DeviceType.CUDA ? Devices.cards() : List.of();
     } catch (InputException e) {
       return List.of();
     }
@@ -58,13 +59,13 @@ final class DoctorCommand implements Callable<Integer> {
   @Override
   public Integer call() {
     var devices = new ArrayList<Found>();
-    for (String name : Devices.NAMES.subList(1, Devices.NAMES.size())) {
-      List<String> libraries = name.equals("cpu") ? List.of() : Devices.tried(name);
-      try (Device device = Devices.open(name)) {
+    for (DeviceType type : List.of(DeviceType.CPU, DeviceType.CUDA, DeviceType.EMULATED)) {
+      List<String> libraries = type == DeviceType.CPU ? List.of() : Devices.tried(type);
+      try (Device device = Devices.open(type)) {
         String detail = device.description();
-        devices.add(new Found(name, true, detail, cards(name), libraries, device.weightFormats()));
+        devices.add(new Found(type, true, detail, cards(type), libraries, device.weightFormats()));
       } catch (InputException e) {
-        devices.add(new Found(name, false, reason(name, e), cards(name), libraries, null));
+        devices.add(new Found(type, false, reason(type, e), cards(type), libraries, null));
       }
     }
     boolean vector = ModuleLayer.boot().findModule("jdk.incubator.vector").isPresent();
@@ -95,8 +96,10 @@ final class DoctorCommand implements Callable<Integer> {
   }
 
   /** Without what the list of libraries says anyway. */
-  private static String reason(String name, InputException e) {
-    return e.getMessage().replaceFirst("^device " + name + ": ", "").replaceFirst(";.*", "");
+  private static String reason(DeviceType type, InputException e) {
+    return e.getMessage()
+        .replaceFirst("^device " + type.label() + ": ", "")
+        .replaceFirst(";.*", "");
   }
 
   private static String card(int index, DeviceProperties c) {
@@ -135,7 +138,7 @@ final class DoctorCommand implements Callable<Integer> {
             : "not on this processor (or switched off by -XX:-UseFMA): the cpu device multiplies and"
                 + " adds instead, matrix products take about twice as long");
     for (Found d : r.devices) {
-      line(text, d.name, (d.usable ? "" : "no: ") + d.detail);
+      line(text, d.name.label(), (d.usable ? "" : "no: ") + d.detail);
       if (d.usable) {
         line(text, "", "weights: " + d.weights);
       }

@@ -10,9 +10,7 @@ import java.util.Arrays;
 import java.util.Collections;
 import java.util.Comparator;
 import java.util.List;
-import java.util.Locale;
 import java.util.concurrent.Callable;
-import java.util.stream.Collectors;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
@@ -24,10 +22,10 @@ import starling.checkpoint.CheckpointFolder;
 import starling.checkpoint.DecoderWeights;
 import starling.checkpoint.PreprocessorConfig;
 import starling.checkpoint.Safetensors;
+import starling.checkpoint.TextConfig;
 import starling.device.Sampling;
 import starling.input.InputException;
 import starling.input.Limits;
-import starling.input.TerminalText;
 import starling.model.Flops;
 import starling.model.ImageInput;
 import starling.model.Mode;
@@ -128,7 +126,7 @@ final class InspectCommand implements Callable<Integer> {
     }
     VisionLanguageModel family = Families.read(model);
     Report report = report(family, method);
-    System.out.println(json ? Output.json(report) : text(report, family));
+    System.out.println(json ? Output.json(report) : new InspectText(report, family).text());
     return 0;
   }
 
@@ -153,7 +151,6 @@ final class InspectCommand implements Callable<Integer> {
             (phase, done, of) -> {});
     Plan plan = Plan.of(family, request);
     Flops flops = Flops.of(family, plan, Collections.nCopies(images, image.tokens()));
-    long row = 2L * 2 * family.text().numKeyValueHeads() * family.text().headDim();
     int[] visual = plan.visualTokens();
     return new Report(
         model.toString(),
@@ -168,10 +165,15 @@ final class InspectCommand implements Callable<Integer> {
         new VisualTokens(visual[0], visual[1], visual[2]),
         plan.visualTokensPerLayer(),
         new FlopCount(Flops.FORMULA, flops.dense(), flops.pruned(), flops.reduction()),
-        new KvBytes(
-            row * plan.denseTokens() * family.text().numHiddenLayers(),
-            row * Arrays.stream(plan.tokensPerLayer()).asLongStream().sum()),
+        kvBytes(family.text(), plan),
         plan.cuts().stream().anyMatch(CutPoint::counted) ? true : null);
+  }
+
+  private static KvBytes kvBytes(TextConfig text, Plan plan) {
+    long row = 2L * 2 * text.numKeyValueHeads() * text.headDim();
+    return new KvBytes(
+        row * plan.denseTokens() * text.numHiddenLayers(),
+        row * Arrays.stream(plan.tokensPerLayer()).asLongStream().sum());
   }
 
   private Weights weights(VisionLanguageModel family) {
@@ -207,82 +209,5 @@ final class InspectCommand implements Callable<Integer> {
               .limit(8)
               .toList());
     }
-  }
-
-  private static String text(Report r, VisionLanguageModel family) {
-    var out = new StringBuilder();
-    var t = family.text();
-    line(out, "model", "%s", r.model);
-    line(out, "vision", "%s", family.tower());
-    line(
-        out,
-        "decoder",
-        "%d layers, width %d, %d heads (%d for keys) of %d, MLP %d, vocabulary %d, context %d",
-        t.numHiddenLayers(),
-        t.hiddenSize(),
-        t.numAttentionHeads(),
-        t.numKeyValueHeads(),
-        t.headDim(),
-        t.intermediateSize(),
-        t.vocabSize(),
-        t.maxPositionEmbeddings());
-    if (r.weights.note != null) {
-      line(out, "weights", "%s", r.weights.note);
-    } else {
-      line(
-          out,
-          "weights",
-          "%d tensors, %.1f MB, head from %s",
-          r.weights.tensors,
-          r.weights.bytes / 1e6,
-          r.weights.headFrom);
-      for (Tensor tensor : r.weights.largest) {
-        line(out, "", "%-58s %-5s %s", tensor.name, tensor.dtype, tensor.shape);
-      }
-      if (!r.weights.unused.isEmpty()) {
-        line(
-            out,
-            "not used",
-            "%s",
-            r.weights.unused.stream().map(Tensor::name).collect(Collectors.joining(", ")));
-      }
-    }
-    line(
-        out,
-        "prune",
-        "%s%s",
-        r.pruneOptions,
-        r.counted == null ? "" : "; it decides how many stay when it runs, below is the most");
-    line(
-        out,
-        "tokens",
-        "%d visual, %d after stage 1, %d after stage 2; %.1f on average over the layers; %d text",
-        r.visualTokens.input,
-        r.visualTokens.afterStage1,
-        r.visualTokens.afterStage2,
-        r.visualTokensPerLayer,
-        r.textTokens);
-    line(out, "per layer", "%s", r.tokensPerLayer.toString());
-    line(
-        out,
-        "FLOPs",
-        "%.4g of %.4g, %.1f %% less (%s; text and vision counted)",
-        r.flops.pruned,
-        r.flops.dense,
-        100 * r.flops.reduction,
-        r.flops.formula);
-    line(
-        out,
-        "KV",
-        "%.2f of %.2f MB at two bytes per element",
-        r.kvBytes.pruned / 1e6,
-        r.kvBytes.dense / 1e6);
-    return out.toString().stripTrailing();
-  }
-
-  private static void line(StringBuilder out, String label, String format, Object... values) {
-    out.append(String.format(Locale.ROOT, "%-10s ", label))
-        .append(TerminalText.of(String.format(Locale.ROOT, format, values)))
-        .append('\n');
   }
 }

@@ -7,6 +7,7 @@ package starling.cli;
 public final class Main {
   private Main() {}
 
+  /** Runs the program and ends the process with its status. */
   public static void main(String[] args) {
     Terminal.useStandardStreams();
     Thread.setDefaultUncaughtExceptionHandler((thread, e) -> Failure.report(e, false));

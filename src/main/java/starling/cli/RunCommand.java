@@ -15,9 +15,12 @@ import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 import starling.Answer;
-import starling.Devices;
 import starling.Model;
 import starling.Question;
+import starling.device.AttentionProvider;
+import starling.device.DType;
+import starling.device.DeviceType;
+import starling.device.GemmProvider;
 import starling.device.Providers;
 import starling.device.Sampling;
 import starling.image.Image;
@@ -161,7 +164,8 @@ final class RunCommand implements Callable<Integer> {
       decoded.add(Image.read(file));
       question.image(decoded.getLast());
     }
-    try (Model opened = Model.open(model, device, dtype, new Providers(gemm, attention))) {
+    DType type = dtype.equals("auto") ? null : DType.of(dtype);
+    try (Model opened = Model.open(model, DeviceType.of(device), type, providers())) {
       opened.warnings().forEach(warning -> System.err.println("starling: warning: " + warning));
       Answer answer = opened.ask(question, json ? piece -> {} : System.out::print);
       System.out.println(json ? Output.json(answer) : "");
@@ -177,6 +181,10 @@ final class RunCommand implements Callable<Integer> {
     return 0;
   }
 
+  private Providers providers() {
+    return new Providers(GemmProvider.of(gemm), AttentionProvider.of(attention));
+  }
+
   /** Files that are read, which no output may take the place of. */
   private List<Path> inputs() {
     var inputs = new ArrayList<>(images);
@@ -190,10 +198,10 @@ final class RunCommand implements Callable<Integer> {
 
   /** Checks what can be wrong with the options themselves: bad usage, not a failed request. */
   private Question question() {
-    oneOf("--device", device, Devices.NAMES);
+    oneOf("--device", device, DeviceType.labels());
     oneOf("--dtype", dtype, List.of("auto", "f32", "bf16", "f16"));
-    oneOf("--gemm", gemm, List.of("auto", "own", "cublaslt"));
-    oneOf("--attention", attention, List.of("own", "cudnn"));
+    oneOf("--gemm", gemm, GemmProvider.labels());
+    oneOf("--attention", attention, AttentionProvider.labels());
     if (template != null) {
       oneOf("--template", template, List.of(Template.LLAVA_HF.label(), Template.VICUNA_V1.label()));
     }

@@ -28,7 +28,7 @@ final class AttentionColsum implements Workers.Task {
   private Mask mask;
   private float scale;
   private Span span;
-  private Candidates keys;
+  private Candidates candidates;
   private final SegmentRows segments = new SegmentRows();
   private int row; // where the one segment begins
   private int at;
@@ -45,7 +45,7 @@ final class AttentionColsum implements Workers.Task {
     this.received = new float[n][lanes.panelWidth()];
   }
 
-  void run(Tensor sums, AttentionInputs in, Tensor lse, Span span, Candidates keys) {
+  void run(Tensor sums, AttentionInputs in, Tensor lse, Span span, Candidates candidates) {
     this.sums = sums;
     this.q = in.q();
     this.kv = in.kv();
@@ -53,28 +53,29 @@ final class AttentionColsum implements Workers.Task {
     this.mask = in.mask();
     this.scale = in.scale() * Lanes.LOG2_E;
     this.span = span;
-    this.keys = keys;
+    this.candidates = candidates;
     segments.read(kv.segments(), q.rows());
     this.row = segments.row(0);
     this.at = segments.at(0);
     this.length = segments.length(0);
     this.hiddenAt = Attention.hiddenAt(mask, segments, 0);
-    workers.run(this, q.dim(1) * blocks(), (long) span.length() * keys.count() * q.width());
+    workers.run(this, q.dim(1) * blocks(), (long) span.length() * candidates.count() * q.width());
   }
 
   private int blocks() {
-    return Math.ceilDiv(keys.count(), lanes.panelWidth());
+    return Math.ceilDiv(candidates.count(), lanes.panelWidth());
   }
 
   private int key(int candidate) {
-    return keys.at() + (keys.index() == null ? candidate : Rows.index(keys.index(), candidate));
+    return candidates.at()
+        + (candidates.index() == null ? candidate : Rows.index(candidates.index(), candidate));
   }
 
   @Override
   public void run(int item, int worker) {
     int head = item / blocks();
     int first = item % blocks() * lanes.panelWidth();
-    int n = Math.min(lanes.panelWidth(), keys.count() - first);
+    int n = Math.min(lanes.panelWidth(), candidates.count() - first);
     int d = q.dim(2);
     int width = lanes.panelWidth();
     float[] a = Attention.scratch(queries, worker, Lanes.TILE_ROWS * d);

@@ -2,7 +2,6 @@ package starling.cpu;
 
 import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
-import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
@@ -14,10 +13,10 @@ import starling.device.Candidates;
 import starling.device.Cut;
 import starling.device.DType;
 import starling.device.Device;
+import starling.device.DeviceType;
 import starling.device.Kv;
 import starling.device.Linear;
 import starling.device.Norm;
-import starling.device.PlainFormat;
 import starling.device.PositionRule;
 import starling.device.Rope;
 import starling.device.Segments;
@@ -25,7 +24,6 @@ import starling.device.Span;
 import starling.device.StoredTensor;
 import starling.device.Tensor;
 import starling.device.TensorArena;
-import starling.device.WeightFormat;
 
 /**
  * The operators in Java: on all cores, with the Vector API where its module is in use, else scalar.
@@ -85,8 +83,8 @@ public final class CpuDevice implements Device {
   }
 
   @Override
-  public String name() {
-    return "cpu";
+  public DeviceType type() {
+    return DeviceType.CPU;
   }
 
   @Override
@@ -94,9 +92,10 @@ public final class CpuDevice implements Device {
     return workers.count() + " threads, " + lanes.description();
   }
 
-  /** Ceilings on this device's threads; it goes with the device. */
-  public CpuMeter meter() {
-    return new CpuMeter(workers, lanes);
+  /** What the processor can do on this device's threads, for a bench. */
+  public CpuCeilings ceilings() {
+    checkOpen();
+    return new CpuCeilings(workers, lanes);
   }
 
   // ---- memory ----
@@ -135,24 +134,11 @@ public final class CpuDevice implements Device {
     return "f32, bf16, f16 and block formats as they are stored";
   }
 
-  /**
-   * Weights are read where they are mapped; a copy is made only to round them to a narrower type.
-   */
   @Override
   public Linear linear(TensorArena arena, DType dtype, Linear.Source source) {
     checkOpen();
     arguments.linear(arena, dtype, source);
-    var parts = new ArrayList<Tensor>();
-    var formats = new ArrayList<WeightFormat>();
-    for (StoredTensor weight : source.weights()) {
-      boolean plain = weight.format().isPlain();
-      Tensor part = plain ? table(arena, dtype, weight) : blocks(arena, weight);
-      parts.add(part);
-      formats.add(plain ? new PlainFormat(part.dtype()) : weight.format());
-    }
-    StoredTensor first = source.weights().get(0);
-    Tensor bias = bias(arena, dtype, source);
-    return new CpuLinear(first.name(), dtype, first.shape().get(1), parts, formats, bias);
+    return CpuWeights.linear(arena, dtype, source);
   }
 
   @Override
@@ -162,64 +148,11 @@ public final class CpuDevice implements Device {
     return new CpuLinear(weight, bias);
   }
 
-  /** Where they are mapped; on the Java heap is only what a program made up. */
-  private static Tensor blocks(TensorArena arena, StoredTensor weight) {
-    Tensor mapped = arena.mappedBytes(weight);
-    if (weight.bytes().isNative()) {
-      return mapped;
-    }
-    Tensor copy = arena.alloc(weight.name(), DType.U8, mapped.rows(), mapped.width());
-    for (int i = 0; i < copy.rows(); i++) {
-      Rows.copy(mapped, i, copy, i);
-    }
-    return copy;
-  }
-
-  /** f32, of values rounded to the run's type; null if no part has one. */
-  private static Tensor bias(TensorArena arena, DType dtype, Linear.Source source) {
-    if (source.biases().stream().allMatch(b -> b == null)) {
-      return null;
-    }
-    int out = source.weights().stream().mapToInt(w -> w.shape().get(0)).sum();
-    Tensor bias = arena.alloc("bias", DType.F32, out);
-    int at = 0;
-    for (int i = 0; i < source.weights().size(); i++) {
-      int rows = source.weights().get(i).shape().get(0);
-      if (source.biases().get(i) != null) {
-        round(source.biases().get(i), bias.rows(at, at + rows), dtype);
-      }
-      at += rows;
-    }
-    return bias;
-  }
-
-  private static void round(StoredTensor stored, Tensor f32, DType dtype) {
-    float[] one = new float[1];
-    for (int i = 0; i < f32.rows(); i++) {
-      one[0] = stored.get(i);
-      Rows.round(one, 0, 1, dtype);
-      Rows.set(f32, i, 0, one[0]);
-    }
-  }
-
   @Override
   public Tensor table(TensorArena arena, DType dtype, StoredTensor stored) {
     checkOpen();
     arguments.table(arena, dtype, stored);
-    WeightFormat format = stored.format();
-    boolean exact =
-        format.isPlain() && (dtype == DType.F32 || format.equals(new PlainFormat(dtype)));
-    if (exact && stored.bytes().isNative()) {
-      return arena.mapped(dtype, stored);
-    }
-    int[] shape = stored.shape().stream().mapToInt(d -> d).toArray();
-    Tensor copy = arena.alloc(stored.name(), dtype, shape);
-    float[] row = new float[copy.width()];
-    for (int i = 0; i < copy.rows(); i++) {
-      stored.load((long) i * row.length, row.length, row, 0);
-      Rows.store(row, 0, copy, i, 0, row.length);
-    }
-    return copy;
+    return CpuWeights.table(arena, dtype, stored);
   }
 
   @Override
@@ -333,11 +266,11 @@ public final class CpuDevice implements Device {
 
   @Override
   public void attentionColsum(
-      Tensor sums, AttentionInputs in, Tensor lse, Span rows, Candidates keys) {
+      Tensor sums, AttentionInputs in, Tensor lse, Span rows, Candidates candidates) {
     checkOpen();
-    arguments.attentionColsum(sums, in, lse, rows, keys);
+    arguments.attentionColsum(sums, in, lse, rows, candidates);
     workers.workAlone(arguments.wereConfined());
-    colsum.run(sums, in, lse, rows, keys);
+    colsum.run(sums, in, lse, rows, candidates);
   }
 
   // ---- selection and compaction ----
@@ -357,14 +290,14 @@ public final class CpuDevice implements Device {
       AttentionInputs in,
       Tensor lse,
       Span rows,
-      Candidates keys,
+      Candidates candidates,
       Tensor nonFinite) {
     checkOpen();
-    arguments.colsumSelect(keep, score, in, lse, rows, keys, nonFinite);
+    arguments.colsumSelect(keep, score, in, lse, rows, candidates, nonFinite);
     try (TensorArena scratch = arena("column sums")) {
-      Tensor sums = scratch.alloc("sums", DType.F32, in.q().dim(1), keys.count());
+      Tensor sums = scratch.alloc("sums", DType.F32, in.q().dim(1), candidates.count());
       workers.workAlone(arguments.wereConfined());
-      colsum.run(sums, in, lse, rows, keys);
+      colsum.run(sums, in, lse, rows, candidates);
       tokenSelect.score(score, sums, rows.length(), nonFinite);
       tokenSelect.select(keep, score);
     }

@@ -17,11 +17,10 @@ sealed class VectorLanes implements Lanes permits UnfusedLanes {
   static final VectorSpecies<Float> S = FloatVector.SPECIES_PREFERRED;
   static final int L = S.length();
 
-  // Lanes are added up by halves: lane i sees lane i + L/2, then L/4, … reduceLanes leaves the
-  // order open, and the
-  // interpreter and the compiler take different ones: results would change while a program warms
-  // up. The steps stand
-  // where they are used, since a vector handed to a method may be boxed.
+  // Lanes are added up by halves: lane i and lane i + L/2, then i + L/4, and so on. reduceLanes
+  // leaves the order open, and the interpreter and the compiler take different ones: results would
+  // change while a program warms up. The steps are written out where they are used, since a vector
+  // that is handed to a method may be put on the heap.
   static final VectorShuffle<Float> BY_2 = VectorShuffle.iota(S, L / 2, 1, true);
   static final VectorShuffle<Float> BY_4 = VectorShuffle.iota(S, Math.max(1, L / 4), 1, true);
   static final VectorShuffle<Float> BY_8 = VectorShuffle.iota(S, Math.max(1, L / 8), 1, true);
@@ -76,186 +75,10 @@ sealed class VectorLanes implements Lanes permits UnfusedLanes {
       int cAt,
       int ldc) {
     if (WIDE) {
-      tile6x4(a, aAt, aRow, aStep, b, bAt, k, c, cAt, ldc);
+      VectorTiles.sixByFour(a, aAt, aRow, aStep, b, bAt, k, c, cAt, ldc);
     } else {
-      tile6x2(a, aAt, aRow, aStep, b, bAt, k, c, cAt, ldc);
+      VectorTiles.sixByTwo(a, aAt, aRow, aStep, b, bAt, k, c, cAt, ldc);
     }
-  }
-
-  /**
-   * 6 rows by 4 vectors, all sums in registers; written out, since C2 keeps no array of vectors
-   * there.
-   */
-  private static void tile6x4(
-      float[] a,
-      int aAt,
-      int aRow,
-      int aStep,
-      float[] b,
-      int bAt,
-      int k,
-      float[] c,
-      int cAt,
-      int ldc) {
-    int r0 = cAt;
-    int r1 = cAt + 1 * ldc;
-    int r2 = cAt + 2 * ldc;
-    int r3 = cAt + 3 * ldc;
-    int r4 = cAt + 4 * ldc;
-    int r5 = cAt + 5 * ldc;
-    FloatVector c00 = FloatVector.fromArray(S, c, r0);
-    FloatVector c01 = FloatVector.fromArray(S, c, r0 + L);
-    FloatVector c02 = FloatVector.fromArray(S, c, r0 + 2 * L);
-    FloatVector c03 = FloatVector.fromArray(S, c, r0 + 3 * L);
-    FloatVector c10 = FloatVector.fromArray(S, c, r1);
-    FloatVector c11 = FloatVector.fromArray(S, c, r1 + L);
-    FloatVector c12 = FloatVector.fromArray(S, c, r1 + 2 * L);
-    FloatVector c13 = FloatVector.fromArray(S, c, r1 + 3 * L);
-    FloatVector c20 = FloatVector.fromArray(S, c, r2);
-    FloatVector c21 = FloatVector.fromArray(S, c, r2 + L);
-    FloatVector c22 = FloatVector.fromArray(S, c, r2 + 2 * L);
-    FloatVector c23 = FloatVector.fromArray(S, c, r2 + 3 * L);
-    FloatVector c30 = FloatVector.fromArray(S, c, r3);
-    FloatVector c31 = FloatVector.fromArray(S, c, r3 + L);
-    FloatVector c32 = FloatVector.fromArray(S, c, r3 + 2 * L);
-    FloatVector c33 = FloatVector.fromArray(S, c, r3 + 3 * L);
-    FloatVector c40 = FloatVector.fromArray(S, c, r4);
-    FloatVector c41 = FloatVector.fromArray(S, c, r4 + L);
-    FloatVector c42 = FloatVector.fromArray(S, c, r4 + 2 * L);
-    FloatVector c43 = FloatVector.fromArray(S, c, r4 + 3 * L);
-    FloatVector c50 = FloatVector.fromArray(S, c, r5);
-    FloatVector c51 = FloatVector.fromArray(S, c, r5 + L);
-    FloatVector c52 = FloatVector.fromArray(S, c, r5 + 2 * L);
-    FloatVector c53 = FloatVector.fromArray(S, c, r5 + 3 * L);
-    for (int i = 0, p = bAt, q = aAt; i < k; i++, p += 4 * L, q += aStep) {
-      FloatVector b0 = FloatVector.fromArray(S, b, p);
-      FloatVector b1 = FloatVector.fromArray(S, b, p + L);
-      FloatVector b2 = FloatVector.fromArray(S, b, p + 2 * L);
-      FloatVector b3 = FloatVector.fromArray(S, b, p + 3 * L);
-      FloatVector x0 = FloatVector.broadcast(S, a[q]);
-      c00 = x0.fma(b0, c00);
-      c01 = x0.fma(b1, c01);
-      c02 = x0.fma(b2, c02);
-      c03 = x0.fma(b3, c03);
-      FloatVector x1 = FloatVector.broadcast(S, a[q + aRow]);
-      c10 = x1.fma(b0, c10);
-      c11 = x1.fma(b1, c11);
-      c12 = x1.fma(b2, c12);
-      c13 = x1.fma(b3, c13);
-      FloatVector x2 = FloatVector.broadcast(S, a[q + 2 * aRow]);
-      c20 = x2.fma(b0, c20);
-      c21 = x2.fma(b1, c21);
-      c22 = x2.fma(b2, c22);
-      c23 = x2.fma(b3, c23);
-      FloatVector x3 = FloatVector.broadcast(S, a[q + 3 * aRow]);
-      c30 = x3.fma(b0, c30);
-      c31 = x3.fma(b1, c31);
-      c32 = x3.fma(b2, c32);
-      c33 = x3.fma(b3, c33);
-      FloatVector x4 = FloatVector.broadcast(S, a[q + 4 * aRow]);
-      c40 = x4.fma(b0, c40);
-      c41 = x4.fma(b1, c41);
-      c42 = x4.fma(b2, c42);
-      c43 = x4.fma(b3, c43);
-      FloatVector x5 = FloatVector.broadcast(S, a[q + 5 * aRow]);
-      c50 = x5.fma(b0, c50);
-      c51 = x5.fma(b1, c51);
-      c52 = x5.fma(b2, c52);
-      c53 = x5.fma(b3, c53);
-    }
-    c00.intoArray(c, r0);
-    c01.intoArray(c, r0 + L);
-    c02.intoArray(c, r0 + 2 * L);
-    c03.intoArray(c, r0 + 3 * L);
-    c10.intoArray(c, r1);
-    c11.intoArray(c, r1 + L);
-    c12.intoArray(c, r1 + 2 * L);
-    c13.intoArray(c, r1 + 3 * L);
-    c20.intoArray(c, r2);
-    c21.intoArray(c, r2 + L);
-    c22.intoArray(c, r2 + 2 * L);
-    c23.intoArray(c, r2 + 3 * L);
-    c30.intoArray(c, r3);
-    c31.intoArray(c, r3 + L);
-    c32.intoArray(c, r3 + 2 * L);
-    c33.intoArray(c, r3 + 3 * L);
-    c40.intoArray(c, r4);
-    c41.intoArray(c, r4 + L);
-    c42.intoArray(c, r4 + 2 * L);
-    c43.intoArray(c, r4 + 3 * L);
-    c50.intoArray(c, r5);
-    c51.intoArray(c, r5 + L);
-    c52.intoArray(c, r5 + 2 * L);
-    c53.intoArray(c, r5 + 3 * L);
-  }
-
-  /**
-   * 6 rows by 2 vectors, all sums in registers; written out, since C2 keeps no array of vectors
-   * there.
-   */
-  private static void tile6x2(
-      float[] a,
-      int aAt,
-      int aRow,
-      int aStep,
-      float[] b,
-      int bAt,
-      int k,
-      float[] c,
-      int cAt,
-      int ldc) {
-    int r0 = cAt;
-    int r1 = cAt + 1 * ldc;
-    int r2 = cAt + 2 * ldc;
-    int r3 = cAt + 3 * ldc;
-    int r4 = cAt + 4 * ldc;
-    int r5 = cAt + 5 * ldc;
-    FloatVector c00 = FloatVector.fromArray(S, c, r0);
-    FloatVector c01 = FloatVector.fromArray(S, c, r0 + L);
-    FloatVector c10 = FloatVector.fromArray(S, c, r1);
-    FloatVector c11 = FloatVector.fromArray(S, c, r1 + L);
-    FloatVector c20 = FloatVector.fromArray(S, c, r2);
-    FloatVector c21 = FloatVector.fromArray(S, c, r2 + L);
-    FloatVector c30 = FloatVector.fromArray(S, c, r3);
-    FloatVector c31 = FloatVector.fromArray(S, c, r3 + L);
-    FloatVector c40 = FloatVector.fromArray(S, c, r4);
-    FloatVector c41 = FloatVector.fromArray(S, c, r4 + L);
-    FloatVector c50 = FloatVector.fromArray(S, c, r5);
-    FloatVector c51 = FloatVector.fromArray(S, c, r5 + L);
-    for (int i = 0, p = bAt, q = aAt; i < k; i++, p += 2 * L, q += aStep) {
-      FloatVector b0 = FloatVector.fromArray(S, b, p);
-      FloatVector b1 = FloatVector.fromArray(S, b, p + L);
-      FloatVector x0 = FloatVector.broadcast(S, a[q]);
-      c00 = x0.fma(b0, c00);
-      c01 = x0.fma(b1, c01);
-      FloatVector x1 = FloatVector.broadcast(S, a[q + aRow]);
-      c10 = x1.fma(b0, c10);
-      c11 = x1.fma(b1, c11);
-      FloatVector x2 = FloatVector.broadcast(S, a[q + 2 * aRow]);
-      c20 = x2.fma(b0, c20);
-      c21 = x2.fma(b1, c21);
-      FloatVector x3 = FloatVector.broadcast(S, a[q + 3 * aRow]);
-      c30 = x3.fma(b0, c30);
-      c31 = x3.fma(b1, c31);
-      FloatVector x4 = FloatVector.broadcast(S, a[q + 4 * aRow]);
-      c40 = x4.fma(b0, c40);
-      c41 = x4.fma(b1, c41);
-      FloatVector x5 = FloatVector.broadcast(S, a[q + 5 * aRow]);
-      c50 = x5.fma(b0, c50);
-      c51 = x5.fma(b1, c51);
-    }
-    c00.intoArray(c, r0);
-    c01.intoArray(c, r0 + L);
-    c10.intoArray(c, r1);
-    c11.intoArray(c, r1 + L);
-    c20.intoArray(c, r2);
-    c21.intoArray(c, r2 + L);
-    c30.intoArray(c, r3);
-    c31.intoArray(c, r3 + L);
-    c40.intoArray(c, r4);
-    c41.intoArray(c, r4 + L);
-    c50.intoArray(c, r5);
-    c51.intoArray(c, r5 + L);
   }
 
   @Override
@@ -444,8 +267,8 @@ sealed class VectorLanes implements Lanes permits UnfusedLanes {
   }
 
   /**
-   * The steps of {@link Lanes#exp2(float)} with FMA; in one piece, since a vector handed to a
-   * method may be boxed.
+   * The steps of {@link Lanes#exp2(float)} with FMA; in one piece, since a vector that is handed to
+   * a method may be put on the heap.
    */
   @Override
   public void exp2(float[] x, int at, int n, float scale, float shift) {

@@ -11,6 +11,7 @@ import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
 import java.nio.file.Path;
 import java.util.Optional;
+import starling.foreign.Symbols;
 
 /**
  * {@code dlopen}: what {@link SymbolLookup#libraryLookup} does, but with the loader's own words

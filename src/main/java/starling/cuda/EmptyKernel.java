@@ -8,7 +8,9 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.invoke.MethodHandle;
 import java.util.List;
+import starling.foreign.Symbols;
 import starling.input.InputException;
+import starling.nvidia.NvidiaLibrary;
 
 /**
  * A kernel that does nothing, launched through the CUDA driver by foreign function calls: one block

@@ -2,8 +2,6 @@ package starling.cuda;
 
 import java.io.IOException;
 import java.io.InputStream;
-import java.lang.foreign.Arena;
-import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.net.URISyntaxException;
 import java.nio.file.FileSystemNotFoundException;
@@ -16,6 +14,9 @@ import java.util.Locale;
 import java.util.Map;
 import java.util.NoSuchElementException;
 import java.util.function.UnaryOperator;
+import starling.cuda.abi.AbiConstants;
+import starling.cuda.abi.Bindings;
+import starling.foreign.Symbols;
 import starling.input.InputException;
 
 /**
@@ -239,7 +240,7 @@ final class NativeLibrary {
         throw new DynamicLibrary.Refused(
             "its interface has version " + version + ", this program needs " + ABI_VERSION);
       }
-      String name = string(found.backend());
+      String name = Symbols.string(found.backend());
       if (!name.equals(backend)) {
         throw new DynamicLibrary.Refused("it is the library of device " + name);
       }
@@ -260,10 +261,5 @@ final class NativeLibrary {
               : why);
     }
     return false;
-  }
-
-  @SuppressWarnings("restricted") // a string of the library
-  static String string(MemorySegment pointer) {
-    return pointer.reinterpret(Integer.MAX_VALUE, Arena.global(), null).getString(0);
   }
 }

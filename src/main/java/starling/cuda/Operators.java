@@ -4,6 +4,35 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.util.List;
 import java.util.function.ToLongFunction;
+import starling.cuda.abi.AbiAttentionInputs;
+import starling.cuda.abi.AbiConstants;
+import starling.cuda.abi.AbiCut;
+import starling.cuda.abi.AbiGather;
+import starling.cuda.abi.AbiSegments;
+import starling.cuda.abi.AbiTensor;
+import starling.cuda.abi.ActivationArgs;
+import starling.cuda.abi.AdvanceArgs;
+import starling.cuda.abi.AttentionArgs;
+import starling.cuda.abi.AttentionColsumArgs;
+import starling.cuda.abi.Bindings;
+import starling.cuda.abi.ColsumSelectArgs;
+import starling.cuda.abi.CombineRowsArgs;
+import starling.cuda.abi.CompactRowsArgs;
+import starling.cuda.abi.CosinesArgs;
+import starling.cuda.abi.DropDuplicatesArgs;
+import starling.cuda.abi.EmbedArgs;
+import starling.cuda.abi.GatherRowsArgs;
+import starling.cuda.abi.GemmArgs;
+import starling.cuda.abi.HideRowsArgs;
+import starling.cuda.abi.LayernormArgs;
+import starling.cuda.abi.LseFromNaturalArgs;
+import starling.cuda.abi.PatchifyArgs;
+import starling.cuda.abi.RmsnormArgs;
+import starling.cuda.abi.RopeArgs;
+import starling.cuda.abi.RowMapArgs;
+import starling.cuda.abi.SampleArgs;
+import starling.cuda.abi.SequenceLengthsArgs;
+import starling.cuda.abi.TokenSelectArgs;
 import starling.device.Activation;
 import starling.device.Arguments;
 import starling.device.AttentionInputs;
@@ -101,7 +130,7 @@ final class Operators {
     to.stride(t.rowStride());
     to.rows(t.rows());
     to.width(t.width());
-    to.dtype(Numbers.of(t.dtype()));
+    to.dtype(AbiEnums.of(t.dtype()));
   }
 
   // ---- rows ----
@@ -152,7 +181,7 @@ final class Operators {
     set(gemm.normWeight, before == null ? null : before.weight());
     set(gemm.normBias, before == null ? null : before.bias());
     set(gemm.residual, residual);
-    gemm.activation(Numbers.of(activation));
+    gemm.activation(AbiEnums.of(activation));
     gemm.eps(before == null ? 0 : before.eps());
     return library.gemm(gemm, stream);
   }
@@ -162,7 +191,7 @@ final class Operators {
     set(activation.x, x);
     set(activation.bias, bias);
     set(activation.residual, residual);
-    activation.activation(Numbers.of(function));
+    activation.activation(AbiEnums.of(function));
     return library.activation(activation, stream);
   }
 
@@ -317,7 +346,7 @@ final class Operators {
     setPositions(rowMap.positionsIn, positionsIn);
     rowMap.cuts(list(list));
     rowMap.cutCount(list.size());
-    rowMap.rule(Numbers.of(rule));
+    rowMap.rule(AbiEnums.of(rule));
     return library.rowMap(rowMap, stream);
   }
 
@@ -328,7 +357,7 @@ final class Operators {
     setPositions(hideRows.positionsIn, positionsIn);
     hideRows.cuts(list(list));
     hideRows.cutCount(list.size());
-    hideRows.rule(Numbers.of(rule));
+    hideRows.rule(AbiEnums.of(rule));
     return library.hideRows(hideRows, stream);
   }
 

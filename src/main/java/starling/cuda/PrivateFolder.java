@@ -10,6 +10,7 @@ import java.nio.file.Files;
 import java.nio.file.LinkOption;
 import java.nio.file.Path;
 import java.nio.file.attribute.PosixFilePermissions;
+import starling.foreign.Symbols;
 
 /**
  * A folder whose files nobody but this user, or the system's, can change or exchange: what was

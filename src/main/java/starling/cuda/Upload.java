@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.concurrent.ConcurrentSkipListSet;
 import starling.device.DType;
+import starling.device.Device;
 import starling.device.Linear;
 import starling.device.PlainFormat;
 import starling.device.StoredTensor;
@@ -21,10 +22,10 @@ import starling.device.TensorArena;
 final class Upload {
   private static final long PIECE_BYTES = 4 << 20;
 
-  private final NativeDevice device;
+  private final Device device;
   private final Set<String> decoded = new ConcurrentSkipListSet<>();
 
-  Upload(NativeDevice device) {
+  Upload(Device device) {
     this.device = device;
   }
 
@@ -142,7 +143,7 @@ final class Upload {
   private record Heads(int size, int capacity) {
     static final Heads NONE = new Heads(1, 1);
 
-    static Heads of(int size, NativeDevice device) {
+    static Heads of(int size, Device device) {
       return size == 0 || device.headSize(size) == size
           ? NONE
           : new Heads(size, device.headSize(size));

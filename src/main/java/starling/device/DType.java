@@ -1,5 +1,9 @@
 package starling.device;
 
+import com.fasterxml.jackson.annotation.JsonValue;
+import java.util.Locale;
+import starling.input.InputException;
+
 /**
  * Element type of a {@link Tensor}. Floating-point types are stored as named; arithmetic is always
  * f32.
@@ -56,7 +60,22 @@ public enum DType {
   }
 
   /** Lower-case name, as the command line and reports write it. */
+  @JsonValue
   public String label() {
-    return name().toLowerCase(java.util.Locale.ROOT);
+    return name().toLowerCase(Locale.ROOT);
+  }
+
+  /**
+   * The type of activations of a label, for the command line.
+   *
+   * @throws InputException unless it is {@code f32}, {@code bf16} or {@code f16}
+   */
+  public static DType of(String label) {
+    return switch (label) {
+      case "f32" -> F32;
+      case "bf16" -> BF16;
+      case "f16" -> F16;
+      default -> throw new InputException("dtype '" + label + "' is not one of f32, bf16, f16");
+    };
   }
 }

@@ -25,8 +25,8 @@ import java.util.List;
  * emulated device can read them.
  */
 public interface Device extends AutoCloseable {
-  /** {@code cpu}, {@code cuda} or {@code emulated}. */
-  String name();
+  /** What runs the operators; never {@link DeviceType#AUTO}. */
+  DeviceType type();
 
   /** One line for reports: what it runs on and how. */
   String description();
@@ -68,7 +68,7 @@ public interface Device extends AutoCloseable {
   /** Copies to the host, contiguous rows; waits for everything before it. */
   void download(MemorySegment dst, Tensor src);
 
-  /** A point in the order of operators, for {@link #millis}. */
+  /** A point in the order of operators, for {@link #elapsedMillis}. */
   long recordEvent();
 
   /** Milliseconds from one mark to a later one; waits for the later. */
@@ -134,21 +134,22 @@ public interface Device extends AutoCloseable {
       Tensor out /* [T, H, d] */, Tensor lse /* f32 [H, T] | null */, AttentionInputs in);
 
   /**
-   * Attention received: {@code sums[h, j] = Σ_{i in rows} A_h[i, key(j)]}, with the probabilities
-   * of {@link #attention} recomputed as {@code 2^(s·log2 e − lse)}. The sum over all keys is the
-   * number of rows. A hidden key receives 0, a row whose lse is +∞ gives 0.
+   * Attention received: {@code sums[h, j] = Σ_{i in rows} A_h[i, key(j)]} with the key of candidate
+   * {@code j}, and the probabilities of {@link #attention} recomputed as {@code 2^(s·log2 e −
+   * lse)}. The sum over all keys is the number of rows. A hidden key receives 0, a row whose lse is
+   * +∞ gives 0.
    *
    * @param in of one segment; several are asked one by one ({@link Segments#only}), into columns of
    *     one {@code sums}
    * @param rows rows of that segment, counted from its first
-   * @param keys keys of that segment, counted from its first
+   * @param candidates among the keys of that segment, counted from its first
    */
   void attentionColsum(
       Tensor sums /* f32 [H, n] */,
       AttentionInputs in,
       Tensor lse /* f32 [H, T] */,
       Span rows,
-      Candidates keys);
+      Candidates candidates);
 
   // ---- selection and compaction ----
 
@@ -166,8 +167,8 @@ public interface Device extends AutoCloseable {
       Tensor nonFinite /* i32 [1] */);
 
   /**
-   * {@link #attentionColsum} and {@link #tokenSelect} in one; {@code keys} are {@code n·w}, the
-   * sources of every candidate one after another.
+   * {@link #attentionColsum} and {@link #tokenSelect} in one. {@code candidates} counts the {@code
+   * n·w} sources of all candidates, those of each one after another.
    */
   void colsumSelect(
       Tensor keep /* i32 [k] */,
@@ -175,7 +176,7 @@ public interface Device extends AutoCloseable {
       AttentionInputs in,
       Tensor lse /* f32 [H, T] */,
       Span rows,
-      Candidates keys,
+      Candidates candidates,
       Tensor nonFinite /* i32 [1] */);
 
   /**

@@ -3,27 +3,26 @@ package starling.device;
 import starling.input.InputException;
 
 /**
- * Whose kernels compute what more than one has.
+ * Whose kernels compute the operators that more than one has.
  *
- * @param gemm {@code own}; {@code cublaslt}, which only cuda has; {@code auto} is cuBLASLt where it
- *     is found
- * @param attention {@code own}; {@code cudnn}, which only cuda has
+ * @param gemm for {@link Device#gemm}
+ * @param attention for {@link Device#attention}
  */
-public record Providers(String gemm, String attention) {
-  /** Our own kernels throughout. */
-  public static final Providers OWN = new Providers("own", "own");
+public record Providers(GemmProvider gemm, AttentionProvider attention) {
+  /** The device's own kernels throughout. */
+  public static final Providers OWN = new Providers(GemmProvider.OWN, AttentionProvider.OWN);
 
   /** The best that is found. */
-  public static final Providers AUTO = new Providers("auto", "own");
+  public static final Providers AUTO = new Providers(GemmProvider.AUTO, AttentionProvider.OWN);
 
-  /** Ours but for matrix products. */
-  public static Providers gemm(String name) {
-    return new Providers(name, "own");
+  /** The device's own but for matrix products. */
+  public static Providers gemm(GemmProvider gemm) {
+    return new Providers(gemm, AttentionProvider.OWN);
   }
 
-  /** Ours but for attention. */
-  public static Providers attention(String name) {
-    return new Providers("own", name);
+  /** The device's own but for attention. */
+  public static Providers attention(AttentionProvider attention) {
+    return new Providers(GemmProvider.OWN, attention);
   }
 
   /**
@@ -32,16 +31,16 @@ public record Providers(String gemm, String attention) {
    * @throws InputException if others were asked for by name
    */
   public void needsCuda() {
-    if (gemm.equals("cublaslt")) {
+    if (gemm == GemmProvider.CUBLASLT) {
       throw new InputException("gemm cublaslt needs device cuda");
     }
-    if (attention.equals("cudnn")) {
+    if (attention == AttentionProvider.CUDNN) {
       throw new InputException("attention cudnn needs device cuda");
     }
   }
 
   /** Whether a library was asked for by name, so that doing without it is a failure. */
   public boolean named() {
-    return gemm.equals("cublaslt") || attention.equals("cudnn");
+    return gemm == GemmProvider.CUBLASLT || attention == AttentionProvider.CUDNN;
   }
 }

@@ -9,6 +9,8 @@ import starling.input.Limits;
  * An image as a model reads it: turned as its EXIF orientation says, RGB, 8 bits, rows from the
  * top.
  *
+ * @param width pixels of a row
+ * @param height rows of pixels
  * @param rgb {@code [height, width, 3]}; not copied, do not change it
  */
 public record Image(int width, int height, byte[] rgb) {

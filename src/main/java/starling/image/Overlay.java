@@ -24,8 +24,11 @@ public final class Overlay {
 
   /** What became of a patch. */
   public enum Fate {
+    /** The decoder read it to the end. */
     KEPT,
+    /** It left before the decoder. */
     DROPPED_BY_STAGE_1,
+    /** It left inside the decoder. */
     DROPPED_LATER,
     /** No visual token shows it: a border. */
     NO_TOKEN

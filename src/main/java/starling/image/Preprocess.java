@@ -9,9 +9,20 @@ import starling.input.Limits;
  * CLIP preprocessing, step by step as CLIPImageProcessor does it: resize, cut out the middle,
  * scale, normalise.
  *
+ * @param doResize whether images are resized
  * @param resample Pillow's number of the filter
  * @param shortestEdge pixels of the shorter side; 0 if {@code height} and {@code width} are given
  *     (no aspect kept)
+ * @param height pixels after resizing; 0 where {@code shortestEdge} is given
+ * @param width pixels after resizing; 0 where {@code shortestEdge} is given
+ * @param doCenterCrop whether the middle is cut out
+ * @param cropHeight pixels of the middle
+ * @param cropWidth pixels of the middle
+ * @param doRescale whether values are multiplied by {@code rescaleFactor}
+ * @param rescaleFactor usually 1/255
+ * @param doNormalize whether the mean is subtracted and the result divided by the deviation
+ * @param imageMean red, green, blue, after rescaling
+ * @param imageStd red, green, blue, after rescaling; not 0
  * @param doPad pad to a square first, with the mean colour
  */
 public record Preprocess(
@@ -34,6 +45,8 @@ public record Preprocess(
    * An image ready for the tower.
    *
    * @param pixels {@code [3, height, width]}
+   * @param height rows of pixels
+   * @param width pixels of a row
    * @param region what the tower sees, in pixels of the image; with padding it reaches beyond it
    */
   public record Prepared(float[] pixels, int height, int width, Rectangle2D region) {}

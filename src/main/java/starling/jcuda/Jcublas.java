@@ -11,10 +11,10 @@ import jcuda.jcublas.cublasHandle;
 import jcuda.jcublas.cublasOperation;
 import jcuda.jcublas.cublasStatus;
 import starling.cuda.NativeDevice;
-import starling.cuda.NvidiaLibrary;
 import starling.device.DType;
 import starling.device.Tensor;
 import starling.input.InputException;
+import starling.nvidia.NvidiaLibrary;
 
 /**
  * Matrix products by JCublas on a device's own memory and stream: written by others, called by JNI,

@@ -12,6 +12,7 @@ import starling.prune.ImageTokens;
  *     asked for
  */
 public record ImageInput(ImageTokens tokens, List<Preprocess.Prepared> crops) {
+  /** Copies the list; the pixels are the caller's. */
   public ImageInput {
     crops = List.copyOf(crops);
   }

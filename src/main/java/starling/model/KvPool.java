@@ -1,8 +1,9 @@
 package starling.model;
 
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
+import java.util.stream.IntStream;
 import starling.device.DType;
 import starling.device.Device;
 import starling.device.Tensor;
@@ -60,17 +61,17 @@ final class KvPool implements AutoCloseable {
     private int free(int rows) {
       int from = 0;
       for (Slot slot : slots) {
-        if (slot.from() - from >= rows) {
+        if (slot.rows().from() - from >= rows) {
           return from;
         }
-        from = slot.to();
+        from = slot.rows().to();
       }
       return k.rows() - from >= rows ? from : -1;
     }
 
     void add(Slot slot) {
       int i = 0;
-      while (i < slots.size() && slots.get(i).from() < slot.from()) {
+      while (i < slots.size() && slots.get(i).rows().from() < slot.rows().from()) {
         i++;
       }
       slots.add(i, slot);
@@ -88,11 +89,11 @@ final class KvPool implements AutoCloseable {
    * @throws starling.device.OutOfMemoryException if the device has no room for them
    */
   Slot take(int[] capacity) {
-    int rows = rows(capacity);
+    int rows = new LayerRows(0, capacity).total();
     for (Range range : ranges) {
       int from = range.free(rows);
       if (from >= 0) {
-        return new Slot(this, range, from, capacity);
+        return new Slot(this, range, new LayerRows(from, capacity));
       }
     }
     ranges.removeIf(
@@ -104,11 +105,19 @@ final class KvPool implements AutoCloseable {
           return unused;
         });
     ranges.add(new Range(rows));
-    return new Slot(this, ranges.getLast(), 0, capacity);
+    return new Slot(this, ranges.getLast(), new LayerRows(0, capacity));
   }
 
-  private static int rows(int[] capacity) {
-    return Arrays.stream(capacity).reduce(0, Math::addExact);
+  /** Copies the rows of one sequence's keys and values into as many of another's. */
+  void copyRows(Tensor k, Tensor v, Tensor toK, Tensor toV) {
+    try (TensorArena scratch = device.arena("copy")) {
+      Tensor index = scratch.alloc("rows", DType.I32, k.rows());
+      device.upload(index, MemorySegment.ofArray(IntStream.range(0, k.rows()).toArray()));
+      device.gatherRows(
+          List.of(toK.split(k.width()), toV.split(v.width())),
+          List.of(k.split(k.width()), v.split(v.width())),
+          index);
+    }
   }
 
   /** Bytes of all allocations. */

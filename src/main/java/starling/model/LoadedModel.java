@@ -67,10 +67,12 @@ public final class LoadedModel implements AutoCloseable {
     return pool;
   }
 
+  /** What the checkpoint says of itself. */
   public VisionLanguageModel family() {
     return family;
   }
 
+  /** The type of activations, keys and values. */
   public DType dtype() {
     return dtype;
   }
@@ -88,15 +90,16 @@ public final class LoadedModel implements AutoCloseable {
    *   ids    → embeddings             → rows of the text            ┴→ layers, [stage 2] in one of them → logits
    * </pre>
    *
-   * @throws InputException if the pruning does not fit, or the prompt is beyond the context
+   * @throws starling.input.InputException if the pruning does not fit, or the prompt is beyond the
+   *     context
    */
-  public Session prefill(Request request) {
+  public Generation prefill(Request request) {
     var planner = Planner.of(family, request);
     Footprint.check(family, planner, dtype, decoder.bytes());
     for (ImageInput image : request.images()) {
       count(Math.max(image.tokens().rows(), image.tokens().towerRows()));
     }
-    var session = new Session(this, request, planner);
+    var generation = new Generation(this, request, planner);
     try (TensorArena work = device.arena("prefill")) {
       var tables = new Tables();
       int ids = tables.add(request.ids());
@@ -104,40 +107,42 @@ public final class LoadedModel implements AutoCloseable {
       int standing = positions.values() == null ? 0 : tables.add(positions.values());
       var imageTables = tables(request, tables);
       tables.upload(device, work);
-      Pruner pruner = session.pruner(iota, work, imageTables);
-      Decoder.Rows rows = decoder.rows(work, session.plan().layout().rows());
+      Pruner pruner = generation.pruner(iota, work, imageTables);
+      Decoder.Rows rows = decoder.rows(work, generation.plan().layout().rows());
       long start = device.recordEvent();
-      encode(request, rows.x(), pruner, session, work);
-      session.encoded();
+      encode(request, rows.x(), pruner, generation);
+      generation.encoded();
       long seen = device.recordEvent();
-      Layout layout = session.plan().layout(); // shorter than before where counts were read back
+      Layout layout = generation.plan().layout(); // shorter where counts were read back
       embed(tables.at(ids, request.ids().length), layout, rows.x());
-      var entered = pruner.enter(positions.on(tables, standing));
-      Tensor last = decode(session, request, rows.first(layout.rows()), pruner, entered, work);
-      session.begin(last, start, seen);
+      var entering = pruner.entering(positions.on(tables, standing));
+      var mask = new Mask(true, entering.hidden());
+      var prompt = new Sequence(rows.first(layout.rows()), layout, entering.positions(), mask);
+      generation.begin(decode(generation, request, prompt, pruner, work), start, seen);
     } catch (RuntimeException e) {
-      session.close();
+      generation.close();
       throw e;
     }
-    return session;
+    return generation;
   }
 
   private static List<TokenTables> tables(Request request, Tables tables) {
     return request.images().stream().map(i -> new TokenTables(i.tokens(), tables)).toList();
   }
 
-  private void encode(Request request, Tensor x, Pruner pruner, Session session, TensorArena work) {
+  /** Each image through the tower and the projector, into its rows of {@code x}. */
+  private void encode(Request request, Tensor x, Pruner pruner, Generation generation) {
     for (int image = 0; image < request.images().size(); image++) {
       request.progress().at("vision", image, request.images().size());
-      var pixels = new ArrayList<Tensor>();
-      for (Preprocess.Prepared crop : request.images().get(image).crops()) {
-        Tensor one = work.alloc("pixels", DType.F32, 3, crop.height(), crop.width());
-        device.upload(one, MemorySegment.ofArray(crop.pixels()));
-        pixels.add(one);
-      }
-      try (TensorArena activations = device.arena("image")) {
-        var at = session.workspace(iota, activations);
-        encoder.encode(pixels, new ImageCuts(pruner, at, image, x), activations);
+      try (TensorArena work = device.arena("image")) {
+        var pixels = new ArrayList<Tensor>();
+        for (Preprocess.Prepared crop : request.images().get(image).crops()) {
+          Tensor one = work.alloc("pixels", DType.F32, 3, crop.height(), crop.width());
+          device.upload(one, MemorySegment.ofArray(crop.pixels()));
+          pixels.add(one);
+        }
+        var workspace = generation.workspace(iota, work);
+        encoder.encode(pixels, new ImageCuts(pruner, workspace, image, x), work);
       }
     }
   }
@@ -151,49 +156,35 @@ public final class LoadedModel implements AutoCloseable {
 
   /** Runs the layers over the prompt, with the cuts inside them; returns the last row. */
   private Tensor decode(
-      Session s,
-      Request request,
-      Decoder.Rows rows,
-      Pruner pruner,
-      Pruner.Hidden entered,
-      TensorArena work) {
-    Layout layout = s.plan().layout();
-    Tensor positions = entered.positions();
-    Mask mask = new Mask(true, entered.hidden());
+      Generation generation, Request request, Sequence prompt, Pruner pruner, TensorArena work) {
+    Caches caches = generation.caches();
+    Sequence now = prompt;
     for (int l = 0; l < decoder.layers(); l++) {
       request.progress().at("prefill", l, decoder.layers());
-      CutPoint cut = pruner.inDecoder(l + 1);
+      Decoder.Rows rows = now.rows();
+      CutPoint cut = pruner.planner().cutBehind(l + 1);
       Tensor lse =
-          cut == null ? null : work.alloc("lse", DType.F32, rows.q().dim(1), layout.rows());
-      var in = new AttentionInputs(rows.q(), s.cache(l), mask, decoder.scale());
-      decoder.attend(l, rows, in, positions, lse);
-      s.entered(l, mask);
+          cut == null ? null : work.alloc("lse", DType.F32, rows.q().dim(1), rows.x().rows());
+      var in = new AttentionInputs(rows.q(), caches.whilePrompt(l), now.mask(), decoder.scale());
+      decoder.attend(l, rows, in, now.positions(), lse);
+      caches.filled(l, now.mask());
       if (cut != null) {
-        Pruner.Sight sight = sight(in, layout, lse, pruner);
-        if (pruner.masks()) {
-          var hidden = pruner.hide(cut, sight, layout, positions, s.plan().capacity(0));
-          positions = hidden.positions();
-          mask = new Mask(true, hidden.hidden());
-        } else {
-          var both = List.of(rows.x(), rows.attn());
-          var kept = pruner.cut(cut, sight, both, layout, positions, s.caches(l + 1));
-          rows = rows.cut(kept.tensors().get(0), kept.tensors().get(1));
-          positions = kept.positions();
-          layout = layout.cut(pruner.rows());
-        }
-        s.passed(cut, mask);
+        var sight = sight(in, now.layout(), lse, pruner);
+        now = pruner.cut(cut, sight, now, caches.whilePromptOfFirst(l + 1));
+        generation.passed(cut, now.mask());
       }
-      decoder.finish(l, rows);
+      decoder.finish(l, now.rows());
     }
-    return rows.x().rows(layout.rows() - 1, layout.rows());
+    Tensor x = now.rows().x();
+    return x.rows(x.rows() - 1, x.rows());
   }
 
   /** What a method sees in a layer: its attention, with the rows of a group as candidates. */
-  private static Pruner.Sight sight(AttentionInputs in, Layout layout, Tensor lse, Pruner pruner) {
+  private static Choices.Sight sight(AttentionInputs in, Layout layout, Tensor lse, Pruner pruner) {
     return (image, group) -> {
       Candidates keys = pruner.image(image).decoderRows(layout.images().get(image).from(), group);
       var part = new Attention.Part(in, lse, layout.rows(), keys, null, layout.lastText());
-      return new Pruner.Seen(new Attention(List.of(part), 1, null), null);
+      return new Choices.Seen(new Attention(List.of(part), 1, null), null);
     };
   }
 

@@ -4,6 +4,7 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
 import starling.device.PositionRule;
+import starling.device.Span;
 import starling.input.InputException;
 import starling.input.Limits;
 import starling.prune.CutPoint;
@@ -110,58 +111,74 @@ record Planner(
    * @throws InputException if the prompt is beyond the context
    */
   Plan plan(int[][] kept) {
-    boolean mask = request.mode() == Mode.MASK;
     int[] left = shape.images().stream().mapToInt(ImageTokens::candidates).toArray();
-    Layout dense = prompt;
-
     int projected = projected(left);
     for (int c = 0; c < cuts.size(); c++) {
-      CutSite where = cuts.get(c).where();
-      left = where == CutSite.DECODER ? left : ofImages(kept[c]);
-      if (!mask && (where == CutSite.VISION || where == CutSite.PROJECTOR_INPUT)) {
+      CutSite site = cuts.get(c).where();
+      left = site == CutSite.DECODER ? left : ofImages(kept[c]);
+      if (!masks() && (site == CutSite.VISION || site == CutSite.PROJECTOR_INPUT)) {
         projected = projected(left);
       }
     }
-    Layout compact = layout(left);
-    Layout layout = mask ? dense : compact;
-
-    int[] visual = {visual(dense), visual(compact), visual(compact)};
-    int[] tokens = new int[model.text().numHiddenLayers()];
-    int[] cached = new int[tokens.length];
-    int[] next = new int[tokens.length];
-    boolean renumbered = compact.rows() < dense.rows() && ruleBefore() == PositionRule.CONTIGUOUS;
-    int position = renumbered ? compact.rows() : positions.next();
-    Layout now = compact;
-    boolean first = true;
-    for (int l = 0; l < tokens.length; l++) {
-      tokens[l] = mask ? dense.rows() : now.rows();
-      cached[l] = tokens[l];
-      next[l] = position;
-      for (int c = 0; c < cuts.size(); c++) {
-        CutPoint cut = cuts.get(c);
-        if (cut.where() == CutSite.DECODER && cut.layer() == l + 1) {
-          now = now.cut(rows(ofImages(kept[c])));
-          position = cut.positions() == PositionRule.CONTIGUOUS ? now.rows() : position;
-          visual[2] = first ? visual(now) : visual[2];
-          first = false;
-          if (cut.compactsCache() && !mask) {
-            Arrays.fill(cached, 0, l + 1, now.rows());
-          }
-        }
-      }
-    }
+    Layout entering = Layout.of(request.ids(), model.imageToken(), rows(left));
+    Layout layout = masks() ? prompt : entering;
     int limit = model.text().maxPositionEmbeddings();
-    if (layout.rows() > limit) {
+    checkContext(layout.rows(), limit);
+    LayerCounts layers = LayerCounts.of(this, entering, kept);
+    int[] visual = {visual(prompt), visual(entering), visual(layers.behindFirstCut())};
+    return new Plan(
+        options,
+        cuts,
+        layout,
+        layers.tokens(),
+        layers.cached(),
+        prompt.rows(),
+        layers.next(),
+        Math.min(request.maxTokens(), limit - entering.rows() + 1),
+        projected,
+        visual);
+  }
+
+  private static void checkContext(int rows, int limit) {
+    if (rows > limit) {
       throw new InputException(
           "the prompt is "
-              + layout.rows()
+              + rows
               + " tokens long, visual tokens included; the model's context"
               + " (max_position_embeddings) is "
               + limit);
     }
-    int budget = Math.min(request.maxTokens(), limit - compact.rows() + 1);
-    return new Plan(
-        options, cuts, layout, tokens, cached, dense.rows(), next, budget, projected, visual);
+  }
+
+  /** Whether dropped rows stay where they are and are hidden. */
+  boolean masks() {
+    return request.mode() == Mode.MASK;
+  }
+
+  /** The cuts at a place before the decoder, in order. */
+  List<CutPoint> cutsAt(CutSite site) {
+    return cuts.stream().filter(cut -> cut.where() == site).toList();
+  }
+
+  /** The cut behind {@code layers} decoder layers, or null. */
+  CutPoint cutBehind(int layers) {
+    return cuts.stream()
+        .filter(cut -> cut.where() == CutSite.DECODER && cut.layer() == layers)
+        .findFirst()
+        .orElse(null);
+  }
+
+  /** 1 for a cut before the decoder, 2 for the first inside it, 3, 4 … for later ones. */
+  int stageNumber(CutPoint cut) {
+    long earlier =
+        cuts.stream().filter(c -> c.where() == CutSite.DECODER && c.layer() < cut.layer()).count();
+    return cut.where() == CutSite.DECODER ? 2 + (int) earlier : 1;
+  }
+
+  /** Position of the token that follows the rows which entered the decoder. */
+  int firstPosition(Layout entering) {
+    boolean renumbered = entering.rows() < prompt.rows() && ruleBefore() == PositionRule.CONTIGUOUS;
+    return renumbered ? entering.rows() : positions.next();
   }
 
   private static void checkRows(Request request, List<ImageTokens> images) {
@@ -176,10 +193,6 @@ record Planner(
               + Limits.ROWS
               + " tokens, before any are dropped");
     }
-  }
-
-  private Layout layout(int[] left) {
-    return Layout.of(request.ids(), model.imageToken(), rows(left));
   }
 
   /** Rows of each image of which so many candidates are left. */
@@ -208,6 +221,6 @@ record Planner(
   }
 
   private static int visual(Layout layout) {
-    return layout.images().stream().mapToInt(starling.device.Span::length).sum();
+    return layout.images().stream().mapToInt(Span::length).sum();
   }
 }

@@ -1,98 +1,51 @@
 package starling.model;
 
-import java.lang.foreign.MemorySegment;
-import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.List;
-import java.util.stream.IntStream;
-import starling.device.DType;
 import starling.device.Kv;
 import starling.device.Segments;
 import starling.device.Tensor;
 import starling.device.TensorArena;
 
 /**
- * One sequence's rows of a {@link KvPool}: keys and values of every layer, ragged. Closing it gives
- * them back and is harmless when repeated; a tensor of a closed slot is refused by every operator.
+ * One sequence's rows of a {@link KvPool}: keys and values of every layer, ragged. {@link
+ * KvPool#take} makes a slot, {@link #copy} another one like it, {@link #grow} a larger one of it;
+ * {@link #close} gives the rows back and is harmless when repeated. A tensor of a closed slot is
+ * refused by every operator.
  */
 final class Slot implements AutoCloseable {
   private final KvPool pool;
   private KvPool.Range range;
+  private LayerRows rows;
   private TensorArena arena;
-  private int from;
-  private int[] capacity;
   private Tensor k; // all layers
   private Tensor v;
   private boolean closed;
 
-  Slot(KvPool pool, KvPool.Range range, int from, int[] capacity) {
+  Slot(KvPool pool, KvPool.Range range, LayerRows rows) {
     this.pool = pool;
-    place(range, from, capacity);
+    enter(range, rows);
   }
 
-  private void place(KvPool.Range range, int from, int[] capacity) {
+  private void enter(KvPool.Range range, LayerRows rows) {
     this.range = range;
-    this.from = from;
-    this.capacity = capacity.clone();
+    this.rows = rows;
     this.arena = pool.device().arena("slot");
-    this.k = arena.claim(range.k.rows(from, to()));
-    this.v = arena.claim(range.v.rows(from, to()));
+    this.k = arena.claim(range.k.rows(rows.from(), rows.to()));
+    this.v = arena.claim(range.v.rows(rows.from(), rows.to()));
     range.add(this);
   }
 
-  int from() {
-    return from;
-  }
-
-  /** The row behind its last. */
-  int to() {
-    return from + IntStream.of(capacity).sum();
-  }
-
-  int layers() {
-    return capacity.length;
-  }
-
-  int capacity(int layer) {
-    return capacity[layer];
-  }
-
-  private int first(int layer) {
-    return IntStream.range(0, layer).map(l -> capacity[l]).sum();
-  }
-
-  /** Where a layer's rows begin in the pool's tensors: a segment's {@code at} beside others. */
-  int at(int layer) {
-    checkOpen();
-    return from + first(layer);
-  }
-
-  /** The pool's tensors, in which tables place this slot's rows and others'. */
-  Kv shared(Segments segments) {
-    checkOpen();
-    return new Kv(range.k, range.v, segments);
-  }
-
-  /** One layer's rows alone: a segment's {@code at} is 0. */
-  Kv own(int layer, Segments segments) {
-    checkOpen();
-    int first = first(layer);
-    int end = first + capacity[layer];
-    return new Kv(k.rows(first, end), v.rows(first, end), segments);
-  }
-
-  /** Bytes of its rows, padding included. */
-  long bytes() {
-    checkOpen();
-    return 2L * k.rows() * k.rowStride() * k.dtype().bytes();
+  private void leave() {
+    arena.close();
+    range.slots.remove(this);
   }
 
   /** Another slot with the same rows; from then on neither sees what the other writes. */
   Slot copy() {
     checkOpen();
-    Slot copy = pool.take(capacity);
+    Slot copy = pool.take(rows.capacity());
     try {
-      fill(List.of(copy.k, copy.v), List.of(k, v), IntStream.range(0, k.rows()).toArray());
+      pool.copyRows(k, v, copy.k, copy.v);
     } catch (RuntimeException e) {
       copy.close();
       throw e;
@@ -106,24 +59,17 @@ final class Slot implements AutoCloseable {
    */
   void grow(int[] larger) {
     checkOpen();
-    if (larger.length != capacity.length
-        || IntStream.range(0, larger.length).anyMatch(l -> larger[l] < capacity[l])) {
+    if (!rows.fitsInto(larger)) {
       throw new IllegalArgumentException(
-          "a slot of "
-              + Arrays.toString(capacity)
-              + " rows cannot grow to "
-              + Arrays.toString(larger));
+          "a slot of " + rows + " cannot grow to " + Arrays.toString(larger));
     }
     Slot next = pool.take(larger);
     try {
-      for (int l = 0; l < capacity.length; l++) {
-        int n = capacity[l];
-        Kv was = own(l, null);
+      for (int l = 0; l < larger.length; l++) {
+        Kv from = own(l, null);
         Kv to = next.own(l, null);
-        fill(
-            List.of(to.k().rows(0, n), to.v().rows(0, n)),
-            List.of(was.k(), was.v()),
-            IntStream.range(0, n).toArray());
+        int n = capacity(l);
+        pool.copyRows(from.k(), from.v(), to.k().rows(0, n), to.v().rows(0, n));
       }
     } catch (RuntimeException e) {
       next.close();
@@ -131,28 +77,43 @@ final class Slot implements AutoCloseable {
     }
     leave();
     next.close();
-    place(next.range, next.from, larger);
+    enter(next.range, next.rows);
   }
 
-  private void fill(List<Tensor> out, List<Tensor> in, int[] rows) {
-    try (TensorArena scratch = pool.device().arena("copy")) {
-      Tensor index = scratch.alloc("rows", DType.I32, rows.length);
-      pool.device().upload(index, MemorySegment.ofArray(rows));
-      pool.device().gatherRows(flat(out), flat(in), index);
-    }
+  /** One layer's rows alone: a segment's {@code at} is 0. */
+  Kv own(int layer, Segments segments) {
+    checkOpen();
+    int first = rows.first(layer);
+    int end = first + capacity(layer);
+    return new Kv(k.rows(first, end), v.rows(first, end), segments);
   }
 
-  private static List<Tensor> flat(List<Tensor> tensors) {
-    var flat = new ArrayList<Tensor>();
-    for (Tensor t : tensors) {
-      flat.add(t.split(t.width()));
-    }
-    return flat;
+  /** The pool's tensors, in which tables place this slot's rows and others'. */
+  Kv shared(Segments segments) {
+    checkOpen();
+    return new Kv(range.k, range.v, segments);
   }
 
-  private void leave() {
-    arena.close();
-    range.slots.remove(this);
+  /** Where a layer's rows begin in the pool's tensors: a segment's {@code at} beside others. */
+  int at(int layer) {
+    checkOpen();
+    return rows.from() + rows.first(layer);
+  }
+
+  /** Its rows of the pool. */
+  LayerRows rows() {
+    return rows;
+  }
+
+  /** Rows of a layer. */
+  int capacity(int layer) {
+    return rows.capacity()[layer];
+  }
+
+  /** Bytes of its rows, padding included. */
+  long bytes() {
+    checkOpen();
+    return 2L * k.rows() * k.rowStride() * k.dtype().bytes();
   }
 
   private void checkOpen() {

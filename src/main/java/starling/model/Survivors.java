@@ -1,6 +1,5 @@
 package starling.model;
 
-import java.util.ArrayList;
 import java.util.List;
 import starling.device.Candidates;
 import starling.device.Cut;
@@ -11,32 +10,32 @@ import starling.prune.ImageTokens;
 import starling.prune.VlmShape;
 
 /**
- * What the cuts so far have left of one image: which candidates, and where these stand. All lists
- * are i32, ascending, in device memory.
+ * What the cuts so far have left of one image: which candidates, and where their rows stand. All
+ * lists are i32, ascending, in device memory.
  */
 final class Survivors {
-  private final Workspace at;
+  private final Workspace workspace;
   private final ImageTokens tokens;
   private final List<VlmShape.Group> groups;
   private final boolean masks;
   private final TokenTables tables;
+  private final GroupMembers members; // null for one group
   private int left;
   private int rows;
   private Tensor kept; // [left] of the image's candidates; null while all are there
   private Tensor row; // [left] among the image's rows; null: behind the fixed ones
-  private final Tensor[] members; // of each group, among those that are left; null for one group
 
   /**
    * @param groups of this image
-   * @param masks dropped rows stay where they are
+   * @param masks whether dropped rows stay where they are
    */
   Survivors(
-      Workspace at,
+      Workspace workspace,
       ImageTokens tokens,
       List<VlmShape.Group> groups,
       boolean masks,
       TokenTables tables) {
-    this.at = at;
+    this.workspace = workspace;
     this.tokens = tokens;
     this.groups = groups;
     this.masks = masks;
@@ -47,7 +46,9 @@ final class Survivors {
     this.members =
         groups.size() == 1
             ? null
-            : groups.stream().map(g -> tables.members(g.crop())).toArray(Tensor[]::new);
+            : new GroupMembers(
+                workspace,
+                groups.stream().map(g -> tables.members(g.crop())).toArray(Tensor[]::new));
   }
 
   ImageTokens tokens() {
@@ -67,41 +68,52 @@ final class Survivors {
     return left;
   }
 
-  /** Those that are left, or null while all are there. */
+  /** Candidates of a group that are left. */
+  int left(int group) {
+    return members == null ? left : members.of(group).rows();
+  }
+
+  /** Those that are left among the image's candidates; null while all are there. */
   Tensor kept() {
     return kept;
   }
 
-  /** Those that are left of a group. */
+  /** Those of a group that are left, among the image's candidates; null for all of the image's. */
   Tensor kept(int group) {
     if (members == null) {
       return kept;
     }
-    return kept == null ? members[group] : at.pick(kept, members[group]);
+    return kept == null ? members.of(group) : workspace.pick(kept, members.of(group));
   }
 
-  /** How many are left of a group. */
-  int left(int group) {
-    return members == null ? left : members[group].rows();
-  }
-
-  /** The rows of the decoder that are left, of an image at row {@code from}. */
-  Candidates decoderRows(int from) {
-    if (row != null) {
-      return new Candidates(from, left, row);
+  /** Where a group's candidates are among the rows of those that moved together; null: all. */
+  Tensor among(int group) {
+    if (masks) {
+      return kept(group);
     }
-    return new Candidates(from + tokens.fixedRows(), left, masks ? kept : null);
+    return members == null ? null : members.of(group);
   }
 
-  /** Those of one group. */
+  /**
+   * The group's candidates that are left, as rows of the decoder.
+   *
+   * @param from the image's first row
+   */
   Candidates decoderRows(int from, int group) {
     Candidates all = decoderRows(from);
     if (members == null) {
       return all;
     }
-    Tensor own = members[group];
+    Tensor own = members.of(group);
     return new Candidates(
-        all.at(), own.rows(), all.index() == null ? own : at.pick(all.index(), own));
+        all.at(), own.rows(), all.index() == null ? own : workspace.pick(all.index(), own));
+  }
+
+  private Candidates decoderRows(int from) {
+    if (row != null) {
+      return new Candidates(from, left, row);
+    }
+    return new Candidates(from + tokens.fixedRows(), left, masks ? kept : null);
   }
 
   /** What a cut that keeps {@code keep} of them takes out of the decoder's rows. */
@@ -110,89 +122,45 @@ final class Survivors {
     return new Cut(all.at(), all.index() == null ? left : rows, keep, all.index());
   }
 
-  /** Whatever was dropped so far, among rows that never moved. */
+  /** All that was dropped so far, among rows that never moved. */
   Cut hidden(int from) {
     return row == null
         ? new Cut(from + tokens.fixedRows(), tokens.candidates(), kept, null)
         : new Cut(from, tokens.rows(), kept, tables.row());
   }
 
-  /** Where a group's candidates are among the rows of those that moved together; null: all. */
-  Tensor among(int group) {
-    if (masks) {
-      return kept(group);
-    }
-    return members == null ? null : members[group];
+  /**
+   * What the groups keep together, among all that are left.
+   *
+   * @param keeps of each group, among those of its own candidates that are left
+   */
+  Tensor keep(List<Tensor> keeps) {
+    return members == null ? keeps.get(0) : members.keep(left, keeps);
   }
 
-  /**
-   * Drops all but what each group keeps.
-   *
-   * @param keeps of each group, among those of its candidates that are left
-   */
+  /** Drops all but what each group keeps. */
   void cut(List<Tensor> keeps) {
     Tensor keep = keep(keeps);
     if (members != null) {
-      Tensor rank = rank(left, cuts(keeps));
-      for (int g = 0; g < members.length; g++) {
-        members[g] = at.pick(rank, at.pick(members[g], keeps.get(g)));
-      }
+      members.cut(left, keeps);
     }
     if (row != null && masks) {
-      row = at.pick(row, keep);
+      row = workspace.pick(row, keep);
     } else if (row != null) {
-      Tensor rank = rank(rows, List.of(new Cut(0, rows, keep, row)));
-      row = at.pick(rank, at.pick(row, keep));
+      Tensor rank = workspace.rank(rows, List.of(new Cut(0, rows, keep, row)));
+      row = workspace.pick(rank, workspace.pick(row, keep));
     }
-    kept = composed(keep);
+    kept = kept == null ? keep : composed(keep);
     rows -= masks ? 0 : left - keep.rows();
     left = keep.rows();
   }
 
-  /** What the groups keep, among all that are left. */
-  Tensor keep(List<Tensor> keeps) {
-    if (members == null) {
-      return keeps.get(0);
-    }
-    int n = keeps.stream().mapToInt(Tensor::rows).sum();
-    Tensor keep = at.indices("keep", n);
-    at.device()
-        .rowMap(
-            keep,
-            at.indices("positions", n),
-            null,
-            at.iota().rows(0, left),
-            cuts(keeps),
-            PositionRule.KEEP);
-    return keep;
-  }
-
-  private List<Cut> cuts(List<Tensor> keeps) {
-    var cuts = new ArrayList<Cut>();
-    for (int g = 0; g < members.length; g++) {
-      cuts.add(new Cut(0, left, keeps.get(g), members[g]));
-    }
-    return cuts;
-  }
-
-  /** i32 {@code [n]}: the place that each of n rows has behind {@code cuts} if it stays. */
-  private Tensor rank(int n, List<Cut> cuts) {
-    Tensor hidden = at.work().alloc("hidden", DType.U8, n);
-    Tensor rank = at.indices("rank", n);
-    at.device().hideRows(hidden, rank, at.iota().rows(0, n), cuts, PositionRule.CONTIGUOUS);
-    return rank;
-  }
-
-  /** The candidates behind indices among those that are left: {@code kept[keep]}. */
+  /** {@code kept[keep]}: the candidates that {@code keep} numbers among those that are left. */
   private Tensor composed(Tensor keep) {
-    if (kept == null) {
-      return keep;
-    }
-    Tensor rows = at.indices("rows", keep.rows());
-    Tensor candidates = at.arena().alloc("survivors", DType.I32, keep.rows());
-    at.device()
-        .rowMap(
-            rows, candidates, null, kept, List.of(new Cut(0, left, keep, null)), PositionRule.KEEP);
+    Tensor candidates = workspace.arena().alloc("survivors", DType.I32, keep.rows());
+    Tensor unused = workspace.indices("rows", keep.rows());
+    var one = List.of(new Cut(0, left, keep, null));
+    workspace.device().rowMap(unused, candidates, null, kept, one, PositionRule.KEEP);
     return candidates;
   }
 }

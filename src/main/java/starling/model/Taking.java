@@ -3,7 +3,6 @@ package starling.model;
 import java.util.ArrayList;
 import java.util.List;
 import starling.device.Cut;
-import starling.device.DType;
 import starling.device.PositionRule;
 import starling.device.Tensor;
 import starling.prune.Selection;
@@ -15,37 +14,39 @@ import starling.prune.Selection;
  * @param cuts one for each image
  * @param chosen what its groups keep; of a merging method there is one group
  */
-record Taking(Workspace at, List<Cut> cuts, List<Pruner.Chosen> chosen) {
+record Taking(Workspace workspace, List<Cut> cuts, List<Choices.Chosen> chosen) {
+
+  /**
+   * What a cut leaves.
+   *
+   * @param tensors of the rows that go on
+   * @param positions theirs
+   * @param rows where they were before the cut, i32
+   */
+  record Kept(List<Tensor> tensors, Tensor positions, Tensor rows) {}
 
   /** The rows of {@code tensors} that are left; all have as many as there are positions. */
-  Pruner.Kept of(List<Tensor> tensors, Tensor positions, PositionRule rule) {
+  Kept of(List<Tensor> tensors, Tensor positions, PositionRule rule) {
     boolean merges = chosen.stream().anyMatch(c -> c.groups().get(0).index() != null);
     int after = rows(positions) - cuts.stream().mapToInt(Cut::dropped).sum();
-    Tensor rows = at.indices("rows", after);
-    Tensor standing = positions(positions, after);
-    Tensor sources = merges ? at.indices("sources", after) : null;
-    at.device().rowMap(rows, standing, sources, positions, cuts, rule);
+    Tensor rows = workspace.indices("rows", after);
+    Tensor standing = workspace.positions(positions, after);
+    Tensor sources = merges ? workspace.indices("sources", after) : null;
+    workspace.device().rowMap(rows, standing, sources, positions, cuts, rule);
     var taken = new ArrayList<Tensor>();
     for (Tensor tensor : tensors) {
-      taken.add(at.work().alloc(tensor.name(), tensor.dtype(), after, tensor.width()));
+      taken.add(workspace.work().alloc(tensor.name(), tensor.dtype(), after, tensor.width()));
     }
     if (merges) {
-      at.device().gatherRows(taken, merged(tensors, positions), sources);
+      workspace.device().gatherRows(taken, merged(tensors, positions), sources);
     } else {
-      at.device().gatherRows(taken, tensors, rows);
+      workspace.device().gatherRows(taken, tensors, rows);
     }
-    return new Pruner.Kept(List.copyOf(taken), standing, rows);
+    return new Kept(List.copyOf(taken), standing, rows);
   }
 
   private static int rows(Tensor positions) {
     return positions.rank() == 1 ? positions.rows() : positions.width();
-  }
-
-  /** Room for n positions on as many axes as {@code like} has. */
-  private Tensor positions(Tensor like, int n) {
-    return like.rank() == 1
-        ? at.indices("positions", n)
-        : at.work().alloc("positions", DType.I32, like.rows(), n);
   }
 
   /** The rows that are no candidates, then the sums of every image. */
@@ -54,14 +55,23 @@ record Taking(Workspace at, List<Cut> cuts, List<Pruner.Chosen> chosen) {
     int sums = cuts.stream().mapToInt(c -> c.keep().rows()).sum();
     var merged = new ArrayList<Tensor>();
     for (Tensor tensor : tensors) {
-      merged.add(at.work().alloc("merged", tensor.dtype(), fixed + sums, tensor.width()));
+      merged.add(workspace.work().alloc("merged", tensor.dtype(), fixed + sums, tensor.width()));
     }
     if (fixed > 0) {
-      Tensor rows = at.indices("fixed rows", fixed);
+      Tensor rows = workspace.indices("fixed rows", fixed);
       var none = cuts.stream().map(Taking::nothing).toList();
-      at.device()
-          .rowMap(rows, positions(positions, fixed), null, positions, none, PositionRule.KEEP);
-      at.device().gatherRows(merged.stream().map(t -> t.rows(0, fixed)).toList(), tensors, rows);
+      workspace
+          .device()
+          .rowMap(
+              rows,
+              workspace.positions(positions, fixed),
+              null,
+              positions,
+              none,
+              PositionRule.KEEP);
+      workspace
+          .device()
+          .gatherRows(merged.stream().map(t -> t.rows(0, fixed)).toList(), tensors, rows);
     }
     int to = fixed;
     for (int i = 0; i < cuts.size(); i++) {
@@ -69,7 +79,9 @@ record Taking(Workspace at, List<Cut> cuts, List<Pruner.Chosen> chosen) {
       int end = to + of.keep().rows();
       for (int t = 0; t < tensors.size(); t++) {
         Tensor candidates = candidates(tensors.get(t), cuts.get(i));
-        at.device().combineRows(merged.get(t).rows(to, end), candidates, of.index(), of.weight());
+        workspace
+            .device()
+            .combineRows(merged.get(t).rows(to, end), candidates, of.index(), of.weight());
       }
       to = end;
     }
@@ -85,8 +97,8 @@ record Taking(Workspace at, List<Cut> cuts, List<Pruner.Chosen> chosen) {
     if (cut.candidates() == null) {
       return rows;
     }
-    Tensor some = at.work().alloc("candidates", rows.dtype(), cut.size(), rows.width());
-    at.device().gatherRows(List.of(some), List.of(rows), cut.candidates());
+    Tensor some = workspace.work().alloc("candidates", rows.dtype(), cut.size(), rows.width());
+    workspace.device().gatherRows(List.of(some), List.of(rows), cut.candidates());
     return some;
   }
 }

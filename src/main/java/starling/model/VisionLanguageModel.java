@@ -49,6 +49,7 @@ public interface VisionLanguageModel {
 
   /** The tensors of a checkpoint. */
   interface Weights {
+    /** The decoder's, as the files hold them. */
     DecoderWeights decoder();
 
     /** Puts tower and projector on a device. */

@@ -1,13 +1,15 @@
 package starling.model;
 
 import java.util.List;
+import starling.device.Cut;
 import starling.device.DType;
 import starling.device.Device;
+import starling.device.PositionRule;
 import starling.device.Tensor;
 import starling.device.TensorArena;
 
 /**
- * What the work on a prompt has at hand.
+ * What the work on a prompt has at hand, and the lists of integers that it makes on the device.
  *
  * @param arena memory that lives as long as the answer
  * @param work memory that lives until prefill ends
@@ -22,10 +24,25 @@ record Workspace(
     return work.alloc(name, DType.I32, n);
   }
 
+  /** Memory for n positions on as many axes as {@code like} has, until prefill ends. */
+  Tensor positions(Tensor like, int n) {
+    return like.rank() == 1
+        ? indices("positions", n)
+        : work.alloc("positions", DType.I32, like.rows(), n);
+  }
+
   /** i32 {@code [n]}: {@code list[index]}, as long as the answer lives. */
   Tensor pick(Tensor list, Tensor index) {
     Tensor out = arena.alloc(list.name(), DType.I32, index.rows());
     device.gatherRows(List.of(out.fold(1)), List.of(list.fold(1)), index);
     return out;
+  }
+
+  /** i32 {@code [n]}: for each of n rows its number behind {@code cuts}, if it stays. */
+  Tensor rank(int n, List<Cut> cuts) {
+    Tensor hidden = work.alloc("hidden", DType.U8, n);
+    Tensor rank = indices("rank", n);
+    device.hideRows(hidden, rank, iota.rows(0, n), cuts, PositionRule.CONTIGUOUS);
+    return rank;
   }
 }

@@ -76,31 +76,33 @@ public record Attention(List<Part> parts, int width, Tensor order) {
    * @param score f32 {@code [n]}
    * @param queries Q, the rows whose attention counts
    */
-  public void select(CutContext site, Tensor keep, Tensor score, Queries queries) {
+  public void select(CutContext context, Tensor keep, Tensor score, Queries queries) {
     if (parts.size() == 1 && order == null) {
-      select(site, keep, score, queries, parts.get(0));
+      select(context, keep, score, queries, parts.get(0));
       return;
     }
     int all = parts.stream().mapToInt(p -> p.candidates().count() / width).sum();
-    Tensor byPart = site.scratch().alloc("scores by crop", DType.F32, all);
-    Tensor unused = site.scratch().alloc("best of a crop", DType.I32, 1);
+    Tensor byPart = context.scratch().alloc("scores by crop", DType.F32, all);
+    Tensor unused = context.scratch().alloc("best of a crop", DType.I32, 1);
     int from = 0;
     for (Part part : parts) {
       int to = from + part.candidates().count() / width;
-      select(site, unused, byPart.rows(from, to), queries, part);
+      select(context, unused, byPart.rows(from, to), queries, part);
       from = to;
     }
     Tensor scores = byPart;
     if (order != null) {
-      scores = site.scratch().alloc("scores", DType.F32, order.rows());
-      site.device().gatherRows(List.of(scores.fold(1)), List.of(byPart.fold(1)), order);
+      scores = context.scratch().alloc("scores", DType.F32, order.rows());
+      context.device().gatherRows(List.of(scores.fold(1)), List.of(byPart.fold(1)), order);
     }
-    site.device().tokenSelect(keep, score, scores.fold(scores.rows()), 1, site.nonFinite());
+    context.device().tokenSelect(keep, score, scores.fold(scores.rows()), 1, context.nonFinite());
   }
 
-  private static void select(CutContext site, Tensor keep, Tensor score, Queries queries, Part p) {
-    site.device()
+  private static void select(
+      CutContext context, Tensor keep, Tensor score, Queries queries, Part p) {
+    context
+        .device()
         .colsumSelect(
-            keep, score, p.inputs(), p.lse(), p.rows(queries), p.candidates(), site.nonFinite());
+            keep, score, p.inputs(), p.lse(), p.rows(queries), p.candidates(), context.nonFinite());
   }
 }

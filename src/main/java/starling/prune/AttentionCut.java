@@ -23,6 +23,9 @@ public record AttentionCut(
     boolean compactsCache)
     implements CutPoint {
 
+  /**
+   * @throws IllegalArgumentException if text is asked for in the tower, or patches in the decoder
+   */
   public AttentionCut {
     boolean ofText = queries == Queries.TEXT || queries == Queries.LAST;
     if (ofText != (where == CutSite.DECODER)) {
@@ -44,7 +47,7 @@ public record AttentionCut(
   }
 
   @Override
-  public void select(CutContext site, Selection out) {
-    site.attention().select(site, out.keep(), out.score(), queries);
+  public void select(CutContext context, Selection out) {
+    context.attention().select(context, out.keep(), out.score(), queries);
   }
 }

@@ -7,6 +7,7 @@ import starling.device.PositionRule;
  * and {@link FixedCut} do for many methods; others are written against {@link CutContext}.
  */
 public interface CutPoint {
+  /** Where the cut is: in the tower, behind it, or in the decoder. */
   CutSite where();
 
   /**
@@ -28,7 +29,7 @@ public interface CutPoint {
    * method that computes on the host waits for them in {@link CutContext#floats}. Asked once for
    * every group, in order, with the same answer in mask mode.
    */
-  void select(CutContext site, Selection out);
+  void select(CutContext context, Selection out);
 
   /**
    * Whether the device decides how many rows go on. {@link #select} then writes the number to

@@ -27,8 +27,8 @@ public record FixedCut(CutSite where, int layer, List<int[]> keep, PositionRule 
   }
 
   @Override
-  public void select(CutContext site, Selection out) {
-    site.device().upload(out.keep(), MemorySegment.ofArray(keep.get(site.group())));
+  public void select(CutContext context, Selection out) {
+    context.device().upload(out.keep(), MemorySegment.ofArray(keep.get(context.group())));
   }
 
   @Override

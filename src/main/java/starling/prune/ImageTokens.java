@@ -37,6 +37,9 @@ public record ImageTokens(
     }
   }
 
+  /**
+   * @throws IllegalArgumentException if the arrays' lengths do not go together
+   */
   public ImageTokens {
     crops = List.copyOf(crops);
     int n = row.length;

@@ -46,15 +46,15 @@ record VisPruner(Spec.Keep keep, double important) implements Method {
     }
 
     @Override
-    public void select(CutContext site, Selection out) {
-      site.attention().select(site, out.keep(), out.score(), Queries.CLS);
-      int n = site.candidates();
+    public void select(CutContext context, Selection out) {
+      context.attention().select(context, out.keep(), out.score(), Queries.CLS);
+      int n = context.candidates();
       int count = out.keep().rows();
-      int best = byAttention.get(site.group());
+      int best = byAttention.get(context.group());
       if (best < count && count < n) { // else the best scores are all there is to choose
-        Tensor cosines = site.scratch().alloc("cosines", DType.F32, n, n);
-        site.device().cosines(cosines, site.features(), site.nonFinite());
-        site.device().dropDuplicates(out.keep(), out.score(), cosines, best);
+        Tensor cosines = context.scratch().alloc("cosines", DType.F32, n, n);
+        context.device().cosines(cosines, context.features(), context.nonFinite());
+        context.device().dropDuplicates(out.keep(), out.score(), cosines, best);
       }
     }
   }

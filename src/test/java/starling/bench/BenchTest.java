@@ -18,13 +18,16 @@ import java.util.Map;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import starling.Checkout;
 import starling.Devices;
+import starling.Pages;
 import starling.bench.Operator.Sizes;
+import starling.cpu.CpuDevice;
 import starling.cuda.FakeCuda;
 import starling.cuda.Native;
 import starling.device.DType;
 import starling.device.Device;
-import starling.device.Meter;
+import starling.device.DeviceType;
 import starling.device.Tensor;
 import starling.input.InputException;
 
@@ -33,17 +36,17 @@ class BenchTest {
   @TempDir Path dir;
 
   private static Bench.Options options(
-      String device, List<String> operators, Map<String, List<Integer>> axes, String dtype) {
+      DeviceType device, List<String> operators, Map<String, List<Integer>> axes, DType dtype) {
     return new Bench.Options(
         device,
         "tiny",
         operators,
         axes,
         List.of(dtype),
-        List.of(device.equals("cpu") && operators.isEmpty() ? "cold" : "warm"),
+        List.of(device == DeviceType.CPU && operators.isEmpty() ? "cold" : "warm"),
         null,
         null,
-        List.of("own"),
+        List.of(Provider.OWN),
         0.5,
         0.01);
   }
@@ -57,7 +60,7 @@ class BenchTest {
     }
     operators.removeAll(
         List.of(
-            "name",
+            "type",
             "description",
             "arena",
             "head_size",
@@ -67,8 +70,8 @@ class BenchTest {
             "table",
             "upload",
             "download",
-            "mark",
-            "millis",
+            "record_event",
+            "elapsed_millis",
             "repeat",
             "close"));
     assertEquals(operators, new HashSet<>(Bench.operators()));
@@ -77,9 +80,9 @@ class BenchTest {
   @Test
   void everyOperatorIsRightAndCountedOnTheHostLayer() {
     Native.needs(Native.HOST);
-    for (String dtype : List.of("f32", "bf16", "f16")) {
+    for (DType dtype : List.of(DType.F32, DType.BF16, DType.F16)) {
       KernelReport report =
-          Bench.kernels(options("emulated", List.of(), Map.of(), dtype), text -> {});
+          Bench.kernels(options(DeviceType.EMULATED, List.of(), Map.of(), dtype), text -> {});
       assertEquals(List.of(), report.failures());
       for (Row r : report.rows()) {
         assertTrue(r.work().launches() >= 1, r.key());
@@ -96,7 +99,7 @@ class BenchTest {
     Native.needs(Native.HOST);
     var axes = Map.of("T", List.of(1, 40), "out", List.of(64));
     KernelReport report =
-        Bench.kernels(options("emulated", List.of("gemm"), axes, "bf16"), text -> {});
+        Bench.kernels(options(DeviceType.EMULATED, List.of("gemm"), axes, DType.BF16), text -> {});
     assertEquals(
         List.of(List.of("gemv"), List.of("gemm")),
         report.rows().stream().map(r -> r.work().kernels()).toList());
@@ -107,18 +110,21 @@ class BenchTest {
   void aKernelCanBeAskedForByItsName() {
     Native.needs(Native.HOST);
     var names = List.of("gemv", "attention_decode");
-    KernelReport report = Bench.kernels(options("emulated", names, Map.of(), "bf16"), text -> {});
+    KernelReport report =
+        Bench.kernels(options(DeviceType.EMULATED, names, Map.of(), DType.BF16), text -> {});
     assertEquals(names, report.rows().stream().map(Row::op).toList());
     assertEquals(List.of(), report.failures());
     var rows = Map.of("T", List.of(40));
-    report = Bench.kernels(options("emulated", List.of("gemv"), rows, "bf16"), text -> {});
+    report =
+        Bench.kernels(options(DeviceType.EMULATED, List.of("gemv"), rows, DType.BF16), text -> {});
     assertTrue(report.failures().get(0).endsWith("at these sizes the device runs gemm"));
     refused("gemv is a kernel of gemm, which emulated and cuda have", List.of("gemv"), Map.of());
   }
 
   @Test
   void everyOperatorHasATimeOnTheCpu() {
-    KernelReport report = Bench.kernels(options("cpu", List.of(), Map.of(), "f32"), text -> {});
+    KernelReport report =
+        Bench.kernels(options(DeviceType.CPU, List.of(), Map.of(), DType.F32), text -> {});
     assertEquals(List.of(), report.failures());
     assertEquals(
         new HashSet<>(Bench.operators()),
@@ -137,10 +143,10 @@ class BenchTest {
     KernelReport report =
         Bench.kernels(
             options(
-                "cpu",
+                DeviceType.CPU,
                 List.of("token_select"),
                 Map.of("n", List.of(64, 100), "k", List.of(5, 9)),
-                "bf16"),
+                DType.BF16),
             text -> {});
     assertEquals(
         List.of("n=64 k=5 H=4", "n=64 k=9 H=4", "n=100 k=5 H=4", "n=100 k=9 H=4"),
@@ -190,7 +196,7 @@ class BenchTest {
             List.of(size[1].equals("most") ? Integer.MAX_VALUE : Integer.parseInt(size[1])));
       }
       String why =
-          Bench.kernels(options("cpu", List.of(words[0]), axes, "f32"), text -> {})
+          Bench.kernels(options(DeviceType.CPU, List.of(words[0]), axes, DType.F32), text -> {})
               .failures()
               .get(0);
       assertTrue(
@@ -203,7 +209,8 @@ class BenchTest {
   void whatIsAskedForTwiceIsOneRow() {
     var axes = Map.of("T", List.of(8, 16, 8), "D", List.of(4, 4));
     KernelReport report =
-        Bench.kernels(options("cpu", List.of("rmsnorm", "rmsnorm"), axes, "f32"), text -> {});
+        Bench.kernels(
+            options(DeviceType.CPU, List.of("rmsnorm", "rmsnorm"), axes, DType.F32), text -> {});
     assertEquals(
         List.of("rmsnorm T=8 D=4 f32 warm", "rmsnorm T=16 D=4 f32 warm"),
         report.rows().stream().map(Row::key).toList());
@@ -216,15 +223,15 @@ class BenchTest {
     var axes = Map.of("T", List.of(8));
     var easy =
         new Bench.Options(
-            "cpu",
+            DeviceType.CPU,
             "tiny",
             List.of("rmsnorm"),
             axes,
-            List.of("f32"),
+            List.of(DType.F32),
             List.of("warm"),
             null,
             null,
-            List.of("own"),
+            List.of(Provider.OWN),
             1e6,
             1);
     Row reached = Bench.kernels(easy, text -> {}).rows().get(0);
@@ -232,15 +239,15 @@ class BenchTest {
     assertEquals(20, reached.time().rounds().length);
     var hopeless =
         new Bench.Options(
-            "cpu",
+            DeviceType.CPU,
             "tiny",
             List.of("rmsnorm"),
             axes,
-            List.of("f32"),
+            List.of(DType.F32),
             List.of("cold", "warm"),
             null,
             null,
-            List.of("own"),
+            List.of(Provider.OWN),
             1e-9,
             0.02);
     KernelReport report = Bench.kernels(hopeless, text -> {});
@@ -285,7 +292,7 @@ class BenchTest {
             null,
             null,
             null);
-    var work = new starling.device.Work(1, 2, 3, 4, 5, 6, List.of("a", "b"));
+    var work = new starling.cuda.Work(1, 2, 3, 4, 5, 6, List.of("a", "b"));
     var counted =
         new Row(
             "row_map",
@@ -335,9 +342,9 @@ class BenchTest {
   void whatIsRightOnlyBeforeItIsTimedHasNoTime() {
     Operator rmsnorm =
         Catalogue.OPERATORS.stream().filter(o -> o.name().equals("rmsnorm")).findFirst().get();
-    try (Device device = Devices.open("cpu");
-        Device reference = Devices.reference();
-        Meter meter = Devices.meter(device);
+    try (Device device = Devices.open(DeviceType.CPU);
+        Device reference = CpuDevice.scalar();
+        Meter meter = Meter.of(device);
         var bench = new KernelBench(device, reference, meter, null, 0.5, 0.01)) {
       var sizes = Preset.TINY.sizes(rmsnorm).get(0);
       assertEquals(null, failure(bench, rmsnorm, sizes));
@@ -386,7 +393,7 @@ class BenchTest {
 
   @Test
   void anotherSeedGivesOtherInputsEverywhere() {
-    try (Device device = Devices.open("cpu");
+    try (Device device = Devices.open(DeviceType.CPU);
         var arena = device.arena("inputs")) {
       for (Operator o : Catalogue.OPERATORS) {
         if (o.name().equals("advance")) {
@@ -411,7 +418,8 @@ class BenchTest {
     String sentence =
         assertThrows(
                 InputException.class,
-                () -> Bench.kernels(options("cpu", operators, axes, "f32"), text -> {}))
+                () ->
+                    Bench.kernels(options(DeviceType.CPU, operators, axes, DType.F32), text -> {}))
             .getMessage();
     assertTrue(sentence.contains(why), sentence);
   }
@@ -424,9 +432,9 @@ class BenchTest {
 
   private static String onFakeGpu(String op, Measurement measurement) {
     try (var gpu = new FakeCuda("");
-        Device device = Devices.open("cuda");
-        Device reference = Devices.open("cpu");
-        Meter meter = Devices.meter(device);
+        Device device = Devices.open(DeviceType.CUDA);
+        Device reference = Devices.open(DeviceType.CPU);
+        Meter meter = Meter.of(device);
         var bench = new KernelBench(device, reference, meter, null, 0.5, 0.01)) {
       Operator operator =
           Catalogue.OPERATORS.stream().filter(o -> o.name().equals(op)).findFirst().orElseThrow();
@@ -439,7 +447,7 @@ class BenchTest {
   }
 
   private static Row row(KernelBench bench, Operator operator, Sizes sizes, String cache) {
-    var one = new KernelBench.Case(operator.name(), operator, sizes, DType.F32);
+    var one = new Case(operator.name(), operator, sizes, DType.F32);
     return bench.rows(List.of(one), List.of(cache), text -> {}).get(0);
   }
 
@@ -468,9 +476,10 @@ class BenchTest {
         onFakeGpu(
             "rmsnorm",
             (gpu, bench, operator, sizes) -> {
-              assertEquals(null, bench.growth(operator, sizes, DType.F32));
+              assertEquals(
+                  null, bench.growth(new Case(operator.name(), operator, sizes, DType.F32)));
               gpu.order("constant=5");
-              return bench.growth(operator, sizes, DType.F32);
+              return bench.growth(new Case(operator.name(), operator, sizes, DType.F32));
             });
     assertNotNull(why);
     assertTrue(why.startsWith("its time does not grow with the work: "), why);
@@ -490,7 +499,7 @@ class BenchTest {
     }
   }
 
-  /** Nothing of the host's own time is in a cold or warm figure: marks are on the stream. */
+  /** Nothing of the host's own time is in a cold or warm figure: events are on the stream. */
   @Test
   void hostTimeStandsApartOnAGpu() {
     onFakeGpu(
@@ -505,11 +514,9 @@ class BenchTest {
 
   // ---- a user's own kernel ----
 
-  /** The worked example of kernels/README.md. */
-  private static String example() throws IOException {
-    String readme = Files.readString(Path.of("kernels/README.md"));
-    int from = readme.indexOf("```cpp\n") + 7;
-    return readme.substring(from, readme.indexOf("```", from));
+  /** The worked example of the page about kernels. */
+  private static String example() {
+    return Pages.example("rank.cu");
   }
 
   private KernelReport own(String source) throws IOException {
@@ -517,15 +524,15 @@ class BenchTest {
     Path file = Files.writeString(dir.resolve("rank.cu"), source);
     return Bench.kernels(
         new Bench.Options(
-            "emulated",
+            DeviceType.EMULATED,
             "tiny",
             List.of("token_select"),
             Map.of("n", List.of(576), "k", List.of(58)),
-            List.of("f32"),
+            List.of(DType.F32),
             List.of("warm"),
             file,
             "rank_select",
-            List.of("own"),
+            List.of(Provider.OWN),
             0.1,
             0.1),
         text -> {});
@@ -598,7 +605,8 @@ class BenchTest {
     wrong = wrong.replace("int place = 0;", "int place = nowhere;");
     Path two = Files.writeString(dir.resolve("-two.cu"), wrong);
     var errors =
-        assertThrows(UserKernel.DoesNotCompile.class, () -> compiled("emulated", two)).errors();
+        assertThrows(UserKernel.DoesNotCompile.class, () -> compiled(DeviceType.EMULATED, two))
+            .errors();
     assertEquals(2, errors.size(), errors.toString());
     assertTrue(errors.get(0).matches(".*-two.cu:[0-9]+:[0-9]+: error: .*nothing.*"), errors.get(0));
     assertTrue(errors.get(1).matches(".*-two.cu:[0-9]+:[0-9]+: error: .*nowhere.*"), errors.get(1));
@@ -610,7 +618,7 @@ class BenchTest {
   void theExampleCompilesForCuda() throws IOException {
     Native.needs(Native.CUDA);
     Path file = Files.writeString(dir.resolve("rank.cu"), example());
-    assertTrue(Files.size(compiled("cuda", file)) > 1_000_000);
+    assertTrue(Files.size(compiled(DeviceType.CUDA, file)) > 1_000_000);
   }
 
   /** As an operator's parameters were until they came in one structure. */
@@ -642,13 +650,26 @@ class BenchTest {
     assertTrue(why.endsWith("there is no function rank_select; it must be " + signature), why);
     if (Files.exists(Native.CUDA)) {
       Path file = Files.writeString(dir.resolve("old.cu"), old);
-      why = assertThrows(InputException.class, () -> compiled("cuda", file)).getMessage();
+      why = assertThrows(InputException.class, () -> compiled(DeviceType.CUDA, file)).getMessage();
       assertTrue(why.contains("which come in one structure"), why);
     }
   }
 
-  private Path compiled(String device, Path source) {
-    return UserKernel.compile(device, Path.of("."), source, "token_select", "rank_select", dir);
+  /** A kernel is compiled against headers that a jar does not hold. */
+  @Test
+  void aKernelNeedsTheCheckoutThatTheProgramRunsFrom() {
+    Path tree = dir.resolve("starling");
+    assertEquals(tree, UserKernel.checkout(tree.resolve("target/classes")));
+    assertEquals(tree, UserKernel.checkout(tree.resolve("target/starling-0.1.0.jar")));
+    Path jar = dir.resolve("repository/starling/0.1.0/starling-0.1.0.jar");
+    String why = assertThrows(InputException.class, () -> UserKernel.checkout(jar)).getMessage();
+    assertTrue(why.startsWith("--source needs a checkout of Starling, "), why);
+    assertTrue(why.endsWith("this program runs from " + jar), why);
+    assertTrue(Files.exists(UserKernel.checkout().resolve("kernels/gpu/gpu.h")));
+  }
+
+  private Path compiled(DeviceType device, Path source) {
+    return UserKernel.compile(device, Checkout.ROOT, source, "token_select", "rank_select", dir);
   }
 
   private String compileError(String source) {

@@ -19,6 +19,7 @@ import starling.cuda.EmptyKernel;
 import starling.cuda.FakeCuda;
 import starling.cuda.NativeDevice;
 import starling.cuda.PlayedLibrary;
+import starling.device.DeviceType;
 import starling.input.InputException;
 import starling.jcuda.Interop;
 import starling.jcuda.JniLaunch;
@@ -79,7 +80,7 @@ class LaunchesTest {
   /** The driver counts what arrives, and refuses another grid, function or stream. */
   @Test
   void theSameKernelIsLaunchedByEitherWay() {
-    try (NativeDevice device = NativeDevice.open("cuda")) {
+    try (NativeDevice device = NativeDevice.open(DeviceType.CUDA)) {
       try (var kernel = new EmptyKernel(device);
           var jni = new JniLaunch(device)) {
         kernel.launch();
@@ -112,7 +113,7 @@ class LaunchesTest {
 
   @Test
   void oneKernelIsLaunchedInThreeWays() {
-    try (NativeDevice device = NativeDevice.open("cuda")) {
+    try (NativeDevice device = NativeDevice.open(DeviceType.CUDA)) {
       List<Bench.Launch> launches = Launches.of(device);
       assertEquals(
           List.of("FFM", "JCuda's JNI", "captured graph"),

@@ -14,10 +14,11 @@ import java.util.Map;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import starling.bench.KernelBench.Case;
+import starling.Checkout;
 import starling.bench.Operator.Sizes;
 import starling.cuda.Native;
 import starling.device.DType;
+import starling.device.DeviceType;
 
 /** Kernels of a user that do what they like: every one of them harms a row, not the bench. */
 class OwnKernelTest {
@@ -108,21 +109,22 @@ class OwnKernelTest {
     Native.needs(Native.HOST);
     Path source = Files.writeString(compiled.resolve("own.cu"), SOURCE);
     library =
-        UserKernel.compile("emulated", Path.of("."), source, "token_select", "right", compiled);
+        UserKernel.compile(
+            DeviceType.EMULATED, Checkout.ROOT, source, "token_select", "right", compiled);
   }
 
   private OwnKernel kernel(String entry, int seconds) {
     var options =
         new Bench.Options(
-            "emulated",
+            DeviceType.EMULATED,
             "tiny",
             List.of("token_select"),
             Map.of(),
-            List.of("f32"),
+            List.of(DType.F32),
             List.of("warm"),
             compiled.resolve("own.cu"),
             entry,
-            List.of("own"),
+            List.of(Provider.OWN),
             0.5,
             0.01);
     return new OwnKernel(options, seconds, notes, text -> {});

@@ -13,13 +13,16 @@ import java.util.stream.Stream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import starling.Checkout;
 import starling.cuda.FakeCuda;
 import starling.cuda.Native;
 import starling.cuda.PlayedLibrary;
+import starling.device.DType;
+import starling.device.DeviceType;
 
 /** NVIDIA's libraries beside our kernels in the benches, over libraries that play them. */
 class ProvidersTest {
-  private static final Path FORWARDER = Path.of("target/native/test/libforward_cublas.so");
+  private static final Path FORWARDER = Checkout.path("target/native/test/libforward_cublas.so");
 
   private static FakeCuda gpu;
 
@@ -36,10 +39,10 @@ class ProvidersTest {
   }
 
   private static KernelReport report(
-      List<String> operators, Map<String, List<Integer>> axes, String dtype, String... providers) {
+      List<String> operators, Map<String, List<Integer>> axes, DType dtype, Provider... providers) {
     return Bench.kernels(
         new Bench.Options(
-            "cuda",
+            DeviceType.CUDA,
             "tiny",
             operators,
             axes,
@@ -69,7 +72,14 @@ class ProvidersTest {
       lt.order(""); // and the others
       var rows = Map.of("T", List.of(1, 40), "in", List.of(32), "out", List.of(32));
       KernelReport products =
-          report(List.of("gemm"), rows, "bf16", "own", "cublaslt", "cudnn", "jcublas");
+          report(
+              List.of("gemm"),
+              rows,
+              DType.BF16,
+              Provider.OWN,
+              Provider.CUBLASLT,
+              Provider.CUDNN,
+              Provider.JCUBLAS);
       assertEquals(
           List.of("gemm:cublaslt", "gemm:jcublas", "gemm:jcublas", "gemm", "gemm"),
           names(products));
@@ -93,20 +103,20 @@ class ProvidersTest {
               List.of(32),
               "causal",
               List.of(0, 1));
-      KernelReport attention = report(List.of("attention"), heads, "bf16", "cudnn");
+      KernelReport attention = report(List.of("attention"), heads, DType.BF16, Provider.CUDNN);
       assertEquals(List.of("attention:cudnn", "attention:cudnn"), names(attention));
       assertEquals(List.of(), attention.notes());
-      KernelReport wide = report(List.of("attention"), heads, "f32", "cudnn");
+      KernelReport wide = report(List.of("attention"), heads, DType.F32, Provider.CUDNN);
       assertEquals(List.of(), wide.rows());
       assertEquals(2, wide.notes().size(), wide.notes().toString());
 
       // A library that reports success and computes something else gets no time.
       cublas.order("wrong=1");
-      KernelReport wrong = report(List.of("gemm"), rows, "bf16", "jcublas");
+      KernelReport wrong = report(List.of("gemm"), rows, DType.BF16, Provider.JCUBLAS);
       assertTrue(wrong.failed());
       assertTrue(wrong.rows().stream().allMatch(r -> r.time() == null), names(wrong).toString());
       cudnn.order("zeros=1");
-      KernelReport zeros = report(List.of("attention"), heads, "bf16", "cudnn");
+      KernelReport zeros = report(List.of("attention"), heads, DType.BF16, Provider.CUDNN);
       assertTrue(zeros.failed());
       assertTrue(
           zeros.failures().stream().allMatch(f -> f.contains("cuDNN's attention is not ours")),
@@ -120,7 +130,7 @@ class ProvidersTest {
   void whatIsAbsentHasAReason() {
     try (var cudnn = new PlayedLibrary("cudnn")) {
       cudnn.order("version=90500");
-      KernelReport report = report(List.of("attention"), Map.of(), "bf16", "cudnn");
+      KernelReport report = report(List.of("attention"), Map.of(), DType.BF16, Provider.CUDNN);
       assertEquals(
           List.of(
               "cudnn: not measured: attention cudnn: 9.13.1 or later is needed, and this is cuDNN"
@@ -132,7 +142,7 @@ class ProvidersTest {
   /** A program without JCuda's jars: a reason, not a class-loading error. */
   @Test
   void classesThatAreAbsentAreAReason() throws Exception {
-    Path stubs = Path.of("target/native/test").toAbsolutePath();
+    Path stubs = Checkout.path("target/native/test");
     String classes =
         Stream.of(System.getProperty("java.class.path").split(":", -1))
             .filter(part -> !part.matches(".*/j(cuda|cublas)(-natives)?-[^/]*"))

@@ -10,10 +10,10 @@ import java.util.List;
 import org.junit.jupiter.api.Test;
 import starling.Devices;
 import starling.device.Device;
-import starling.device.Meter;
+import starling.device.DeviceType;
 import starling.device.Tensor;
 
-/** BN-1, BN-3: what stands between the two marks of a sample, and what stands before them. */
+/** BN-1, BN-3: what stands between the two events of a sample, and what stands before them. */
 class TimerTest {
   private static final long CACHE = 1 << 20;
   private final List<String> events = new ArrayList<>();
@@ -25,8 +25,8 @@ class TimerTest {
             type.getClassLoader(),
             new Class<?>[] {type},
             (self, method, arguments) -> {
-              if (method.getName().equals("mark")) {
-                events.add("mark");
+              if (method.getName().equals("recordEvent")) {
+                events.add("event");
               } else if (method.getName().equals("copy")) {
                 events.add("flush");
                 flushed = bytes((Tensor) arguments[0]) + bytes((Tensor) arguments[1]);
@@ -45,8 +45,8 @@ class TimerTest {
 
   /** The events of every sample, one string each, without the warm-up. */
   private List<String> samples(boolean cold) {
-    try (Device device = Devices.open("cpu");
-        Meter meter = Devices.meter(device);
+    try (Device device = Devices.open(DeviceType.CPU);
+        Meter meter = Meter.of(device);
         var arena = device.arena("timer")) {
       Tensor flush = Timer.flushing(device, arena, CACHE);
       var timer = new Timer(recorded(Device.class, device), recorded(Meter.class, meter), flush);
@@ -60,7 +60,7 @@ class TimerTest {
   void aColdSampleIsOneCallBehindAFlushOutsideTheClock() {
     List<String> samples = samples(true);
     assertTrue(samples.size() >= 10);
-    samples.forEach(s -> assertEquals("flush mark call mark", s));
+    samples.forEach(s -> assertEquals("flush event call event", s));
     assertEquals(2 * CACHE, flushed);
   }
 
@@ -68,6 +68,6 @@ class TimerTest {
   void aWarmSampleComesBehindACallOutsideTheClock() {
     List<String> samples = samples(false);
     assertTrue(samples.size() >= 10);
-    samples.forEach(s -> assertTrue(s.matches("flush call mark( call)+ mark"), s));
+    samples.forEach(s -> assertTrue(s.matches("flush call event( call)+ event"), s));
   }
 }

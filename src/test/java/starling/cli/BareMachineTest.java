@@ -25,6 +25,7 @@ import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import starling.Checkout;
 import starling.cli.Shell.Result;
 
 /**
@@ -100,9 +101,9 @@ class BareMachineTest {
     Files.writeString(tree.resolve("pom.xml"), "");
     Files.writeString(tree.resolve("src/main/A.java"), "class A {}");
     for (String tool : List.of("starling", "mvnw", "check")) {
-      Files.copy(Path.of("tools", tool), tree.resolve("tools", tool));
+      Files.copy(Checkout.path("tools").resolve(tool), tree.resolve("tools", tool));
     }
-    String setup = Files.readString(Path.of("tools/setup"));
+    String setup = Files.readString(Checkout.path("tools/setup"));
     Path installed = dir.resolve("jvm");
     Files.writeString(
         tree.resolve("tools/setup"),
@@ -534,7 +535,7 @@ class BareMachineTest {
   /** What is committed: public addresses, and a sum for every one. */
   @Test
   void everyPinIsAnAddressAndASum() throws Exception {
-    String jdk = Files.readString(Path.of("tools/jdk.properties"));
+    String jdk = Files.readString(Checkout.path("tools/jdk.properties"));
     String version = "25[0-9.]*\\+[0-9]+";
     assertTrue(Pattern.compile("(?m)^version=" + version + "$").matcher(jdk).find());
     String release = jdk.replaceAll("(?s).*version=([0-9.]+)\\+([0-9]+)\n.*", "$1_$2");
@@ -547,7 +548,7 @@ class BareMachineTest {
               .find(),
           architecture);
     }
-    String maven = Files.readString(Path.of("tools/maven-wrapper.properties"));
+    String maven = Files.readString(Checkout.path("tools/maven-wrapper.properties"));
     assertTrue(
         Pattern.compile(
                 "(?m)^distributionUrl=https://repo.maven.apache.org/maven2/.*-bin.tar.gz\ndistributionSha256Sum=[0-9a-f]{64}$")

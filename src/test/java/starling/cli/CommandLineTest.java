@@ -22,8 +22,7 @@ import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
-import org.junit.jupiter.params.ParameterizedTest;
-import org.junit.jupiter.params.provider.ValueSource;
+import starling.Checkout;
 import starling.Demo;
 import starling.cuda.Native;
 import starling.image.Image;
@@ -71,7 +70,7 @@ class CommandLineTest {
     return run(new byte[0], args);
   }
 
-  private static Result ask(String... more) {
+  static Result ask(String... more) {
     var args =
         new ArrayList<>(
             List.of(
@@ -86,7 +85,7 @@ class CommandLineTest {
     return run(args.toArray(String[]::new));
   }
 
-  private static void assertRefused(int status, String part, Result result) {
+  static void assertRefused(int status, String part, Result result) {
     assertEquals(status, result.status(), result.err());
     assertTrue(result.err().contains(part), result.err());
     assertEquals(1, withoutFallback(result).lines().count(), result.err());
@@ -94,74 +93,14 @@ class CommandLineTest {
   }
 
   /** Without the line that says, once, why device auto is not the GPU. */
-  private static String withoutFallback(Result result) {
+  static String withoutFallback(Result result) {
     return result.err().replaceFirst("^starling: device auto is the cpu, because [^\n]*\n", "");
   }
 
-  private static List<String> names(JsonNode node) {
+  static List<String> names(JsonNode node) {
     var names = new ArrayList<String>();
     node.fieldNames().forEachRemaining(names::add);
     return names;
-  }
-
-  @Test
-  void runStreamsTheAnswerAndClosesWithOneLine() {
-    Result result = ask("--prune", "star:R=0.1,K=4,P=0.9");
-    assertEquals(0, result.status());
-    assertEquals("yellow", result.out().strip());
-    assertEquals(2, result.err().lines().count(), "the fallback is said once");
-    assertTrue(
-        withoutFallback(result)
-            .matches(
-                "prefill 532 rows in [0-9.]+ ms \\(vision [0-9.]+ ms\\), decode [0-9.]+ tokens/s, [0-9.]+ GB/s, KV 2.5 of 4.8 MB\\s+"),
-        result.err());
-  }
-
-  @Test
-  void runJsonHasTheFieldsScriptsDependOn() {
-    JsonNode answer = ask("--prune", "star:R=0.1,K=4,P=0.9", "--json", "--logits").json();
-    var fields =
-        List.of(
-            "model",
-            "device",
-            "dtype",
-            "prune",
-            "prompt_tokens",
-            "visual_tokens",
-            "tokens_per_layer",
-            "stages",
-            "first_logits",
-            "output_tokens",
-            "text",
-            "finish_reason",
-            "flops",
-            "kv_bytes",
-            "kv_reserved_bytes",
-            "timings_ms");
-    assertTrue(names(answer).containsAll(fields), names(answer).toString());
-    assertEquals("star:R=0.1,K=4,P=0.9", answer.get("prune").textValue());
-    assertEquals(
-        List.of("input", "after_stage1", "after_stage2"), names(answer.get("visual_tokens")));
-    assertEquals(518, answer.at("/visual_tokens/after_stage1").intValue());
-    assertEquals(
-        List.of("formula", "dense", "pruned", "reduction", "counts_text", "counts_vision"),
-        names(answer.get("flops")).subList(0, 6));
-    assertEquals(
-        List.of("load", "preprocess", "vision", "prune", "prefill", "decode_per_token", "total"),
-        names(answer.get("timings_ms")));
-    assertEquals(List.of("dense", "pruned"), names(answer.get("kv_bytes")));
-    assertEquals(
-        List.of("stage", "image", "where", "layer", "kept", "scores"),
-        names(answer.get("stages").get(0)));
-    assertEquals("vision", answer.at("/stages/0/where").textValue());
-    assertEquals("decoder", answer.at("/stages/1/where").textValue());
-    assertEquals(4, answer.at("/stages/1/layer").intValue());
-    assertEquals(512, answer.get("first_logits").size());
-    assertEquals("yellow", answer.get("text").textValue());
-    assertEquals("stop", answer.get("finish_reason").textValue());
-    assertEquals("cpu", answer.get("device").textValue());
-    assertEquals("f32", answer.get("dtype").textValue());
-    assertFalse(ask("--json").json().has("first_logits"));
   }
 
   @Test
@@ -207,90 +146,6 @@ class CommandLineTest {
     assertEquals(4.124, seven.at("/flops/pruned").doubleValue() / 1e12, 0.0005);
     assertEquals(0.5186, seven.at("/flops/reduction").doubleValue(), 0.0001);
     assertTrue(run("inspect", dir.toString()).out().contains("no weight files in this folder"));
-  }
-
-  @Test
-  void aTraceCanBeReplayedAndTheOverlayIsAImage(@TempDir Path dir) throws IOException {
-    Path trace = dir.resolve("trace.json");
-    Path overlay = dir.resolve("kept.png");
-    JsonNode answer =
-        ask(
-                "--prune",
-                "star:R=0.1,K=4,P=0.9",
-                "--trace",
-                trace.toString(),
-                "--overlay",
-                overlay.toString(),
-                "--json")
-            .json();
-    JsonNode traced = JSON.readTree(Files.readAllBytes(trace));
-    assertEquals(answer.get("stages"), traced.get("stages"));
-    JsonNode replayed = ask("--prune", "replay:" + trace, "--json").json();
-    assertEquals(answer.at("/stages/1/kept"), replayed.at("/stages/1/kept"));
-    assertEquals(answer.get("output_tokens"), replayed.get("output_tokens"));
-    Image image = Image.read(overlay);
-    assertEquals(672, image.width());
-    int bright = 0;
-    for (byte b : image.rgb()) {
-      bright += (b & 0xff) > 200 ? 1 : 0;
-    }
-    assertTrue(bright > 1000, "kept patches keep their light");
-    try (Stream<Path> files = Files.list(dir)) {
-      assertEquals(2, files.count(), "nothing else is left behind");
-    }
-  }
-
-  @Test
-  void maskModeAndOtherTypesAnswerToo() {
-    assertEquals("yellow", ask("--mode", "mask", "--prune", "star:R=0.1,K=4,P=0.9").out().strip());
-    for (String dtype : List.of("bf16", "f16")) {
-      JsonNode answer = ask("--dtype", dtype, "--json").json();
-      assertEquals(dtype, answer.get("dtype").textValue());
-      assertEquals("yellow", answer.get("text").textValue());
-      assertEquals(590 * 8 * 2 * 4 * 32 * 2, answer.at("/kv_bytes/pruned").intValue());
-    }
-  }
-
-  @Test
-  void samplingIsRepeatableAndStopTextsEndTheAnswer() {
-    String[] hot = {"--temperature", "3", "--seed", "4", "--max-tokens", "12", "--json"};
-    assertEquals(ask(hot).json().get("output_tokens"), ask(hot).json().get("output_tokens"));
-    JsonNode stopped = ask("--stop", "llow", "--json").json();
-    assertEquals("ye", stopped.get("text").textValue());
-    assertEquals("stop", stopped.get("finish_reason").textValue());
-    assertEquals("ye", ask("--stop", "llow").out().strip());
-    JsonNode one = ask("--max-tokens", "1", "--json").json();
-    assertEquals(1, one.get("output_tokens").size());
-    assertEquals("length", one.get("finish_reason").textValue());
-  }
-
-  @Test
-  void theLastOfARepeatedOptionWins() {
-    assertEquals(
-        1,
-        ask("--max-tokens", "9", "--max-tokens", "1", "--json").json().get("output_tokens").size());
-  }
-
-  /** The note is not part of the answer; with a template named there is none. */
-  @Test
-  void aPromptThatHoldsTheImageIsWrappedByANamedTemplate() {
-    String prompt = "<image>\nWhat color is the heart?";
-    Result bare = ask("--prompt", prompt);
-    assertEquals("square", bare.out().strip());
-    assertTrue(
-        bare.err().contains("starling: warning: the prompt holds <image>, so it is used as given"),
-        bare.err());
-    assertTrue(
-        ask("--prompt", prompt, "--json").json().at("/warnings/0").textValue().contains("<image>"));
-    for (String template : List.of("llava-hf", "vicuna_v1")) {
-      Result wrapped = ask("--prompt", prompt, "--template", template);
-      assertEquals("yellow", wrapped.out().strip());
-      assertFalse(wrapped.err().contains("warning"), wrapped.err());
-      assertRefused(
-          1,
-          "holds 2 <image> for 1 image(s)",
-          ask("--prompt", "<image> and <image>", "--template", template));
-    }
   }
 
   @Test
@@ -367,116 +222,12 @@ class CommandLineTest {
     assertTrue(run("--help").out().contains("demo"));
   }
 
-  @ParameterizedTest
-  @ValueSource(
-      strings = {
-        "--max-tokens 0", "--max-tokens x", "--device gpu", "--dtype f64", "--mode both",
-            "--template x", "--image-mode x",
-        "--temperature -1", "--top-p 0", "--top-k -1", "--prune nonsense", "--prune star:Q=1",
-            "--nonsense", "--gemm x",
-        "--attention x", "--seed x"
-      })
-  void badUsageIsStatus2WithOneSentence(String options) {
-    Result result = ask(options.split(" "));
-    assertEquals(2, result.status());
-    assertEquals(1, result.err().lines().count(), result.err());
-    assertTrue(result.err().startsWith("starling run: "), result.err());
-  }
-
-  @Test
-  void whatTheDeviceDoesNotHaveIsNamed() {
-    assertRefused(
-        1, "gemm cublaslt needs device cuda", ask("--device", "cpu", "--gemm", "cublaslt"));
-    assertRefused(
-        1, "attention cudnn needs device cuda", ask("--device", "cpu", "--attention", "cudnn"));
-  }
-
   @Test
   void aMissingCommandOrOptionIsStatus2() {
     assertEquals(2, run("fly").status());
     assertEquals(2, run("run", "--prompt", "x").status());
     assertEquals(2, run("run", "--model", "x").status());
     assertEquals(2, run().status());
-  }
-
-  @Test
-  void whatFailsNamesTheFileAndLeavesNothingBehind(@TempDir Path dir) throws IOException {
-    assertRefused(
-        1, "nowhere: there is no such folder", run("run", "--model", "nowhere", "--prompt", "x"));
-    assertRefused(1, "no-image.png: there is no such file", ask("--image", "no-image.png"));
-    assertRefused(1, "there is no folder", ask("--trace", dir.resolve("no/trace.json").toString()));
-    assertRefused(1, "R=0.9 must be smaller", ask("--prune", "star:R=0.9,P=0.5"));
-    assertRefused(1, "device cuda", ask("--device", "cuda"));
-    assertRefused(1, "holds 2 <image> for 1 image(s)", ask("--prompt", "<image> and <image>"));
-    assertRefused(1, "max_position_embeddings", ask("--prompt", "many words ".repeat(500)));
-    Path text = Files.writeString(dir.resolve("text.png"), "this is no image");
-    assertRefused(1, "PNG and JPEG are read", ask("--image", text.toString()));
-    byte[] png = Files.readAllBytes(Demo.image("small-00.png"));
-    Path half = Files.write(dir.resolve("half.png"), Arrays.copyOf(png, png.length / 2));
-    assertRefused(1, "half.png: the image is cut off", ask("--image", half.toString()));
-  }
-
-  @Test
-  void aBrokenModelIsRefusedByFile(@TempDir Path dir) throws IOException {
-    for (String broken :
-        List.of(
-            "config.json",
-            "preprocessor_config.json",
-            "tokenizer.json",
-            "model.safetensors",
-            "generation_config.json")) {
-      for (int kept : new int[] {0, 1, 100}) {
-        Path model = Files.createDirectories(dir.resolve(broken + kept));
-        for (String name :
-            List.of(
-                "config.json",
-                "preprocessor_config.json",
-                "tokenizer.json",
-                "model.safetensors",
-                "generation_config.json")) {
-          byte[] bytes = Files.readAllBytes(Demo.MODEL.resolve(name));
-          Files.write(
-              model.resolve(name),
-              name.equals(broken) ? Arrays.copyOf(bytes, bytes.length * kept / 101) : bytes);
-        }
-        assertRefused(1, broken, run("run", "--model", model.toString(), "--prompt", "x"));
-      }
-    }
-  }
-
-  @Test
-  void aWeightThatIsNotFiniteEndsTheRunNamingThePlace(@TempDir Path dir) throws IOException {
-    byte[] weights = Files.readAllBytes(Demo.MODEL.resolve("model.safetensors"));
-    int headerLength =
-        java.nio.ByteBuffer.wrap(weights).order(java.nio.ByteOrder.LITTLE_ENDIAN).getInt(0);
-    JsonNode header = JSON.readTree(Arrays.copyOfRange(weights, 8, 8 + headerLength));
-    var places =
-        java.util.Map.of(
-            "language_model.lm_head.weight", "a logit of generated token 1",
-            "language_model.model.layers.3.self_attn.q_proj.weight",
-                "stage 2 (image 0, decoder block 4)",
-            "vision_tower.vision_model.encoder.layers.3.self_attn.k_proj.bias",
-                "stage 1 (image 0, vision block 4)");
-    for (var place : places.entrySet()) {
-      Path model = Files.createDirectories(dir.resolve(place.getKey()));
-      for (String name :
-          List.of(
-              "config.json",
-              "preprocessor_config.json",
-              "tokenizer.json",
-              "generation_config.json")) {
-        Files.copy(Demo.MODEL.resolve(name), model.resolve(name));
-      }
-      byte[] damaged = weights.clone();
-      int at = 8 + headerLength + header.get(place.getKey()).get("data_offsets").get(0).intValue();
-      damaged[at] = 0;
-      damaged[at + 1] = 0x7e; // an F16 NaN
-      Files.write(model.resolve("model.safetensors"), damaged);
-      assertRefused(
-          1,
-          place.getValue(),
-          ask("--model", model.toString(), "--prune", "star:R=0.1,K=4,P=0.9", "--json"));
-    }
   }
 
   @Test
@@ -671,10 +422,10 @@ class CommandLineTest {
             .start();
     JsonNode environment = JSON.readTree(process.getInputStream()).at("/starling/environment");
     assertEquals(0, process.waitFor(), Files.readString(dir.resolve("err")));
-    String built = Files.readString(Path.of("target/classes/starling/bench/commit")).strip();
+    String built = Files.readString(Checkout.path("target/classes/starling/bench/commit")).strip();
     assertEquals(built, environment.path("commit").asText());
     assertFalse(built.isEmpty());
-    if (Files.exists(Path.of(".git"))) {
+    if (Files.exists(Checkout.path(".git"))) {
       assertTrue(built.matches("(.*-g)?[0-9a-f]{7,}(-dirty)?"), built);
     }
   }

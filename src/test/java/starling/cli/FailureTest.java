@@ -18,6 +18,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import starling.Checkout;
 import starling.Demo;
 import starling.input.InputException;
 
@@ -104,7 +105,10 @@ class FailureTest {
     Path out = dir.resolve("out");
     Path err = dir.resolve("err");
     var builder =
-        new ProcessBuilder(command).redirectOutput(out.toFile()).redirectError(err.toFile());
+        new ProcessBuilder(command)
+            .directory(Checkout.ROOT.toFile())
+            .redirectOutput(out.toFile())
+            .redirectError(err.toFile());
     if (!options.isEmpty()) {
       builder.environment().put("JAVA_TOOL_OPTIONS", options);
     }
@@ -144,7 +148,8 @@ class FailureTest {
   /** A library that is not there, and a class of which the end is missing. */
   @Test
   void aDamagedProgramIsOneSentence() throws Exception {
-    byte[] whole = Files.readAllBytes(Path.of("target/classes/starling/cli/RunCommand.class"));
+    byte[] whole =
+        Files.readAllBytes(Checkout.path("target/classes/starling/cli/RunCommand.class"));
     Path broken = Files.createDirectories(dir.resolve("starling/cli")).resolve("RunCommand.class");
     Files.write(broken, Arrays.copyOf(whole, 300));
     String java = System.getProperty("java.home") + "/bin/java";

@@ -14,6 +14,7 @@ import java.util.ArrayList;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import starling.Checkout;
 import starling.cuda.Native;
 
 /** {@code tools/gpu-check} where there is no GPU, or one that cannot be used. */
@@ -26,7 +27,8 @@ class GpuCheckTest {
     var command =
         new ArrayList<>(List.of("tools/gpu-check", "--out", dir.resolve("out").toString()));
     command.addAll(List.of(options));
-    var builder = new ProcessBuilder(command).redirectErrorStream(true);
+    var builder =
+        new ProcessBuilder(command).directory(Checkout.ROOT.toFile()).redirectErrorStream(true);
     builder.environment().merge("PATH", dir.toString(), (path, first) -> first + ":" + path);
     Process process = builder.start();
     String output = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);

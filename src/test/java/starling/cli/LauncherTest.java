@@ -14,6 +14,7 @@ import java.util.Map;
 import java.util.jar.JarFile;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import starling.Checkout;
 import starling.cli.Shell.Result;
 
 /**
@@ -66,8 +67,8 @@ class LauncherTest {
   void withoutAJdkOneSentenceSaysWhatToInstall() throws Exception {
     // The scripts as they are, but for the places where JDKs are looked for.
     Path tools = Files.createDirectories(dir.resolve("tree/tools"));
-    Path copy = Files.copy(Path.of("tools/starling"), tools.resolve("starling"));
-    String script = Files.readString(Path.of("tools/setup"));
+    Path copy = Files.copy(Checkout.path("tools/starling"), tools.resolve("starling"));
+    String script = Files.readString(Checkout.path("tools/setup"));
     String blind =
         script
             .replace("/usr/lib/jvm/*/bin/java", "/nowhere/java")
@@ -92,13 +93,13 @@ class LauncherTest {
   void pathsMayHaveAnyCharacters() throws Exception {
     String name = "m\u00f6 d\u00e8l \u6a21\u578b 100%d 'x' $HOME";
     Path model = Files.createDirectories(dir.resolve(name));
-    try (var files = Files.list(Path.of("src/main/resources/starling/demo/model"))) {
+    try (var files = Files.list(Checkout.path("src/demo/resources/starling/demo/model"))) {
       for (Path file : files.toList()) {
         Files.copy(file, model.resolve(file.getFileName().toString()));
       }
     }
     Path image = model.resolve("a \u56fe.png");
-    Files.copy(Path.of("src/test/resources/starling/image/rgb.png"), image);
+    Files.copy(Checkout.path("src/test/resources/starling/image/rgb.png"), image);
     Path overlay = model.resolve("o v.png");
     Result inspected = run(Map.of(), "tools/starling", "inspect", model.toString());
     assertEquals(0, inspected.status(), inspected.err());
@@ -156,10 +157,12 @@ class LauncherTest {
   private Path tree() throws IOException {
     Path tree = Files.createDirectories(dir.resolve("tree"));
     Files.createDirectories(tree.resolve("src/main"));
-    Files.createDirectories(tree.resolve("src/generated"));
+    for (String folder : List.of("src/demo", "src/native", "src/generated")) {
+      Files.createDirectories(tree.resolve(folder));
+    }
     Files.createDirectories(tree.resolve("tools"));
     for (String tool : List.of("starling", "setup")) {
-      Files.copy(Path.of("tools", tool), tree.resolve("tools", tool));
+      Files.copy(Checkout.path("tools").resolve(tool), tree.resolve("tools", tool));
     }
     Files.writeString(tree.resolve("pom.xml"), "");
     Files.writeString(tree.resolve("src/main/A.java"), "class A {}");
@@ -171,9 +174,9 @@ class LauncherTest {
         if [ -e "%1$s/slow" ]; then sleep 1; fi
         if [ -e "%1$s/fails" ]; then exit 1; fi
         mkdir -p target
-        ln -sfn "%2$s/target/classes" "%2$s/target/lib" target/
+        ln -sfn "%2$s/target/classes" "%2$s/target/demo-classes" "%2$s/target/lib" target/
         """
-            .formatted(dir, Path.of("").toAbsolutePath()));
+            .formatted(dir, Checkout.ROOT));
     return tree;
   }
 
@@ -259,7 +262,7 @@ class LauncherTest {
         "[ \"$1\" != --build ] || { echo >>'"
             + dir
             + "/cmakes'; mkdir -p target/native/host; echo >>target/native/host/libstarling_host.so; }\n");
-    Files.copy(Path.of("tools/build-native"), tree.resolve("tools/build-native"));
+    Files.copy(Checkout.path("tools/build-native"), tree.resolve("tools/build-native"));
     for (String folder : List.of("native/host", "native/runtime", "native/include", "kernels")) {
       Files.createDirectories(tree.resolve(folder));
     }
@@ -329,7 +332,7 @@ class LauncherTest {
   /** Started from another folder, by links of every kind, and where {@code cd} has other ideas. */
   @Test
   void linksLeadToTheCheckout() throws Exception {
-    Path checkout = Path.of("").toAbsolutePath();
+    Path checkout = Checkout.ROOT;
     Path there = Files.createDirectories(dir.resolve("a b/c"));
     Files.createDirectories(dir.resolve("decoy/tools"));
     Files.createSymbolicLink(there.resolve("absolute"), checkout.resolve("tools/starling"));
@@ -353,7 +356,7 @@ class LauncherTest {
   /** No other file may come to stand where standard input or output was. */
   @Test
   void aClosedInputIsEmptyAndClosedOutputsTakeNothing() throws Exception {
-    String tokenize = "tools/starling tokenize --model src/main/resources/starling/demo/model ";
+    String tokenize = "tools/starling tokenize --model src/demo/resources/starling/demo/model ";
     for (String closed : List.of("<&-", "<&- 2>&-")) {
       Result result = run(Map.of(), "bash", "-c", tokenize + closed);
       assertEquals(0, result.status(), result.err());
@@ -407,7 +410,7 @@ class LauncherTest {
       program("old/" + tool, "echo 'too old' >&2; exit 1");
     }
     Path project = Files.createDirectories(dir.resolve("project"));
-    Files.copy(Path.of("pom.xml"), project.resolve("pom.xml"));
+    Files.copy(Checkout.path("pom.xml"), project.resolve("pom.xml"));
     Path sources = Files.createDirectories(project.resolve("src/main/java"));
     Files.createDirectories(sources.resolve("starling"));
     Files.writeString(sources.resolve("module-info.java"), "module starling { exports starling; }");

@@ -19,6 +19,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import starling.Checkout;
 import starling.Demo;
 
 /** What cannot be written fails the command, on whatever way it was to go. */
@@ -180,7 +181,11 @@ class LostOutputTest {
   private record Shell(int status, String said) {}
 
   private static Shell shell(String command) throws IOException, InterruptedException {
-    Process process = new ProcessBuilder("bash", "-c", command).redirectErrorStream(true).start();
+    Process process =
+        new ProcessBuilder("bash", "-c", command)
+            .directory(Checkout.ROOT.toFile())
+            .redirectErrorStream(true)
+            .start();
     String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     return new Shell(process.waitFor(), said);
   }

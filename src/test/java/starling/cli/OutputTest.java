@@ -16,6 +16,7 @@ import java.util.concurrent.CompletableFuture;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import starling.Checkout;
 import starling.input.InputException;
 
 /** Files that a command writes: through links, in place where they cannot be replaced, whole. */
@@ -63,7 +64,7 @@ class OutputTest {
 
   @Test
   void aDanglingLinkMakesItsTarget() throws IOException {
-    Path link = Files.createSymbolicLink(dir.resolve("link"), Path.of("target"));
+    Path link = Files.createSymbolicLink(dir.resolve("link"), Checkout.path("target"));
     write(link);
     assertTrue(Files.isSymbolicLink(link));
     assertEquals("new\n", Files.readString(dir.resolve("target")));
@@ -181,7 +182,7 @@ class OutputTest {
                 command)
             : new ProcessBuilder("bash", "-c", command);
     builder.environment().put("JAVA_HOME", System.getProperty("java.home"));
-    Process process = builder.redirectErrorStream(true).start();
+    Process process = builder.directory(Checkout.ROOT.toFile()).redirectErrorStream(true).start();
     String said = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     process.waitFor();
     return said;

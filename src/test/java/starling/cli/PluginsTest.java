@@ -276,7 +276,7 @@ class PluginsTest {
           public CutSite where() { return CutSite.PROJECTOR_OUTPUT; }
           public int layer() { return 4; }
           public int kept(int group) { return 9; }
-          public void select(CutContext site, Selection out) { site.device().gatherRows(List.of(out.score()), List.of(out.score()), out.keep()); }
+          public void select(CutContext context, Selection out) { context.device().gatherRows(List.of(out.score()), List.of(out.score()), out.keep()); }
         }
         """;
     Path classes = Plugin.provider("Fails", source, dir);

@@ -8,6 +8,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.Stream;
+import starling.Checkout;
 
 /** Runs a command with a terminal, by {@code script} of util-linux; the JDK has no terminals. */
 final class PseudoTerminal {
@@ -34,7 +35,7 @@ final class PseudoTerminal {
     var builder =
         new ProcessBuilder("script", "-qefc", "stty cols " + columns + "; " + command, "/dev/null");
     builder.environment().put("SHELL", "/bin/bash");
-    Process process = builder.redirectErrorStream(true).start();
+    Process process = builder.directory(Checkout.ROOT.toFile()).redirectErrorStream(true).start();
     String sent = new String(process.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     int status = process.waitFor();
     return new Seen(status, sent, Screen.of(sent, columns).lines());

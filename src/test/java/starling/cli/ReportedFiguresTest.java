@@ -5,15 +5,17 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import starling.Answer;
+import starling.device.DType;
+import starling.device.DeviceType;
 
 /** The figures that people read, from answers whose numbers are known. */
 class ReportedFiguresTest {
   private static Answer answer(double perToken, double prefill, double total, double pruned) {
     return new Answer(
         "m",
-        "cpu",
+        DeviceType.CPU,
         "a cpu",
-        "f32",
+        DType.F32,
         "none",
         "none",
         "compact",

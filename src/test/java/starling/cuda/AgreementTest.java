@@ -19,9 +19,12 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
 import starling.Answer;
+import starling.Checkout;
 import starling.Demo;
 import starling.Model;
 import starling.Question;
+import starling.device.DType;
+import starling.device.DeviceType;
 import starling.device.Providers;
 import starling.device.Sampling;
 import starling.model.Mode;
@@ -66,10 +69,10 @@ class AgreementTest {
   @BeforeAll
   static void open() {
     Native.needsDevice();
-    cpu32 = Model.open(Demo.MODEL, "cpu", "f32");
-    cpu16 = Model.open(Demo.MODEL, "cpu", "bf16");
-    native32 = Model.open(Demo.MODEL, Native.DEVICE, "f32", Providers.OWN);
-    native16 = Model.open(Demo.MODEL, Native.DEVICE, "bf16", Providers.OWN);
+    cpu32 = Model.open(Demo.MODEL, DeviceType.CPU, DType.F32);
+    cpu16 = Model.open(Demo.MODEL, DeviceType.CPU, DType.BF16);
+    native32 = Model.open(Demo.MODEL, Native.DEVICE, DType.F32, Providers.OWN);
+    native16 = Model.open(Demo.MODEL, Native.DEVICE, DType.BF16, Providers.OWN);
   }
 
   @AfterAll
@@ -172,8 +175,8 @@ class AgreementTest {
       }
     }
     String text = String.join("\n", table) + "\n";
-    Files.createDirectories(Path.of("target"));
-    Files.writeString(Path.of("target/agreement.txt"), text);
+    Files.createDirectories(Checkout.path("target"));
+    Files.writeString(Checkout.path("target/agreement.txt"), text);
     System.out.println(text);
   }
 

@@ -12,6 +12,8 @@ import java.util.List;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import starling.Checkout;
+import starling.cuda.abi.AbiConstants;
 import starling.device.Arguments;
 
 /** The generated code is what the C headers say, and lies in memory as the compiler of C has it. */
@@ -36,14 +38,14 @@ class BindingsTest {
 
   private Ended generate(Path folder, String... options) throws IOException, InterruptedException {
     String java = Path.of(System.getProperty("java.home"), "bin", "java").toString();
-    var command = new ArrayList<>(List.of(java, Path.of(GENERATOR).toAbsolutePath().toString()));
+    var command = new ArrayList<>(List.of(java, Checkout.path(GENERATOR).toString()));
     command.addAll(List.of(options));
     return run(folder, command);
   }
 
   @Test
   void theBindingsAreWhatTheHeadersSay() throws IOException, InterruptedException {
-    Ended checked = generate(Path.of("."), "--check");
+    Ended checked = generate(Checkout.ROOT, "--check");
     assertEquals("", checked.output());
     assertEquals(0, checked.status());
   }
@@ -51,9 +53,9 @@ class BindingsTest {
   @Test
   void aFileThatIsNotWhatTheHeadersSayIsNamed() throws IOException, InterruptedException {
     Path headers = Files.createDirectories(tmp.resolve("native/include"));
-    Path generated = Files.createDirectories(tmp.resolve("src/generated/java/starling/cuda"));
-    for (String header : List.of("starling.h", "starling_bench.h")) {
-      Files.copy(Path.of("native/include", header), headers.resolve(header));
+    Path generated = Files.createDirectories(tmp.resolve("src/generated/java/starling/cuda/abi"));
+    for (String header : List.of("starling.h", "starling_library.h", "starling_bench.h")) {
+      Files.copy(Checkout.path("native/include").resolve(header), headers.resolve(header));
     }
     assertEquals(0, generate(tmp).status());
     assertEquals(0, generate(tmp, "--check").status());
@@ -72,7 +74,7 @@ class BindingsTest {
 
   @Test
   void structuresLieInMemoryAsTheCompilerHasThem() throws IOException, InterruptedException {
-    Ended asserts = generate(Path.of("."), "--asserts");
+    Ended asserts = generate(Checkout.ROOT, "--asserts");
     assertTrue(asserts.output().contains("offsetof(starling_rope_args, positions) == "));
     assertEquals(0, compile(asserts.output()).status());
     String wrong = asserts.output().replaceFirst("positions\\) == ", "positions) == 1");
@@ -82,25 +84,20 @@ class BindingsTest {
   private Ended compile(String source) throws IOException, InterruptedException {
     Path file = Files.writeString(tmp.resolve("asserts.cpp"), source);
     return run(
-        Path.of("."),
+        Checkout.ROOT,
         List.of("g++", "-std=c++20", "-fsyntax-only", "-Inative/include", file.toString()));
   }
 
   @Test
   void noOffsetIsWrittenByHand() throws IOException {
     var byHand = Pattern.compile("\\.(get|set)\\((JAVA_\\w+|ADDRESS), [1-9]");
-    try (var sources = Files.list(Path.of("src/main/java/starling/cuda"))) {
-      for (Path source : sources.filter(f -> f.toString().endsWith(".java")).toList()) {
-        assertTrue(!byHand.matcher(Files.readString(source)).find(), source.toString());
+    for (String folder : List.of("cuda", "nvidia")) {
+      try (var sources = Files.list(Checkout.path("src/main/java/starling").resolve(folder))) {
+        for (Path source : sources.filter(f -> f.toString().endsWith(".java")).toList()) {
+          assertTrue(!byHand.matcher(Files.readString(source)).find(), source.toString());
+        }
       }
     }
-  }
-
-  /** Few rows are not another library's, since our own kernel splits their keys. */
-  @Test
-  void fewRowsAreAsManyAsTheKernelForThemTakes() throws IOException {
-    String kernel = Files.readString(Path.of("kernels/gpu/attention_decode.h"));
-    assertTrue(kernel.contains("DECODE_ROWS = " + (LibraryAttention.MIN_ROWS - 1) + ";"));
   }
 
   @Test

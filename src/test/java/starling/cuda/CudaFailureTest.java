@@ -16,6 +16,7 @@ import starling.Model;
 import starling.Question;
 import starling.device.DType;
 import starling.device.Device;
+import starling.device.DeviceType;
 import starling.device.OutOfMemoryException;
 import starling.device.SegmentTable;
 import starling.device.Segments;
@@ -30,7 +31,7 @@ class CudaFailureTest {
   private static String refused(String orders) {
     try (var _ = new FakeCuda(orders)) {
       String sentence =
-          assertThrows(InputException.class, () -> NativeDevice.open("cuda")).getMessage();
+          assertThrows(InputException.class, () -> NativeDevice.open(DeviceType.CUDA)).getMessage();
       assertEquals(1, sentence.lines().count());
       return sentence;
     }
@@ -62,7 +63,7 @@ class CudaFailureTest {
   @Test
   void outOfMemorySaysHowMuchForWhatAndWhatToLower() {
     try (var _ = new FakeCuda("memory=50000000")) {
-      try (Device device = NativeDevice.open("cuda");
+      try (Device device = NativeDevice.open(DeviceType.CUDA);
           TensorArena arena = device.arena("cache")) {
         arena.alloc("small", DType.F32, 1000, 1000);
         String sentence =
@@ -81,7 +82,7 @@ class CudaFailureTest {
   @Test
   void afterAFaultEveryCallSaysSoAndClosingIsQuiet() {
     try (var gpu = new FakeCuda("")) {
-      Device device = NativeDevice.open("cuda");
+      Device device = NativeDevice.open(DeviceType.CUDA);
       TensorArena arena = device.arena("mine");
       Segments counter = SegmentTable.counter(device, arena);
       int[] host = new int[Segments.WIDTH];
@@ -113,15 +114,15 @@ class CudaFailureTest {
       var said = new ArrayList<String>();
       Devices.onFallback(said::add);
       for (int i = 0; i < 3; i++) {
-        try (Device device = Devices.open("auto")) {
-          assertEquals("cpu", device.name());
+        try (Device device = Devices.open(DeviceType.AUTO)) {
+          assertEquals(DeviceType.CPU, device.type());
         }
       }
       assertEquals(1, said.size());
       assertTrue(said.get(0).contains("driver too old"), said.get(0));
       gpu.order("");
-      try (Device device = Devices.open("auto")) {
-        assertEquals("cuda", device.name());
+      try (Device device = Devices.open(DeviceType.AUTO)) {
+        assertEquals(DeviceType.CUDA, device.type());
       }
     } finally {
       Devices.onFallback(why -> {});
@@ -136,7 +137,7 @@ class CudaFailureTest {
       gpu.order("mig=1");
       assertTrue(Devices.cards().get(0).mig());
       assertTrue(Devices.cards().get(0).uuid().startsWith("MIG-"));
-      try (Device device = NativeDevice.open("cuda")) {
+      try (Device device = NativeDevice.open(DeviceType.CUDA)) {
         assertTrue(device.description().contains("Fake GPU MIG 1g.10gb (MIG-00112233"));
       }
       gpu.order("devices=0");
@@ -149,7 +150,7 @@ class CudaFailureTest {
     try (var _ = new FakeCuda("")) {
       Callable<List<Integer>> answer =
           () -> {
-            try (Model model = Model.open(Demo.MODEL, "cuda", "f32")) {
+            try (Model model = Model.open(Demo.MODEL, DeviceType.CUDA, DType.F32)) {
               Question question =
                   Question.of("How many red objects are there?")
                       .image(Demo.image("scene-00.png"))

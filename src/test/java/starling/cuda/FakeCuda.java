@@ -9,6 +9,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
+import starling.foreign.Symbols;
 
 /**
  * A made-up GPU: {@code libstarling_cuda.so}'s own code over CUDA calls of {@code
@@ -49,7 +50,7 @@ public final class FakeCuda implements AutoCloseable {
 
   private static String call(MethodHandle text) {
     try {
-      return NativeLibrary.string((MemorySegment) text.invokeExact());
+      return Symbols.string((MemorySegment) text.invokeExact());
     } catch (Throwable e) {
       throw new AssertionError(e);
     }

@@ -5,10 +5,10 @@ import java.util.Random;
 import starling.device.StoredTensor;
 
 /** Normally distributed values, for comparing kernels with libraries. */
-final class Gaussian {
+public final class Gaussian {
   private Gaussian() {}
 
-  static StoredTensor of(Random random, float scale, Integer... shape) {
+  public static StoredTensor of(Random random, float scale, Integer... shape) {
     float[] values = new float[List.of(shape).stream().reduce(1, (a, b) -> a * b)];
     for (int i = 0; i < values.length; i++) {
       values[i] = scale * (float) random.nextGaussian();

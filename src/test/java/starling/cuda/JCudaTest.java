@@ -14,6 +14,7 @@ import jcuda.runtime.cudaStream_t;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import starling.device.DType;
+import starling.device.DeviceType;
 import starling.device.SegmentTable;
 import starling.device.Segments;
 import starling.device.Tensor;
@@ -35,7 +36,7 @@ class JCudaTest {
   @Test
   void aPointerGoesThereAndBack() {
     try (var _ = new FakeCuda("");
-        NativeDevice device = NativeDevice.open("cuda");
+        NativeDevice device = NativeDevice.open(DeviceType.CUDA);
         TensorArena arena = device.arena("a")) {
       Tensor t = counting(device, arena, 4, 8);
       Pointer theirs = Interop.pointer(device, t.rows(1, 4));
@@ -67,7 +68,7 @@ class JCudaTest {
   @Test
   void aStreamIsSharedAndStaysItsOwners() {
     try (var _ = new FakeCuda("");
-        NativeDevice owner = NativeDevice.open("cuda")) {
+        NativeDevice owner = NativeDevice.open(DeviceType.CUDA)) {
       cudaStream_t stream = Interop.stream(owner);
       assertTrue(owner.cudaStream() != 0);
       try (NativeDevice guest = Interop.open(stream);
@@ -85,12 +86,12 @@ class JCudaTest {
     }
   }
 
-  /** The example of the README, as a program would compile it. */
+  /** The example of the page about embedding, as a program would compile it. */
   @Test
-  void theExampleOfTheReadmeSelectsOnAStreamOfTheProgram(@TempDir Path dir) throws Exception {
-    Method select = Examples.compiled("int[] select(cudaStream_t", dir);
+  void theExampleSelectsOnAStreamOfTheProgram(@TempDir Path dir) throws Exception {
+    Method select = Examples.compiled("Select", dir);
     try (var _ = new FakeCuda("");
-        NativeDevice program = NativeDevice.open("cuda");
+        NativeDevice program = NativeDevice.open(DeviceType.CUDA);
         TensorArena memory = program.arena("the program's")) {
       Tensor rows = memory.alloc("rows", DType.F32, 577, 1024);
       float[] values = new float[577 * 1024];

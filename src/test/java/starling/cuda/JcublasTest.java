@@ -17,8 +17,10 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import starling.Checkout;
 import starling.device.Activation;
 import starling.device.DType;
+import starling.device.DeviceType;
 import starling.device.Tensor;
 import starling.device.TensorArena;
 import starling.input.InputException;
@@ -30,7 +32,7 @@ import starling.jcuda.Jcublas;
  */
 class JcublasTest {
   private static final String FORWARDING = "starling.cublas.forwarding";
-  private static final Path FORWARDER = Path.of("target/native/test/libforward_cublas.so");
+  private static final Path FORWARDER = Checkout.path("target/native/test/libforward_cublas.so");
   private static FakeCuda gpu;
   private static PlayedLibrary cublas;
 
@@ -39,7 +41,7 @@ class JcublasTest {
     gpu = new FakeCuda("");
     cublas = new PlayedLibrary("cublas");
     Native.needs(FORWARDER);
-    try (NativeDevice device = NativeDevice.open("cuda")) {
+    try (NativeDevice device = NativeDevice.open(DeviceType.CUDA)) {
       String why =
           assertThrows(InputException.class, () -> new Jcublas(device).close()).getMessage();
       assertTrue(why.startsWith("JCublas 12.6 needs libcublas.so.12, and here is "), why);
@@ -66,7 +68,7 @@ class JcublasTest {
   @ParameterizedTest
   @EnumSource(names = {"F32", "BF16", "F16"})
   void aProductIsWhatOurOwnIs(DType dtype) {
-    try (NativeDevice device = NativeDevice.open("cuda");
+    try (NativeDevice device = NativeDevice.open(DeviceType.CUDA);
         TensorArena arena = device.arena("test");
         var jcublas = new Jcublas(device)) {
       Tensor x = device.table(arena, dtype, Gaussian.of(new Random(9), 1, 21, 44));
@@ -76,8 +78,8 @@ class JcublasTest {
       device.gemm(own, x, device.asLinear(w, null), null, Activation.NONE, null);
       jcublas.multiply(theirs, x, w);
       assertEquals(1, cublas.count("products"));
-      float[] a = device.floats(own);
-      float[] b = device.floats(theirs);
+      float[] a = Floats.of(device, own);
+      float[] b = Floats.of(device, theirs);
       // A rounding of the stored type, and f32 sums in another order.
       double bound = dtype == DType.F32 ? 1e-5 : dtype == DType.BF16 ? 0x1p-7 : 0x1p-10;
       for (int i = 0; i < a.length; i++) {
@@ -93,12 +95,11 @@ class JcublasTest {
     assertEquals(0, cublas.count("alive"));
   }
 
-  /** The example of the README. */
+  /** The example of the page about embedding. */
   @Test
-  void theExampleOfTheReadmeMultipliesOurTensors(@TempDir Path dir) throws Exception {
-    Method multiply =
-        Examples.compiled("int multiply(NativeDevice device, cublasHandle handle", dir);
-    try (NativeDevice device = NativeDevice.open("cuda");
+  void theExampleMultipliesOurTensors(@TempDir Path dir) throws Exception {
+    Method multiply = Examples.compiled("Multiply", dir);
+    try (NativeDevice device = NativeDevice.open(DeviceType.CUDA);
         TensorArena arena = device.arena("test")) {
       new Jcublas(device).close(); // which finds and loads cuBLAS
       var handle = new cublasHandle();
@@ -109,7 +110,7 @@ class JcublasTest {
       Tensor theirs = arena.alloc("theirs", DType.F32, 21, 24);
       device.gemm(own, x, device.asLinear(w, null), null, Activation.NONE, null);
       assertEquals(0, multiply.invoke(null, device, handle, theirs, x, w));
-      assertArrayEquals(device.floats(own), device.floats(theirs), 1e-4f);
+      assertArrayEquals(Floats.of(device, own), Floats.of(device, theirs), 1e-4f);
       JCublas2.cublasDestroy(handle);
     }
   }
@@ -117,7 +118,7 @@ class JcublasTest {
   @Test
   void aLibraryThatDoesNotStartGetsASentence() {
     cublas.order("create=1");
-    try (NativeDevice device = NativeDevice.open("cuda")) {
+    try (NativeDevice device = NativeDevice.open(DeviceType.CUDA)) {
       assertEquals(
           "JCublas: cublasCreate: CUBLAS_STATUS_NOT_INITIALIZED",
           assertThrows(InputException.class, () -> new Jcublas(device).close()).getMessage());

@@ -19,14 +19,16 @@ import starling.Demo;
 import starling.Families;
 import starling.checkpoint.PreprocessorConfig;
 import starling.checkpoint.Safetensors;
+import starling.cuda.abi.HostCounters;
 import starling.device.DType;
+import starling.device.DeviceType;
 import starling.device.Sampling;
 import starling.image.ImageMode;
+import starling.model.Generation;
 import starling.model.ImageInput;
 import starling.model.LoadedModel;
 import starling.model.Mode;
 import starling.model.Request;
-import starling.model.Session;
 import starling.model.VisionLanguageModel;
 import starling.prune.Methods;
 
@@ -46,7 +48,7 @@ class LaunchTest {
   @BeforeEach
   void open() throws Exception {
     Native.needs(Native.HOST);
-    device = NativeDevice.open("emulated");
+    device = NativeDevice.open(DeviceType.EMULATED);
     host = new HostCounters(DynamicLibrary.open(Native.HOST));
     config = Families.read(Demo.MODEL);
     files = Safetensors.open(Demo.MODEL);
@@ -106,9 +108,9 @@ class LaunchTest {
     Request request = request(spec);
     float[] pixels = request.images().get(0).crops().get(0).pixels();
     float[] before = pixels.clone();
-    var session = new Session[1];
+    var generation = new Generation[1];
     device.resetTransfers();
-    List<Launched> prefill = recorded(() -> session[0] = llava.prefill(request));
+    List<Launched> prefill = recorded(() -> generation[0] = llava.prefill(request));
     // Whatever the host still holds is poisoned: nothing of it may be read again.
     Arrays.fill(pixels, Float.NaN);
     Arrays.fill(request.ids(), Integer.MIN_VALUE);
@@ -117,21 +119,21 @@ class LaunchTest {
         recorded(
             () -> {
               for (int i = 0; i < 8; i++) {
-                tokens[i] = session[0].next();
+                tokens[i] = generation[0].next();
               }
             });
     var transfers = device.transfers();
-    session[0].close();
+    generation[0].close();
     int l = config.text().numHiddenLayers();
     // Pixels, ids and a table of this sequence in every layer, for the prompt and for the steps.
     long up = 4L * before.length + 4L * 7 + 2L * l * 64;
-    assertEquals(new NativeDevice.Transfers(3, up, 8, 4 * 8), transfers);
+    assertEquals(new Transfers(3, up, 8, 4 * 8), transfers);
 
     int b = visionBlocks();
     assertEquals(LaunchFormula.prefill(spec, b, l), counts(prefill), spec);
     assertEquals(LaunchFormula.decode(l, 7), counts(decode), spec);
     assertTrue(Arrays.stream(tokens).allMatch(t -> t >= 0));
-    assertEquals(stages, spec.equals("none") ? 0 : session[0].stages().size());
+    assertEquals(stages, spec.equals("none") ? 0 : generation[0].stages().size());
   }
 
   private int visionBlocks() {
@@ -140,10 +142,10 @@ class LaunchTest {
 
   @Test
   void twoDecodeStepsHaveTheSameArguments() {
-    try (Session session = llava.prefill(request("star:R=0.1,K=4,P=0.9"))) {
-      session.next();
-      List<Launched> first = recorded(session::next);
-      List<Launched> second = recorded(session::next);
+    try (Generation generation = llava.prefill(request("star:R=0.1,K=4,P=0.9"))) {
+      generation.next();
+      List<Launched> first = recorded(generation::next);
+      List<Launched> second = recorded(generation::next);
       assertTrue(first.size() > 50, "a step has launches");
       assertEquals(first, second);
     }

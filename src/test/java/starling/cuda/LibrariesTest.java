@@ -10,7 +10,10 @@ import org.junit.jupiter.params.provider.CsvSource;
 import org.opentest4j.TestAbortedException;
 import starling.device.Activation;
 import starling.device.AttentionInputs;
+import starling.device.AttentionProvider;
 import starling.device.DType;
+import starling.device.DeviceType;
+import starling.device.GemmProvider;
 import starling.device.Kv;
 import starling.device.Linear;
 import starling.device.Mask;
@@ -28,7 +31,7 @@ import starling.jcuda.Jcublas;
 class LibrariesTest {
   @BeforeEach
   void needsAGpu() {
-    assumeTrue(Native.DEVICE.equals("cuda"), "needs a GPU: tools/gpu-check runs it");
+    assumeTrue(Native.DEVICE == DeviceType.CUDA, "needs a GPU: tools/gpu-check runs it");
   }
 
   /** What opens a library, or a skip with its reason. */
@@ -68,16 +71,17 @@ class LibrariesTest {
           device.linear(arena, DType.BF16, Linear.Source.of(Gaussian.of(random, 1, out, in), null));
       Tensor y = arena.alloc("y", DType.BF16, rows, out);
       device.gemm(y, x, w, null, Activation.NONE, null);
-      return device.floats(y);
+      return Floats.of(device, y);
     }
   }
 
   @ParameterizedTest
   @CsvSource({"577, 1024, 4096", "636, 4096, 4096", "117, 4096, 1024", "17, 64, 96"})
   void productsAreThoseOfCublasLt(int rows, int in, int out) {
-    try (NativeDevice own = NativeDevice.open("cuda");
+    try (NativeDevice own = NativeDevice.open(DeviceType.CUDA);
         NativeDevice library =
-            orSkip(() -> NativeDevice.open("cuda", Providers.gemm("cublaslt")))) {
+            orSkip(
+                () -> NativeDevice.open(DeviceType.CUDA, Providers.gemm(GemmProvider.CUBLASLT)))) {
       assertSame(product(own, rows, in, out), product(library, rows, in, out), "cuBLASLt");
     }
   }
@@ -85,7 +89,7 @@ class LibrariesTest {
   @ParameterizedTest
   @CsvSource({"577, 1024, 4096", "636, 4096, 4096", "117, 4096, 1024", "17, 64, 96"})
   void productsAreThoseOfJcublas(int rows, int in, int out) {
-    try (NativeDevice device = NativeDevice.open("cuda");
+    try (NativeDevice device = NativeDevice.open(DeviceType.CUDA);
         Jcublas jcublas = orSkip(() -> new Jcublas(device));
         TensorArena arena = device.arena("test")) {
       var random = new Random(3);
@@ -93,7 +97,7 @@ class LibrariesTest {
       Tensor w = device.table(arena, DType.BF16, Gaussian.of(random, 1, out, in));
       Tensor y = arena.alloc("y", DType.BF16, rows, out);
       jcublas.multiply(y, x, w);
-      assertSame(product(device, rows, in, out), device.floats(y), jcublas.description());
+      assertSame(product(device, rows, in, out), Floats.of(device, y), jcublas.description());
     }
   }
 
@@ -112,16 +116,19 @@ class LibrariesTest {
       Tensor lse = arena.alloc("lse", DType.F32, heads, rows);
       Mask mask = causal ? Mask.CAUSAL : Mask.NONE;
       device.attention(out, lse, new AttentionInputs(q, kv, mask, (float) (1 / Math.sqrt(d))));
-      return device.floats(statistics ? lse : out);
+      return Floats.of(device, statistics ? lse : out);
     }
   }
 
   @ParameterizedTest
   @CsvSource({"577, 16, 64, false", "636, 32, 128, true", "26, 3, 32, false"})
   void attentionIsThatOfCudnn(int rows, int heads, int d, boolean causal) {
-    try (NativeDevice own = NativeDevice.open("cuda");
+    try (NativeDevice own = NativeDevice.open(DeviceType.CUDA);
         NativeDevice library =
-            orSkip(() -> NativeDevice.open("cuda", Providers.attention("cudnn")))) {
+            orSkip(
+                () ->
+                    NativeDevice.open(
+                        DeviceType.CUDA, Providers.attention(AttentionProvider.CUDNN)))) {
       for (boolean statistics : new boolean[] {false, true}) {
         assertSame(
             attention(own, rows, heads, d, causal, statistics),

@@ -4,6 +4,8 @@ import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
 import java.nio.file.Files;
 import java.nio.file.Path;
+import starling.Checkout;
+import starling.device.DeviceType;
 
 /**
  * The libraries that tools/build-native makes. Where one is not there a test is skipped with the
@@ -11,20 +13,21 @@ import java.nio.file.Path;
  * failure.
  */
 public final class Native {
-  public static final Path HOST = Path.of("target/native/host/libstarling_host.so");
-  public static final Path CUDA = Path.of("target/native/cuda/libstarling_cuda.so");
+  public static final Path HOST = Checkout.path("target/native/host/libstarling_host.so");
+  public static final Path CUDA = Checkout.path("target/native/cuda/libstarling_cuda.so");
 
   /** The code of {@code libstarling_cuda.so} over made-up CUDA calls, with faults to order. */
-  public static final Path FAKE = Path.of("target/native/test/libstarling_fake_cuda.so");
+  public static final Path FAKE = Checkout.path("target/native/test/libstarling_fake_cuda.so");
 
   /** The device under test: emulated, or cuda where tools/gpu-check says so. */
-  public static final String DEVICE = System.getProperty("starling.test.device", "emulated");
+  public static final DeviceType DEVICE =
+      DeviceType.of(System.getProperty("starling.test.device", "emulated"));
 
   private Native() {}
 
   /** What {@link #DEVICE} needs; a cuda that does not open is a failure, not a skip. */
   public static void needsDevice() {
-    if (DEVICE.equals("emulated")) {
+    if (DEVICE == DeviceType.EMULATED) {
       needs(HOST);
     }
   }

@@ -26,6 +26,7 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
 import starling.cpu.CpuDevice;
+import starling.cuda.abi.AbiConstants;
 import starling.device.Activation;
 import starling.device.AttentionInputs;
 import starling.device.Block;
@@ -33,6 +34,7 @@ import starling.device.Candidates;
 import starling.device.Cut;
 import starling.device.DType;
 import starling.device.Device;
+import starling.device.DeviceType;
 import starling.device.EightBits;
 import starling.device.Kv;
 import starling.device.Linear;
@@ -132,8 +134,8 @@ class NativeDeviceTest {
         } else if (e.dtype() == DType.U8) {
           assertArrayEquals(bytes(cpu, e), bytes(nativeDevice, actual.get(i)), e.name());
         } else {
-          float[] x = floats(cpu, e);
-          float[] y = floats(nativeDevice, actual.get(i));
+          float[] x = Floats.of(cpu, e);
+          float[] y = Floats.of(nativeDevice, actual.get(i));
           for (int j = 0; j < x.length; j++) {
             double limit = bound * (1 + Math.abs(x[j]));
             int at = j;
@@ -155,22 +157,6 @@ class NativeDeviceTest {
   private static byte[] bytes(Device device, Tensor t) {
     byte[] values = new byte[t.rows()];
     device.download(MemorySegment.ofArray(values), t);
-    return values;
-  }
-
-  private static float[] floats(Device device, Tensor t) {
-    int n = t.rows() * t.width();
-    if (t.dtype() == DType.F32) {
-      float[] values = new float[n];
-      device.download(MemorySegment.ofArray(values), t);
-      return values;
-    }
-    short[] bits = new short[n];
-    device.download(MemorySegment.ofArray(bits), t);
-    float[] values = new float[n];
-    for (int i = 0; i < n; i++) {
-      values[i] = t.dtype().value(bits[i]);
-    }
     return values;
   }
 
@@ -480,12 +466,12 @@ class NativeDeviceTest {
       var stored = new StoredTensor("w", DType.F32, List.of(40, 6), file);
       Tensor table = nativeDevice.table(arena, DType.F32, stored);
       assertEquals(0, nativeDevice.address(table) % 256);
-      assertEquals(239f, floats(nativeDevice, table)[239]);
+      assertEquals(239f, Floats.of(nativeDevice, table)[239]);
       var source = new Linear.Source(List.of(stored, stored), Collections.nCopies(2, null), 20, 0);
       var padded = (NativeLinear) nativeDevice.linear(arena, DType.F32, source);
       assertEquals(0, nativeDevice.address(padded.matrix()) % 256);
       assertEquals(128, padded.out());
-      float[] values = floats(nativeDevice, padded.matrix());
+      float[] values = Floats.of(nativeDevice, padded.matrix());
       for (int row = 0; row < 128; row++) {
         int head = row / 32;
         boolean real = row % 32 < 20;
@@ -501,7 +487,7 @@ class NativeDeviceTest {
               20);
       var in = (NativeLinear) nativeDevice.linear(arena, DType.F32, columns);
       assertEquals(64, in.in());
-      float[] o = floats(nativeDevice, in.matrix());
+      float[] o = Floats.of(nativeDevice, in.matrix());
       assertEquals(0, o[20]);
       assertEquals(20f, o[32]);
     }
@@ -518,7 +504,7 @@ class NativeDeviceTest {
         var padded = (NativeLinear) nativeDevice.linear(arena, dtype, source);
         assertEquals(64, padded.out());
         assertEquals(128, padded.in());
-        float[] values = floats(nativeDevice, padded.matrix());
+        float[] values = Floats.of(nativeDevice, padded.matrix());
         for (int row = 0; row < 64; row++) {
           for (int c = 0; c < 128; c++) {
             boolean real = row % 32 < 20 && c % 32 < 24;
@@ -609,7 +595,7 @@ class NativeDeviceTest {
       Tensor out = arena.view("result", DType.F32, Block.of(result), 2, 8);
       Tensor rows = arena.alloc("rows", DType.I32, 2);
       nativeDevice.upload(rows, MemorySegment.ofArray(new int[] {3, 1}));
-      if (Native.DEVICE.equals("cuda")) {
+      if (Native.DEVICE == DeviceType.CUDA) {
         assertEquals(
             "result is F32[2, 8] in host memory, which this device cannot use",
             assertThrows(

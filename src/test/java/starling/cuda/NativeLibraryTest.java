@@ -21,6 +21,8 @@ import java.util.concurrent.Executors;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
+import starling.Checkout;
+import starling.device.DeviceType;
 import starling.input.InputException;
 
 /** Where a library is looked for, what is said of one that cannot be used, and unpacking. */
@@ -122,7 +124,7 @@ class NativeLibraryTest {
 
   private static List<String> symbols() throws IOException {
     return java.util.regex.Pattern.compile("STARLING_API[\\w\\s*]*?(starling_\\w+)\\(")
-        .matcher(Files.readString(Path.of("native/include/starling.h")))
+        .matcher(Files.readString(Checkout.path("native/include/starling_library.h")))
         .results()
         .map(m -> m.group(1))
         .toList();
@@ -270,28 +272,7 @@ class NativeLibraryTest {
       }
     }
     assertFalse(Files.exists(Path.of("?")));
-    assertFalse(Files.exists(Path.of("target/nowhere")));
-  }
-
-  @Test
-  void relativeFoldersOfTheEnvironmentAreNotSearched() throws Exception {
-    Path lib = Files.createDirectories(dir.resolve("lib/lib64"));
-    Files.copy(Native.HOST, lib.resolve("libplanted.so"));
-    Path here = Path.of("").toAbsolutePath();
-    for (boolean absolute : new boolean[] {false, true}) {
-      for (String variable : List.of("LD_LIBRARY_PATH", "CUDA_HOME", "CUDA_PATH")) {
-        Path folder = variable.startsWith("LD") ? lib : lib.getParent();
-        String value = ":" + (absolute ? folder : here.relativize(folder));
-        String set = variable.startsWith("LD") ? value : value.substring(1);
-        var found =
-            NvidiaLibrary.search(
-                "planted",
-                List.of("libplanted.so"),
-                name -> null,
-                name -> name.equals(variable) ? set : null);
-        assertEquals(absolute, found.loaded() != null, variable + ": " + found.lines());
-      }
-    }
+    assertFalse(Files.exists(Checkout.path("target/nowhere")));
   }
 
   /** A jar in a folder of downloads has no build beside it; others may have put one there. */
@@ -404,13 +385,13 @@ class NativeLibraryTest {
   void theCudaLibraryLoadsWithoutAGpuAndSaysWhy() {
     Native.needs(Native.CUDA);
     if (Files.exists(Path.of("/dev/nvidiactl"))) {
-      NativeDevice.open("cuda").close();
+      NativeDevice.open(DeviceType.CUDA).close();
       return;
     }
     String message =
-        assertThrows(InputException.class, () -> NativeDevice.open("cuda")).getMessage();
+        assertThrows(InputException.class, () -> NativeDevice.open(DeviceType.CUDA)).getMessage();
     assertTrue(message.contains("no driver") || message.contains("no GPU"), message);
-    assertTrue(NativeDevice.tried("cuda").getLast().endsWith("libstarling_cuda.so: used"));
+    assertTrue(NativeDevice.tried(DeviceType.CUDA).getLast().endsWith("libstarling_cuda.so: used"));
   }
 
   @Test
@@ -430,7 +411,7 @@ class NativeLibraryTest {
     private OpenEmulated() {}
 
     public static void main(String[] args) {
-      try (var device = NativeDevice.open("emulated")) {
+      try (var device = NativeDevice.open(DeviceType.EMULATED)) {
         System.out.println("opened " + device.description());
       } catch (InputException e) {
         System.out.println(e.getMessage());

@@ -6,6 +6,7 @@ import java.lang.foreign.Linker;
 import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
 import java.nio.file.Path;
+import starling.Checkout;
 
 /**
  * One of NVIDIA's libraries as {@code native/test/fake_NAME} plays it. While it is open it is the
@@ -20,8 +21,8 @@ public final class PlayedLibrary implements AutoCloseable {
   public PlayedLibrary(String name) {
     this.name = name;
     this.property = "starling." + name + ".library";
-    Path file = Path.of("target/native/test/libfake_" + name + ".so").toAbsolutePath();
-    Native.needs(Path.of("target/native/test/libfake_" + name + ".so"));
+    Path file = Checkout.path("target/native/test/libfake_" + name + ".so");
+    Native.needs(Checkout.path("target/native/test/libfake_" + name + ".so"));
     System.setProperty(property, file.toString());
     symbols = SymbolLookup.libraryLookup(file, Arena.global());
     order("");

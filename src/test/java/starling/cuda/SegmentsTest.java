@@ -21,6 +21,7 @@ import starling.device.AttentionInputs;
 import starling.device.Candidates;
 import starling.device.DType;
 import starling.device.Device;
+import starling.device.DeviceType;
 import starling.device.Kv;
 import starling.device.Mask;
 import starling.device.ReferenceDevice;
@@ -51,7 +52,7 @@ class SegmentsTest {
   void open() {
     devices.add(CpuDevice.open(2));
     devices.add(CpuDevice.scalar());
-    if (Files.exists(Native.HOST) || !Native.DEVICE.equals("emulated")) {
+    if (Files.exists(Native.HOST) || Native.DEVICE != DeviceType.EMULATED) {
       devices.add(NativeDevice.open(Native.DEVICE));
     }
   }
@@ -190,22 +191,6 @@ class SegmentsTest {
     return t;
   }
 
-  private static float[] floats(Device device, Tensor t) {
-    int n = t.rows() * t.width();
-    if (t.dtype() == DType.F32) {
-      float[] values = new float[n];
-      device.download(MemorySegment.ofArray(values), t);
-      return values;
-    }
-    short[] bits = new short[n];
-    device.download(MemorySegment.ofArray(bits), t);
-    float[] values = new float[n];
-    for (int i = 0; i < n; i++) {
-      values[i] = t.dtype().value(bits[i]);
-    }
-    return values;
-  }
-
   private static int[] ints(Device device, Tensor t) {
     int[] values = new int[t.rows() * t.width()];
     device.download(MemorySegment.ofArray(values), t);
@@ -219,7 +204,7 @@ class SegmentsTest {
     Tensor out = left(device, arena, type, rows, HEADS * D);
     Tensor lse = left(device, arena, DType.F32, HEADS, rows);
     device.attention(out.split(HEADS, D), lse, in);
-    return new Attended(floats(device, out), floats(device, lse));
+    return new Attended(Floats.of(device, out), Floats.of(device, lse));
   }
 
   private static void assertNear(float[] expected, float[] actual, double bound, String what) {
@@ -252,7 +237,8 @@ class SegmentsTest {
         }
         for (Device device : devices) {
           try (TensorArena arena = device.arena("test")) {
-            String what = device.name() + ", " + count + " segments of up to " + most + " rows";
+            String what =
+                device.type().label() + ", " + count + " segments of up to " + most + " rows";
             AttentionInputs in = inputs(device, arena, DType.F32, c, causal, null);
             Attended actual = attend(device, arena, DType.F32, in);
             // Probabilities err by the rounding of a score of up to about 6 and of exp2.
@@ -336,7 +322,7 @@ class SegmentsTest {
       Tensor sums = arena.alloc("sums", DType.F32, HEADS, keys);
       Segments only = in.kv().segments().only(s);
       reference.attentionColsum(sums, with(in, only), null, span, all);
-      expected = floats(reference, sums);
+      expected = Floats.of(reference, sums);
     }
     for (Device device : devices) {
       try (TensorArena arena = device.arena("test")) {
@@ -347,7 +333,11 @@ class SegmentsTest {
         AttentionInputs one = with(in, in.kv().segments().only(s));
         Tensor sums = arena.alloc("sums", DType.F32, HEADS, keys);
         device.attentionColsum(sums, one, lse, span, all);
-        assertNear(expected, floats(device, sums), 0x1p-24 * 500 * span.length(), device.name());
+        assertNear(
+            expected,
+            Floats.of(device, sums),
+            0x1p-24 * 500 * span.length(),
+            device.type().label());
 
         // The chosen are the best of those sums.
         int n = Math.min(keys, 9);
@@ -358,14 +348,14 @@ class SegmentsTest {
         Tensor score = arena.alloc("score", DType.F32, n);
         Tensor nonFinite = arena.alloc("nonFinite", DType.I32, 1);
         device.colsumSelect(keep, score, one, lse, span, new Candidates(0, n, index), nonFinite);
-        float[] scores = floats(device, score);
-        float[] of = floats(device, sums);
+        float[] scores = Floats.of(device, score);
+        float[] of = Floats.of(device, sums);
         for (int j = 0; j < n; j++) {
           double mean = 0;
           for (int h = 0; h < HEADS; h++) {
             mean += of[h * keys + last[j]];
           }
-          assertEquals(mean / (HEADS * span.length()), scores[j], 1e-6, device.name());
+          assertEquals(mean / (HEADS * span.length()), scores[j], 1e-6, device.type().label());
         }
         assertEquals(0, ints(device, nonFinite)[0]);
       }
@@ -420,7 +410,7 @@ class SegmentsTest {
     }
     var kv = new Kv(k.split(KEY_HEADS, D), v.split(KEY_HEADS, D), segments);
     device.rope(q.split(HEADS, D), kv, qkv, positions, angles);
-    return new Roped(floats(device, q), floats(device, k), floats(device, v));
+    return new Roped(Floats.of(device, q), Floats.of(device, k), Floats.of(device, v));
   }
 
   /** Behind its own keys, at positions of the table or of the caller, on one axis or three. */
@@ -449,7 +439,8 @@ class SegmentsTest {
             }
             for (Device device : devices) {
               try (TensorArena arena = device.arena("test")) {
-                String what = device.name() + ", " + count + " of " + most + ", axes " + axes;
+                String what =
+                    device.type().label() + ", " + count + " of " + most + ", axes " + axes;
                 Rope angles = angles(device, arena, sections);
                 Roped actual = rope(device, arena, DType.F32, c, c.on(device, arena), angles, axes);
                 assertNear(expected.q, actual.q, 0x1p-24 * 16, "q: " + what);
@@ -502,12 +493,12 @@ class SegmentsTest {
           for (int s = 0; s < count; s++) {
             Tensor row = logits.rows(s, s + 1);
             int[] alone = draw(device, arena, row, segments.only(s), nonFinite.rows(s, s + 1));
-            assertEquals(together[s], alone[0], device.name());
+            assertEquals(together[s], alone[0], device.type().label());
             boolean idle = c.segments.get(s).rows() == 0;
             assertTrue(idle ? alone[0] == -9 : s == count / 2 ? alone[0] == -1 : alone[0] >= 0);
           }
           first = first == null ? together : first;
-          assertArrayEquals(first, together, device.name());
+          assertArrayEquals(first, together, device.type().label());
         }
       }
     }
@@ -542,7 +533,7 @@ class SegmentsTest {
             }
             expected[row + Segments.STEP] += rows > 0 ? 2 : 0;
           }
-          assertArrayEquals(expected, ints(device, segments.table()), device.name());
+          assertArrayEquals(expected, ints(device, segments.table()), device.type().label());
         }
       }
     }

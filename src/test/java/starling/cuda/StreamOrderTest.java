@@ -11,9 +11,12 @@ import java.util.Random;
 import java.util.concurrent.atomic.AtomicBoolean;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
 import starling.device.Activation;
 import starling.device.DType;
+import starling.device.DeviceType;
+import starling.device.GemmProvider;
 import starling.device.Linear;
 import starling.device.Norm;
 import starling.device.Providers;
@@ -37,7 +40,7 @@ class StreamOrderTest {
   @ValueSource(strings = {"pools=1", "pools=0"})
   void freshMemoryIsZeroBeforeItsFirstWork(String orders) {
     try (var _ = new FakeCuda(orders);
-        NativeDevice device = NativeDevice.open("cuda");
+        NativeDevice device = NativeDevice.open(DeviceType.CUDA);
         TensorArena arena = device.arena("a")) {
       Tensor fresh = arena.alloc("fresh", DType.I32, 3, 8);
       Tensor out = arena.alloc("out", DType.I32, 3, 8);
@@ -51,7 +54,7 @@ class StreamOrderTest {
   @ValueSource(strings = {"pools=1", "pools=0"})
   void anArenaMayCloseBeforeItsWorkIsDone(String orders) {
     try (var gpu = new FakeCuda(orders);
-        NativeDevice device = NativeDevice.open("cuda");
+        NativeDevice device = NativeDevice.open(DeviceType.CUDA);
         TensorArena arena = device.arena("a")) {
       Tensor out = arena.alloc("out", DType.I32, 4, 8);
       Tensor rows = arena.alloc("rows", DType.I32, 4);
@@ -73,7 +76,7 @@ class StreamOrderTest {
   @Test
   void anArenaMayCloseAfterItsDevice() {
     try (var _ = new FakeCuda("")) {
-      NativeDevice device = NativeDevice.open("cuda");
+      NativeDevice device = NativeDevice.open(DeviceType.CUDA);
       TensorArena arena = device.arena("a");
       device.advance(SegmentTable.counter(device, arena));
       device.close();
@@ -99,19 +102,19 @@ class StreamOrderTest {
 
   /** Nobody waits between a product and one with more rows, for which scratch memory grows. */
   @ParameterizedTest
-  @ValueSource(strings = {"own", "cublaslt"})
-  void scratchMemoryGrowsUnderWork(String gemm) {
+  @EnumSource(names = {"OWN", "CUBLASLT"})
+  void scratchMemoryGrowsUnderWork(GemmProvider gemm) {
     try (var _ = new FakeCuda("");
         var _ = new PlayedLibrary("cublaslt");
-        NativeDevice device = NativeDevice.open("cuda", Providers.gemm(gemm));
+        NativeDevice device = NativeDevice.open(DeviceType.CUDA, Providers.gemm(gemm));
         TensorArena arena = device.arena("a")) {
       List<Product> products =
           List.of(40, 150, 300).stream().map(n -> Product.of(device, arena, n)).toList();
       products.forEach(p -> p.run(device));
-      List<float[]> first = products.stream().map(p -> device.floats(p.y)).toList();
+      List<float[]> first = products.stream().map(p -> Floats.of(device, p.y)).toList();
       for (int i = 0; i < products.size(); i++) {
         products.get(i).run(device); // with all the scratch memory there is
-        assertArrayEquals(first.get(i), device.floats(products.get(i).y));
+        assertArrayEquals(first.get(i), Floats.of(device, products.get(i).y));
         assertTrue(first.get(i)[0] != 0);
       }
     }
@@ -131,11 +134,11 @@ class StreamOrderTest {
 
   /** On the host layer and on the GPU. */
   @ParameterizedTest
-  @ValueSource(strings = {"emulated", "cuda"})
-  void aStepThatFailsLeavesAStreamThatWorks(String name) {
+  @EnumSource(names = {"EMULATED", "CUDA"})
+  void aStepThatFailsLeavesAStreamThatWorks(DeviceType type) {
     Native.needs(Native.HOST);
     try (var _ = new FakeCuda("");
-        NativeDevice device = NativeDevice.open(name);
+        NativeDevice device = NativeDevice.open(type);
         TensorArena arena = device.arena("a")) {
       Segments counter = SegmentTable.counter(device, arena);
       works(device, counter);
@@ -181,7 +184,7 @@ class StreamOrderTest {
   @Test
   void aCaptureThatLacksAnOperatorIsNoGraph() {
     try (var _ = new FakeCuda("");
-        NativeDevice device = NativeDevice.open("cuda");
+        NativeDevice device = NativeDevice.open(DeviceType.CUDA);
         TensorArena arena = device.arena("a")) {
       Product product = Product.of(device, arena, 90);
       refused(
@@ -195,7 +198,7 @@ class StreamOrderTest {
   @Test
   void anArenaMayCloseInACapture() {
     try (var _ = new FakeCuda("");
-        NativeDevice device = NativeDevice.open("cuda");
+        NativeDevice device = NativeDevice.open(DeviceType.CUDA);
         TensorArena arena = device.arena("a")) {
       Segments counter = SegmentTable.counter(device, arena);
       TensorArena other = device.arena("b");
@@ -216,7 +219,7 @@ class StreamOrderTest {
   @Test
   void otherThreadsWaitForTheEndOfACapture() throws Exception {
     try (var _ = new FakeCuda("");
-        NativeDevice device = NativeDevice.open("cuda");
+        NativeDevice device = NativeDevice.open(DeviceType.CUDA);
         TensorArena arena = device.arena("a")) {
       Segments mine = SegmentTable.counter(device, arena);
       Segments theirs = SegmentTable.counter(device, arena);

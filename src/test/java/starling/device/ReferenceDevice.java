@@ -4,14 +4,11 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.Collections;
 import java.util.Comparator;
 import java.util.HashMap;
-import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
-import java.util.Set;
 import java.util.stream.IntStream;
 
 /**
@@ -21,13 +18,12 @@ import java.util.stream.IntStream;
 public final class ReferenceDevice implements Device {
   private static final ValueLayout.OfFloat F32 = ValueLayout.JAVA_FLOAT_UNALIGNED;
   private static final ValueLayout.OfInt I32 = ValueLayout.JAVA_INT_UNALIGNED;
-  private static final double LOG2_E = 1 / Math.log(2);
 
   private final Map<MemorySegment, Arena> arenas = new HashMap<>();
 
   @Override
-  public String name() {
-    return "cpu";
+  public DeviceType type() {
+    return DeviceType.CPU;
   }
 
   @Override
@@ -243,167 +239,20 @@ public final class ReferenceDevice implements Device {
 
   // ---- attention ----
 
-  /** A segment of a call, from its table or, without one, all rows. */
-  private record Part(int row, int rows, int at, int length, int hidden, int[] position) {
-    int key(int j) {
-      return at + j;
-    }
-  }
-
-  private static List<Part> parts(Segments segments, int rows, int keys) {
-    if (segments == null) {
-      return List.of(new Part(0, rows, 0, 0, 0, null));
-    }
-    var parts = new ArrayList<Part>();
-    for (int s = 0; s < segments.table().rows(); s++) {
-      int[] n = new int[16];
-      for (int c = 0; c < 16; c++) {
-        n[c] = index(segments.table(), s, c);
-      }
-      if (n[1] > 0) {
-        assertInside(n[2] + n[4] + n[1], keys, n[3] - n[4] - n[1]);
-        parts.add(new Part(n[0], n[1], n[2], n[4], n[5], Arrays.copyOfRange(n, 6, 9)));
-      }
-    }
-    return parts;
-  }
-
-  private static void assertInside(int end, int keys, int left) {
-    if (end > keys || left < 0) {
-      throw new IllegalArgumentException("a segment beyond its keys");
-    }
-  }
-
   @Override
   public void rope(Tensor q, Kv kv, Tensor qkv, Tensor positions, Rope table) {
-    for (Part part : parts(kv.segments(), q.rows(), kv.k().rows())) {
-      for (int i = 0; i < part.rows; i++) {
-        rope(q, kv, qkv, positions, table, part, i);
-      }
-    }
-  }
-
-  private static void rope(
-      Tensor q, Kv kv, Tensor qkv, Tensor positions, Rope table, Part part, int row) {
-    int heads = q.dim(1);
-    int keyHeads = kv.k().dim(1);
-    int d = q.dim(2);
-    int half = table.cos().width();
-    int t = part.row + row;
-    int key = part.key(part.length + row);
-    for (int h = 0; h < heads + 2 * keyHeads; h++) {
-      for (int i = 0; i < d; i++) {
-        double value = get(qkv, t, h * d + i);
-        if (h < heads + keyHeads && i < 2 * half) {
-          int axis = axis(table, i % half);
-          int position =
-              positions == null
-                  ? part.position[axis] + row
-                  : positions.rank() == 1 ? index(positions, t) : index(positions, axis, t);
-          double cos = get(table.cos(), position, i % half);
-          double sin = get(table.sin(), position, i % half);
-          int partner = i < half ? i + half : i - half;
-          value = value * cos + (i < half ? -1 : 1) * get(qkv, t, h * d + partner) * sin;
-        }
-        if (h < heads) {
-          set(q, t, h * d + i, value);
-        } else if (h < heads + keyHeads) {
-          set(kv.k(), key, (h - heads) * d + i, value);
-        } else {
-          set(kv.v(), key, (h - heads - keyHeads) * d + i, value);
-        }
-      }
-    }
-  }
-
-  private static int axis(Rope table, int frequency) {
-    if (table.sections() == null || frequency < table.sections()[0]) {
-      return 0;
-    }
-    return frequency < table.sections()[0] + table.sections()[1] ? 1 : 2;
-  }
-
-  /** {@code scale·q·k} of one row and head over the keys it may see, -∞ elsewhere. */
-  private static double[] logits(AttentionInputs in, Part part, int row, int h) {
-    Tensor q = in.q();
-    Tensor k = in.kv().k();
-    Tensor hidden = in.mask().hidden();
-    int d = q.dim(2);
-    int keyHead = h / (q.dim(1) / k.dim(1));
-    double[] s = new double[part.length + part.rows];
-    for (int j = 0; j < s.length; j++) {
-      boolean seen =
-          !(in.mask().causal() && j > part.length + row)
-              && !(hidden != null && part.hidden >= 0 && hidden(hidden, part.hidden + j));
-      for (int i = 0; i < d && seen; i++) {
-        s[j] +=
-            in.scale() * get(q, part.row + row, h * d + i) * get(k, part.key(j), keyHead * d + i);
-      }
-      s[j] = seen ? s[j] : Double.NEGATIVE_INFINITY;
-    }
-    return s;
-  }
-
-  private static boolean hidden(Tensor hidden, int row) {
-    return hidden.memory().get(ValueLayout.JAVA_BYTE, hidden.offset(row)) != 0;
-  }
-
-  private static double logSum(double[] s) {
-    double max = Arrays.stream(s).max().orElse(Double.NEGATIVE_INFINITY);
-    return max == Double.NEGATIVE_INFINITY
-        ? Double.POSITIVE_INFINITY
-        : max + Math.log(Arrays.stream(s).map(v -> Math.exp(v - max)).sum());
+    ReferenceAttention.rope(q, kv, qkv, positions, table);
   }
 
   @Override
   public void attention(Tensor out, Tensor lse, AttentionInputs in) {
-    for (Part part : parts(in.kv().segments(), in.q().rows(), in.kv().k().rows())) {
-      for (int i = 0; i < part.rows; i++) {
-        for (int h = 0; h < in.q().dim(1); h++) {
-          attention(out, lse, in, part, i, h);
-        }
-      }
-    }
-  }
-
-  private static void attention(
-      Tensor out, Tensor lse, AttentionInputs in, Part part, int row, int h) {
-    Tensor q = in.q();
-    Tensor v = in.kv().v();
-    int d = q.dim(2);
-    double[] s = logits(in, part, row, h);
-    double sum = logSum(s);
-    for (int i = 0; i < d; i++) {
-      double o = 0;
-      for (int j = 0; j < s.length; j++) {
-        double p = Math.exp(s[j] - sum);
-        o += p == 0 ? 0 : p * get(v, part.key(j), h / (q.dim(1) / v.dim(1)) * d + i);
-      }
-      set(out, part.row + row, h * d + i, o);
-    }
-    if (lse != null) {
-      set(lse, h, part.row + row, sum * LOG2_E);
-    }
+    ReferenceAttention.attention(out, lse, in);
   }
 
   @Override
   public void attentionColsum(
-      Tensor sums, AttentionInputs in, Tensor lse, Span rows, Candidates keys) {
-    Part part = parts(in.kv().segments(), in.q().rows(), in.kv().k().rows()).get(0);
-    for (int h = 0; h < in.q().dim(1); h++) {
-      double[] received = new double[keys.count()];
-      for (int i = rows.from(); i < rows.to(); i++) {
-        double[] s = logits(in, part, i, h);
-        double sum = logSum(s);
-        for (int j = 0; j < received.length; j++) {
-          int key = keys.at() + (keys.index() == null ? j : index(keys.index(), j));
-          received[j] += Math.exp(s[key] - sum);
-        }
-      }
-      for (int j = 0; j < received.length; j++) {
-        set(sums, h, j, received[j]);
-      }
-    }
+      Tensor sums, AttentionInputs in, Tensor lse, Span rows, Candidates candidates) {
+    ReferenceAttention.attentionColsum(sums, in, rows, candidates);
   }
 
   // ---- selection ----
@@ -442,11 +291,11 @@ public final class ReferenceDevice implements Device {
       AttentionInputs in,
       Tensor lse,
       Span rows,
-      Candidates keys,
+      Candidates candidates,
       Tensor nonFinite) {
     try (TensorArena scratch = arena("colsum")) {
-      Tensor sums = scratch.alloc("sums", DType.F32, in.q().dim(1), keys.count());
-      attentionColsum(sums, in, lse, rows, keys);
+      Tensor sums = scratch.alloc("sums", DType.F32, in.q().dim(1), candidates.count());
+      attentionColsum(sums, in, lse, rows, candidates);
       tokenSelect(keep, score, sums, rows.length(), nonFinite);
     }
   }
@@ -516,61 +365,7 @@ public final class ReferenceDevice implements Device {
       Tensor positionsIn,
       List<Cut> cuts,
       PositionRule rule) {
-    int all = positionsIn.dim(positionsIn.rank() - 1);
-    int[] stay = staying(all, cuts);
-    put(rows, stay);
-    for (int axis = 0; axis < axes(positionsIn); axis++) {
-      for (int i = 0; i < stay.length; i++) {
-        int old = position(positionsIn, axis, stay[i]);
-        setPosition(positionsOut, axis, i, rule == PositionRule.KEEP ? old : i);
-      }
-    }
-    if (sources != null) {
-      Set<Integer> candidates = candidates(cuts);
-      // What [fixed rows | kept candidates] holds, and where each row of the result stands there.
-      var order = new ArrayList<Integer>();
-      IntStream.of(stay).filter(row -> !candidates.contains(row)).forEach(order::add);
-      IntStream.of(stay).filter(candidates::contains).forEach(order::add);
-      put(sources, IntStream.of(stay).map(order::indexOf).toArray());
-    }
-  }
-
-  private static int axes(Tensor positions) {
-    return positions.rank() == 1 ? 1 : positions.rows();
-  }
-
-  private static int position(Tensor t, int axis, int row) {
-    return t.rank() == 1 ? index(t, row) : index(t, axis, row);
-  }
-
-  private static void setPosition(Tensor t, int axis, int row, int value) {
-    if (t.rank() == 1) {
-      setIndex(t, row, value);
-    } else {
-      t.memory().set(I32, t.offset(axis) + 4L * row, value);
-    }
-  }
-
-  private static Set<Integer> candidates(List<Cut> cuts) {
-    var rows = new HashSet<Integer>();
-    for (Cut cut : cuts) {
-      IntStream.range(0, cut.size()).forEach(j -> rows.add(candidate(cut, j)));
-    }
-    return rows;
-  }
-
-  private static int candidate(Cut cut, int j) {
-    return cut.at() + (cut.candidates() == null ? j : index(cut.candidates(), j));
-  }
-
-  private static int[] staying(int count, List<Cut> cuts) {
-    Set<Integer> dropped = candidates(cuts);
-    for (Cut cut : cuts) {
-      for (int i = 0; i < cut.keep().rows(); i++) {
-        dropped.remove(candidate(cut, index(cut.keep(), i)));
-      }
-    }
-    return IntStream.range(0, count).filter(i -> !dropped.contains(i)).toArray();
+    ReferenceCuts.rowMap(rows, positionsOut, sources, positionsIn, cuts, rule);
   }
 
   @Override
@@ -608,26 +403,7 @@ public final class ReferenceDevice implements Device {
   @Override
   public void hideRows(
       Tensor hidden, Tensor positionsOut, Tensor positionsIn, List<Cut> cuts, PositionRule rule) {
-    int all = positionsIn.dim(positionsIn.rank() - 1);
-    int[] stay = staying(all, cuts);
-    var visible = new ArrayList<Integer>();
-    for (int i = 0, s = 0; i < all; i++) {
-      boolean stays = s < stay.length && stay[s] == i;
-      s += stays ? 1 : 0;
-      if (!stays) {
-        hidden.memory().set(ValueLayout.JAVA_BYTE, hidden.offset(i), (byte) 1);
-      } else if (!hidden(hidden, i)) {
-        visible.add(i);
-      }
-    }
-    for (int axis = 0; axis < axes(positionsIn); axis++) {
-      for (int i = 0; i < all; i++) {
-        setPosition(positionsOut, axis, i, position(positionsIn, axis, i));
-      }
-      for (int rank = 0; rank < visible.size() && rule == PositionRule.CONTIGUOUS; rank++) {
-        setPosition(positionsOut, axis, visible.get(rank), rank);
-      }
-    }
+    ReferenceCuts.hideRows(hidden, positionsOut, positionsIn, cuts, rule);
   }
 
   // ---- the end of a step ----
@@ -687,7 +463,7 @@ public final class ReferenceDevice implements Device {
     t.memory().set(I32, t.offset(row), value);
   }
 
-  private static void put(Tensor t, int[] values) {
+  static void put(Tensor t, int[] values) {
     for (int i = 0; i < values.length; i++) {
       setIndex(t, i, values[i]);
     }

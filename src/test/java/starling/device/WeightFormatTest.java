@@ -41,7 +41,7 @@ class WeightFormatTest {
     devices.add(CpuDevice.open(2));
     devices.add(CpuDevice.scalar());
     if (Files.exists(Native.HOST)) {
-      devices.add(NativeDevice.open("emulated"));
+      devices.add(NativeDevice.open(DeviceType.EMULATED));
     } else {
       System.out.println("block formats not tried on emulated: " + Native.HOST + " is not there");
     }
@@ -53,7 +53,7 @@ class WeightFormatTest {
   }
 
   private static boolean readsBlocks(Device device) {
-    return device.name().equals("cpu");
+    return device.type() == DeviceType.CPU;
   }
 
   // ---- the format ----
@@ -409,7 +409,8 @@ class WeightFormatTest {
           for (int i = 0; i < 9 * 96; i++) {
             int from = (8 - i / 96) * 96 + i % 96;
             float exact = (float) eightBits(blocks.bytes(), 0, from);
-            assertEquals(dtype.value(dtype.bits(exact)), rows.get(i), device.name() + " " + dtype);
+            assertEquals(
+                dtype.value(dtype.bits(exact)), rows.get(i), device.type().label() + " " + dtype);
           }
         }
       }

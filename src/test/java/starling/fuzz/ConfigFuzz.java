@@ -3,6 +3,7 @@ package starling.fuzz;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
+import starling.Checkout;
 import starling.checkpoint.LlavaConfig;
 import starling.checkpoint.PreprocessorConfig;
 
@@ -12,7 +13,7 @@ import starling.checkpoint.PreprocessorConfig;
  */
 public final class ConfigFuzz {
   private static final Path DIR = Fuzzed.folder();
-  private static final Path GOOD = Path.of("src/main/resources/starling/demo/model");
+  private static final Path GOOD = Checkout.path("src/demo/resources/starling/demo/model");
 
   private ConfigFuzz() {}
 

@@ -5,6 +5,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
+import starling.Checkout;
 import starling.text.Tokenizer;
 
 /**
@@ -14,7 +15,7 @@ import starling.text.Tokenizer;
 public final class TokenizerFuzz {
   private static final Path DIR = Fuzzed.folder();
   private static final Tokenizer GOOD =
-      Tokenizer.read(Path.of("src/main/resources/starling/demo/model"));
+      Tokenizer.read(Checkout.path("src/demo/resources/starling/demo/model"));
 
   private TokenizerFuzz() {}
 

@@ -15,6 +15,7 @@ import java.util.Arrays;
 import java.util.Random;
 import java.util.zip.Deflater;
 import java.util.zip.DeflaterOutputStream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -278,6 +279,7 @@ class ImageCasesTest {
   }
 
   /** IMG-6: a photo of 108 megapixels is read; the file is small, the image is not. */
+  @Tag("slow")
   @Test
   void aLargePhotoIsRead() throws IOException {
     int width = 12_000;

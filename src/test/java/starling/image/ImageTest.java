@@ -12,11 +12,13 @@ import java.util.Arrays;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.zip.CRC32;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import starling.Checkout;
 import starling.input.InputException;
 
 /**
@@ -24,7 +26,7 @@ import starling.input.InputException;
  * src/test/golden/make_image_goldens.py}).
  */
 class ImageTest {
-  private static final Path DIR = Path.of("src/test/resources/starling/image");
+  private static final Path DIR = Checkout.path("src/test/resources/starling/image");
 
   static List<String> decoded() throws IOException {
     return Files.readAllLines(DIR.resolve("decoded.txt"));
@@ -57,6 +59,7 @@ class ImageTest {
     }
   }
 
+  @Tag("slow")
   @ParameterizedTest
   @ValueSource(strings = {"rgb.png", "interlaced.png", "rgb.jpg", "progressive.jpg", "exif_6.jpg"})
   void everyPrefixIsRefused(String name) throws IOException {
@@ -71,6 +74,7 @@ class ImageTest {
     Image.read(whole, "whole");
   }
 
+  @Tag("slow")
   @ParameterizedTest
   @ValueSource(strings = {"rgb.png", "palette.png", "gray_16bit.png", "rgb.jpg", "cmyk.jpg"})
   void aFlippedByteGivesAImageOrOneSentence(String name) throws IOException {

@@ -19,6 +19,7 @@ import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.MethodSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import starling.Checkout;
 import starling.input.InputException;
 
 /**
@@ -27,7 +28,7 @@ import starling.input.InputException;
  * of every type, chunks in odd places.
  */
 class OddImageTest {
-  private static final Path DIR = Path.of("src/test/resources/starling/image");
+  private static final Path DIR = Checkout.path("src/test/resources/starling/image");
 
   static List<String> odd() throws IOException {
     return Files.readAllLines(DIR.resolve("odd.txt"));

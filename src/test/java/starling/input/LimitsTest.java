@@ -9,10 +9,11 @@ import java.nio.file.Path;
 import java.util.TreeMap;
 import java.util.regex.Pattern;
 import org.junit.jupiter.api.Test;
+import starling.Checkout;
 
 /** The documentation's table of limits has every limit, with its value. */
 class LimitsTest {
-  private static final Path TABLE = Path.of("src/site/markdown/limits.md");
+  private static final Path TABLE = Checkout.path("src/site/markdown/limits.md");
 
   /** {@code | what | 64 MiB | `NAME` |}. */
   private static final Pattern ROW =

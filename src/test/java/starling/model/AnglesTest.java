@@ -8,6 +8,7 @@ import starling.Cost;
 import starling.Devices;
 import starling.checkpoint.TextConfig;
 import starling.device.Device;
+import starling.device.DeviceType;
 import starling.device.Tensor;
 import starling.device.TensorArena;
 
@@ -21,7 +22,7 @@ class AnglesTest {
 
   @Test
   void theTableGrowsWithWhatIsAskedAndKeepsItsValues() {
-    try (Device device = Devices.open("cpu");
+    try (Device device = Devices.open(DeviceType.CPU);
         TensorArena arena = device.arena("test")) {
       int head = 1 << 16; // 8 positions at first
       var angles = new Angles(device, arena, config(head, CONTEXT), null);
@@ -53,7 +54,7 @@ class AnglesTest {
   /** Half a head times a million positions would be 2^31 angles. */
   @Test
   void whatNoMemoryHoldsIsRefusedBeforeItIsTaken() {
-    try (Device device = Devices.open("cpu");
+    try (Device device = Devices.open(DeviceType.CPU);
         TensorArena arena = device.arena("test")) {
       var angles = new Angles(device, arena, config(4096, CONTEXT), null);
       Cost.ofRefusal(1, () -> angles.reach(CONTEXT), "rotary embeddings of 1048576 positions");
@@ -64,7 +65,7 @@ class AnglesTest {
   /** LLaVA-1.5 has all its positions from the start, and no more than its context. */
   @Test
   void theFirstTableIsTheContextOfLlava() {
-    try (Device device = Devices.open("cpu");
+    try (Device device = Devices.open(DeviceType.CPU);
         TensorArena arena = device.arena("test")) {
       assertEquals(4096, new Angles(device, arena, config(128, 4096), null).table().cos().rows());
       assertEquals(77, new Angles(device, arena, config(32, 77), null).table().sin().rows());

@@ -106,12 +106,12 @@ class BlockWeightsTest {
         var model =
             new LoadedModel(
                 loading(device, change, formats), family, family.weights(files), dtype);
-        Session session = model.prefill(request)) {
+        Generation generation = model.prefill(request)) {
       var tokens = new ArrayList<Integer>();
       var logits = new ArrayList<float[]>();
       for (int i = 0; i < TOKENS; i++) {
-        tokens.add(session.next());
-        logits.add(session.logits());
+        tokens.add(generation.next());
+        logits.add(generation.logits());
       }
       return new Run(tokens, logits, device.description(), formats, model.decoderBytes());
     }

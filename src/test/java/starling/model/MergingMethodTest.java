@@ -64,16 +64,16 @@ class MergingMethodTest {
     }
 
     @Override
-    public void select(CutContext site, Selection out) {
+    public void select(CutContext context, Selection out) {
       int[] keep = IntStream.range(0, 288).map(i -> 2 * i).toArray();
       int[] index = IntStream.range(0, 576).toArray();
       float[] weights = new float[576];
       for (int i = 0; i < 576; i++) {
         weights[i] = i % 2 == 0 ? weight : 1 - weight;
       }
-      site.device().upload(out.keep(), MemorySegment.ofArray(keep));
-      site.device().upload(out.index(), MemorySegment.ofArray(index));
-      site.device().upload(out.weight(), MemorySegment.ofArray(weights));
+      context.device().upload(out.keep(), MemorySegment.ofArray(keep));
+      context.device().upload(out.index(), MemorySegment.ofArray(index));
+      context.device().upload(out.weight(), MemorySegment.ofArray(weights));
     }
   }
 
@@ -92,10 +92,10 @@ class MergingMethodTest {
             Sampling.GREEDY,
             2,
             (p, d, o) -> {});
-    try (Session session = llava.prefill(request)) {
-      session.next();
-      float[] first = session.logits();
-      session.next();
+    try (Generation generation = llava.prefill(request)) {
+      generation.next();
+      float[] first = generation.logits();
+      generation.next();
       return first;
     }
   }

@@ -216,7 +216,7 @@ class PlanTest {
     }
 
     @Override
-    public void select(CutContext site, Selection out) {
+    public void select(CutContext context, Selection out) {
       throw new AssertionError("a plan runs nothing");
     }
   }

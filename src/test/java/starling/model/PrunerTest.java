@@ -42,7 +42,7 @@ class PrunerTest {
     }
 
     @Override
-    public void select(CutContext site, Selection out) {
+    public void select(CutContext context, Selection out) {
       throw new AssertionError("it comes to nothing");
     }
   }
@@ -115,10 +115,12 @@ class PrunerTest {
           assertThrows(
                   InputException.class,
                   () ->
-                      pruner.choose(
-                          new First(CutSite.VISION),
-                          new Span(0, 1),
-                          (image, group) -> new Pruner.Seen(null, null)))
+                      pruner
+                          .choices()
+                          .of(
+                              new First(CutSite.VISION),
+                              new Span(0, 1),
+                              (image, group) -> new Choices.Seen(null, null)))
               .getMessage();
       assertTrue(sentence.contains("would choose among 4097 visual tokens"), sentence);
     }

@@ -20,6 +20,7 @@ import starling.checkpoint.PreprocessorConfig;
 import starling.checkpoint.Safetensors;
 import starling.device.DType;
 import starling.device.Device;
+import starling.device.DeviceType;
 import starling.device.Sampling;
 import starling.device.Tensor;
 import starling.image.Image;
@@ -66,7 +67,7 @@ public final class Referee {
     for (Path file : images) {
       pixels.add(preprocess.apply(Image.read(file), ImageMode.CHECKPOINT, file.toString()));
     }
-    try (Device device = Devices.open(args[0]);
+    try (Device device = Devices.open(DeviceType.of(args[0]));
         var files = Safetensors.open(dir)) {
       var weights = config.weights(files);
       var referee = new Referee(device, config.visionBlocks());
@@ -80,7 +81,7 @@ public final class Referee {
       }
       var answer = new ArrayList<Integer>();
       try (var llava = new LoadedModel(referee.watched(), config, weights, DType.F32);
-          Session session =
+          Generation generation =
               llava.prefill(
                   new Request(
                       ids,
@@ -92,11 +93,11 @@ public final class Referee {
                       Sampling.GREEDY,
                       TOKENS,
                       (phase, done, of) -> {}))) {
-        answer.add(session.next());
+        answer.add(generation.next());
         referee.decoding = true;
-        referee.keep("logits", session.logits(), config.text().vocabSize());
+        referee.keep("logits", generation.logits(), config.text().vocabSize());
         while (answer.size() < TOKENS && !config.endTokens().contains(answer.getLast())) {
-          answer.add(session.next());
+          answer.add(generation.next());
         }
       }
       referee.write(out, Template.LLAVA_HF.text(args[3], images.size()), ids, answer, images);
@@ -111,7 +112,7 @@ public final class Referee {
       Files.write(out.resolve(array.getKey() + ".f32"), bytes.array());
     }
     var json = new LinkedHashMap<String, Object>();
-    json.put("device", device.name() + ": " + device.description());
+    json.put("device", device.type().label() + ": " + device.description());
     json.put("text", text);
     json.put("ids", ids);
     json.put("answer", answer);

@@ -32,7 +32,7 @@ class SlotTest {
   }
 
   private void fill(Slot slot, int from) {
-    for (int l = 0; l < slot.layers(); l++) {
+    for (int l = 0; l < slot.rows().capacity().length; l++) {
       Kv kv = slot.own(l, null);
       for (Tensor t : new Tensor[] {kv.k(), kv.v()}) {
         float[] values = new float[t.rows() * 8];

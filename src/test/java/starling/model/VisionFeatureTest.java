@@ -13,6 +13,7 @@ import java.util.List;
 import java.util.stream.IntStream;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.ValueSource;
+import starling.Checkout;
 import starling.Demo;
 import starling.Families;
 import starling.checkpoint.PreprocessorConfig;
@@ -79,11 +80,12 @@ class VisionFeatureTest {
     }
 
     @Override
-    public void select(CutContext site, Selection out) {
-      width = site.features().width();
+    public void select(CutContext context, Selection out) {
+      width = context.features().width();
       rows = new float[patches * width];
-      site.device().download(MemorySegment.ofArray(rows), site.features());
-      site.device()
+      context.device().download(MemorySegment.ofArray(rows), context.features());
+      context
+          .device()
           .upload(out.keep(), MemorySegment.ofArray(IntStream.range(0, patches).toArray()));
     }
   }
@@ -91,7 +93,7 @@ class VisionFeatureTest {
   @ParameterizedTest
   @ValueSource(strings = {"names436", "names452", "names5"})
   void towerAndProjectorGiveTheRowsOfTheReference(String name) throws IOException {
-    Path folder = Path.of("src/test/resources/starling/model", name);
+    Path folder = Checkout.path("src/test/resources/starling/model").resolve(name);
     JsonNode golden =
         new ObjectMapper()
             .readTree(Files.readAllBytes(folder.resolve("golden.json")))
@@ -115,8 +117,8 @@ class VisionFeatureTest {
                 Sampling.GREEDY,
                 1,
                 (p, d, o) -> {});
-        try (Session session = llava.prefill(request)) {
-          session.next();
+        try (Generation generation = llava.prefill(request)) {
+          generation.next();
         }
         JsonNode rows =
             golden.get(where == CutSite.PROJECTOR_INPUT ? "feature_rows" : "projected_rows");

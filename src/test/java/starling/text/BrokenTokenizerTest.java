@@ -13,6 +13,7 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.Random;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -204,6 +205,7 @@ class BrokenTokenizerTest {
   }
 
   /** A run of what is stripped was copied for each character of it. */
+  @Tag("slow")
   @Test
   void strippingALongTextIsLinear() {
     String decoder =

@@ -16,6 +16,7 @@ import java.util.List;
 import java.util.stream.IntStream;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.DynamicTest;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.TestFactory;
 import org.junit.jupiter.api.io.TempDir;
@@ -207,6 +208,7 @@ class TokenizerTest {
   }
 
   /** Quadratic merging would take hours; ten seconds are the requirement on any machine. */
+  @Tag("slow")
   @Test
   void aMillionCharactersTakeSeconds() {
     Tokenizer tokenizer = llama();
@@ -220,6 +222,7 @@ class TokenizerTest {
   }
 
   /** White space that a token takes along is not walked again for each of its own tokens. */
+  @Tag("slow")
   @Test
   void aMillionSpacesBeforeStrippingTokensTakeSeconds() {
     Tokenizer tokenizer =

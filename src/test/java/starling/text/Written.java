@@ -7,6 +7,7 @@ import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import starling.Checkout;
 
 /** Tokenizers written down for a test, as differences from the golden file's Llama-like one. */
 final class Written {
@@ -18,7 +19,7 @@ final class Written {
   private static JsonNode golden() {
     try {
       return JSON.readTree(
-          Files.readAllBytes(Path.of("src/test/resources/starling/text/golden.json")));
+          Files.readAllBytes(Checkout.path("src/test/resources/starling/text/golden.json")));
     } catch (IOException e) {
       throw new UncheckedIOException(e);
     }

@@ -28,17 +28,18 @@ import starling.cuda.Native;
 import starling.cuda.NativeDevice;
 import starling.device.DType;
 import starling.device.Device;
+import starling.device.DeviceType;
 import starling.device.PositionRule;
 import starling.device.Sampling;
 import starling.image.Image;
 import starling.image.ImageMode;
 import starling.input.InputException;
+import starling.model.Generation;
 import starling.model.ImageInput;
 import starling.model.LoadedModel;
 import starling.model.Mode;
 import starling.model.Plan;
 import starling.model.Request;
-import starling.model.Session;
 import starling.model.Stage;
 import starling.prune.Budget;
 import starling.prune.CutContext;
@@ -121,18 +122,18 @@ class MosaicTest {
   private static Outcome run(LoadedModel on, Method method, Mode mode) {
     var request =
         new Request(IDS.clone(), images, method, mode, Sampling.GREEDY, 4, (p, d, o) -> {});
-    try (Session session = on.prefill(request)) {
+    try (Generation generation = on.prefill(request)) {
       var logits = new ArrayList<float[]>();
       int[] tokens = new int[4];
       for (int i = 0; i < 4; i++) {
-        tokens[i] = session.next();
-        logits.add(session.logits());
+        tokens[i] = generation.next();
+        logits.add(generation.logits());
       }
       var kept =
-          session.stages().stream()
-              .map(s -> Arrays.stream(session.ints(s.kept())).boxed().toList())
+          generation.stages().stream()
+              .map(s -> Arrays.stream(generation.ints(s.kept())).boxed().toList())
               .toList();
-      return new Outcome(logits, tokens, session.stages(), kept, session.plan());
+      return new Outcome(logits, tokens, generation.stages(), kept, generation.plan());
     }
   }
 
@@ -211,7 +212,7 @@ class MosaicTest {
   @Test
   void kernelsAgree() {
     Native.needs(Native.HOST);
-    try (var emulated = NativeDevice.open("emulated");
+    try (var emulated = NativeDevice.open(DeviceType.EMULATED);
         var kernels = new LoadedModel(emulated, MOSAIC, MOSAIC.weights(null), DType.F32)) {
       for (String spec :
           List.of(
@@ -344,11 +345,11 @@ class MosaicTest {
     }
 
     @Override
-    public void select(CutContext site, Selection out) {
-      int[] set = sets.get(site.group());
-      site.device().upload(out.keep().rows(0, set.length), MemorySegment.ofArray(set));
+    public void select(CutContext context, Selection out) {
+      int[] set = sets.get(context.group());
+      context.device().upload(out.keep().rows(0, set.length), MemorySegment.ofArray(set));
       if (counted) {
-        site.device().upload(out.count(), MemorySegment.ofArray(new int[] {set.length}));
+        context.device().upload(out.count(), MemorySegment.ofArray(new int[] {set.length}));
       }
     }
   }
@@ -397,16 +398,18 @@ class MosaicTest {
     }
 
     @Override
-    public void select(CutContext site, Selection out) {
+    public void select(CutContext context, Selection out) {
       int n = out.keep().rows();
       float[] weights = new float[2 * n];
       for (int i = 0; i < 2 * n; i++) {
         weights[i] = i % 2 == 0 ? weight : 1 - weight;
       }
       int[] keep = IntStream.range(0, n).map(i -> 2 * i).toArray();
-      site.device().upload(out.keep(), MemorySegment.ofArray(keep));
-      site.device().upload(out.index(), MemorySegment.ofArray(IntStream.range(0, 2 * n).toArray()));
-      site.device().upload(out.weight(), MemorySegment.ofArray(weights));
+      context.device().upload(out.keep(), MemorySegment.ofArray(keep));
+      context
+          .device()
+          .upload(out.index(), MemorySegment.ofArray(IntStream.range(0, 2 * n).toArray()));
+      context.device().upload(out.weight(), MemorySegment.ofArray(weights));
     }
   }
 

@@ -60,10 +60,10 @@ public record DivPrune(Spec.Keep keep) implements Method {
     }
 
     @Override
-    public void select(CutContext site, Selection out) {
-      int n = site.candidates();
-      int[] keep = farthest(distances(site.floats(site.features()), n), n, out.keep().rows());
-      site.device().upload(out.keep(), MemorySegment.ofArray(keep));
+    public void select(CutContext context, Selection out) {
+      int n = context.candidates();
+      int[] keep = farthest(distances(context.floats(context.features()), n), n, out.keep().rows());
+      context.device().upload(out.keep(), MemorySegment.ofArray(keep));
     }
   }
 

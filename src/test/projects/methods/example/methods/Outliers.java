@@ -62,10 +62,10 @@ public record Outliers(Spec.Keep most) implements Method {
     }
 
     @Override
-    public void select(CutContext site, Selection out) {
+    public void select(CutContext context, Selection out) {
       // Scores all, and chooses the most that may stay.
-      site.attention().select(site, out.keep(), out.score(), Queries.CLS);
-      float[] scores = site.floats(out.score());
+      context.attention().select(context, out.keep(), out.score(), Queries.CLS);
+      float[] scores = context.floats(out.score());
       float[] sorted = scores.clone();
       Arrays.sort(sorted);
       float q1 = sorted[sorted.length / 4];
@@ -77,8 +77,8 @@ public record Outliers(Spec.Keep most) implements Method {
               .filter(j -> scores[j] >= above)
               .limit(out.keep().rows())
               .toArray();
-      site.device().upload(out.keep().rows(0, keep.length), MemorySegment.ofArray(keep));
-      site.device().upload(out.count(), MemorySegment.ofArray(new int[] {keep.length}));
+      context.device().upload(out.keep().rows(0, keep.length), MemorySegment.ofArray(keep));
+      context.device().upload(out.count(), MemorySegment.ofArray(new int[] {keep.length}));
     }
   }
 }

@@ -1,0 +1,2 @@
+/** What bindings of C functions are made with. */
+package starling.foreign;

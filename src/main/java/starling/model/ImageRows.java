@@ -1,0 +1,79 @@
+package starling.model;
+
+import java.util.ArrayList;
+import java.util.List;
+import starling.device.Cut;
+import starling.device.PositionRule;
+import starling.device.Tensor;
+import starling.prune.ImageTokens;
+
+/** Gathers the rows of one image into the order that the next step of its way needs. */
+record ImageRows(Workspace workspace, Survivors left, boolean masks) {
+
+  /** The fixed rows of the tower and those of the candidates that are left, in their order. */
+  List<Tensor> inOrder(List<Tensor> tower) {
+    return taken(tower, left.kept() == null || masks ? left.tables().tower() : towerRows());
+  }
+
+  /** The numbers of these rows in the tower, behind a cut. */
+  private Tensor towerRows() {
+    ImageTokens tokens = left.tokens();
+    int front = tokens.fixed().length;
+    int w = tokens.width();
+    Tensor all = left.tables().tower();
+    Tensor rows = workspace.indices("tower rows", front + left.left() * w);
+    if (front > 0) {
+      copy(
+          rows.rows(0, front).fold(1), all.rows(0, front).fold(1), workspace.iota().rows(0, front));
+    }
+    Tensor sources = all.rows(front, all.rows()).fold(w);
+    copy(rows.rows(front, rows.rows()).fold(w), sources, left.kept());
+    return rows;
+  }
+
+  private void copy(Tensor to, Tensor from, Tensor index) {
+    workspace.device().gatherRows(List.of(to), List.of(from), index);
+  }
+
+  /** The rows of each tensor that {@code index} names. */
+  List<Tensor> taken(List<Tensor> tensors, Tensor index) {
+    var taken = new ArrayList<Tensor>();
+    for (Tensor t : tensors) {
+      taken.add(workspace.work().alloc(t.name(), t.dtype(), index.rows(), t.width()));
+    }
+    workspace.device().gatherRows(taken, tensors, index);
+    return taken;
+  }
+
+  /**
+   * Puts rows into their places in the decoder.
+   *
+   * @param to the image's rows of the decoder
+   * @param from the fixed rows, then one for each candidate that goes on
+   */
+  void place(Tensor to, Tensor from) {
+    copy(to, from, inPlace(from.rows()));
+  }
+
+  /** For each of the image's rows in the decoder, where it is among fixed and kept ones. */
+  private Tensor inPlace(int n) {
+    ImageTokens tokens = left.tokens();
+    if (tokens.fixedInFront()) {
+      return workspace.iota().rows(0, n);
+    }
+    if (left.kept() == null || masks) {
+      return left.tables().inPlace();
+    }
+    Tensor sources = workspace.indices("sources", n);
+    workspace
+        .device()
+        .rowMap(
+            workspace.indices("rows", n),
+            workspace.indices("positions", n),
+            sources,
+            workspace.iota().rows(0, tokens.rows()),
+            List.of(new Cut(0, tokens.rows(), left.kept(), left.tables().row())),
+            PositionRule.KEEP);
+    return sources;
+  }
+}

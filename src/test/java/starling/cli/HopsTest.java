@@ -1,0 +1,139 @@
+package starling.cli;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.ArrayList;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Locale;
+import java.util.Map;
+import java.util.TreeSet;
+import java.util.concurrent.FutureTask;
+import java.util.regex.Pattern;
+import java.util.stream.Stream;
+import org.junit.jupiter.api.Test;
+import starling.Checkout;
+import starling.cuda.Native;
+
+/**
+ * How far it is from the command line to a kernel: the classes of ours that are on the stack while
+ * the native library works, and the file in which its function and the kernel are.
+ */
+class HopsTest {
+  private static final int MAX_HOPS = 9;
+
+  private static final List<String> COMMAND = List.of("Main", "Commands", "RunCommand", "Model");
+  private static final List<String> DEVICE = List.of("NativeDevice", "Operators", "Bindings");
+
+  /** Every stack that was seen inside an operator, and the operators that were seen there. */
+  private static Map<List<String>, TreeSet<String>> stacks() throws Exception {
+    var run =
+        new FutureTask<>(
+            () ->
+                CommandLineTest.ask("--device", "emulated", "--dtype", "f32", "--max-tokens", "3"));
+    Thread thread = Thread.ofPlatform().start(run);
+    var seen = new LinkedHashMap<List<String>, TreeSet<String>>();
+    while (thread.isAlive()) {
+      StackTraceElement[] frames = thread.getStackTrace();
+      List<String> classes = classes(frames);
+      if (classes.size() > 1
+          && classes.subList(classes.size() - 2, classes.size()).equals(DEVICE.subList(1, 3))) {
+        seen.computeIfAbsent(classes, c -> new TreeSet<>()).add(operator(frames));
+      }
+      Thread.onSpinWait();
+    }
+    assertEquals("yellow", run.get().out().strip());
+    return seen;
+  }
+
+  /** The program's own classes from {@code main} on; calls inside a file count once. */
+  private static List<String> classes(StackTraceElement[] frames) {
+    var classes = new ArrayList<String>();
+    for (int i = frames.length - 1; i >= 0; i--) {
+      String name = frames[i].getClassName();
+      String simple = name.substring(name.lastIndexOf('.') + 1).replaceFirst("\\$.*", "");
+      boolean begins = !classes.isEmpty() || simple.equals("Main");
+      if (begins
+          && name.startsWith("starling.")
+          && (classes.isEmpty() || !classes.getLast().equals(simple))) {
+        classes.add(simple);
+      }
+    }
+    return classes;
+  }
+
+  private static String operator(StackTraceElement[] frames) {
+    return Stream.of(frames)
+        .filter(frame -> frame.getClassName().endsWith(".Bindings"))
+        .findFirst()
+        .orElseThrow()
+        .getMethodName();
+  }
+
+  /** The file of the C function that {@code Bindings} calls, which has to launch it as well. */
+  private static String file(String operator) throws IOException {
+    String name = operator.replaceAll("([A-Z])", "_$1").toLowerCase(Locale.ROOT);
+    try (Stream<Path> files = Files.list(Checkout.path("kernels"))) {
+      for (Path file : files.filter(f -> f.toString().endsWith(".cu")).toList()) {
+        String text = Files.readString(file);
+        if (text.contains("extern \"C\" int starling_" + name + "(")) {
+          assertTrue(text.contains("gpu::launch<"), file + " launches what it offers");
+          return file.toString();
+        }
+      }
+    }
+    throw new AssertionError("no kernel file has " + operator);
+  }
+
+  private static List<String> path(String between) {
+    var path = new ArrayList<>(COMMAND);
+    path.addAll(List.of("LoadedModel", between));
+    path.addAll(DEVICE);
+    return path;
+  }
+
+  @Test
+  void anImageReachesAKernelInNineCalls() throws Exception {
+    Native.needs(Native.HOST);
+    Map<List<String>, TreeSet<String>> seen = stacks();
+    for (String between : List.of("ClipEncoder", "Decoder")) {
+      var operators = seen.getOrDefault(path(between), new TreeSet<>());
+      assertTrue(operators.contains("gemm"), between + ": " + seen);
+    }
+    for (var stack : seen.entrySet()) {
+      for (String operator : stack.getValue()) {
+        var hops = new ArrayList<>(stack.getKey());
+        hops.add(file(operator));
+        assertTrue(hops.size() - 1 <= MAX_HOPS, hops.toString());
+      }
+    }
+  }
+
+  /** The page gives the same list, with a reason for each call. */
+  @Test
+  void thePageListsThem() throws IOException {
+    var expected = new ArrayList<>(path("ClipEncoder"));
+    expected.add(file("gemm"));
+    String page = Files.readString(Checkout.path("src/site/markdown/architecture.md"));
+    String section = page.substring(page.indexOf("## From the command line to a kernel"));
+    var listed = new ArrayList<String>();
+    var hop = Pattern.compile("(?m)^(\\d+)\\. `([^`]+)` → `([^`]+)`: \\S.{30,}");
+    hop.matcher(section)
+        .results()
+        .forEach(
+            line -> {
+              if (listed.isEmpty()) {
+                listed.add(line.group(2));
+              }
+              assertEquals(
+                  listed.getLast(), line.group(2), "each call begins where the last ended");
+              assertEquals(listed.size(), Integer.parseInt(line.group(1)));
+              listed.add(line.group(3));
+            });
+    assertEquals(expected, listed);
+  }
+}
