@@ -410,9 +410,6 @@ class LauncherTest {
       program("old/" + tool, "echo 'too old' >&2; exit 1");
     }
     Path project = Files.createDirectories(dir.resolve("project"));
-<<<<<<< HEAD
-    Files.copy(Checkout.path("pom.xml"), project.resolve("pom.xml"));
-=======
     for (String file :
         List.of(
             "pom.xml",
@@ -425,7 +422,6 @@ class LauncherTest {
       Files.createDirectories(project.resolve(file).getParent());
       Files.copy(Checkout.path(file), project.resolve(file));
     }
->>>>>>> caa1b79d89dbb6e064f4238f6edc709cc583783b
     Path sources = Files.createDirectories(project.resolve("src/main/java"));
     Files.createDirectories(sources.resolve("starling"));
     Files.writeString(sources.resolve("module-info.java"), "module starling { exports starling; }");
