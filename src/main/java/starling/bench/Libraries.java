@@ -43,7 +43,7 @@ final class Libraries {
     if (ours.isEmpty()) {
       return; // nothing of what was asked for is this operator
     }
-    try (Device device = Devices.open(options.device(), provider.device);
+    try (Device device = Devices.open(options.device(), provider.device());
         Meter meter = Meter.of(device);
         Jcublas jcublas = provider == Provider.JCUBLAS ? jcublas(device) : null) {
       LongSupplier calls =

@@ -10,26 +10,31 @@ import starling.device.Providers;
 /** Whose kernels a bench measures: ours, and NVIDIA's libraries in place of one operator. */
 public enum Provider {
   /** Our own kernels, of every operator. */
-  OWN(null, Providers.OWN),
+  OWN(null),
 
   /** cuBLASLt's products. */
-  CUBLASLT("gemm", Providers.gemm(GemmProvider.CUBLASLT)),
+  CUBLASLT("gemm"),
 
   /** cuDNN's attention. */
-  CUDNN("attention", Providers.attention(AttentionProvider.CUDNN)),
+  CUDNN("attention"),
 
   /** cuBLAS' products, called by JCublas. */
-  JCUBLAS("gemm", Providers.OWN);
+  JCUBLAS("gemm");
 
   /** The operator that a library has in place of ours; null with {@link #OWN}. */
   final String operator;
 
-  /** What the device is opened with. */
-  final Providers device;
-
-  Provider(String operator, Providers device) {
+  Provider(String operator) {
     this.operator = operator;
-    this.device = device;
+  }
+
+  /** What the device is opened with. */
+  Providers device() {
+    return switch (this) {
+      case CUBLASLT -> Providers.gemm(GemmProvider.CUBLASLT);
+      case CUDNN -> Providers.attention(AttentionProvider.CUDNN);
+      case OWN, JCUBLAS -> Providers.OWN;
+    };
   }
 
   /** Lower-case name, as the command line and reports write it. */
