@@ -10,31 +10,32 @@ import starling.device.Providers;
 /** Whose kernels a bench measures: ours, and NVIDIA's libraries in place of one operator. */
 public enum Provider {
   /** Our own kernels, of every operator. */
-  OWN(null),
+  OWN(null, GemmProvider.OWN, AttentionProvider.OWN),
 
   /** cuBLASLt's products. */
-  CUBLASLT("gemm"),
+  CUBLASLT("gemm", GemmProvider.CUBLASLT, AttentionProvider.OWN),
 
   /** cuDNN's attention. */
-  CUDNN("attention"),
+  CUDNN("attention", GemmProvider.OWN, AttentionProvider.CUDNN),
 
   /** cuBLAS' products, called by JCublas. */
-  JCUBLAS("gemm");
+  JCUBLAS("gemm", GemmProvider.OWN, AttentionProvider.OWN);
 
   /** The operator that a library has in place of ours; null with {@link #OWN}. */
   final String operator;
 
-  Provider(String operator) {
+  private final GemmProvider gemm;
+  private final AttentionProvider attention;
+
+  Provider(String operator, GemmProvider gemm, AttentionProvider attention) {
     this.operator = operator;
+    this.gemm = gemm;
+    this.attention = attention;
   }
 
   /** What the device is opened with. */
   Providers device() {
-    return switch (this) {
-      case CUBLASLT -> Providers.gemm(GemmProvider.CUBLASLT);
-      case CUDNN -> Providers.attention(AttentionProvider.CUDNN);
-      case OWN, JCUBLAS -> Providers.OWN;
-    };
+    return new Providers(gemm, attention);
   }
 
   /** Lower-case name, as the command line and reports write it. */
