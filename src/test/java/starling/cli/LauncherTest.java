@@ -410,7 +410,18 @@ class LauncherTest {
       program("old/" + tool, "echo 'too old' >&2; exit 1");
     }
     Path project = Files.createDirectories(dir.resolve("project"));
-    Files.copy(Checkout.path("pom.xml"), project.resolve("pom.xml"));
+    for (String file :
+        List.of(
+            "pom.xml",
+            "LICENSE",
+            "src/main/java/starling/CompanionJar.java",
+            "src/demo/java/module-info.java",
+            "src/demo/java/starling/demo/DemoJar.java",
+            "src/native/java/module-info.java",
+            "src/native/java/starling/natives/NativeJar.java")) {
+      Files.createDirectories(project.resolve(file).getParent());
+      Files.copy(Checkout.path(file), project.resolve(file));
+    }
     Path sources = Files.createDirectories(project.resolve("src/main/java"));
     Files.createDirectories(sources.resolve("starling"));
     Files.writeString(sources.resolve("module-info.java"), "module starling { exports starling; }");
