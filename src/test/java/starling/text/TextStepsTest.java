@@ -89,7 +89,7 @@ class TextStepsTest {
   private static final Map<String, Integer> VOCABULARY = new HashMap<>();
 
   static {
-    for (String token : "a b c ab bc abc abab <0xC3> <0xA9> ?".split(" ")) {
+    for (String token : "a b c ab bc abc abab <0xC3> <0xA9> ?".split(" ", -1)) {
       VOCABULARY.put(token, VOCABULARY.size());
     }
   }
