@@ -153,8 +153,9 @@ extern "C" int starling_attention(const starling_attention_args* args, starling_
         }
         size_t shared = 2 * smem_bytes<T>(2 * (sizeof(T) == 4 ? 32 : 64) * PADDED<T, D>);
         dim3 grid(gpu::ceil_div(segments.rows, 64), heads, segments.count);
-        gpu::launch<attention_kernel<T, D>>(grid, dim3(128), shared, stream, out, lse, q, k, v, segments, hidden, a.out.stride,
-                                            a.lse.stride, in.q.stride, in.k.stride, in.v.stride, group, causal, scale_log2);
+        gpu::launch<attention_kernel<T, D>>(grid, dim3(128), shared, stream, out, lse, q, k, v, segments, hidden,
+                                            a.out.stride, a.lse.stride, in.q.stride, in.k.stride, in.v.stride, group, causal,
+                                            scale_log2);
       });
     });
   });

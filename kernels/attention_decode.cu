@@ -23,7 +23,7 @@ attention_decode_kernel(T* out, float* lse, float* parts, unsigned* tickets, con
                         int64_t q_stride, int64_t k_stride, int64_t v_stride, int group, int causal, float scale_log2) {
   constexpr int LANES = D / VEC<T>, GROUPS = 128 / LANES;  // lanes of a key; keys that the block reads at once
   SHARED(float, scores, DECODE_KEYS);
-  SHARED(float, partial, GROUPS * D);
+  SHARED(float, partial, (GROUPS * D));
   SHARED(float, warp_values, 8);
   int split = int(blockIdx.x), head = int(blockIdx.y), place = int(blockIdx.z), tid = int(threadIdx.x);
   Segment segment = segment_of(segments, place / segments.rows);
@@ -128,9 +128,9 @@ void attention_decode(T* out, float* lse, const T* q, const T* k, const T* v, co
                                              k_stride, v_stride, group, causal, scale_log2);
 }
 
-#define DECODE(T, D)                                                                                                   \
-  template void attention_decode<T, D>(T*, float*, const T*, const T*, const T*, const SegmentTable&, const uint8_t*,  \
-                                       int64_t, int64_t, int64_t, int64_t, int64_t, int, int, int, float,              \
+#define DECODE(T, D)                                                                                                  \
+  template void attention_decode<T, D>(T*, float*, const T*, const T*, const T*, const SegmentTable&, const uint8_t*, \
+                                       int64_t, int64_t, int64_t, int64_t, int64_t, int, int, int, float,             \
                                        starling_stream*);
 DECODE(float, 32)
 DECODE(float, 64)

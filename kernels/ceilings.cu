@@ -134,8 +134,7 @@ extern "C" int starling_ceiling_read(float* out, const void* in, int64_t bytes, 
   });
 }
 
-extern "C" int starling_ceiling_products(float* out, int32_t blocks, int32_t steps, int32_t dtype,
-                                         starling_stream* stream) {
+extern "C" int starling_ceiling_products(float* out, int32_t blocks, int32_t steps, int32_t dtype, starling_stream* stream) {
   return gpu::guarded([&] {
     gpu::require(blocks >= 0 && steps >= 0 && steps % 2 == 0, "ceiling_products: steps come in pairs");
     gpu::with_type(dtype, [&]<class T>() {

@@ -60,8 +60,8 @@ extern "C" int starling_colsum_select(const starling_colsum_select_args* args, s
       auto* sums = static_cast<float*>(gpu::scratch(stream, (size_t(heads) + 1) * keys * sizeof(float)));
       gpu::with_head(a.in.head_size, [&]<int D>() {
         gpu::launch<colsum_select_kernel<T, D>>(dim3(gpu::ceil_div(keys, COLSUM_KEYS), heads), dim3(COLSUM_THREADS),
-                                                colsum_smem<T, D>() + smem_bytes<uint32_t>(MAX_SELECT), stream, keep,
-                                                score, non_finite, sums, sums + heads * keys, stream->tickets, p, n, kept);
+                                                colsum_smem<T, D>() + smem_bytes<uint32_t>(MAX_SELECT), stream, keep, score,
+                                                non_finite, sums, sums + heads * keys, stream->tickets, p, n, kept);
       });
     });
   });

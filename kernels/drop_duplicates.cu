@@ -79,7 +79,7 @@ extern "C" int starling_drop_duplicates(const starling_drop_duplicates_args* arg
     auto* score = gpu::vector<float>("score", a.score, n);
     auto* cosines = gpu::matrix<float>("cosines", a.cosines, n, n);
     size_t shared = 2 * smem_bytes<int>(MAX_SELECT) + smem_bytes<uint64_t>(MAX_SELECT / 2);
-    gpu::launch<drop_duplicates_kernel>(dim3(1), dim3(ROUND_THREADS), shared, stream, keep, score, cosines,
-                                        a.cosines.stride, n, k, a.best);
+    gpu::launch<drop_duplicates_kernel>(dim3(1), dim3(ROUND_THREADS), shared, stream, keep, score, cosines, a.cosines.stride,
+                                        n, k, a.best);
   });
 }

@@ -13,7 +13,8 @@ KERNEL(128)
 embed_kernel(T* out, const int32_t* ids, const T* table, int64_t out_stride, int64_t table_stride, int width,
              int vocabulary) {
   int64_t id = checked(load(ids + blockIdx.x), vocabulary, "an id");
-  for (int i = int(threadIdx.x); i < width; i += 128) store(out + blockIdx.x * out_stride + i, load(table + id * table_stride + i));
+  for (int i = int(threadIdx.x); i < width; i += 128)
+    store(out + blockIdx.x * out_stride + i, load(table + id * table_stride + i));
 }
 
 extern "C" int starling_embed(const starling_embed_args* args, starling_stream* stream) {

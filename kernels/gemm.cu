@@ -130,8 +130,8 @@ extern "C" int starling_gemm(const starling_gemm_args* args, starling_stream* st
     gpu::with_type(a.x.dtype, [&]<class T>() {
       auto* x = gpu::matrix16<T>("x", a.x, rows, in);
       auto* w = gpu::matrix16<T>("w", {const_cast<void*>(a.w.data), a.w.stride, a.w.rows, in, a.x.dtype, 0}, w_rows, in);
-      auto *nw = gpu::optional_vector16<T>("norm_weight", a.norm_weight, in);
-      auto *nb = gpu::optional_vector16<T>("norm_bias", a.norm_bias, in);
+      auto* nw = gpu::optional_vector16<T>("norm_weight", a.norm_weight, in);
+      auto* nb = gpu::optional_vector16<T>("norm_bias", a.norm_bias, in);
       bool f32 = a.y.dtype == STARLING_F32;
       void* y = f32 ? gpu::matrix<float>("y", a.y, rows, out) : static_cast<void*>(gpu::matrix<T>("y", a.y, rows, out));
       void* residual = a.residual.data;

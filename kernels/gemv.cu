@@ -15,8 +15,8 @@
 #include "gpu/norm.h"
 
 namespace {
-constexpr int COLUMNS = 4;       // of a warp
-constexpr int X_FLOATS = 8192;   // of x in shared memory
+constexpr int COLUMNS = 4;      // of a warp
+constexpr int X_FLOATS = 8192;  // of x in shared memory
 }  // namespace
 
 template <class T, int ROWS, bool GATED>
@@ -106,8 +106,9 @@ void gemv(const T* x, const T* w, const T* norm_weight, const T* norm_bias, int6
   }
 }
 
-#define GEMV(T) \
-  template void gemv<T>(const T*, const T*, const T*, const T*, int64_t, int64_t, int, int, float, const Epilogue&, starling_stream*);
+#define GEMV(T)                                                                                                     \
+  template void gemv<T>(const T*, const T*, const T*, const T*, int64_t, int64_t, int, int, float, const Epilogue&, \
+                        starling_stream*);
 GEMV(float)
 GEMV(bf16)
 GEMV(f16)

@@ -25,8 +25,8 @@ rope_kernel(T* q, T* k, T* v, const T* qkv, const int32_t* positions, int64_t ax
   const T* from = qkv + row * qkv_stride + head * head_size;
   bool turns = head < heads + kv_heads;
   T* to = head < heads ? q + row * q_stride + head * head_size
-          : turns ? keys_of(k, k_stride, segment, "keys") + cached * k_stride + (head - heads) * head_size
-                  : keys_of(v, v_stride, segment, "values") + cached * v_stride + (head - heads - kv_heads) * head_size;
+          : turns      ? keys_of(k, k_stride, segment, "keys") + cached * k_stride + (head - heads) * head_size
+                       : keys_of(v, v_stride, segment, "values") + cached * v_stride + (head - heads - kv_heads) * head_size;
   for (int c = int(threadIdx.x); c < head_size; c += 64) {
     if (turns && c < half) {
       int axis = c < first_end ? 0 : c < second_end ? 1 : 2;
@@ -58,14 +58,15 @@ extern "C" int starling_rope(const starling_rope_args* args, starling_stream* st
                            : gpu::optional_vector<int32_t>("positions", a.positions, rows);
     gpu::require(positions || a.segments.table.data, "neither positions nor segments say where the rows stand");
     SegmentTable segments = segment_table(a.segments, rows, a.k.rows, 0);
-    auto *cos = gpu::matrix<float>("cos", a.cos, table_rows, half), *sin = gpu::matrix<float>("sin", a.sin, table_rows, half);
+    auto *cos = gpu::matrix<float>("cos", a.cos, table_rows, half),
+         *sin = gpu::matrix<float>("sin", a.sin, table_rows, half);
     gpu::with_type(a.q.dtype, [&]<class T>() {
       auto* q = gpu::matrix<T>("q", a.q, rows, int64_t(heads) * d);
       auto* k = gpu::matrix<T>("k", a.k, a.k.rows, int64_t(kv_heads) * d);
       auto* v = gpu::matrix<T>("v", a.v, a.k.rows, int64_t(kv_heads) * d);
       auto* qkv = gpu::matrix<T>("qkv", a.qkv, rows, int64_t(heads + 2 * kv_heads) * d);
-      gpu::launch<rope_kernel<T>>(dim3(segments.rows, heads + 2 * kv_heads, segments.count), dim3(64), 0, stream, q, k, v, qkv,
-                                  positions, axes ? a.positions.stride : 0, segments, cos, sin, a.q.stride, a.k.stride,
+      gpu::launch<rope_kernel<T>>(dim3(segments.rows, heads + 2 * kv_heads, segments.count), dim3(64), 0, stream, q, k, v,
+                                  qkv, positions, axes ? a.positions.stride : 0, segments, cos, sin, a.q.stride, a.k.stride,
                                   a.v.stride, a.qkv.stride, a.cos.stride, a.sin.stride, heads, kv_heads, d, half, first_end,
                                   second_end, table_rows);
     });

@@ -89,9 +89,7 @@ sample_kernel(int32_t* id, const float* logits, int64_t logits_stride, const int
   checked(temperature > 0 && top_p > 0 && top_p <= 1 ? 0 : -1, 1, "temperature above 0 and top-p of 0 to 1");
   uint64_t seed = uint64_t(uint32_t(load(numbers + SEGMENT_SEED))) | uint64_t(load(numbers + SEGMENT_SEED + 1)) << 32;
   float top = load(logits + likeliest);
-  auto mass = [&](float logit) {
-    return uint64_t(exp((double(logit) - double(top)) / double(temperature)) * 4294967296.0);
-  };
+  auto mass = [&](float logit) { return uint64_t(exp((double(logit) - double(top)) / double(temperature)) * 4294967296.0); };
   auto logit_of = [](uint32_t key) { return __uint_as_float(key & 0x80000000u ? key & 0x7fffffffu : ~key); };
   // Mass of the first top_k tokens: those above the last one's key, and of its equals as many as there is room for.
   uint64_t counted = uint64_t(top_k > 0 && top_k < n ? top_k : n);

@@ -18,8 +18,14 @@ inline SegmentTable segment_table(const starling_segments& s, int rows, int key_
   }
   gpu::require(s.rows >= 0 && s.keys >= s.rows, "a segment has fewer keys than rows");
   gpu::require(s.table.rows <= 65535, "more than 65535 segments");
-  return {gpu::matrix<int32_t>("segments", s.table, s.table.rows, SEGMENT_WIDTH), s.table.stride, s.table.rows, s.rows, s.keys,
-          rows, key_rows, hidden_bytes};
+  return {gpu::matrix<int32_t>("segments", s.table, s.table.rows, SEGMENT_WIDTH),
+          s.table.stride,
+          s.table.rows,
+          s.rows,
+          s.keys,
+          rows,
+          key_rows,
+          hidden_bytes};
 }
 inline SegmentTable segment_table(const starling_attention_inputs& in) {
   gpu::require(!in.hidden.data || in.segments.table.data || in.hidden.rows >= in.q.rows, "hidden is shorter than the keys");

@@ -26,7 +26,9 @@ static_assert(sizeof(SegmentTable) == 2 * 8 + 6 * 4);
 constexpr int COLSUM_THREADS = 128, COLSUM_KEYS = 64, COLSUM_QUERIES = 64;
 
 template <class T, int D>
-constexpr size_t colsum_smem() { return smem_bytes<T>(2 * COLSUM_QUERIES * PADDED<T, D>); }
+constexpr size_t colsum_smem() {
+  return smem_bytes<T>(2 * COLSUM_QUERIES * PADDED<T, D>);
+}
 
 // sums: of this head, [n].
 template <class T, int D>

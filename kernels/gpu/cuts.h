@@ -29,7 +29,11 @@ inline Cuts checked_cuts(const starling_cut* cuts, int count, int rows) {
       gpu::require(apart || listed, "cuts: two overlap, and neither lists its candidates");
     }
     out.cut[i] = Cut{gpu::vector<int32_t>("keep", c.keep, kept),
-                     gpu::optional_vector<int32_t>("candidates", c.candidates, n), c.at, c.count, n, kept};
+                     gpu::optional_vector<int32_t>("candidates", c.candidates, n),
+                     c.at,
+                     c.count,
+                     n,
+                     kept};
     out.candidates += n;
     out.kept += kept;
   }
@@ -98,7 +102,11 @@ struct Positions {
 inline Positions checked_positions(const starling_tensor& out, const starling_tensor& in, int stay) {
   gpu::require(in.rows >= 1, "positions have at least one axis");
   return Positions{gpu::matrix<int32_t>("positions_out", out, in.rows, stay),
-                   gpu::matrix<int32_t>("positions_in", in, in.rows, in.width), out.stride, in.stride, in.rows, 0};
+                   gpu::matrix<int32_t>("positions_in", in, in.rows, in.width),
+                   out.stride,
+                   in.stride,
+                   in.rows,
+                   0};
 }
 // On every axis `number`, or what `row` had if that is negative.
 DEVICE void store_positions(const Positions& p, int to, int row, int number) {

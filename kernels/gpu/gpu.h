@@ -45,11 +45,17 @@ DEVICE float to_float(float x) { return x; }
 template <class T>
 DEVICE T from_float(float x);
 template <>
-DEVICE bf16 from_float<bf16>(float x) { return __float2bfloat16_rn(x); }
+DEVICE bf16 from_float<bf16>(float x) {
+  return __float2bfloat16_rn(x);
+}
 template <>
-DEVICE f16 from_float<f16>(float x) { return __float2half_rn(x); }
+DEVICE f16 from_float<f16>(float x) {
+  return __float2half_rn(x);
+}
 template <>
-DEVICE float from_float<float>(float x) { return x; }
+DEVICE float from_float<float>(float x) {
+  return x;
+}
 #else
 struct bf16 {
   uint16_t bits;
@@ -67,9 +73,13 @@ inline bf16 from_float<bf16>(float x) {
   return bf16{uint16_t((u + 0x7fffu + (u >> 16 & 1)) >> 16)};
 }
 template <>
-inline f16 from_float<f16>(float x) { return f16(x); }
+inline f16 from_float<f16>(float x) {
+  return f16(x);
+}
 template <>
-inline float from_float<float>(float x) { return x; }
+inline float from_float<float>(float x) {
+  return x;
+}
 #endif
 
 // Two values of a 16-bit type, the first in the low half.
@@ -164,9 +174,13 @@ struct Smem {
   }
 #else
   template <class T>
-  T* take(unsigned n, SITE) { return static_cast<T*>(host::dynamic_shared(n * sizeof(T), at)); }
+  T* take(unsigned n, SITE) {
+    return static_cast<T*>(host::dynamic_shared(n * sizeof(T), at));
+  }
 #endif
 };
 // Bytes that take<T>(n) uses, for the launch.
 template <class T>
-constexpr size_t smem_bytes(size_t n) { return (n * sizeof(T) + 127) / 128 * 128; }
+constexpr size_t smem_bytes(size_t n) {
+  return (n * sizeof(T) + 127) / 128 * 128;
+}

@@ -112,12 +112,12 @@ struct starling_stream {
   bool owned;
   void* scratch;
   size_t scratch_bytes;
-  unsigned* tickets;  // [STREAM_TICKETS], zero between launches
-  bool scratch_captured = false;      // a graph has its address
-  std::vector<void*> captured = {};   // scratch that has been outgrown and is in a graph
-  std::vector<void*> freed = {};      // while the stream was captured
-  bool capturing = false;             // from capture_begin to capture_end
-  std::string refused = {};           // why what is captured cannot become a graph
+  unsigned* tickets;                 // [STREAM_TICKETS], zero between launches
+  bool scratch_captured = false;     // a graph has its address
+  std::vector<void*> captured = {};  // scratch that has been outgrown and is in a graph
+  std::vector<void*> freed = {};     // while the stream was captured
+  bool capturing = false;            // from capture_begin to capture_end
+  std::string refused = {};          // why what is captured cannot become a graph
 };
 
 namespace gpu {

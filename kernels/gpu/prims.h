@@ -146,7 +146,7 @@ struct Fragment<float> {
 
 #if !defined(__CUDACC__)
 template <class T>
-constexpr host::Element ELEMENT = sizeof(T) == 4                ? host::Element::F32
+constexpr host::Element ELEMENT = sizeof(T) == 4            ? host::Element::F32
                                   : std::is_same_v<T, bf16> ? host::Element::BF16
                                                             : host::Element::F16;
 #endif
@@ -221,10 +221,9 @@ DEVICE void mma(float (*c)[4], const Fragment<T>& a, const uint32_t (*b)[2] SITE
           : "+f"(c[i][0]), "+f"(c[i][1]), "+f"(c[i][2]), "+f"(c[i][3])
           : "r"(a.r[0]), "r"(a.r[1]), "r"(a.r[2]), "r"(a.r[3]), "r"(b[i][0]), "r"(b[i][1]));
     } else {
-      asm volatile(
-          "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-          : "+f"(c[i][0]), "+f"(c[i][1]), "+f"(c[i][2]), "+f"(c[i][3])
-          : "r"(a.r[0]), "r"(a.r[1]), "r"(a.r[2]), "r"(a.r[3]), "r"(b[i][0]), "r"(b[i][1]));
+      asm volatile("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+                   : "+f"(c[i][0]), "+f"(c[i][1]), "+f"(c[i][2]), "+f"(c[i][3])
+                   : "r"(a.r[0]), "r"(a.r[1]), "r"(a.r[2]), "r"(a.r[3]), "r"(b[i][0]), "r"(b[i][1]));
     }
   }
 #else

@@ -24,8 +24,8 @@ struct SegmentTable {
   const int32_t* table;
   int64_t stride;
   int32_t count;
-  int32_t rows, keys;            // the most that a segment has
-  int32_t call_rows, key_rows;   // of q; of k and v
+  int32_t rows, keys;           // the most that a segment has
+  int32_t call_rows, key_rows;  // of q; of k and v
   int32_t hidden_bytes;
 };
 

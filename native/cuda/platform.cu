@@ -86,7 +86,8 @@ int card_count() {
   int driver = 0, runtime = 0, devices = 0;
   check(cudaRuntimeGetVersion(&runtime), "cudaRuntimeGetVersion");
   check(cudaDriverGetVersion(&driver), "cudaDriverGetVersion");
-  if (driver == 0) throw gpu::Error(STARLING_NO_DEVICE, "no driver: libcuda.so.1 of an NVIDIA driver is not on this machine");
+  if (driver == 0)
+    throw gpu::Error(STARLING_NO_DEVICE, "no driver: libcuda.so.1 of an NVIDIA driver is not on this machine");
   if (driver / 1000 < runtime / 1000) {
     throw gpu::Error(STARLING_NO_DEVICE, "driver too old: it supports CUDA " + version(driver) + ", these kernels need " +
                                              version(runtime) + "; install an NVIDIA driver of release 580 or newer");
@@ -130,9 +131,9 @@ starling_card card(int index) {
 std::string probe() {
   if (card_count() == 0) {
     const char* visible = getenv("CUDA_VISIBLE_DEVICES");
-    throw gpu::Error(STARLING_NO_DEVICE,
-                     visible ? std::string("no GPU is visible: CUDA_VISIBLE_DEVICES is '") + visible + "'"
-                             : std::string("no GPU: the NVIDIA driver finds none"));
+    throw gpu::Error(STARLING_NO_DEVICE, visible
+                                             ? std::string("no GPU is visible: CUDA_VISIBLE_DEVICES is '") + visible + "'"
+                                             : std::string("no GPU: the NVIDIA driver finds none"));
   }
   starling_card c = card(0);
   starling_stream* stream = nullptr;
@@ -151,8 +152,8 @@ std::string probe() {
   }
   if (status) throw gpu::Error(status, why);
   if (value != 7) {
-    throw gpu::Error(STARLING_KERNEL_FAULT, std::string("a tiny kernel on ") + c.name + " gave " + std::to_string(value) +
-                                                " instead of 7");
+    throw gpu::Error(STARLING_KERNEL_FAULT,
+                     std::string("a tiny kernel on ") + c.name + " gave " + std::to_string(value) + " instead of 7");
   }
   char line[400];
   snprintf(line, sizeof line, "%s (%s), compute capability %d.%d, %.1f GiB, driver for CUDA %s", c.name, c.uuid, c.major,
@@ -258,7 +259,8 @@ bool capturing(gpu::Stream stream) {
   return known && status != cudaStreamCaptureStatusNone;
 }
 void capture_begin(gpu::Stream stream) {
-  check(cudaStreamBeginCapture(static_cast<cudaStream_t>(stream), cudaStreamCaptureModeThreadLocal), "cudaStreamBeginCapture");
+  check(cudaStreamBeginCapture(static_cast<cudaStream_t>(stream), cudaStreamCaptureModeThreadLocal),
+        "cudaStreamBeginCapture");
 }
 Graph* capture_end(gpu::Stream stream) {
   cudaGraph_t captured = nullptr;  // stays null if something spoilt the capture

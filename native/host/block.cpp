@@ -179,8 +179,8 @@ void fail(Site at, const char* format, ...) {
   for (const char* c = file; *c; c++) file = *c == '/' ? c + 1 : file;
   if (!current) throw std::runtime_error(what);
   Thread& t = *current;
-  snprintf(where, sizeof where, "%s at %s:%d, block (%u,%u,%u) thread %u (warp %u lane %u)", what, file, at.line,
-           t.block.x, t.block.y, t.block.z, t.number, t.warp, t.lane);
+  snprintf(where, sizeof where, "%s at %s:%d, block (%u,%u,%u) thread %u (warp %u lane %u)", what, file, at.line, t.block.x,
+           t.block.y, t.block.z, t.number, t.warp, t.lane);
   Block& b = *block;
   Quiet::begin();
   b.failure = where;

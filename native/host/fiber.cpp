@@ -57,8 +57,7 @@ void reset_fiber(Fiber* f, void (*entry)()) {
 }
 
 Fiber* new_fiber(void (*entry)()) {
-  void* memory =
-      mmap(nullptr, STACK + GUARD, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* memory = mmap(nullptr, STACK + GUARD, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (memory == MAP_FAILED) throw std::bad_alloc();
   mprotect(memory, GUARD, PROT_NONE);
   auto* f = new Fiber;

@@ -121,10 +121,9 @@ void check_shape(const char* kernel, dim3 grid, dim3 block, size_t shared) {
   bool fits = threads >= 1 && threads <= 1024 && grid.x >= 1 && grid.y >= 1 && grid.z >= 1 && grid.x < 1u << 31 &&
               grid.y < 65536 && grid.z < 65536 && shared <= 227 * 1024;
   if (!fits) {
-    throw std::runtime_error(short_name(kernel) + ": a grid of (" + std::to_string(grid.x) + "," +
-                             std::to_string(grid.y) + "," + std::to_string(grid.z) + ") blocks of " +
-                             std::to_string(threads) + " threads with " + std::to_string(shared) +
-                             " bytes of shared memory is beyond what a GPU takes");
+    throw std::runtime_error(short_name(kernel) + ": a grid of (" + std::to_string(grid.x) + "," + std::to_string(grid.y) +
+                             "," + std::to_string(grid.z) + ") blocks of " + std::to_string(threads) + " threads with " +
+                             std::to_string(shared) + " bytes of shared memory is beyond what a GPU takes");
   }
 }
 

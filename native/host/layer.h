@@ -10,8 +10,8 @@
 namespace host {
 
 // ---- settings; take effect with the next launch ----
-void set_threads(int threads);        // OS threads that blocks are dealt to
-void set_schedule(uint64_t seed);     // 0: fixed order; else blocks and threads in a random order of that seed
+void set_threads(int threads);     // OS threads that blocks are dealt to
+void set_schedule(uint64_t seed);  // 0: fixed order; else blocks and threads in a random order of that seed
 
 // ---- counters, of all launches since the last reset ----
 struct Counters {

@@ -87,9 +87,7 @@ void drain(gpu::Stream) {}
 Event* create_event() { return new Event; }
 void destroy_event(Event* e) { delete e; }
 void record(Event* e, gpu::Stream) { e->time = std::chrono::steady_clock::now(); }
-double elapsed(Event* from, Event* to) {
-  return std::chrono::duration<double, std::milli>(to->time - from->time).count();
-}
+double elapsed(Event* from, Event* to) { return std::chrono::duration<double, std::milli>(to->time - from->time).count(); }
 
 bool capturing(gpu::Stream stream) { return queue(stream)->captured != nullptr; }
 void capture_begin(gpu::Stream stream) { queue(stream)->captured = std::make_unique<Graph>(); }
@@ -132,9 +130,8 @@ int64_t starling_host_records(char* text, int64_t size) {
   if (text == nullptr) {
     lines.clear();
     for (const host::Launched& l : host::stop_recording()) {
-      lines += l.kernel + "\t" + std::to_string(l.grid.x) + "," + std::to_string(l.grid.y) + "," +
-               std::to_string(l.grid.z) + "\t" + std::to_string(l.block.x * l.block.y * l.block.z) + "\t" +
-               std::to_string(l.shared) + "\t";
+      lines += l.kernel + "\t" + std::to_string(l.grid.x) + "," + std::to_string(l.grid.y) + "," + std::to_string(l.grid.z) +
+               "\t" + std::to_string(l.block.x * l.block.y * l.block.z) + "\t" + std::to_string(l.shared) + "\t";
       for (unsigned char c : l.arguments) {
         lines += "0123456789abcdef"[c >> 4];
         lines += "0123456789abcdef"[c & 15];

@@ -104,8 +104,7 @@ void copy_commit() { block->copies[current->number].committed++; }
 
 void copy_wait(int groups_left) {
   AsyncCopies& copies = block->copies[current->number];
-  while (copies.done < copies.pending.size() &&
-         int(copies.committed - copies.pending[copies.done].group) > groups_left) {
+  while (copies.done < copies.pending.size() && int(copies.committed - copies.pending[copies.done].group) > groups_left) {
     land(copies.pending[copies.done++]);
   }
   if (copies.done == copies.pending.size()) {

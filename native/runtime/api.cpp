@@ -131,8 +131,7 @@ int starling_download(void* dst, int64_t dst_stride_bytes, const void* src, int6
   return gpu::guarded([&] {
     gpu::require(width <= dst_stride_bytes || rows <= 1, "download: rows of dst overlap");
     gpu::refuse_in_capture(stream, "bytes are downloaded");
-    platform::copy(dst, dst_stride_bytes, src, src_stride_bytes, width, rows, platform::Direction::TO_HOST,
-                   stream->handle);
+    platform::copy(dst, dst_stride_bytes, src, src_stride_bytes, width, rows, platform::Direction::TO_HOST, stream->handle);
   });
 }
 

@@ -42,7 +42,7 @@ double elapsed(Event* from, Event* to);  // milliseconds
 
 bool capturing(gpu::Stream stream);  // whoever began it
 void capture_begin(gpu::Stream stream);
-Graph* capture_end(gpu::Stream stream);      // whatever happens, the stream is no longer captured
+Graph* capture_end(gpu::Stream stream);  // whatever happens, the stream is no longer captured
 void capture_drop(gpu::Stream stream);
 void launch(Graph* graph, gpu::Stream stream);
 void destroy_graph(Graph* graph);

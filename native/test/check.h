@@ -56,7 +56,9 @@ class Tensor {
   void send();     // rounds `values` to the type and copies them to the device; padding becomes NaN
   void receive();  // copies back; fails if padding is no longer NaN
   template <class T>
-  T* as() const { return static_cast<T*>(data); }
+  T* as() const {
+    return static_cast<T*>(data);
+  }
   operator starling_tensor() const { return {data, stride, rows, width, dtype, 0}; }
   starling_tensor vector() const { return {data, 1, width, 1, dtype, 0}; }  // of the one row there is
   starling_weight weight() const { return {data, nullptr, nullptr, stride, STARLING_PLAIN, 0, rows, 0}; }
@@ -112,8 +114,8 @@ std::vector<Test>& tests();
 struct Register {
   Register(const char* name, std::function<void()> body) { tests().push_back({name, std::move(body)}); }
 };
-#define TEST(name)                             \
-  static void name();                          \
+#define TEST(name)                                     \
+  static void name();                                  \
   static check::Register register_##name(#name, name); \
   static void name()
 

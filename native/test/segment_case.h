@@ -11,7 +11,11 @@ struct Numbers {
   Numbers hides(int first) const { return with(5, first); }
   Numbers standing(int a, int b, int c) const { return with(6, a).with(7, b).with(8, c); }
   Numbers drawing(int step, float temperature, int top_k, float top_p, uint64_t seed) const {
-    return with(9, step).with(10, bits(temperature)).with(11, top_k).with(12, bits(top_p)).with(13, int32_t(uint32_t(seed)))
+    return with(9, step)
+        .with(10, bits(temperature))
+        .with(11, top_k)
+        .with(12, bits(top_p))
+        .with(13, int32_t(uint32_t(seed)))
         .with(14, int32_t(seed >> 32));
   }
   Numbers with(int column, int32_t value) const {

@@ -10,9 +10,9 @@ namespace {
 std::vector<Case> cases() {
   std::vector<Case> list = {
       // rows, past, heads, key heads, d, causal, hidden
-      {1, 0, 1, 1, 32, true, false},    {1, 300, 4, 2, 64, true, true},   {3, 260, 2, 1, 128, true, false},
-      {4, 5, 2, 2, 64, false, true},    {5, 70, 4, 2, 32, true, true},    {63, 0, 2, 2, 64, false, false},
-      {64, 0, 1, 1, 128, true, false},  {65, 130, 2, 1, 32, true, true},  {200, 0, 1, 1, 64, false, true},
+      {1, 0, 1, 1, 32, true, false},   {1, 300, 4, 2, 64, true, true},  {3, 260, 2, 1, 128, true, false},
+      {4, 5, 2, 2, 64, false, true},   {5, 70, 4, 2, 32, true, true},   {63, 0, 2, 2, 64, false, false},
+      {64, 0, 1, 1, 128, true, false}, {65, 130, 2, 1, 32, true, true}, {200, 0, 1, 1, 64, false, true},
   };
   if (small) return {list[1], list[4], {70, 75, 1, 1, 32, true, true}, {70, 5, 1, 1, 32, false, false}};
   list.push_back({577, 0, 2, 2, 64, false, false});
@@ -62,7 +62,8 @@ TEST(column_sums_follow_their_definition_and_keep_their_mass) {
       for (Span span : {Span{0, c.rows}, Span{0, 1}, Span{c.rows / 3, c.rows}, Span{c.rows - 1, c.rows}}) {
         Tensor sums = filled(STARLING_F32, c.heads, keys, NAN);
         in.colsum(sums, lse, span.from, span.to, 0);
-        std::string name = c.name() + " " + name_of(dtype) + " rows " + std::to_string(span.from) + " to " + std::to_string(span.to);
+        std::string name =
+            c.name() + " " + name_of(dtype) + " rows " + std::to_string(span.from) + " to " + std::to_string(span.to);
         for (int h = 0; h < c.heads; h++) {
           double mass = 0, expected_mass = 0;
           for (int j = 0; j < keys; j++) {

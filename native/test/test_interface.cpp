@@ -235,11 +235,11 @@ TEST(what_a_graph_cannot_hold_is_refused_and_the_stream_works_on) {
 // rmsnorm and a product; the normalised rows are in scratch memory.
 struct NormedProduct {
   explicit NormedProduct(int rows)
-      : x(gaussian(STARLING_BF16, rows, 64)), w(gaussian(STARLING_BF16, 24, 64)), norm(gaussian(STARLING_BF16, 1, 64)),
+      : x(gaussian(STARLING_BF16, rows, 64)),
+        w(gaussian(STARLING_BF16, 24, 64)),
+        norm(gaussian(STARLING_BF16, 1, 64)),
         y(filled(STARLING_BF16, rows, 24, NAN)) {}
-  int run() {
-    return CALL(gemm, .y = y, .x = x, .w = w.weight(), .norm_weight = norm.vector(), .eps = 1e-5f);
-  }
+  int run() { return CALL(gemm, .y = y, .x = x, .w = w.weight(), .norm_weight = norm.vector(), .eps = 1e-5f); }
   Tensor x, w, norm, y;
 };
 

@@ -110,7 +110,8 @@ KERNEL(32) half_a_warp_multiplies(float* out) {
 }
 // The same product mma by mma and as a whole tile.
 template <class T, bool K_MAJOR>
-KERNEL(32) both_products(float* apart, float* whole, const T* a, const T* b) {
+KERNEL(32)
+both_products(float* apart, float* whole, const T* a, const T* b) {
   constexpr int MT = 2, NT = 4, KS = 2;
   Fragment<T> fragments[MT][KS];
   float c[MT][NT][4], d[MT][NT][4];
@@ -158,7 +159,8 @@ TEST(the_layer_names_what_a_kernel_does_wrong) {
   says(launched<carves_differently>(dim3(1), dim3(32), 128), "carve shared memory differently");
   says(launched<never_waits>(dim3(1), dim3(32), 512, from.as<float>()), "cp.async it never waited for");
   says(launched<copies_unaligned>(dim3(1), dim3(32), 512, from.as<float>()), "not a multiple of 16");
-  says(launched<wild_index>(dim3(3), dim3(32), 0, wild.data, out.data), "an index is 10; it must be at least 0 and below 10 at test_layer.cpp:");
+  says(launched<wild_index>(dim3(3), dim3(32), 0, wild.data, out.data),
+       "an index is 10; it must be at least 0 and below 10 at test_layer.cpp:");
   says(launched<half_a_warp_multiplies>(dim3(1), dim3(32), 0, floats.as<float>()), "waits in mma",
        "mma names a lane that has returned");
   says(launched<every_third_thread>(dim3(1), dim3(2000), 0, out.data), "beyond what a GPU takes");
@@ -167,7 +169,8 @@ TEST(the_layer_names_what_a_kernel_does_wrong) {
 
 TEST(what_is_not_there_yet_is_nan) {
   Tensor from = gaussian(STARLING_F32, 1, 128, 1, 0), out = filled(STARLING_F32, 1, 32, 0);
-  equal("no failure", std::string(), launched<reads_before_waiting>(dim3(1), dim3(32), 512, from.as<float>(), out.as<float>()));
+  equal("no failure", std::string(),
+        launched<reads_before_waiting>(dim3(1), dim3(32), 512, from.as<float>(), out.as<float>()));
   out.receive();
   for (float v : out.values) equal("before the wait", true, bool(std::isnan(v)));
   equal("no failure", std::string(), launched<reads_shared_unwritten>(dim3(1), dim3(32), 0, out.as<float>()));
@@ -202,7 +205,8 @@ template <class T, bool K_MAJOR>
 static void check_products(int dtype) {
   Tensor a = gaussian(dtype, 32, 32, 1, 0), b = gaussian(dtype, 32, 32, 1, 0);
   Tensor apart = filled(STARLING_F32, 1, 1024, NAN), whole = filled(STARLING_F32, 1, 1024, NAN);
-  std::string why = launched<both_products<T, K_MAJOR>>(dim3(1), dim3(32), 0, apart.as<float>(), whole.as<float>(), a.as<T>(), b.as<T>());
+  std::string why =
+      launched<both_products<T, K_MAJOR>>(dim3(1), dim3(32), 0, apart.as<float>(), whole.as<float>(), a.as<T>(), b.as<T>());
   equal("no failure", std::string(), why);
   apart.receive();
   whole.receive();

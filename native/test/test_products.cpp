@@ -14,7 +14,6 @@ double activate(double x, int activation) {
   return x;
 }
 
-
 // Rows of x after the norm, rounded to the type.
 std::vector<double> normed(const Tensor& x, const Tensor* weight, const Tensor* bias, double eps) {
   std::vector<double> out(x.values.begin(), x.values.end());
@@ -37,7 +36,7 @@ struct Shape {
 };
 std::vector<Shape> shapes() {
   if (small) return {{1, 100, 9}, {5, 40, 20}, {70, 100, 70}};
-  return {{1, 64, 64},  {1, 4100, 17}, {2, 63, 65},   {4, 588, 33},  {5, 300, 7},    {16, 65, 130},
+  return {{1, 64, 64},  {1, 4100, 17}, {2, 63, 65},    {4, 588, 33},   {5, 300, 7},  {16, 65, 130},
           {17, 64, 64}, {64, 257, 63}, {65, 129, 129}, {130, 588, 70}, {128, 1, 256}};
 }
 

@@ -67,8 +67,7 @@ TEST(embed_takes_rows_and_reports_a_wild_id) {
 #if defined(STARLING_EMULATED)
   Tensor table = gaussian(STARLING_F32, 9, 33), out = filled(STARLING_F32, 3, 33, NAN);
   Ints wild({1, 9, 2});
-  equal("status", int(STARLING_KERNEL_FAULT),
-        CALL(embed, .out = out, .ids = wild, .table = table));
+  equal("status", int(STARLING_KERNEL_FAULT), CALL(embed, .out = out, .ids = wild, .table = table));
   std::string why = starling_error();
   if (why.find("an id is 9; it must be at least 0 and below 9 at embed.cu:") == std::string::npos) fail(why);
 #endif
@@ -84,15 +83,16 @@ TEST(rope_turns_and_appends) {
       Tensor qkv = gaussian(dtype, s.rows, (s.heads + 2 * s.kv_heads) * d);
       Tensor q = filled(dtype, s.rows, s.heads * d, NAN), k = gaussian(dtype, capacity, s.kv_heads * d);
       Tensor v = gaussian(dtype, capacity, s.kv_heads * d), cos = gaussian(STARLING_F32, 200, s.half);
-      Tensor sin = gaussian(STARLING_F32, 200, s.half), k0 = Tensor(dtype, capacity, s.kv_heads * d), v0 = Tensor(dtype, capacity, s.kv_heads * d);
+      Tensor sin = gaussian(STARLING_F32, 200, s.half), k0 = Tensor(dtype, capacity, s.kv_heads * d),
+             v0 = Tensor(dtype, capacity, s.kv_heads * d);
       k0.values = k.values;
       v0.values = v.values;
       Ints positions(s.rows);
       Table table({segment(0, s.rows, 0, k.rows).behind(s.past)});
       for (int t = 0; t < s.rows; t++) positions.values[t] = 7 + t + (t > 2 ? 20 : 0);
       positions.send();
-      ok(CALL(rope, .q = q, .k = k, .v = v, .qkv = qkv, .positions = positions, .segments = table.segments(), .cos = cos, .sin = sin,
-              .heads = s.heads, .kv_heads = s.kv_heads, .head_size = d));
+      ok(CALL(rope, .q = q, .k = k, .v = v, .qkv = qkv, .positions = positions, .segments = table.segments(), .cos = cos,
+              .sin = sin, .heads = s.heads, .kv_heads = s.kv_heads, .head_size = d));
       q.receive();
       k.receive();
       v.receive();

@@ -22,7 +22,10 @@ struct Ragged {
   std::vector<Numbers> list;
   Ragged(int count, int most) {
     for (int s = 0; s < count; s++) {
-      int rows = s == 0 ? most : s == 2 ? 0 : 1 + int(rng() % most), length = s % 4 == 1 ? 0 : int(rng() % (small ? 70 : 300));
+      int rows = s == 0   ? most
+                 : s == 2 ? 0
+                          : 1 + int(rng() % most),
+          length = s % 4 == 1 ? 0 : int(rng() % (small ? 70 : 300));
       int capacity = length + rows + int(rng() % 4), p = int(rng() % 50);
       list.push_back(segment(call_rows, rows, 0, capacity)
                          .behind(length)
@@ -93,8 +96,16 @@ TEST(segments_attend_as_in_a_call_of_their_own) {
             starling_tensor bytes = hidden;
             if (n[5] >= 0) bytes = {hidden.data + n[5], 1, n[3], 1, STARLING_U8, 0};
             Tensor own = filled(dtype, n[1], H * D, NAN), own_lse = filled(STARLING_F32, H, n[1], NAN);
-            starling_attention_inputs its{rows_of(q, n[0], n[1]), rows_of(k, n[2], n[3]), rows_of(v, n[2], n[3]), alone, bytes,
-                                          H, G, D, causal, 0.18f};
+            starling_attention_inputs its{rows_of(q, n[0], n[1]),
+                                          rows_of(k, n[2], n[3]),
+                                          rows_of(v, n[2], n[3]),
+                                          alone,
+                                          bytes,
+                                          H,
+                                          G,
+                                          D,
+                                          causal,
+                                          0.18f};
             ok(CALL(attention, .out = own, .lse = own_lse, .in = its));
             own.receive();
             own_lse.receive();
@@ -144,7 +155,8 @@ TEST(segments_turn_and_append_as_in_a_call_of_their_own) {
         }
         Ints at(positions);
         starling_tensor axes{at.data, n[1], 3, n[1], STARLING_I32, 0};
-        Tensor own_q = filled(dtype, n[1], H * D, 7), own_k = filled(dtype, n[1], G * D, 7), own_v = filled(dtype, n[1], G * D, 7);
+        Tensor own_q = filled(dtype, n[1], H * D, 7), own_k = filled(dtype, n[1], G * D, 7),
+               own_v = filled(dtype, n[1], G * D, 7);
         ok(CALL(rope, .q = own_q, .k = own_k, .v = own_v, .qkv = rows_of(qkv, n[0], n[1]), .positions = axes, .cos = cos,
                 .sin = sin, .heads = H, .kv_heads = G, .head_size = D, .axes = 3, .section_first = 3, .section_second = 5));
         for (Tensor* t : {&own_q, &own_k, &own_v}) t->receive();
@@ -236,12 +248,13 @@ TEST(a_number_of_a_table_that_cannot_be_is_reported) {
     if (w.column != 1 || w.value < 0) reported(w.part, CALL(attention, .out = out, .in = in));
     if (w.column == 5) continue;
     Tensor k = gaussian(STARLING_F32, 40, 64), v = gaussian(STARLING_F32, 40, 64);
-    reported(w.part, CALL(rope, .q = out, .k = k, .v = v, .qkv = qkv, .segments = segments, .cos = cos, .sin = cos, .heads = 2,
-                          .kv_heads = 2, .head_size = 32));
+    reported(w.part, CALL(rope, .q = out, .k = k, .v = v, .qkv = qkv, .segments = segments, .cos = cos, .sin = cos,
+                          .heads = 2, .kv_heads = 2, .head_size = 32));
   }
   Table late({segment(0, 4, 0, 20).behind(16)});
   starling_attention_inputs in{q, kv, k2, {late.tensor(), 4, 19}, {}, 2, 2, 32, 1, 0.1f};
-  reported("the number of a segment's keys is 20; it must be at least 0 and below 20", CALL(attention, .out = out, .in = in));
+  reported("the number of a segment's keys is 20; it must be at least 0 and below 20",
+           CALL(attention, .out = out, .in = in));
   Table far({segment(0, 4, 0, 20).standing(0, 6, 0)});
   Tensor k = gaussian(STARLING_F32, 40, 64), v = gaussian(STARLING_F32, 40, 64);
   starling_segments segments = far.segments();
@@ -267,7 +280,7 @@ TEST(a_segment_beside_its_slot_is_reported) {
   ok(attend(20, 5, 0));
   const char* part = "of a segment do not lie in one slot of their pool";
   reported(part, attend(9, 10, 0));
-  reported(part, attend(11, 10, 0));   // into the next slot
+  reported(part, attend(11, 10, 0));  // into the next slot
   reported(part, attend(10, 11, 0));
   reported(part, attend(25, 5, 0));
   reported(part, attend(30, 5, 0));

@@ -55,7 +55,8 @@ void check_select(const std::vector<float>& sums, int heads, int k, int rows, in
     finite &= bool(std::isfinite(expected[j]));
   }
   for (int j = 0; j < n; j++) {
-    if (memcmp(&expected[j], &score.values[j], 4) && !(std::isnan(expected[j]) && std::isnan(score.values[j]))) fail("score");
+    if (memcmp(&expected[j], &score.values[j], 4) && !(std::isnan(expected[j]) && std::isnan(score.values[j])))
+      fail("score");
   }
   equal("keep of " + std::to_string(k) + " of " + std::to_string(n), best(expected, k), keep.values);
   equal("non_finite", finite ? 0 : 1, int(non_finite.values[0]));
@@ -250,8 +251,8 @@ TEST(one_launch_or_two) {
   token_select(keep, score, fault, sums, 576);
   starling_host_counters(two);
   starling_host_reset_counters();
-  ok(CALL(colsum_select, .keep = keep, .score = score.vector(), .non_finite = fault, .in = all, .lse = lse,
-          .row_from = 1, .row_to = 577, .key_at = 1));
+  ok(CALL(colsum_select, .keep = keep, .score = score.vector(), .non_finite = fault, .in = all, .lse = lse, .row_from = 1,
+          .row_to = 577, .key_at = 1));
   starling_host_counters(one);
   equal("launches of two calls", uint64_t(2), two[0]);
   equal("launches of one", uint64_t(1), one[0]);
@@ -259,9 +260,11 @@ TEST(one_launch_or_two) {
   // Beside the products: the fused form writes and reads every key's sum over heads once more.
   equal("bytes read", two[2] + 576 * 4, one[2]);
   equal("bytes written", two[3] + 576 * 4, one[3]);
-  printf("colsum + select: %llu launches, %.2f MB read, %.1f KB written; colsum_select: %llu launch, %.2f MB read, %.1f KB written; %.2f GFLOP each\n",
-         (unsigned long long)two[0], double(two[2]) / 1e6, double(two[3]) / 1e3, (unsigned long long)one[0],
-         double(one[2]) / 1e6, double(one[3]) / 1e3, double(one[4]) / 1e9);
+  printf(
+      "colsum + select: %llu launches, %.2f MB read, %.1f KB written; colsum_select: %llu launch, %.2f MB read, %.1f KB "
+      "written; %.2f GFLOP each\n",
+      (unsigned long long)two[0], double(two[2]) / 1e6, double(two[3]) / 1e3, (unsigned long long)one[0],
+      double(one[2]) / 1e6, double(one[3]) / 1e3, double(one[4]) / 1e9);
 }
 #endif
 

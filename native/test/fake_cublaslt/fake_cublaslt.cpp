@@ -154,14 +154,15 @@ API cublasStatus_t cublasLtMatmulAlgoConfigGetAttribute(const cublasLtMatmulAlgo
 API cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t desc, const void* alpha, const void* A,
                                   cublasLtMatrixLayout_t a, const void* B, cublasLtMatrixLayout_t b, const void* beta,
                                   const void* C, cublasLtMatrixLayout_t c, void* D, cublasLtMatrixLayout_t d,
-                                  const cublasLtMatmulAlgo_t* algo, void* workspace, size_t workspaceBytes, cudaStream_t stream) {
+                                  const cublasLtMatmulAlgo_t* algo, void* workspace, size_t workspaceBytes,
+                                  cudaStream_t stream) {
   if (int status = ordered("matmul")) return cublasStatus_t(status);
   auto &la = *static_cast<Layout*>(a), &lb = *static_cast<Layout*>(b), &lc = *static_cast<Layout*>(c),
        &ld = *static_cast<Layout*>(d);
   bool fits = handle == reinterpret_cast<cublasLtHandle_t>(&orders) && algo->data[0] == MAGIC && algo->data[3] == 0 &&
-              workspace && workspaceBytes >= algo->data[1] &&
-              static_cast<Desc*>(desc)->transposed_a == CUBLAS_OP_T && la.rows == lb.rows && la.cols == ld.rows &&
-              lb.cols == ld.cols && lc.rows == ld.rows && lc.cols == ld.cols && lc.type == ld.type && la.type == lb.type;
+              workspace && workspaceBytes >= algo->data[1] && static_cast<Desc*>(desc)->transposed_a == CUBLAS_OP_T &&
+              la.rows == lb.rows && la.cols == ld.rows && lb.cols == ld.cols && lc.rows == ld.rows && lc.cols == ld.cols &&
+              lc.type == ld.type && la.type == lb.type;
   for (const void* p : {A, B, C, static_cast<const void*>(D)}) fits = fits && reinterpret_cast<uintptr_t>(p) % 16 == 0;
   if (!fits) return INVALID;
   float scale = *static_cast<const float*>(alpha), keep = *static_cast<const float*>(beta);
@@ -171,7 +172,8 @@ API cublasStatus_t cublasLtMatmul(cublasLtHandle_t handle, cublasLtMatmulDesc_t 
     for (uint64_t n = 0; n < ld.cols; n++) {
       for (uint64_t m = 0; m < ld.rows; m++) {
         float sum = 0;
-        for (uint64_t k = 0; k < la.rows; k++) sum += read(A, stored(la.type), m * la.ld + k) * read(B, stored(lb.type), n * lb.ld + k);
+        for (uint64_t k = 0; k < la.rows; k++)
+          sum += read(A, stored(la.type), m * la.ld + k) * read(B, stored(lb.type), n * lb.ld + k);
         float old = keep != 0 ? keep * read(C, stored(lc.type), n * lc.ld + m) : 0;
         write(D, stored(ld.type), n * ld.ld + m, scale * sum + old);
       }

@@ -17,7 +17,7 @@ namespace {
 struct Orders {
   int driver = 13000, devices = 1, image = 1, mute = 0, mig = 0, pools = 1;
   long memory = 8l << 30;
-  int fault = 0;     // the n-th launch from now faults; its wait reports it, and so does every call after
+  int fault = 0;        // the n-th launch from now faults; its wait reports it, and so does every call after
   double clock = 1;     // event times are multiplied by this
   double constant = 0;  // or are always this, in milliseconds
 } orders;

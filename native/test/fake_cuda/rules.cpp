@@ -25,7 +25,9 @@ static void equal(const char* what, const std::string& expected, const std::stri
   printf("FAIL %s: %s is '%s', not '%s'\n", name.c_str(), what, actual.c_str(), expected.c_str());
   failures++;
 }
-static void equal(const char* what, int expected, int actual) { equal(what, std::to_string(expected), std::to_string(actual)); }
+static void equal(const char* what, int expected, int actual) {
+  equal(what, std::to_string(expected), std::to_string(actual));
+}
 static void faults(const char* expected) { equal("what is said", expected, fake_cuda_faults()); }
 
 struct Rule {
@@ -33,14 +35,16 @@ struct Rule {
   std::function<void()> body;
 };
 static std::vector<Rule> rules;
-#define RULE(name)                                             \
-  static void name();                                          \
+#define RULE(name)                                                        \
+  static void name();                                                     \
   static bool registered_##name = (rules.push_back({#name, name}), true); \
   static void name()
 
 static unsigned tickets[gpu::STREAM_TICKETS];
 
-int add(void* counter, int by, starling_stream* stream) { return starling_add(static_cast<int32_t*>(counter), 1, by, stream); }
+int add(void* counter, int by, starling_stream* stream) {
+  return starling_add(static_cast<int32_t*>(counter), 1, by, stream);
+}
 
 // A stream with a counter; the kernel adds to it.
 struct Counter {
@@ -101,8 +105,9 @@ RULE(a_non_blocking_stream_does_not_wait_for_the_null_stream) {
   cudaMemset(c.memory, 0, 4);
   c.add(5);
   equal("value", 0, c.value());  // the memset came behind the kernel
-  faults("nothing orders add_kernel and cudaMemset of the null stream on the same memory\n"
-         "nothing orders cudaMemset and a copy to the host on the same memory\n");
+  faults(
+      "nothing orders add_kernel and cudaMemset of the null stream on the same memory\n"
+      "nothing orders cudaMemset and a copy to the host on the same memory\n");
 }
 
 RULE(a_wait_for_the_device_orders_the_null_stream) {
@@ -135,8 +140,9 @@ RULE(two_streams_on_one_memory_need_an_order) {
   Counter a, b;
   add(a.memory, 1, &b.ours);  // its memset is in a's order
   b.value();
-  faults("nothing orders add_kernel and cudaMallocAsync on the same memory\n"
-         "nothing orders add_kernel and cudaMemsetAsync on the same memory\n");
+  faults(
+      "nothing orders add_kernel and cudaMallocAsync on the same memory\n"
+      "nothing orders add_kernel and cudaMemsetAsync on the same memory\n");
   a.value();
   add(a.memory, 1, &b.ours);
   b.value();

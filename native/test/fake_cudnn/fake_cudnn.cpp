@@ -19,7 +19,7 @@ extern "C" {
 namespace {
 
 constexpr auto OK = CUDNN_STATUS_SUCCESS;
-constexpr auto BAD = cudnnStatus_t(2000);          // CUDNN_STATUS_BAD_PARAM
+constexpr auto BAD = cudnnStatus_t(2000);  // CUDNN_STATUS_BAD_PARAM
 constexpr auto NOT_SUPPORTED = cudnnStatus_t(3000);
 constexpr int ENGINES = 3, WORKSPACE = 256;
 
@@ -35,7 +35,7 @@ cudnnStatus_t refused(cudnnStatus_t status, const char* why) {
 struct Descriptor {
   cudnnBackendDescriptorType_t type;
   bool finalized = false;
-  int engine = 0;                         // of an engine configuration
+  int engine = 0;  // of an engine configuration
   std::map<int, std::vector<char>> attributes = {};
 
   bool has(int attribute) const { return attributes.count(attribute) != 0; }
@@ -136,9 +136,7 @@ struct Pack {
   }
 };
 
-Stored stored(const Descriptor& tensor) {
-  return tensor.data_type() == CUDNN_DATA_HALF ? Stored::F16 : Stored::BF16;
-}
+Stored stored(const Descriptor& tensor) { return tensor.data_type() == CUDNN_DATA_HALF ? Stored::F16 : Stored::BF16; }
 
 void compute(const Descriptor& op, const Pack& pack, const Descriptor& q, const Descriptor& k, const Descriptor& v,
              const Descriptor& o, float scale, bool causal, bool from_the_end, bool zeros, bool base2) {
@@ -177,7 +175,6 @@ void compute(const Descriptor& op, const Pack& pack, const Descriptor& q, const 
     }
   }
 }
-
 
 // What the host's memory says is read now, what the device's says when the stream gets there.
 cudnnStatus_t attend(const Descriptor& op, const Pack& pack, void* workspace) {
@@ -305,7 +302,8 @@ API cudnnStatus_t cudnnBackendFinalize(cudnnBackendDescriptor_t descriptor) {
     case CUDNN_BACKEND_OPERATION_DIAGONAL_BAND_MASK_DESCRIPTOR: status = check_mask(d); break;
     case CUDNN_BACKEND_EXECUTION_PLAN_DESCRIPTOR: {
       const Descriptor& config = d.child(CUDNN_ATTR_EXECUTION_PLAN_ENGINE_CONFIG);
-      if (config.engine < ENGINES - ordered("plans", ENGINES)) status = refused(NOT_SUPPORTED, "this engine does not compile");
+      if (config.engine < ENGINES - ordered("plans", ENGINES))
+        status = refused(NOT_SUPPORTED, "this engine does not compile");
       d.attributes[CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH] = config.attributes.at(CUDNN_ATTR_ENGINEHEUR_OPERATION_GRAPH);
       break;
     }

@@ -5,8 +5,8 @@
 #include <cstdio>
 #include <cstdlib>
 
-#define SYMBOL(name)                                                         \
-  __attribute__((used)) static void* name##_in_13 __asm__(#name "_in_13");   \
+#define SYMBOL(name)                                                       \
+  __attribute__((used)) static void* name##_in_13 __asm__(#name "_in_13"); \
   __asm__(".globl " #name "\n.type " #name ", @function\n" #name ":\n  jmp *" #name "_in_13(%rip)\n");
 #include "symbols.inc"
 #undef SYMBOL
@@ -18,8 +18,8 @@ static void is_missing() {
 
 __attribute__((constructor)) static void find() {
   void* library = dlopen("libcublas.so.13", RTLD_NOW);  // the one that is loaded already, by its name
-#define SYMBOL(name)                                         \
-  name##_in_13 = library ? dlsym(library, #name) : nullptr;  \
+#define SYMBOL(name)                                        \
+  name##_in_13 = library ? dlsym(library, #name) : nullptr; \
   if (!name##_in_13) name##_in_13 = reinterpret_cast<void*>(is_missing);
 #include "symbols.inc"
 #undef SYMBOL

@@ -134,7 +134,8 @@ KERNEL(32) carving(const uint32_t*, uint32_t* out, uint32_t*) {
   put(out, 1, fixed[lane_id()]);
 }
 template <bool TRANSPOSED>
-KERNEL(32) matrices(const uint32_t*, uint32_t* out, uint32_t*) {
+KERNEL(32)
+matrices(const uint32_t*, uint32_t* out, uint32_t*) {
   Smem smem;
   uint16_t* tile = smem.take<uint16_t>(16 * 24);
   for (int i = lane_id(); i < 16 * 24; i += 32) tile[i] = uint16_t(i * 3 + 1);
@@ -144,7 +145,8 @@ KERNEL(32) matrices(const uint32_t*, uint32_t* out, uint32_t*) {
   for (int i = 0; i < 4; i++) put(out, i, r[i]);
 }
 template <class T>
-KERNEL(32) fragments(const uint32_t*, uint32_t* out, uint32_t*) {
+KERNEL(32)
+fragments(const uint32_t*, uint32_t* out, uint32_t*) {
   Smem smem;
   T* tile = smem.take<T>(16 * PADDED<T, 16>);
   for (int i = lane_id(); i < 16 * PADDED<T, 16>; i += 32) tile[i] = from_float<T>(small_whole(i));
@@ -165,7 +167,8 @@ KERNEL(32) fragments(const uint32_t*, uint32_t* out, uint32_t*) {
 }
 // 16×8×16 products of registers, before any shared memory: the layout of A, B and C itself.
 template <class T>
-KERNEL(32) register_products(const uint32_t*, uint32_t* out, uint32_t*) {
+KERNEL(32)
+register_products(const uint32_t*, uint32_t* out, uint32_t*) {
   Fragment<T> a;
   for (int i = 0; i < 4; i++) a.r[i] = pack<T>(small_whole(lane_id() * 8 + i), small_whole(lane_id() * 8 + i + 77));
   uint32_t b[2][2];
@@ -176,7 +179,8 @@ KERNEL(32) register_products(const uint32_t*, uint32_t* out, uint32_t*) {
   for (int i = 0; i < 8; i++) put(out, i, c[i / 4][i % 4]);
 }
 template <class T, bool K_MAJOR>
-KERNEL(32) tile_products(const uint32_t*, uint32_t* out, uint32_t*) {
+KERNEL(32)
+tile_products(const uint32_t*, uint32_t* out, uint32_t*) {
   constexpr int K = 32, N = 16, LD_A = PADDED<T, K>, LD_B = K_MAJOR ? PADDED<T, K> : PADDED<T, N>;
   Smem smem;
   T* a = smem.take<T>(32 * LD_A);
@@ -192,7 +196,8 @@ KERNEL(32) tile_products(const uint32_t*, uint32_t* out, uint32_t*) {
 }
 // Five rows of eleven of a tile of 8×16: what is outside becomes zero.
 template <class T>
-KERNEL(32) tiles(const uint32_t* in, uint32_t* out, uint32_t*) {
+KERNEL(32)
+tiles(const uint32_t* in, uint32_t* out, uint32_t*) {
   Smem smem;
   T* tile = smem.take<T>(8 * PADDED<T, 16>);
   load_tile<T, 8, 16>(tile, reinterpret_cast<const T*>(in), 32, 2, 7, 8, 19, [](int row) { return row ^ 1; });
@@ -337,7 +342,8 @@ int compare(const std::map<std::string, Words>& actual, const char* file) {
       if (!close(a[i], b[i], p.ulp)) first = i, bad++;
     }
     if (bad) {
-      printf("%-26s FAIL %zu of %zu words; [%zu] is %08x, predicted %08x\n", p.name, bad, a.size(), first, b[first], a[first]);
+      printf("%-26s FAIL %zu of %zu words; [%zu] is %08x, predicted %08x\n", p.name, bad, a.size(), first, b[first],
+             a[first]);
       different++;
     } else {
       printf("%-26s ok, %zu words%s\n", p.name, a.size(), p.ulp ? " within 2 ulp" : "");

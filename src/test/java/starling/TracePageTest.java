@@ -44,6 +44,8 @@ class TracePageTest {
           double.class, "number",
           Float.class, "number",
           String.class, "text",
+          DeviceType.class, "text",
+          DType.class, "text",
           boolean.class, "true or false",
           Boolean.class, "true or false");
 

@@ -20,7 +20,9 @@ import java.util.Set;
 import java.util.TreeSet;
 import java.util.regex.Pattern;
 import starling.device.DType;
+import starling.device.PlainFormat;
 import starling.device.StoredTensor;
+import starling.device.WeightFormat;
 import starling.input.InputException;
 import starling.input.InputFile;
 import starling.input.InputJson;
@@ -33,6 +35,15 @@ import starling.input.Limits;
  */
 public final class Safetensors implements AutoCloseable {
   private static final Pattern FILE_NAME = Pattern.compile("[^/\\\\\\x00]+");
+
+  /** The types that weights may have, by their names in a file. */
+  private static final Map<String, WeightFormat> FORMATS = new LinkedHashMap<>();
+
+  static {
+    FORMATS.put("F32", new PlainFormat(DType.F32));
+    FORMATS.put("F16", new PlainFormat(DType.F16));
+    FORMATS.put("BF16", new PlainFormat(DType.BF16));
+  }
 
   private final Path dir;
   private final Arena arena = Arena.ofShared();
@@ -116,7 +127,7 @@ public final class Safetensors implements AutoCloseable {
     }
     check(entry, shape, fields);
     MemorySegment bytes = mapped.get(entry.file()).asSlice(entry.offset(), entry.bytes());
-    return new StoredTensor(name, dtype(entry), shape, bytes);
+    return new StoredTensor(name, format(entry), shape, bytes);
   }
 
   private void check(Entry entry, List<Integer> shape, String fields) {
@@ -144,20 +155,20 @@ public final class Safetensors implements AutoCloseable {
     }
   }
 
-  private static DType dtype(Entry entry) {
-    return switch (entry.dtype()) {
-      case "F32" -> DType.F32;
-      case "F16" -> DType.F16;
-      case "BF16" -> DType.BF16;
-      default ->
-          throw new InputException(
-              entry.file()
-                  + ": tensor "
-                  + entry.name()
-                  + " has type "
-                  + entry.dtype()
-                  + "; F32, F16 and BF16 are supported");
-    };
+  private static WeightFormat format(Entry entry) {
+    WeightFormat format = FORMATS.get(entry.dtype());
+    if (format == null) {
+      throw new InputException(
+          entry.file()
+              + ": tensor "
+              + entry.name()
+              + " has type "
+              + entry.dtype()
+              + "; "
+              + String.join(", ", FORMATS.keySet()).replaceFirst(", (?=\\w+$)", " and ")
+              + " are supported");
+    }
+    return format;
   }
 
   private void readShards(Path index) {
