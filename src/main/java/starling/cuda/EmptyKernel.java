@@ -14,11 +14,11 @@ import starling.nvidia.NvidiaLibrary;
 
 /**
  * A kernel that does nothing, launched through the CUDA driver by foreign function calls: one block
- * of 32 threads on a device's stream. Its time is what a launch costs, to be compared with that of
- * other ways to launch the same kernel.
+ * of 32 threads on a device's stream. It says what a launch costs beside other ways to launch the
+ * same.
  */
 public final class EmptyKernel implements AutoCloseable {
-  /** The kernel as PTX, which the driver compiles. */
+  /** What every way launches; the driver compiles it. */
   public static final String PTX =
       """
       .version 7.0
@@ -27,10 +27,10 @@ public final class EmptyKernel implements AutoCloseable {
       .visible .entry noop() { ret; }
       """;
 
-  /** Of the kernel in {@link #PTX}. */
+  /** The name of its entry in {@link #PTX}. */
   public static final String NAME = "noop";
 
-  /** Of its one block. */
+  /** Threads of its one block. */
   public static final int THREADS = 32;
 
   private static final MethodHandle LOAD = Symbols.function(JAVA_INT, ADDRESS, ADDRESS);
@@ -53,9 +53,6 @@ public final class EmptyKernel implements AutoCloseable {
   private final CapturedLaunches captured;
 
   /**
-   * Loads the kernel.
-   *
-   * @param device whose stream it runs on; open as long as this
    * @throws InputException if there is no driver, or it refuses the kernel
    */
   public EmptyKernel(NativeDevice device) {
