@@ -66,7 +66,8 @@ final class UserKernelBench {
     this(options, Limits.KERNEL_SECONDS, notes, progress);
   }
 
-  UserKernelBench(Bench.Options options, int seconds, List<String> notes, Consumer<String> progress) {
+  UserKernelBench(
+      Bench.Options options, int seconds, List<String> notes, Consumer<String> progress) {
     this.options = options;
     this.seconds = seconds;
     this.notes = notes;

@@ -86,8 +86,7 @@ class ConfigBordersTest {
     int most = Limits.LAYERS;
     assertEquals(most, TextConfig.read(of(layers.formatted(most))).numHiddenLayers());
     assertEquals(most, ClipConfig.read(of(layers.formatted(most))).numHiddenLayers());
-    String sentence =
-        "num_hidden_layers is " + (most + 1) + "; at most " + most + " are supported";
+    String sentence = "num_hidden_layers is " + (most + 1) + "; at most " + most + " are supported";
     assertEquals(sentence, refusal(layers.formatted(most + 1), TextConfig::read));
     assertEquals(sentence, refusal(layers.formatted(most + 1), ClipConfig::read));
   }
@@ -157,8 +156,7 @@ class ConfigBordersTest {
   }
 
   private String refused(String json) {
-    String sentence =
-        assertThrows(InputException.class, () -> preprocess(json), json).getMessage();
+    String sentence = assertThrows(InputException.class, () -> preprocess(json), json).getMessage();
     return sentence.substring(sentence.indexOf(": ") + 2);
   }
 
@@ -201,8 +199,7 @@ class ConfigBordersTest {
     assertEquals(
         "size is " + (side + 1) + "; at most " + side + " is supported",
         refused("{'size':" + (side + 1) + "}"));
-    assertEquals(
-        "resample is 6; Pillow's filters are 0 to 5", refused("{'resample':6}"));
+    assertEquals("resample is 6; Pillow's filters are 0 to 5", refused("{'resample':6}"));
   }
 
   @Test

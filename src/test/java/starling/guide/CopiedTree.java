@@ -71,9 +71,9 @@ record CopiedTree(Path dir) {
 
   private static String classPath(Path... first) {
     return Stream.concat(
-            Stream.of(first).map(Path::toString),
-            Stream.of("target/classes", "target/test-classes", "src/main/resources")
-                .map(entry -> Path.of(entry).toAbsolutePath().toString()))
+                Stream.of(first).map(Path::toString),
+                Stream.of("target/classes", "target/test-classes", "src/main/resources")
+                    .map(entry -> Path.of(entry).toAbsolutePath().toString()))
             .collect(Collectors.joining(File.pathSeparator))
         + File.pathSeparator
         + jars();
@@ -83,7 +83,8 @@ record CopiedTree(Path dir) {
   Ended compileAll(Path classes, Path tests) throws IOException {
     Ended product =
         javac(
-            List.of("--module-path", Path.of("target/lib").toAbsolutePath() + "", "-d", classes + ""),
+            List.of(
+                "--module-path", Path.of("target/lib").toAbsolutePath() + "", "-d", classes + ""),
             java("src/main/java", "src/generated/java"));
     if (!product.well) {
       return product;
@@ -112,7 +113,8 @@ record CopiedTree(Path dir) {
     try (var manager = javac.getStandardFileManager(null, null, StandardCharsets.UTF_8)) {
       boolean well =
           javac
-              .getTask(said, manager, null, command, null, manager.getJavaFileObjectsFromPaths(files))
+              .getTask(
+                  said, manager, null, command, null, manager.getJavaFileObjectsFromPaths(files))
               .call();
       return new Ended(well, said.toString());
     } catch (IOException e) {

@@ -23,8 +23,7 @@ final class RunTests {
     }
     var summary = new SummaryGeneratingListener();
     LauncherFactory.create()
-        .execute(
-            LauncherDiscoveryRequestBuilder.request().selectors(classes).build(), summary);
+        .execute(LauncherDiscoveryRequestBuilder.request().selectors(classes).build(), summary);
     for (var failure : summary.getSummary().getFailures()) {
       System.out.println(
           failure.getTestIdentifier().getDisplayName() + ": " + failure.getException());

@@ -62,8 +62,7 @@ class HeadersTest {
     assertEquals(new PngHeader(3, 2, 8, 2, true), png(3, 2, 8, 2, 1));
     assertEquals(
         "x: the image is broken (its header has 12 bytes)",
-        assertThrows(
-                InputException.class, () -> PngHeader.of(ByteBuffer.allocate(13), 0, 12, "x"))
+        assertThrows(InputException.class, () -> PngHeader.of(ByteBuffer.allocate(13), 0, 12, "x"))
             .getMessage());
     ByteBuffer filter = ByteBuffer.allocate(13).putInt(0, 1).putInt(4, 1);
     filter.put(8, (byte) 8).put(11, (byte) 1);
