@@ -13,10 +13,14 @@ import starling.device.DeviceType;
  * {@code run --json} and of a trace, with these names in snake case.
  *
  * @param model folder of the checkpoint
+ * @param device what ran it
+ * @param deviceDescription the processor or the GPU in words
+ * @param dtype type of the activations
  * @param prune the spec as given
  * @param pruneOptions the method with every option written out, defaults included
  * @param mode {@code compact} or {@code mask}
  * @param promptTokens ids as fed; every image once, as the model's image token
+ * @param visualTokens visual tokens of all images at the start and behind the cuts
  * @param images the visual tokens of each image, before any are dropped
  * @param tokensPerLayer rows entering each decoder layer at prefill
  * @param visualTokensPerLayer mean number of visual tokens entering a decoder layer
@@ -26,9 +30,12 @@ import starling.device.DeviceType;
  * @param outputTokens ids drawn, the end token included if one ended the answer
  * @param text the answer without special tokens, stripped
  * @param finishReason {@code stop} or {@code length}
+ * @param flops operations of reading the prompt, with and without pruning
+ * @param kvBytes bytes of keys and values, with and without pruning
  * @param kvReservedBytes bytes allocated for keys and values
  * @param decodeBytesPerToken bytes that drawing one token reads: the decoder's matrices as stored,
  *     output head included, and the cache
+ * @param timingsMs where the time went
  * @param warnings sentences about what looks wrong, for example flat scores
  */
 @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
@@ -61,6 +68,10 @@ public record Answer(
   /**
    * Visual tokens of all images; a missing stage repeats the number before it. CLS rows count where
    * they are fed.
+   *
+   * @param input what tower and projector made
+   * @param afterStage1 those that entered the decoder
+   * @param afterStage2 those left behind the first cut inside it
    */
   @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
   @JsonPropertyOrder({"input", "after_stage1", "after_stage2"})
@@ -75,13 +86,19 @@ public record Answer(
    */
   public record Image(int rows, int candidates, List<Crop> crops) {}
 
-  /** A crop: rows and columns of its grid of candidates. */
+  /**
+   * A crop, and its grid of candidates.
+   *
+   * @param rows rows of its grid
+   * @param columns columns of its grid
+   */
   public record Crop(int rows, int columns) {}
 
   /**
    * One cut of one image, or of one of its crops where the method counts over these.
    *
    * @param stage 1 before the decoder, 2 for the first cut inside it, 3, 4 … for later ones
+   * @param image number of the image, from 0
    * @param crop number of the crop; null if the cut is the whole image's
    * @param where {@code vision}, {@code projector} or {@code decoder}
    * @param layer blocks that ran in full before the cut
@@ -101,7 +118,17 @@ public record Answer(
       List<Float> scores,
       Boolean counted) {}
 
-  /** Operations of reading the prompt, see {@link starling.model.Flops}. */
+  /**
+   * Operations of reading the prompt, see {@link starling.model.Flops}.
+   *
+   * @param formula how they are counted: {@link starling.model.Flops#FORMULA}
+   * @param dense with nothing dropped
+   * @param pruned with the rows that entered each layer
+   * @param reduction {@code 1 − pruned/dense}
+   * @param countsText whether the prompt's text is in it: always true
+   * @param countsVision whether the tower is in it: always true
+   * @param visionBlocks blocks of the tower that ran
+   */
   @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
   public record FlopCount(
       String formula,
@@ -112,7 +139,12 @@ public record Answer(
       boolean countsVision,
       int visionBlocks) {}
 
-  /** Bytes of the keys and values held when prefill ends, and of the same prompt unpruned. */
+  /**
+   * Bytes of the keys and values of the prompt.
+   *
+   * @param dense of the prompt unpruned
+   * @param pruned held when prefill ends
+   */
   public record KvBytes(long dense, long pruned) {}
 
   /**

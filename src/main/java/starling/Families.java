@@ -21,8 +21,7 @@ public final class Families {
    * @throws InputException if it is none, or of no family that is known
    */
   public static VisionLanguageModel read(Path dir) {
-    // Whoever is of no family is refused by LLaVA's reader, in words that say where the way goes
-    // on.
+    // Any other model_type is refused by LLaVA's reader, which says what to use instead.
     return READERS.getOrDefault(CheckpointFolder.modelType(dir), Llava::read).apply(dir);
   }
 }

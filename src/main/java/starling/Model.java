@@ -34,9 +34,9 @@ import starling.text.Tokenizer;
  * owns its device memory and its mapped files; {@link #close} waits for a running question, may be
  * repeated, and every call after it is an {@link IllegalStateException}. The files must not change
  * while the model is open. Interrupts: opening and a question, waiting or running, end with an
- * exception that says so, and the thread stays interrupted; closing is not hurried. Errors: what a
- * file, a prompt, an image or a spec is to blame for is an {@link InputException} with one
- * sentence; the model stays usable.
+ * exception that says so, and the thread stays interrupted; closing is not hurried. Errors: a fault
+ * of a file, a prompt, an image or a spec is an {@link InputException} with one sentence; the model
+ * stays usable.
  */
 public final class Model implements AutoCloseable {
   private final ReentrantLock lock = new ReentrantLock();

@@ -13,14 +13,17 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.TreeMap;
 import java.util.TreeSet;
+import java.util.regex.MatchResult;
+import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
 
 /** Imports go one way. */
 class ArchitectureTest {
   /** What each package may use besides itself. */
-  static final Map<String, List<String>> MAY_USE = new LinkedHashMap<>();
+  private static final Map<String, List<String>> MAY_USE = new LinkedHashMap<>();
 
   static {
     MAY_USE.put("starling.input", List.of());
@@ -181,10 +184,12 @@ class ArchitectureTest {
   }
 
   @Test
-  void theVectorModuleIsNamedInTwoClasses() {
+  void theVectorModuleIsNamedInThreeClasses() {
     noClasses()
         .that()
         .doNotHaveFullyQualifiedName("starling.cpu.VectorLanes")
+        .and()
+        .doNotHaveFullyQualifiedName("starling.cpu.VectorTiles")
         .and()
         .doNotHaveFullyQualifiedName("starling.cpu.UnfusedLanes")
         .should()
@@ -208,5 +213,19 @@ class ArchitectureTest {
                 javax.xml.xpath.XPathConstants.NODESET);
     assertEquals(1, names.getLength());
     assertEquals("jackson-databind", names.item(0).getTextContent());
+  }
+
+  @Test
+  void thePageSaysWhoMayImportWhom() {
+    String page = Pages.read(Pages.FOLDER.resolve("architecture.md"));
+    var said = new TreeMap<String, List<String>>();
+    Pattern row =
+        Pattern.compile(
+            "(?m)^\\| `(starling[\\w.]*)` \\| ((?:`[\\w.]+`(?:, )?)*|nothing of ours) \\|$");
+    for (MatchResult m : row.matcher(page).results().toList()) {
+      var names = Pattern.compile("`([\\w.]+)`").matcher(m.group(2)).results();
+      said.put(m.group(1), names.map(n -> n.group(1)).toList());
+    }
+    assertEquals(new TreeMap<>(MAY_USE), said);
   }
 }

@@ -17,8 +17,7 @@ import starling.prune.Methods;
 /** What every built-in method has beside its code. */
 class EveryMethodTest {
   private static List<String> names() {
-    String said =
-        assertThrows(InputException.class, () -> Methods.parse("nobody")).getMessage();
+    String said = assertThrows(InputException.class, () -> Methods.parse("nobody")).getMessage();
     String known = said.substring(said.indexOf("known are ") + 10, said.indexOf(" and replay:"));
     return List.of(known.split(", "));
   }

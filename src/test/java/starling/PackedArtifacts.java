@@ -36,7 +36,9 @@ class PackedArtifacts {
 
   private static Document pom() {
     try {
-      return DocumentBuilderFactory.newInstance().newDocumentBuilder().parse("pom.xml");
+      return DocumentBuilderFactory.newInstance()
+          .newDocumentBuilder()
+          .parse(Checkout.path("pom.xml").toFile());
     } catch (Exception e) {
       throw new AssertionError(e);
     }

@@ -39,7 +39,7 @@ public final class Pages {
   static List<Path> all() throws IOException {
     var pages = new ArrayList<Path>();
     for (String root : ROOTS) {
-      pages.addAll(files(Path.of(root), ".md"));
+      pages.addAll(files(Checkout.path(root), ".md"));
     }
     return pages;
   }
@@ -87,7 +87,7 @@ public final class Pages {
   public static String run(String commands, Path folder) throws Exception {
     List<String> checkout = List.of("tools", "target", "src");
     for (String name : checkout) {
-      Files.createSymbolicLink(folder.resolve(name), Path.of(name).toAbsolutePath());
+      Files.createSymbolicLink(folder.resolve(name), Checkout.path(name));
     }
     Path err = folder.resolve("err");
     var builder =

@@ -10,7 +10,6 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Locale;
 import java.util.Set;
-import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
@@ -82,7 +81,8 @@ class PagesTest {
   void everyPageIsFoundFromTheFirst() throws IOException {
     String readme = Pages.prose(Pages.README);
     for (Path page : Pages.files(Pages.FOLDER, ".md")) {
-      assertTrue(readme.contains("](" + page + ")"), "README.md links to " + page);
+      String name = Checkout.ROOT.relativize(page).toString();
+      assertTrue(readme.contains("](" + name + ")"), "README.md links to " + name);
     }
   }
 
@@ -115,32 +115,6 @@ class PagesTest {
         .anyMatch(wanted::equals);
   }
 
-  /** The list of what one image passes on its way: at most nine steps, each a method. */
-  @Test
-  void theWayToAKernelIsShort() {
-    String page = Pages.read(Pages.FOLDER.resolve("architecture.md"));
-    String way = page.substring(page.indexOf("## From the command line to a kernel"));
-    long hops =
-        way.substring(0, way.indexOf("\n## ")).lines().filter(l -> l.matches("\\d\\. `.*")).count();
-    assertTrue(hops >= 5 && hops <= 9, hops + " hops");
-  }
-
-  @Test
-  void thePageSaysWhoMayImportWhom() {
-    var said = new TreeMap<String, List<String>>();
-    Pattern row =
-        Pattern.compile(
-            "(?m)^\\| `(starling[\\w.]*)` \\| ((?:`starling[\\w.]*`(?:, )?)*|nothing of ours) \\|$");
-    row.matcher(Pages.read(Pages.FOLDER.resolve("architecture.md")))
-        .results()
-        .forEach(m -> said.put(m.group(1), words(m.group(2))));
-    assertEquals(new TreeMap<>(ArchitectureTest.MAY_USE), said);
-  }
-
-  private static List<String> words(String code) {
-    return CODE.matcher(code).results().map(m -> m.group(1)).toList();
-  }
-
   @Test
   void theCoordinatesAreThoseOfThePom() throws IOException {
     String pom = Pages.read(Checkout.path("pom.xml"));
@@ -148,8 +122,11 @@ class PagesTest {
         Pattern.compile(
             "<groupId>(.*)</groupId>\\s*<artifactId>(.*)</artifactId>\\s*<version>(.*)</version>");
     MatchResult of = own.matcher(pom).results().findFirst().orElseThrow();
-    List<MatchResult> maven = own.matcher(Pages.example("dependencies.xml")).results().toList();
-    assertEquals(2, maven.size());
+    List<MatchResult> maven =
+        own.matcher(Pages.example("dependencies.xml") + Pages.example("kernels.xml"))
+            .results()
+            .toList();
+    assertEquals(3, maven.size());
     String all = of.group(1) + ":" + of.group(2) + ":" + of.group(3);
     for (MatchResult m : maven) {
       assertEquals(all, m.group(1) + ":" + m.group(2) + ":" + m.group(3));
@@ -218,7 +195,7 @@ class PagesTest {
 
     Names() throws IOException {
       for (String root : List.of("src", "kernels", "native", "tools")) {
-        try (Stream<Path> all = Files.walk(Path.of(root))) {
+        try (Stream<Path> all = Files.walk(Checkout.path(root))) {
           for (Path file : all.filter(Files::isRegularFile).toList()) {
             files.add(file.getFileName().toString());
             if (file.toString().matches(".*\\.(?:java|h|cu|cpp)")) {
@@ -240,7 +217,7 @@ class PagesTest {
         return null;
       }
       if (FILE.matcher(word).matches()) {
-        return Files.exists(Path.of(word));
+        return Files.exists(Checkout.path(word));
       }
       if (word.matches("[\\w-]+\\.(?:java|cu|h|cpp|py|md)")) {
         return files.contains(word) || Files.exists(page.resolveSibling(word));

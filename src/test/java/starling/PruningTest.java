@@ -218,7 +218,7 @@ class PruningTest {
   }
 
   @Test
-  void withoutAImageEverySpecActsAsNone() {
+  void withoutAnImageEverySpecActsAsNone() {
     Answer plain = model.ask(Question.of("Hello").maxTokens(3).logits(true));
     Answer star =
         model.ask(Question.of("Hello").maxTokens(3).logits(true).prune("star:R=0.1,K=4,P=0.9"));

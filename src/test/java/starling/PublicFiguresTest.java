@@ -94,7 +94,7 @@ class PublicFiguresTest {
   }
 
   @Test
-  void withoutAImageOnlyTextIsCounted() {
+  void withoutAnImageOnlyTextIsCounted() {
     try (Model model = Model.open(Demo.MODEL, DeviceType.CPU, DType.F32)) {
       Answer a = model.ask(Question.of("Hello").maxTokens(1).prune("star:R=0.1,K=4,P=0.9"));
       int rows = a.promptTokens().size();

@@ -47,7 +47,7 @@ class ReadmeTest {
     Path stderr = dir.resolve("err");
     Process process =
         new ProcessBuilder(command)
-            .directory(Checkout.ROOT.toFile())
+            .directory(dir.toFile()) // anywhere
             .redirectOutput(stdout.toFile())
             .redirectError(stderr.toFile())
             .start();

@@ -44,6 +44,8 @@ class TracePageTest {
           double.class, "number",
           Float.class, "number",
           String.class, "text",
+          DeviceType.class, "text",
+          DType.class, "text",
           boolean.class, "true or false",
           Boolean.class, "true or false");
 
@@ -129,12 +131,16 @@ class TracePageTest {
           addFields(name + "[].", c, fields);
         }
       } else {
-        fields.put(name, TYPES.getOrDefault(component.getType(), "object") + optional);
+        fields.put(name, kind(component.getType()) + optional);
         if (component.getType().isRecord()) {
           addFields(name + ".", component.getType(), fields);
         }
       }
     }
+  }
+
+  private static String kind(Class<?> type) {
+    return type.isEnum() ? "text" : TYPES.getOrDefault(type, "object");
   }
 
   private static void addFields(String prefix, JsonNode node, Set<String> fields) {

@@ -8,7 +8,7 @@ import starling.device.*;
 
 public class Kept {
   public static void main(String[] args) {
-    try (Device device = Devices.open(args[0]);
+    try (Device device = Devices.open(DeviceType.of(args[0]));
         TensorArena arena = device.arena("mine");
         Arena memory = Arena.ofShared()) {
       // Yours: f32 [577, 16 heads of 64], the CLS token and 576 patches.

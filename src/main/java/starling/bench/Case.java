@@ -29,7 +29,8 @@ record Case(String name, Operator operator, Sizes sizes, DType dtype) {
     return name + " " + sizes + " " + dtype.label();
   }
 
-  Row failed(String cache, String why) {
-    return Row.failed(name, sizes.of(), dtype.label(), cache, why);
+  /** Its row without figures. */
+  Row failed(CacheState cache, String why) {
+    return Row.failed(name, sizes.of(), dtype, cache, why);
   }
 }

@@ -6,7 +6,8 @@ import java.util.NoSuchElementException;
 
 /**
  * Every operator of {@code Device}, in its order. Axes: T rows, D channels, H and G query and key
- * heads of d channels, S keys, n candidates, k kept, V vocabulary, L layers, w rows in a sum.
+ * heads of d channels, S keys, n candidates, k kept, V vocabulary, L layers, w rows in a sum,
+ * in_features and out_features of a product.
  */
 final class Catalogue {
   /** Kernels that native devices choose for an operator's few rows, and the operator. */

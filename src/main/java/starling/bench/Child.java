@@ -18,18 +18,18 @@ import starling.input.InputException;
  * goes when this one goes.
  */
 final class Child implements AutoCloseable {
-  /** Of what it prints; the rest is read and dropped. */
-  private static final int KEPT = 1 << 20;
+  /** Bytes of what it prints that are kept; the rest is read and dropped. */
+  private static final int MAX_KEPT = 1 << 20;
 
-  private static final long LOOK_MILLIS = 50;
+  private static final long POLL_MILLIS = 50;
 
-  /** For what is already in its pipe; a process that it has left behind may hold the other end. */
+  /** Time to read what is left in its pipe, which a process that it started may keep open. */
   private static final long READ_MILLIS = 500;
 
   private final Process process;
   private final Thread reader;
   private final Thread hook = new Thread(this::kill);
-  private final Set<ProcessHandle> below = new HashSet<>();
+  private final Set<ProcessHandle> descendants = new HashSet<>();
   private final ByteArrayOutputStream kept = new ByteArrayOutputStream();
 
   Child(ProcessBuilder builder) throws IOException {
@@ -43,7 +43,7 @@ final class Child implements AutoCloseable {
     try (InputStream in = process.getInputStream()) {
       for (int n = in.read(piece); n >= 0; n = in.read(piece)) {
         synchronized (kept) {
-          kept.write(piece, 0, Math.min(n, KEPT - kept.size()));
+          kept.write(piece, 0, Math.min(n, MAX_KEPT - kept.size()));
         }
       }
     } catch (IOException e) {
@@ -62,8 +62,8 @@ final class Child implements AutoCloseable {
     try {
       long seen = progress.getAsLong();
       long since = System.nanoTime();
-      while (!process.waitFor(LOOK_MILLIS, TimeUnit.MILLISECONDS)) {
-        look();
+      while (!process.waitFor(POLL_MILLIS, TimeUnit.MILLISECONDS)) {
+        findDescendants();
         long now = progress.getAsLong();
         if (now != seen) {
           seen = now;
@@ -97,20 +97,20 @@ final class Child implements AutoCloseable {
     }
   }
 
-  /** Whom it started; once it is gone they are nobody's. */
-  private void look() {
+  /** Remembers the processes that it started: once it is gone nobody knows them. */
+  private void findDescendants() {
     try (Stream<ProcessHandle> now = process.descendants()) {
-      synchronized (below) {
-        now.forEach(below::add);
+      synchronized (descendants) {
+        now.forEach(descendants::add);
       }
     }
   }
 
   private void kill() {
-    look();
+    findDescendants();
     process.destroyForcibly();
-    synchronized (below) {
-      below.forEach(ProcessHandle::destroyForcibly);
+    synchronized (descendants) {
+      descendants.forEach(ProcessHandle::destroyForcibly);
     }
   }
 

@@ -53,7 +53,7 @@ final class Growth {
   }
 
   private static String axis(Operator operator) {
-    return operator.axes().contains("out") ? "out" : operator.axes().get(0);
+    return operator.axes().contains("out_features") ? "out_features" : operator.axes().get(0);
   }
 
   /** The case with more work; null if it has hardly more, or too much. */

@@ -30,7 +30,12 @@ final class Inputs {
   private static final int NAN_BITS = 0x7fc07fc0; // NaN as f32, and as two bf16; near enough in f16
   private static final short F16_NAN = 0x7e00;
 
-  /** What the host puts into a tensor before a checked run, and how the result is compared. */
+  /**
+   * An output.
+   *
+   * @param whole the tensor with the guard rows around it
+   * @param before bits that it holds before a checked run; null for poison
+   */
   private record Slot(Tensor tensor, Tensor whole, int[] before) {}
 
   final Device device;

@@ -20,21 +20,21 @@ final class KernelBench implements AutoCloseable {
   /** A median this far above the ceiling is not noise. */
   private static final double IMPOSSIBLE = 1.05;
 
-  /** Of a row at least, with all other rows between them. */
-  private static final int ROUNDS = 20;
+  /** Every row has as many rounds at least, with all other rows between two of them. */
+  private static final int MIN_ROUNDS = 20;
 
-  /** A round takes so small a part of a row's time, but never longer than of the usual time. */
+  /** A round takes one of so many parts of the time that a row may have, or of the usual time. */
   private static final double PARTS = 80;
 
   private static final double USUAL_SECONDS = 5;
 
-  /** The inputs' seeds: before the figures are taken, while work is counted, and behind it all. */
+  /** Seeds of the inputs: before the figures are taken, while work is counted, and at the end. */
   private static final int FIRST = 0;
 
   private static final int COUNTED = 1;
   private static final int LAST = 2;
 
-  /** Why a row of a library is none. */
+  /** Why a row of a library has no figures: it did not do the work. */
   static final String LEFT_TO_US = "left to our own kernel";
 
   private final Device device;
@@ -96,7 +96,7 @@ final class KernelBench implements AutoCloseable {
   }
 
   /** A row per case and cache state, or one per case with counted work. */
-  List<Row> rows(List<Case> cases, List<String> caches, Consumer<String> progress) {
+  List<Row> rows(List<Case> cases, List<CacheState> caches, Consumer<String> progress) {
     var rows = new ArrayList<Row>();
     for (List<Case> batch : batches(cases)) {
       try (TensorArena own = device.arena("cases")) {
@@ -110,7 +110,8 @@ final class KernelBench implements AutoCloseable {
         }
         for (Run run : runs) {
           run.attempt(() -> finish(run));
-          (timed ? caches : List.of("counted")).forEach(cache -> rows.add(row(run, cache)));
+          (timed ? caches : List.of(CacheState.COUNTED))
+              .forEach(cache -> rows.add(row(run, cache)));
         }
       }
     }
@@ -118,7 +119,7 @@ final class KernelBench implements AutoCloseable {
   }
 
   /** Rounds over all rows, until every row is known well enough or its time is used up. */
-  private void measure(List<Run> runs, List<String> caches, Consumer<String> progress) {
+  private void measure(List<Run> runs, List<CacheState> caches, Consumer<String> progress) {
     for (Run run : runs) {
       caches.forEach(cache -> run.attempt(() -> begin(run, cache)));
     }
@@ -131,7 +132,7 @@ final class KernelBench implements AutoCloseable {
         machine.round(slice / 2);
       }
       for (Run run : runs) {
-        for (String cache : caches) {
+        for (CacheState cache : caches) {
           if (run.failure == null && open(run.series.get(cache))) {
             progress.accept(run.of.title() + ", round " + round);
             run.attempt(() -> run.series.get(cache).round(slice));
@@ -145,8 +146,8 @@ final class KernelBench implements AutoCloseable {
     }
   }
 
-  private void begin(Run run, String cache) {
-    boolean cold = cache.equals("cold");
+  private void begin(Run run, CacheState cache) {
+    boolean cold = cache == CacheState.COLD;
     if (device.type() == DeviceType.CPU) { // until the compiler is done with it
       timer.samples(cold, run.call, 0, Math.min(0.2, seconds / 5));
     }
@@ -157,13 +158,13 @@ final class KernelBench implements AutoCloseable {
   }
 
   private boolean open(Timer.Series series) {
-    return series.size() < ROUNDS
+    return series.size() < MIN_ROUNDS
         || !enough(series.samples(), series.seconds(), precision, seconds);
   }
 
   /** Whether rounds that took so long are all that are wanted. */
   static boolean enough(Samples time, double spent, double precision, double seconds) {
-    return time.rounds().length >= ROUNDS
+    return time.rounds().length >= MIN_ROUNDS
         && (spent >= seconds || time.interval().precision() <= precision);
   }
 
@@ -243,18 +244,18 @@ final class KernelBench implements AutoCloseable {
   }
 
   /** Puts the rounds together. */
-  private Row row(Run run, String cache) {
+  private Row row(Run run, CacheState cache) {
     var row = new Row[1];
     run.attempt(() -> row[0] = timed ? possible(run, cache) : row(run, cache, null));
     Case c = run.of;
     return run.failure == null ? row[0] : c.failed(cache, run.failure);
   }
 
-  private Row possible(Run run, String cache) {
+  private Row possible(Run run, CacheState cache) {
     Samples time = run.series.get(cache).samples();
     Row row = row(run, cache, time);
     if (row.ceiling() > 100 * IMPOSSIBLE) {
-      ceilings.again(cache.equals("cold"), run.of.dtype());
+      ceilings.again(cache == CacheState.COLD, run.of.dtype());
       row = row(run, cache, time);
     }
     if (row.ceiling() > 100 * IMPOSSIBLE) {
@@ -270,14 +271,14 @@ final class KernelBench implements AutoCloseable {
     return row;
   }
 
-  private Row row(Run run, String cache, Samples time) {
+  private Row row(Run run, CacheState cache, Samples time) {
     Case c = run.of;
     long bytes = c.bytes();
     long flops = c.flops();
     double percent = Double.NaN;
     String bound = "";
     if (time != null) {
-      double forBytes = bytes / ceilings.bandwidth(cache.equals("cold"), bytes);
+      double forBytes = bytes / ceilings.bandwidth(cache == CacheState.COLD, bytes);
       double forFlops = flops == 0 ? 0 : flops / ceilings.products(c.dtype());
       bound = forBytes >= forFlops ? "bytes" : "flops";
       percent = 100 * Math.max(forBytes, forFlops) / (time.median() / 1e6);
@@ -285,7 +286,7 @@ final class KernelBench implements AutoCloseable {
     return new Row(
         c.name(),
         c.sizes().of(),
-        c.dtype().label(),
+        c.dtype(),
         cache,
         time,
         run.hostMicros.getOrDefault(cache, Double.NaN),

@@ -5,6 +5,7 @@ import java.util.List;
 import java.util.Locale;
 import java.util.Map;
 import java.util.stream.Collectors;
+import starling.device.DType;
 import starling.input.TerminalText;
 
 /**
@@ -33,13 +34,13 @@ public record KernelReport(
   public List<String> failures() {
     return rows.stream()
         .filter(r -> r.failure() != null)
-        .map(r -> (r.op() + " " + r.sizes() + " " + r.dtype() + ": " + r.failure()))
+        .map(r -> (r.op() + " " + r.sizes() + " " + r.dtype().label() + ": " + r.failure()))
         .distinct()
         .toList();
   }
 
   private boolean counted() {
-    return rows.stream().anyMatch(r -> r.cache().equals("counted"));
+    return rows.stream().anyMatch(r -> r.cache() == CacheState.COUNTED);
   }
 
   /** Counted work where work was counted, else times. */
@@ -95,12 +96,12 @@ public record KernelReport(
     var head = new ArrayList<>(List.of("op"));
     head.addAll(Bench.axes());
     head.addAll(List.of("dtype", "cache"));
-    head.addAll(Row.failed("", Map.of(), "", "", "").figures().keySet());
+    head.addAll(Row.failed("", Map.of(), DType.F32, CacheState.COLD, "").figures().keySet());
     var body = new ArrayList<List<String>>();
     for (Row r : rows) {
       var cells = new ArrayList<>(List.of(r.op()));
       Bench.axes().forEach(axis -> cells.add(cell(r.axes().get(axis))));
-      cells.addAll(List.of(r.dtype(), r.cache()));
+      cells.addAll(List.of(r.dtype().label(), r.cache().label()));
       r.figures().values().forEach(value -> cells.add(cell(value)));
       body.add(cells);
     }

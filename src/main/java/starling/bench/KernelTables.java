@@ -18,8 +18,8 @@ final class KernelTables {
       List.of(
           new Column("op", Row::op),
           new Column("sizes", Row::sizes),
-          new Column("dtype", Row::dtype),
-          new Column("cache", Row::cache),
+          new Column("dtype", r -> r.dtype().label()),
+          new Column("cache", r -> r.cache().label()),
           new Column("median us", r -> Table.number(r.time().median())),
           new Column("p5", r -> Table.number(r.time().percentile(5))),
           new Column("p95", r -> Table.number(r.time().percentile(95))),
@@ -44,7 +44,7 @@ final class KernelTables {
       List.of(
           new Column("op", Row::op),
           new Column("sizes", Row::sizes),
-          new Column("dtype", Row::dtype),
+          new Column("dtype", r -> r.dtype().label()),
           new Column("kernels", r -> kernels(r.work().kernels())),
           new Column("launches", r -> String.valueOf(r.work().launches())),
           new Column("blocks", r -> String.valueOf(r.work().blocks())),

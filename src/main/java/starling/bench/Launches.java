@@ -15,18 +15,18 @@ final class Launches {
 
   private Launches() {}
 
-  static List<Bench.Launch> of(NativeDevice device) {
-    var ways = new ArrayList<Bench.Launch>();
+  static List<Launch> of(NativeDevice device) {
+    var ways = new ArrayList<Launch>();
     try (var kernel = new EmptyKernel(device)) {
       ways.add(way("FFM", () -> repeat(kernel::launch), kernel));
       try (var jni = new JniLaunch(device)) {
         ways.add(way("JCuda's JNI", () -> repeat(jni::launch), kernel));
       } catch (InputException e) {
-        ways.add(new Bench.Launch("JCuda's JNI", null, null, e.getMessage()));
+        ways.add(new Launch("JCuda's JNI", null, null, e.getMessage()));
       }
       ways.add(way("captured graph", () -> kernel.replay(LAUNCHES), kernel));
     } catch (InputException e) {
-      ways.add(new Bench.Launch("FFM", null, null, e.getMessage()));
+      ways.add(new Launch("FFM", null, null, e.getMessage()));
     }
     return ways;
   }
@@ -37,7 +37,7 @@ final class Launches {
     }
   }
 
-  private static Bench.Launch way(String by, Runnable batch, EmptyKernel kernel) {
+  private static Launch way(String by, Runnable batch, EmptyKernel kernel) {
     double[] host = new double[BATCHES];
     double[] done = new double[BATCHES];
     for (int i = -BATCHES; i < BATCHES; i++) { // the first half warms up
@@ -51,7 +51,7 @@ final class Launches {
         done[i] = (System.nanoTime() - start) / 1e3 / LAUNCHES;
       }
     }
-    return new Bench.Launch(by, median(host), median(done), null);
+    return new Launch(by, median(host), median(done), null);
   }
 
   private static double median(double[] values) {

@@ -73,14 +73,16 @@ final class NvbenchJson {
   private static Map<String, String> axisValues(Row r) {
     var values = new LinkedHashMap<String, String>();
     r.axes().forEach((axis, n) -> values.put(axis, String.valueOf(n)));
-    values.put("dtype", r.dtype());
-    values.put("cache", r.cache());
+    values.put("dtype", r.dtype().label());
+    values.put("cache", r.cache().label());
     return values;
   }
 
   private static Map<String, Object> state(Row r) {
     var json = new LinkedHashMap<String, Object>();
-    json.put("name", "Device=0 " + r.sizes() + " dtype=" + r.dtype() + " cache=" + r.cache());
+    json.put(
+        "name",
+        "Device=0 %s dtype=%s cache=%s".formatted(r.sizes(), r.dtype().label(), r.cache().label()));
     json.put("device", 0);
     json.put("type_config_index", 0);
     var values = new ArrayList<Object>();

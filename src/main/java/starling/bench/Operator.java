@@ -12,7 +12,7 @@ import starling.device.DType;
  *
  * @param name as everywhere: file, kernel, C symbol, row
  * @param axes its sizes, in the order of a row
- * @param typed whether its tensors have the run's type; else one type measures all
+ * @param typed whether its tensors have the run's type; else it is measured once, as f32
  * @param body makes the tensors and says what to run
  * @param bytes that must move: every input read once, every output written once
  * @param flops that the definition takes, a multiply-add being two

@@ -1,16 +1,18 @@
 package starling.bench;
 
-import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.IntStream;
 import starling.bench.Operator.Sizes;
+import starling.input.InputException;
 
 /**
  * The sizes at which a model calls the operators: one image and a prompt of 60 text rows, a tenth
  * of the patches kept.
  */
-enum Preset {
+public enum Preset {
   TINY("tiny", 96, 4, 96, 3, 384, 128, 4, 352, 8, 512, 576),
   LLAVA_7B("llava-1.5-7b", 336, 14, 1024, 16, 4096, 4096, 32, 11008, 32, 32064, 576),
   LLAVA_13B("llava-1.5-13b", 336, 14, 1024, 16, 4096, 5120, 40, 13824, 40, 32064, 576),
@@ -18,7 +20,7 @@ enum Preset {
 
   private static final int TEXT = 60;
 
-  final String label;
+  private final String label;
   private final int image;
   private final int patch;
   private final int visionWidth;
@@ -58,56 +60,81 @@ enum Preset {
     this.visual = visual;
   }
 
+  /** As the command line writes it. */
+  public String label() {
+    return label;
+  }
+
+  /** The labels of all of them. */
+  public static List<String> labels() {
+    return Arrays.stream(values()).map(Preset::label).toList();
+  }
+
+  /**
+   * The preset of a label, for the command line.
+   *
+   * @throws InputException if there is no such preset; names those there are
+   */
+  public static Preset of(String label) {
+    for (Preset preset : values()) {
+      if (preset.label.equals(label)) {
+        return preset;
+      }
+    }
+    throw new InputException("preset '" + label + "' is not one of " + String.join(", ", labels()));
+  }
+
   /** The rows of one operator. */
   List<Sizes> sizes(Operator operator) {
+    return Arrays.stream(values(operator.name())).map(values -> of(operator, values)).toList();
+  }
+
+  /** A row per call of the model, its values in the order of the operator's axes. */
+  private int[][] values(String operator) {
     int patches = (image / patch) * (image / patch);
     int tower = patches + 1;
     int prompt = visual + TEXT;
     int kept = visual / 10;
+    int stay = kept + TEXT;
     int d = width / heads;
-    int visionD = visionWidth / visionHeads;
-    var rows = new ArrayList<Sizes>();
-    switch (operator.name()) {
-      case "patchify" -> rows.add(of(operator, image, patch));
-      case "embed" -> rows.add(of(operator, TEXT, width, vocabulary));
-      case "layernorm" -> rows.add(of(operator, tower, visionWidth));
-      case "rmsnorm" -> {
-        rows.add(of(operator, prompt, width));
-        rows.add(of(operator, 1, width));
-      }
-      case "gemm" -> {
-        rows.add(of(operator, tower, visionWidth, visionInner));
-        rows.add(of(operator, prompt, width, width));
-        rows.add(of(operator, prompt, width, inner));
-        rows.add(of(operator, kept + TEXT, width, inner));
-        rows.add(of(operator, 1, width, inner));
-      }
-      case "rope" -> rows.add(of(operator, prompt, heads, heads, d));
-      case "attention" -> {
-        rows.add(of(operator, tower, tower, visionHeads, visionHeads, visionD, 0));
-        rows.add(of(operator, prompt, prompt, heads, heads, d, 1));
-        rows.add(of(operator, 1, prompt, heads, heads, d, 1));
-      }
-      case "attention_colsum" -> {
-        rows.add(of(operator, tower, tower, visionHeads, visionHeads, visionD, 0));
-        rows.add(of(operator, TEXT, prompt, heads, heads, d, 1));
-      }
-      case "token_select" -> rows.add(of(operator, visual, kept, heads));
-      case "colsum_select" -> {
-        rows.add(of(operator, tower, tower, visionHeads, visionHeads, visionD, 0, patches, kept));
-        rows.add(of(operator, TEXT, prompt, heads, heads, d, 1, visual, kept));
-      }
-      case "cosines" -> rows.add(of(operator, patches, visionWidth));
-      case "drop_duplicates" -> rows.add(of(operator, patches, patches / 10));
-      case "row_map", "hide_rows" -> rows.add(of(operator, prompt, visual, kept));
-      case "gather_rows" -> rows.add(of(operator, prompt, kept + TEXT, width));
-      case "combine_rows" -> rows.add(of(operator, visual, kept, 4, width));
-      case "compact_rows" -> rows.add(of(operator, layers / 2, prompt, kept + TEXT, heads, d));
-      case "sample" -> rows.add(of(operator, vocabulary));
-      case "advance" -> rows.add(of(operator, layers));
-      default -> throw new IllegalStateException("no sizes for " + operator.name());
-    }
-    return rows;
+    int[] vision = {tower, tower, visionHeads, visionHeads, visionWidth / visionHeads, 0};
+    int[] text = {TEXT, prompt, heads, heads, d, 1};
+    return switch (operator) {
+      case "patchify" -> new int[][] {{image, patch}};
+      case "embed" -> new int[][] {{TEXT, width, vocabulary}};
+      case "layernorm" -> new int[][] {{tower, visionWidth}};
+      case "rmsnorm" -> new int[][] {{prompt, width}, {1, width}};
+      case "gemm" ->
+          new int[][] {
+            {tower, visionWidth, visionInner},
+            {prompt, width, width},
+            {prompt, width, inner},
+            {stay, width, inner},
+            {1, width, inner}
+          };
+      case "rope" -> new int[][] {{prompt, heads, heads, d}};
+      case "attention" ->
+          new int[][] {
+            vision, {prompt, prompt, heads, heads, d, 1}, {1, prompt, heads, heads, d, 1}
+          };
+      case "attention_colsum" -> new int[][] {vision, text};
+      case "token_select" -> new int[][] {{visual, kept, heads}};
+      case "colsum_select" ->
+          new int[][] {joined(vision, patches, kept), joined(text, visual, kept)};
+      case "cosines" -> new int[][] {{patches, visionWidth}};
+      case "drop_duplicates" -> new int[][] {{patches, patches / 10}};
+      case "row_map", "hide_rows" -> new int[][] {{prompt, visual, kept}};
+      case "gather_rows" -> new int[][] {{prompt, stay, width}};
+      case "combine_rows" -> new int[][] {{visual, kept, 4, width}};
+      case "compact_rows" -> new int[][] {{layers / 2, prompt, stay, heads, d}};
+      case "sample" -> new int[][] {{vocabulary}};
+      case "advance" -> new int[][] {{layers}};
+      default -> throw new IllegalStateException("no sizes for " + operator);
+    };
+  }
+
+  private static int[] joined(int[] first, int... second) {
+    return IntStream.concat(IntStream.of(first), IntStream.of(second)).toArray();
   }
 
   private static Sizes of(Operator operator, int... values) {

@@ -10,26 +10,32 @@ import starling.device.Providers;
 /** Whose kernels a bench measures: ours, and NVIDIA's libraries in place of one operator. */
 public enum Provider {
   /** Our own kernels, of every operator. */
-  OWN(null, Providers.OWN),
+  OWN(null, GemmProvider.OWN, AttentionProvider.OWN),
 
   /** cuBLASLt's products. */
-  CUBLASLT("gemm", Providers.gemm(GemmProvider.CUBLASLT)),
+  CUBLASLT("gemm", GemmProvider.CUBLASLT, AttentionProvider.OWN),
 
   /** cuDNN's attention. */
-  CUDNN("attention", Providers.attention(AttentionProvider.CUDNN)),
+  CUDNN("attention", GemmProvider.OWN, AttentionProvider.CUDNN),
 
   /** cuBLAS' products, called by JCublas. */
-  JCUBLAS("gemm", Providers.OWN);
+  JCUBLAS("gemm", GemmProvider.OWN, AttentionProvider.OWN);
 
   /** The operator that a library has in place of ours; null with {@link #OWN}. */
   final String operator;
 
-  /** What the device is opened with. */
-  final Providers device;
+  private final GemmProvider gemm;
+  private final AttentionProvider attention;
 
-  Provider(String operator, Providers device) {
+  Provider(String operator, GemmProvider gemm, AttentionProvider attention) {
     this.operator = operator;
-    this.device = device;
+    this.gemm = gemm;
+    this.attention = attention;
+  }
+
+  /** What the device is opened with. */
+  Providers device() {
+    return new Providers(gemm, attention);
   }
 
   /** Lower-case name, as the command line and reports write it. */

@@ -6,6 +6,7 @@ import java.util.LinkedHashMap;
 import java.util.Map;
 import starling.cuda.Clock;
 import starling.cuda.Work;
+import starling.device.DType;
 
 /**
  * What was measured of one operator at one size in one cache state.
@@ -13,7 +14,7 @@ import starling.cuda.Work;
  * @param op the operator; a user's own kernel: {@code op:entry}
  * @param axes its sizes
  * @param dtype element type
- * @param cache {@code cold}, {@code warm}, or {@code counted} where work is counted instead of time
+ * @param cache what it was measured with
  * @param time null where nothing was timed
  * @param hostMicros what the call took the host, without waiting; NaN where the call is the work
  * @param bytes that must move
@@ -31,8 +32,8 @@ import starling.cuda.Work;
 record Row(
     String op,
     Map<String, Integer> axes,
-    String dtype,
-    String cache,
+    DType dtype,
+    CacheState cache,
     Samples time,
     double hostMicros,
     long bytes,
@@ -52,11 +53,11 @@ record Row(
 
   /** What tells rows of one file apart, and finds the same one in another. */
   String key() {
-    return op + " " + sizes() + " " + dtype + " " + cache;
+    return op + " " + sizes() + " " + dtype.label() + " " + cache.label();
   }
 
-  boolean isOf(String name, Operator.Sizes sizes, starling.device.DType type) {
-    return op.equals(name) && axes.equals(sizes.of()) && dtype.equals(type.label());
+  boolean isOf(Case c) {
+    return op.equals(c.name()) && axes.equals(c.sizes().of()) && dtype == c.dtype();
   }
 
   /** Everything but what was asked for, unrounded, under names that never change. */
@@ -111,7 +112,7 @@ record Row(
   }
 
   static Row failed(
-      String op, Map<String, Integer> axes, String dtype, String cache, String failure) {
+      String op, Map<String, Integer> axes, DType dtype, CacheState cache, String failure) {
     return new Row(
         op,
         new LinkedHashMap<>(axes),

@@ -76,7 +76,7 @@ final class RowOperators {
   static final Operator GEMM =
       new Operator(
           "gemm",
-          List.of("T", "in", "out"),
+          List.of("T", "in_features", "out_features"),
           true,
           (in, s) -> {
             Gemm g = gemm(in, s);
@@ -85,16 +85,19 @@ final class RowOperators {
           },
           (s, t) ->
               t.bytes()
-                  * (s.at("T") * s.at("in") + s.at("out") * s.at("in") + s.at("T") * s.at("out")),
-          (s, t) -> 2 * s.at("T") * s.at("in") * s.at("out"));
+                  * (s.at("T") * s.at("in_features")
+                      + s.at("out_features") * s.at("in_features")
+                      + s.at("T") * s.at("out_features")),
+          (s, t) -> 2 * s.at("T") * s.at("in_features") * s.at("out_features"));
 
   private record Gemm(Tensor y, Tensor x, Tensor w) {}
 
   private static Gemm gemm(Inputs in, Sizes s) {
     return new Gemm(
-        in.out("y", in.dtype, s.get("T"), s.get("out")),
-        in.floats("x", 1, s.get("T"), s.get("in")),
-        in.floats("w", 1 / Math.sqrt(s.get("in")), s.get("out"), s.get("in")));
+        in.out("y", in.dtype, s.get("T"), s.get("out_features")),
+        in.floats("x", 1, s.get("T"), s.get("in_features")),
+        in.floats(
+            "w", 1 / Math.sqrt(s.get("in_features")), s.get("out_features"), s.get("in_features")));
   }
 
   /**

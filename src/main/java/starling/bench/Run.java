@@ -1,6 +1,6 @@
 package starling.bench;
 
-import java.util.HashMap;
+import java.util.EnumMap;
 import java.util.Map;
 import starling.cuda.Clock;
 import starling.cuda.Work;
@@ -11,10 +11,10 @@ final class Run {
   final Case of;
 
   /** Samples by cache state. */
-  final Map<String, Timer.Series> series = new HashMap<>();
+  final Map<CacheState, Timer.Series> series = new EnumMap<>(CacheState.class);
 
   /** What a call takes the host, by cache state. */
-  final Map<String, Double> hostMicros = new HashMap<>();
+  final Map<CacheState, Double> hostMicros = new EnumMap<>(CacheState.class);
 
   Inputs inputs;
   Runnable call;

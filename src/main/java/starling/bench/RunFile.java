@@ -53,7 +53,7 @@ final class RunFile {
     return Figures.samples(path + ": control_us", json.at("/starling/control_us"));
   }
 
-  /** Every row by its key. */
+  /** Every row by its key, in the names of today. */
   Map<String, JsonNode> rows() {
     var rows = new LinkedHashMap<String, JsonNode>();
     for (JsonNode benchmark : json.path("benchmarks")) {
@@ -62,12 +62,17 @@ final class RunFile {
         if (!key.isTextual()) {
           throw new InputException(path + ": a state without starling.key");
         }
-        if (rows.put(key.asText(), state) != null) {
+        if (rows.put(today(key.asText()), state) != null) {
           throw new InputException(path + ": two rows of " + key.asText());
         }
       }
     }
     return rows;
+  }
+
+  /** The key with the names that axes have now: gemm's were {@code in} and {@code out} before. */
+  private static String today(String key) {
+    return key.replace(" in=", " in_features=").replace(" out=", " out_features=");
   }
 
   /** The values that an axis has in any row. */

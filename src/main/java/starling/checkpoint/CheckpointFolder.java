@@ -14,7 +14,10 @@ import starling.input.InputException;
 import starling.input.InputFile;
 import starling.input.InputJson;
 
-/** Says what is there where a checkpoint in the Hugging Face layout should be. */
+/**
+ * A folder that should hold a checkpoint in the Hugging Face layout, and what it holds if it does
+ * not.
+ */
 public final class CheckpointFolder {
   private static final String WANTED =
       "a checkpoint is a folder in the Hugging Face layout, with config.json and safetensors";
@@ -126,7 +129,7 @@ public final class CheckpointFolder {
    */
   private record Sign(String names, String sentence) {}
 
-  /** The first that is there counts. */
+  /** In order: the first sign that a file of the folder matches decides. */
   private static final List<Sign> SIGNS =
       List.of(
           new Sign(

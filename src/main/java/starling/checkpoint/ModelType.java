@@ -3,7 +3,7 @@ package starling.checkpoint;
 import java.util.List;
 import java.util.Set;
 
-/** Which models a {@code config.json} may describe, and where the others' way goes on. */
+/** Refuses models other than LLaVA-1.5, and says what to use instead. */
 final class ModelType {
   private static final Set<String> LANGUAGE =
       Set.of(

@@ -74,7 +74,7 @@ final class Commands {
     }
   }
 
-  /** What goes wrong is said while the plugins, which may have to do with it, are there. */
+  /** Reports an error before the plugins are closed: their classes may be needed to describe it. */
   private int execute(ParseResult parsed) {
     try {
       return new RunLast().execute(parsed);

@@ -154,7 +154,7 @@ final class DoctorCommand implements Callable<Integer> {
     return text.toString().stripTrailing();
   }
 
-  /** Paths and cards may have any name. */
+  /** Makes names of paths and cards, which may hold anything, safe for a terminal. */
   private static void line(StringBuilder text, String label, String what) {
     text.append(String.format(Locale.ROOT, "%-11s %s%n", label, TerminalText.of(what)));
   }

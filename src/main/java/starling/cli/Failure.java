@@ -105,7 +105,7 @@ final class Failure {
     return null;
   }
 
-  /** What was at the bottom of it: others may have put their own words around it. */
+  /** The exception that says most; others may have been wrapped around it. */
   private static Throwable cause(Throwable thrown) {
     for (Class<?> kind : List.of(VirtualMachineError.class, InputException.class)) {
       for (Throwable e = thrown; e != null; e = e.getCause()) {

@@ -14,7 +14,7 @@ import starling.image.Overlay.Fate;
 import starling.model.ImageInput;
 import starling.prune.ImageTokens;
 
-/** Images of which visual tokens an answer kept. */
+/** Draws which visual tokens an answer kept. */
 final class KeptTokens {
   private KeptTokens() {}
 

@@ -111,7 +111,9 @@ final class Output {
     }
   }
 
-  /** Absent, or there: a name that is too long is neither. */
+  /**
+   * Whether a file is there; fails for a name that no file can have, such as one that is too long.
+   */
   private static boolean exists(Path target) throws IOException {
     try {
       Files.readAttributes(target, PosixFileAttributes.class, LinkOption.NOFOLLOW_LINKS);
@@ -180,7 +182,10 @@ final class Output {
     return true;
   }
 
-  /** What goes beyond the old end is written first: for the rest there is room. */
+  /**
+   * Writes what goes beyond the old end first: if the disk is full, this fails before anything was
+   * changed.
+   */
   private static void overwrite(Path target, byte[] bytes) throws IOException {
     try (var channel =
         FileChannel.open(target, StandardOpenOption.WRITE, StandardOpenOption.CREATE)) {
@@ -211,7 +216,9 @@ final class Output {
     return target.resolveSibling(name);
   }
 
-  /** Where links lead, whether something is there or not; a stream of a process is no link. */
+  /**
+   * The file that links lead to, whether it is there or not; a stream of a process is not followed.
+   */
   private static Path target(Path file) {
     Path target = file.toAbsolutePath();
     try {
@@ -229,7 +236,10 @@ final class Output {
     }
   }
 
-  /** {@code /dev/stdout} leads here: what is open there is no file of the name that is shown. */
+  /**
+   * Whether this is a stream of a process, as {@code /dev/stdout} is: its link shows a name that
+   * need not be a file's.
+   */
   private static boolean isDescriptor(Path file) {
     return file.toString().matches("/proc/[^/]+/fd/\\d+|/dev/fd/\\d+");
   }
@@ -258,7 +268,7 @@ final class Output {
     return new InputException(file + ": cannot be written (" + why + ")");
   }
 
-  /** Without the name of the file, which stands before it. */
+  /** The reason alone; in the sentence the name of the file stands before it. */
   static String reason(IOException e) {
     return switch (e) {
       case AccessDeniedException denied -> "permission denied";

@@ -14,7 +14,7 @@ import starling.input.TerminalText;
  * never comes to a line on which something stands.
  */
 final class Terminal {
-  /** The launcher knows; the JVM cannot ask about standard error. */
+  /** Whether standard error is a terminal, as the launcher says; the JVM cannot find out. */
   private static final boolean ERR_IS_TERMINAL = Boolean.getBoolean("starling.terminal");
 
   private static final boolean OUT_IS_TERMINAL = Boolean.getBoolean("starling.terminal.out");
@@ -26,7 +26,7 @@ final class Terminal {
 
   private static boolean shown;
 
-  /** Who wrote last and did not end the line; null if the cursor is at a line's begin. */
+  /** Who wrote last and did not end the line; null if the cursor is at the beginning of a line. */
   private static StandardStream open;
 
   private Terminal() {}
@@ -58,7 +58,7 @@ final class Terminal {
     return new FileOutputStream(FileDescriptor.err);
   }
 
-  /** Zero is what a terminal says that does not know. */
+  /** A terminal that does not know its width says 0. */
   private static int columns() {
     int columns = Integer.getInteger("starling.columns", 0);
     return columns > 0 ? columns : 80;

@@ -62,7 +62,10 @@ final class Attention implements Workers.Task {
     workers.run(this, segments.items(), cost);
   }
 
-  /** A segment's own rows decide, so that it has the same bits alone and in company. */
+  /**
+   * Whether the rows of a segment are taken one by one. Their own number decides, so that they have
+   * the same bits alone and beside other segments.
+   */
   private static boolean few(int rows) {
     return rows < Gemm.FEW_ROWS;
   }
@@ -80,10 +83,10 @@ final class Attention implements Workers.Task {
     int head = within / blocks;
     int block = within % blocks;
     if (few(rows)) {
-      row(segment, block, head, worker);
+      attendRow(segment, block, head, worker);
     } else {
       int first = block * QUERIES;
-      block(segment, first, Math.min(QUERIES, rows - first), head, worker);
+      attendBlock(segment, first, Math.min(QUERIES, rows - first), head, worker);
     }
   }
 
@@ -97,6 +100,7 @@ final class Attention implements Workers.Task {
     return head / (q.dim(1) / kv.k().dim(1));
   }
 
+  /** A thread's own array of at least {@code size} floats, kept for its next item. */
   static float[] scratch(float[][] arrays, int worker, int size) {
     if (arrays[worker].length < size) {
       arrays[worker] = new float[Math.max(size, 2 * arrays[worker].length)];
@@ -106,7 +110,7 @@ final class Attention implements Workers.Task {
 
   // ---- a block of rows ----
 
-  private void block(int segment, int first, int count, int head, int worker) {
+  private void attendBlock(int segment, int first, int count, int head, int worker) {
     int d = q.dim(2);
     int width = lanes.panelWidth();
     int padded = Math.ceilDiv(count, Lanes.TILE_ROWS) * Lanes.TILE_ROWS;
@@ -159,6 +163,7 @@ final class Attention implements Workers.Task {
     return mask.hidden() == null ? -1 : segments.get(segment, Segments.HIDDEN);
   }
 
+  /** Whether byte {@code at} of the mask hides its key. */
   static boolean hidden(Mask mask, int at) {
     return mask.hidden().memory().get(ValueLayout.JAVA_BYTE, mask.hidden().offset(at)) != 0;
   }
@@ -192,6 +197,7 @@ final class Attention implements Workers.Task {
     }
   }
 
+  /** The block's probabilities times the values, in panels of columns. */
   private void multiplyValues(
       float[] s,
       int stride,
@@ -227,7 +233,7 @@ final class Attention implements Workers.Task {
 
   // ---- one row ----
 
-  private void row(int segment, int i, int head, int worker) {
+  private void attendRow(int segment, int i, int head, int worker) {
     int d = q.dim(2);
     int keys = visible(segment, i);
     int at = segments.at(segment);

@@ -1,6 +1,7 @@
 package starling.cpu;
 
 import java.lang.foreign.ValueLayout;
+import java.util.Arrays;
 import java.util.List;
 import starling.device.Cut;
 import starling.device.Kv;
@@ -10,14 +11,13 @@ import starling.device.Tensor;
 /** Which rows stay after a cut, and moving or hiding them. */
 final class Compaction {
   private static final ValueLayout.OfInt I32 = ValueLayout.JAVA_INT_UNALIGNED;
-
-  private Compaction() {}
-
   private static final byte FIXED = 0;
   private static final byte DROPPED = 1;
   private static final byte KEPT = 2;
 
-  /** What the cuts make of every row; one that is no candidate is fixed. */
+  private Compaction() {}
+
+  /** What becomes of every row; one that is no candidate of any cut is fixed. */
   private static byte[] fates(int rows, List<Cut> cuts) {
     byte[] fates = new byte[rows];
     for (Cut cut : cuts) {
@@ -44,7 +44,9 @@ final class Compaction {
       PositionRule rule) {
     byte[] fates = fates(all(positionsIn), cuts);
     int fixed = 0;
-    int kept = fates.length - cuts.stream().mapToInt(Cut::size).sum(); // the kept follow the fixed
+    int kept =
+        fates.length
+            - cuts.stream().mapToInt(Cut::size).sum(); // in sources the kept stand behind the fixed
     for (int row = 0, to = 0; row < fates.length; row++) {
       if (fates[row] == DROPPED) {
         continue;
@@ -61,7 +63,7 @@ final class Compaction {
   }
 
   /**
-   * On every axis.
+   * Writes a position on every axis.
    *
    * @param number the new position, or -1 for the one that {@code row} had
    */
@@ -76,6 +78,7 @@ final class Compaction {
     return positions.rank() == 1 ? 1 : positions.rows();
   }
 
+  /** How many rows have a position. */
   private static int all(Tensor positions) {
     return positions.rank() == 1 ? positions.rows() : positions.width();
   }
@@ -122,9 +125,9 @@ final class Compaction {
     float[] sum = new float[in.width()];
     float[] row = new float[in.width()];
     for (int i = 0; i < out.rows(); i++) {
-      java.util.Arrays.fill(sum, 0);
+      Arrays.fill(sum, 0);
       for (int j = 0; j < index.width(); j++) {
-        int source = index.memory().get(ValueLayout.JAVA_INT_UNALIGNED, index.offset(i) + 4L * j);
+        int source = Rows.index(index, i, j);
         Rows.load(in, source, row, 0);
         float w = Rows.get(weight, i, j);
         for (int c = 0; c < row.length; c++) {

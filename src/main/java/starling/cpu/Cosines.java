@@ -4,8 +4,8 @@ import starling.device.Tensor;
 
 /**
  * Cosines of all pairs of rows from their products, {@code G_ij / √(G_ii·G_jj)}, divided in double.
- * Products and norms are added in one order whichever row comes first, so a pair is multiplied
- * once.
+ * A product of two rows is added up in the same order whichever of them comes first, so that each
+ * pair is multiplied once.
  */
 final class Cosines implements Workers.Task {
   private final Workers workers;

@@ -31,6 +31,25 @@ import starling.device.TensorArena;
  * class checks arguments; the operators stand in their own files.
  */
 public final class CpuDevice implements Device {
+  /** Host memory off the Java heap, for arenas of every cpu device. */
+  private static final TensorArena.Memory HOST =
+      new TensorArena.Memory() {
+        private final Map<MemorySegment, Arena> arenas = new ConcurrentHashMap<>();
+
+        @Override
+        public Block allocate(long bytes) {
+          Arena arena = Arena.ofShared();
+          MemorySegment memory = arena.allocate(Math.max(1, bytes), 64);
+          arenas.put(memory, arena);
+          return Block.of(memory);
+        }
+
+        @Override
+        public void free(Block block) {
+          arenas.remove(block.memory()).close();
+        }
+      };
+
   private final Workers workers;
   private final Lanes lanes;
   private final NormRows norms;
@@ -43,6 +62,7 @@ public final class CpuDevice implements Device {
   private final Duplicates duplicates;
   private final Sampler sampler = new Sampler();
   private final Arguments arguments = new Arguments(HOST, Arguments.Runner.JAVA);
+  private final float[][] embedRow = new float[1][0];
   private boolean closed;
 
   CpuDevice(int threads, Lanes lanes) {
@@ -57,12 +77,14 @@ public final class CpuDevice implements Device {
     this.duplicates = new Duplicates(tokenSelect);
   }
 
-  /** On all cores. */
+  /** Opens it on all cores; the caller closes it. */
   public static CpuDevice open() {
     return open(Runtime.getRuntime().availableProcessors());
   }
 
   /**
+   * The same on some threads.
+   *
    * @param threads at least 1, the calling one included
    */
   public static CpuDevice open(int threads) {
@@ -72,7 +94,7 @@ public final class CpuDevice implements Device {
     return new CpuDevice(threads, Lanes.best());
   }
 
-  /** On all cores, without the Vector API. */
+  /** The same on all cores, without the Vector API. */
   public static CpuDevice scalar() {
     return new CpuDevice(Runtime.getRuntime().availableProcessors(), new ScalarLanes());
   }
@@ -99,24 +121,6 @@ public final class CpuDevice implements Device {
   }
 
   // ---- memory ----
-
-  private static final TensorArena.Memory HOST =
-      new TensorArena.Memory() {
-        private final Map<MemorySegment, Arena> arenas = new ConcurrentHashMap<>();
-
-        @Override
-        public Block allocate(long bytes) {
-          Arena arena = Arena.ofShared();
-          MemorySegment memory = arena.allocate(Math.max(1, bytes), 64);
-          arenas.put(memory, arena);
-          return Block.of(memory);
-        }
-
-        @Override
-        public void free(Block block) {
-          arenas.remove(block.memory()).close();
-        }
-      };
 
   @Override
   public TensorArena arena(String name) {
@@ -207,8 +211,6 @@ public final class CpuDevice implements Device {
       Rows.store(row, 0, out, n, 0, row.length);
     }
   }
-
-  private final float[][] embedRow = new float[1][0];
 
   @Override
   public void embed(Tensor out, Tensor ids, Tensor table) {

@@ -37,7 +37,7 @@ final class Duplicates {
     }
   }
 
-  /** Of the {@code ceil(R/2)} even places, at most that many can go in one round. */
+  /** What is left of the list after {@code wanted} even places are dropped, or all there are. */
   private static int[] round(int[] rest, Tensor cosines, int wanted) {
     int evens = (rest.length + 1) / 2;
     int drop = Math.min(wanted, evens);

@@ -4,7 +4,7 @@ import starling.device.Tensor;
 
 /**
  * The inner loops, on f32 arrays: with the Vector API where its module is present, else scalar.
- * Both take the same steps; sums are grouped by lanes, so results differ by rounding.
+ * Both take the same steps, but sums are grouped by lanes, so their results differ by rounding.
  */
 sealed interface Lanes permits ScalarLanes, VectorLanes {
   /** Rows of a tile. */
@@ -12,7 +12,7 @@ sealed interface Lanes permits ScalarLanes, VectorLanes {
 
   float LOG2_E = (float) 1.4426950408889634;
 
-  /** Adding and taking away this number rounds to a whole one, whose bits then stand lowest. */
+  /** Adding this number rounds to a whole one, which then stands in the lowest bits of the sum. */
   float ROUND = 0x1.8p23f;
 
   // 2^f on [-1/2, 1/2]: Taylor coefficients ln(2)^k / k!, relative error below 2e-7.
@@ -23,7 +23,7 @@ sealed interface Lanes permits ScalarLanes, VectorLanes {
   float P5 = (float) 0.0013333558146428443;
   float P6 = (float) 0.0001540353039338161;
 
-  /** For reports. */
+  /** What reports call it. */
   String description();
 
   /** Columns of a tile and of a packed panel. */
@@ -62,6 +62,7 @@ sealed interface Lanes permits ScalarLanes, VectorLanes {
   /** Elements {@code from … from + n} of a stored row, widened. */
   void load(Tensor t, int row, int from, int n, float[] out, int at);
 
+  /** The sum of {@code n} products. */
   float dot(float[] a, int aAt, float[] b, int bAt, int n);
 
   /**
@@ -77,6 +78,7 @@ sealed interface Lanes permits ScalarLanes, VectorLanes {
   /** {@code x = 2^(x·scale − shift)}; a result below 2^-126 is 0 or nearly so. */
   void exp2(float[] x, int at, int n, float scale, float shift);
 
+  /** The sum of {@code n} elements. */
   float sum(float[] x, int at, int n);
 
   /** The largest; NaN if there is one. */

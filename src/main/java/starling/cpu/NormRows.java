@@ -3,7 +3,7 @@ package starling.cpu;
 import starling.device.Norm;
 import starling.device.Tensor;
 
-/** Layer norm and RMS norm of rows; statistics in f32. */
+/** Layer norm and RMS norm of rows; mean and mean square are computed in f32. */
 final class NormRows implements Workers.Task {
   private final Workers workers;
   private final Lanes lanes;

@@ -58,7 +58,7 @@ final class SegmentRows {
     return get(segment, Segments.LENGTH);
   }
 
-  /** Says that the segment's work is {@code n} items, behind those of the segments before it. */
+  /** States that the work of a segment is {@code n} items; segments are stated in order. */
   void items(int segment, int n) {
     items[segment + 1] = items[segment] + n;
   }
@@ -68,7 +68,7 @@ final class SegmentRows {
     return items[count];
   }
 
-  /** Number of {@code item} among its segment's. */
+  /** The number that {@code item} has among the items of its segment. */
   int within(int item, int segment) {
     return item - items[segment];
   }

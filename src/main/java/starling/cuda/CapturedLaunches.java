@@ -5,7 +5,7 @@ import java.util.HashMap;
 import java.util.Map;
 import java.util.function.IntConsumer;
 
-/** Numbers of launches, each captured as a graph at its first replay; closed before the device. */
+/** Graphs of so many launches, captured at their first replay; closed before the device. */
 final class CapturedLaunches implements AutoCloseable {
   private final NativeDevice device;
   private final IntConsumer launches;
@@ -19,13 +19,14 @@ final class CapturedLaunches implements AutoCloseable {
     this.launches = launches;
   }
 
+  /** Puts {@code count} launches on the stream as one graph. */
   void replay(int count) {
     MemorySegment graph = graphs.computeIfAbsent(count, this::capture);
     device.call((library, stream) -> library.graphLaunch(graph, stream));
   }
 
   private MemorySegment capture(int count) {
-    launches.accept(1); // the kernel is loaded, which a capture need not bear
+    launches.accept(1); // loads the kernel, which a capture may not
     return device.capture(() -> launches.accept(count));
   }
 

@@ -36,7 +36,7 @@ final class Copies {
   }
 
   private static long strideBytes(Tensor t) {
-    return t.rowStride() * t.dtype().bytes();
+    return (long) t.rowStride() * t.dtype().bytes();
   }
 
   void upload(Tensor dst, MemorySegment src) {

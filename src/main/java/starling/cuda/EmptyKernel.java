@@ -27,7 +27,10 @@ public final class EmptyKernel implements AutoCloseable {
       .visible .entry noop() { ret; }
       """;
 
+  /** The name of its entry in {@link #PTX}. */
   public static final String NAME = "noop";
+
+  /** Threads of its one block. */
   public static final int THREADS = 32;
 
   private static final MethodHandle LOAD = Symbols.function(JAVA_INT, ADDRESS, ADDRESS);

@@ -166,9 +166,9 @@ public final class NativeDevice extends NativeLifecycle {
 
   @Override
   public synchronized void attentionColsum(
-      Tensor sums, AttentionInputs in, Tensor lse, Span rows, Candidates keys) {
-    checked().attentionColsum(sums, in, lse, rows, keys);
-    stream.check(operators.attentionColsum(sums, in, lse, rows, keys));
+      Tensor sums, AttentionInputs in, Tensor lse, Span rows, Candidates candidates) {
+    checked().attentionColsum(sums, in, lse, rows, candidates);
+    stream.check(operators.attentionColsum(sums, in, lse, rows, candidates));
   }
 
   // ---- selection and compaction ----
@@ -187,10 +187,10 @@ public final class NativeDevice extends NativeLifecycle {
       AttentionInputs in,
       Tensor lse,
       Span rows,
-      Candidates keys,
+      Candidates candidates,
       Tensor nonFinite) {
-    checked().colsumSelect(keep, score, in, lse, rows, keys, nonFinite);
-    stream.check(operators.colsumSelect(keep, score, in, lse, rows, keys, nonFinite));
+    checked().colsumSelect(keep, score, in, lse, rows, candidates, nonFinite);
+    stream.check(operators.colsumSelect(keep, score, in, lse, rows, candidates, nonFinite));
   }
 
   @Override

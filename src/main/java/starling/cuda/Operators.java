@@ -120,7 +120,7 @@ final class Operators {
     advance = new AdvanceArgs(arena);
   }
 
-  /** The one place where a tensor becomes a structure; null is not there. */
+  /** The one place where a tensor becomes a structure; null becomes one that is not there. */
   private void set(AbiTensor to, Tensor t) {
     if (t == null) {
       to.data(0);
@@ -253,14 +253,15 @@ final class Operators {
     return library.lseFromNatural(lseFromNatural, stream);
   }
 
-  int attentionColsum(Tensor sums, AttentionInputs in, Tensor lse, Span rows, Candidates keys) {
+  int attentionColsum(
+      Tensor sums, AttentionInputs in, Tensor lse, Span rows, Candidates candidates) {
     set(attentionColsum.sums, sums);
     set(attentionColsum.in, in);
     set(attentionColsum.lse, lse);
-    set(attentionColsum.index, keys.index());
+    set(attentionColsum.index, candidates.index());
     attentionColsum.rowFrom(rows.from());
     attentionColsum.rowTo(rows.to());
-    attentionColsum.keyAt(keys.at());
+    attentionColsum.keyAt(candidates.at());
     return library.attentionColsum(attentionColsum, stream);
   }
 
@@ -281,18 +282,18 @@ final class Operators {
       AttentionInputs in,
       Tensor lse,
       Span rows,
-      Candidates keys,
+      Candidates candidates,
       Tensor nonFinite) {
     set(colsumSelect.keep, keep);
     set(colsumSelect.score, score);
     set(colsumSelect.nonFinite, nonFinite);
     set(colsumSelect.in, in);
     set(colsumSelect.lse, lse);
-    set(colsumSelect.index, keys.index());
+    set(colsumSelect.index, candidates.index());
     colsumSelect.rowFrom(rows.from());
     colsumSelect.rowTo(rows.to());
-    colsumSelect.keyAt(keys.at());
-    colsumSelect.sources(keys.count() / score.rows());
+    colsumSelect.keyAt(candidates.at());
+    colsumSelect.sources(candidates.count() / score.rows());
     return library.colsumSelect(colsumSelect, stream);
   }
 
@@ -311,7 +312,7 @@ final class Operators {
     return library.dropDuplicates(dropDuplicates, stream);
   }
 
-  /** The first of the structures that hold them. */
+  /** Puts cuts into their structures; returns the first. */
   private MemorySegment list(List<Cut> list) {
     for (int i = 0; i < list.size(); i++) {
       Cut cut = list.get(i);
@@ -323,7 +324,7 @@ final class Operators {
     return cuts[0].memory();
   }
 
-  /** A row for each axis; a vector is the row of one. */
+  /** Positions have a row for each axis; a vector is the row of the only one. */
   private void setPositions(AbiTensor to, Tensor t) {
     set(to, t);
     if (t.rank() == 1) {
@@ -381,6 +382,8 @@ final class Operators {
   }
 
   /**
+   * Keys and values of several layers in one launch.
+   *
    * @param kv at most {@link #MAX_TENSORS} / 2
    */
   int compactRows(List<Kv> kv, Tensor rows) {

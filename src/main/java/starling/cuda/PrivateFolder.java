@@ -13,9 +13,9 @@ import java.nio.file.attribute.PosixFilePermissions;
 import starling.foreign.Symbols;
 
 /**
- * A folder whose files nobody but this user, or the system's, can change or exchange: what was
- * looked at in it is what is loaded from it. Every folder above it must be of that kind too, or
- * sticky as {@code /tmp} is, where everybody may add entries and nobody rename another's.
+ * A folder in which nobody but this user, or root, can change or replace a file, so that what was
+ * checked there is what is loaded. Every folder above it must be like that too, or sticky as {@code
+ * /tmp} is, where everybody may add entries but nobody may rename another's.
  */
 @SuppressWarnings("restricted") // that is what this is for: see NativeLibrary.nativeAccess
 final class PrivateFolder {

@@ -30,10 +30,15 @@ public final class Arguments {
   /** Logits that a token is drawn from. */
   public static final int MAX_VOCABULARY = 1 << 21;
 
-  /** What runs a device's operators, and what it cannot reach, in words. */
+  /** What runs a device's operators; it decides which memory they cannot reach. */
   public enum Runner {
+    /** The cpu device: host memory of any kind, and weights as their file stores them. */
     JAVA("in device memory", null, null, null),
+
+    /** The emulated device: host memory outside the Java heap. */
     HOST_KERNELS(null, null, "on the Java heap", "as its file stores it"),
+
+    /** The cuda device: memory of the GPU. */
     GPU_KERNELS(null, "in host memory", null, "as its file stores it");
 
     final String cannotReachDevice;

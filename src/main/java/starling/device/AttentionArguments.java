@@ -46,7 +46,7 @@ final class AttentionArguments {
     vectors("v", kv.v(), q.dim(2));
     if (hidden != null && kv.segments() == null && hidden.rows() < kv.k().rows()) {
       throw new IllegalArgumentException(
-          "hidden: " + hidden + " is shorter than the " + kv.k().rows() + " keys of k");
+          "hidden: " + hidden + ", which is shorter than the " + kv.k().rows() + " keys of k");
     }
     if (!Float.isFinite(in.scale())) {
       throw new IllegalArgumentException("q: " + q + " with a scale of " + in.scale());
@@ -67,13 +67,13 @@ final class AttentionArguments {
     int keyHeads = kv.k().dim(1);
     if (keyHeads < 1 || heads % keyHeads != 0) {
       throw new IllegalArgumentException(
-          "k: " + kv.k() + " does not divide the " + heads + " query heads");
+          "k: " + kv.k() + ", whose heads do not divide the " + heads + " query heads");
     }
     if (kv.segments() != null) {
       segments.table(kv.segments());
     } else if (q.rows() > kv.k().rows()) {
       throw new IllegalArgumentException(
-          "k: " + kv.k() + " has no room for the " + q.rows() + " rows of the call");
+          "k: " + kv.k() + ", which has no room for the " + q.rows() + " rows of the call");
     }
   }
 
@@ -110,7 +110,8 @@ final class AttentionArguments {
     int most = segments == null ? q.rows() : Math.min(segments.rows(), q.rows());
     int keys = segments == null ? most : Math.min(segments.keys(), in.kv().k().rows());
     if (rows.to() > most) {
-      throw new IllegalArgumentException("rows: " + rows + " of at most " + most + " of " + q);
+      throw new IllegalArgumentException(
+          "rows: %s to %s of at most %s, where %s".formatted(rows.from(), rows.to(), most, q));
     }
     if (candidates.at() < 0 || candidates.count() < 0) {
       throw outside(candidates, keys, in);
@@ -134,7 +135,8 @@ final class AttentionArguments {
       keys = Math.min(segments.keys(), in.kv().k().rows());
     }
     if (rows.to() > of) {
-      throw new IllegalArgumentException("rows: " + rows + " of " + of + " of " + in.q());
+      throw new IllegalArgumentException(
+          "rows: %s to %s of %s, where %s".formatted(rows.from(), rows.to(), of, in.q()));
     }
     among(candidates, keys, in);
     if (candidates.index() != null) {
@@ -153,8 +155,8 @@ final class AttentionArguments {
   private static IllegalArgumentException outside(
       Candidates candidates, int keys, AttentionInputs in) {
     return new IllegalArgumentException(
-        "candidates: %s + %s of %s, k: %s"
-            .formatted(candidates.at(), candidates.count(), keys, in.kv().k()));
+        "candidates: %s from key %s on, of %s keys, where %s"
+            .formatted(candidates.count(), candidates.at(), keys, in.kv().k()));
   }
 
   /** An output of column sums, or of a selection by them. */

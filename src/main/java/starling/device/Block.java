@@ -8,8 +8,7 @@ import java.lang.foreign.MemorySegment;
  *
  * @param memory the host segment it lies in, or null if it is not host memory
  * @param address the address that native code uses; of host memory the segment's own counts
- * @param bytes its size, which every view is held against; {@link #UNKNOWN} leaves that to the
- *     caller
+ * @param bytes its size, which no view may exceed; {@link #UNKNOWN} leaves that to the caller
  */
 public record Block(MemorySegment memory, long address, long bytes) {
   /** The size of memory that nobody stated. */
@@ -22,8 +21,8 @@ public record Block(MemorySegment memory, long address, long bytes) {
   }
 
   /**
-   * Host memory, whose size is the segment's; or, with null, memory of a GPU of unknown size: a
-   * view longer than what is there reads and writes what lies behind it.
+   * Host memory, whose size is the segment's; or, with null, memory of a GPU of unknown size: there
+   * nobody notices that a view is longer than the memory, and it reads and writes what lies behind.
    */
   public Block(MemorySegment memory, long address) {
     this(memory, address, memory == null ? UNKNOWN : memory.byteSize());

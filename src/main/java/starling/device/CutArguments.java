@@ -44,7 +44,7 @@ final class CutArguments {
     check.vector("hidden", hidden, DType.U8, -1);
     if (hidden.rows() < all) {
       throw new IllegalArgumentException(
-          "hidden: " + hidden + " is shorter than the " + all + " rows");
+          "hidden: " + hidden + ", which is shorter than the " + all + " rows");
     }
     cuts(cuts, all, rule);
     output("hidden", hidden, positionsIn, cuts);
@@ -81,7 +81,7 @@ final class CutArguments {
   /** Returns how many of the rows they drop. */
   private int cuts(List<Cut> cuts, int rows, PositionRule rule) {
     if (rule == null) {
-      throw new IllegalArgumentException("rule: null; where do the rows that stay stand?");
+      throw new IllegalArgumentException("rule: null; which positions have the rows that stay?");
     }
     if (cuts.size() > Arguments.MAX_CUTS) {
       throw new InputException(
@@ -105,19 +105,20 @@ final class CutArguments {
     check.vector("keep", cut.keep(), DType.I32, -1);
     if (cut.at() < 0 || cut.count() < 0 || (long) cut.at() + cut.count() > rows) {
       throw new IllegalArgumentException(
-          "cuts: rows %s + %s of %s, where %s".formatted(cut.at(), cut.count(), rows, cut.keep()));
+          "cuts: %s rows from row %s on, of %s, where %s"
+              .formatted(cut.count(), cut.at(), rows, cut.keep()));
     }
     if (cut.candidates() != null) {
       check.vector("candidates", cut.candidates(), DType.I32, -1);
       if (cut.size() > cut.count()) {
         throw new IllegalArgumentException(
-            "candidates: " + cut.candidates() + " among " + cut.count() + " rows");
+            "candidates: " + cut.candidates() + ", among " + cut.count() + " rows");
       }
       ascending("candidates", cut.candidates(), cut.count());
     }
     if (cut.keep().rows() > cut.size()) {
       throw new IllegalArgumentException(
-          "keep: " + cut.keep() + " of " + cut.size() + " candidates");
+          "keep: " + cut.keep() + ", of " + cut.size() + " candidates");
     }
     ascending("keep", cut.keep(), cut.size());
   }
@@ -133,8 +134,9 @@ final class CutArguments {
       int other = candidate(b, j);
       if (row == other) {
         throw new IllegalArgumentException(
-            "cuts: row %s is a candidate of two, rows %s + %s and %s + %s, where %s"
-                .formatted(row, a.at(), a.count(), b.at(), b.count(), b.keep()));
+            ("cuts: row %s is a candidate of two, of %s rows from row %s on and of %s from row %s on,"
+                    + " where %s")
+                .formatted(row, a.count(), a.at(), b.count(), b.at(), b.keep()));
       }
       i += row < other ? 1 : 0;
       j += row < other ? 0 : 1;

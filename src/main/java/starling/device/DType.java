@@ -9,10 +9,19 @@ import starling.input.InputException;
  * f32.
  */
 public enum DType {
+  /** Single precision of IEEE 754. */
   F32(4),
+
+  /** The upper half of an F32: 8 bits of exponent, 7 of fraction. */
   BF16(2),
+
+  /** Half precision of IEEE 754. */
   F16(2),
+
+  /** Whole numbers: ids, indices, positions, tables. */
   I32(4),
+
+  /** Bytes: masks, and blocks of quantised weights. */
   U8(1);
 
   private final int bytes;
@@ -26,11 +35,16 @@ public enum DType {
     return bytes;
   }
 
+  /** Whether it is F32, BF16 or F16. */
   public boolean isFloat() {
     return this == F32 || this == BF16 || this == F16;
   }
 
-  /** The bits of {@code value} in this type, rounded to nearest even. */
+  /**
+   * The bits of {@code value} in this type, rounded to nearest even.
+   *
+   * @throws IllegalStateException if this is not a floating-point type
+   */
   public int bits(float value) {
     return switch (this) {
       case F32 -> Float.floatToRawIntBits(value);
@@ -40,7 +54,11 @@ public enum DType {
     };
   }
 
-  /** The value behind bits of this type, exactly. */
+  /**
+   * The value that {@code bits} are in this type, exactly.
+   *
+   * @throws IllegalStateException if this is not a floating-point type
+   */
   public float value(int bits) {
     return switch (this) {
       case F32 -> Float.intBitsToFloat(bits);

@@ -36,6 +36,11 @@ public interface Device extends AutoCloseable {
 
   // ---- memory ----
 
+  /**
+   * A new arena of this device's memory; the caller closes it, before the device.
+   *
+   * @param name what messages call it
+   */
   TensorArena arena(String name);
 
   /** Channels that a head of {@code d} channels takes on this device; the rest is zero. */
@@ -68,10 +73,12 @@ public interface Device extends AutoCloseable {
   /** Copies to the host, contiguous rows; waits for everything before it. */
   void download(MemorySegment dst, Tensor src);
 
-  /** A point in the order of operators, for {@link #elapsedMillis}. */
+  /**
+   * Marks a point in the order of operators, for {@link #elapsedMillis}; some thousand are kept.
+   */
   long recordEvent();
 
-  /** Milliseconds from one mark to a later one; waits for the later. */
+  /** Milliseconds from one event to a later one; waits for the later. */
   double elapsedMillis(long from, long to);
 
   // ---- rows ----
@@ -276,6 +283,7 @@ public interface Device extends AutoCloseable {
    */
   void advance(Segments segments);
 
+  /** Frees what the device holds; harmless when repeated. Arenas are closed before. */
   @Override
   void close();
 }

@@ -1,12 +1,12 @@
 package starling.device;
 
 /**
- * What a device computes on.
+ * The card or the processor that a device computes on.
  *
  * @param name of a MIG slice: with its profile
  * @param uuid as the driver writes it; empty where there is none
- * @param memoryBytes all of it
- * @param freeBytes not in use; -1 if unknown
+ * @param memoryBytes all of its memory
+ * @param freeBytes memory that is not in use; -1 if unknown
  * @param l2Bytes the last cache before memory (on a CPU an upper bound is assumed)
  * @param multiprocessors of a GPU; threads of a CPU
  * @param architecture compute capability ("9.0") or the CPU's

@@ -6,8 +6,9 @@ import java.util.List;
 /**
  * A weight matrix on a device, with an optional bias, made by {@link Device#linear} or {@link
  * Device#asLinear}. Several checkpoint matrices with the same input (query, key and value; gate and
- * up) may stand in it one below the other, each in a format of its own. How it lies in memory is
- * the device's affair: only devices look inside, and a matrix goes with the device that made it.
+ * up) may stand in it one below the other, each in a format of its own. Each device decides how it
+ * lies in memory; only devices look inside, and only the device that made a matrix can multiply
+ * with it.
  */
 public abstract class Linear {
   private final String name;
@@ -84,6 +85,7 @@ public abstract class Linear {
     return parts.stream().mapToLong(p -> (long) p.rows() * p.width() * p.dtype().bytes()).sum();
   }
 
+  /** {@code [out_i, in]} each, or u8 {@code [out_i, bytes of a row]} of a block format. */
   protected final List<Tensor> parts() {
     return parts;
   }

@@ -8,6 +8,9 @@ package starling.device;
  *     byte {@code hidden + j}, without a segment table byte {@code j}; null hides none
  */
 public record Mask(boolean causal, Tensor hidden) {
+  /** Every row sees all keys of its segment. */
   public static final Mask NONE = new Mask(false, null);
+
+  /** Every row sees the keys up to its own. */
   public static final Mask CAUSAL = new Mask(true, null);
 }

@@ -70,7 +70,7 @@ final class MemoryArguments {
   private static void heads(StoredTensor weight, int n, int head, String what) {
     if (head < 0 || (head > 0 && n % head != 0)) {
       throw new IllegalArgumentException(
-          weight.name() + ": " + n + " " + what + " are no heads of " + head);
+          weight.name() + ": " + n + " " + what + " cannot be divided into heads of " + head);
     }
   }
 

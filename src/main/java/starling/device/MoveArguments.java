@@ -91,7 +91,8 @@ final class MoveArguments {
       throw new IllegalArgumentException("kv: " + t + " and " + first + " differ in their rows");
     }
     if (rows.rows() > t.rows()) {
-      throw new IllegalArgumentException("rows: " + rows + " of " + role + ", where " + t);
+      throw new IllegalArgumentException(
+          "rows: " + rows + ", more than " + role + " has, where " + t);
     }
   }
 

@@ -6,6 +6,7 @@ import starling.input.InputException;
 public final class OutOfMemoryException extends InputException {
   private static final long serialVersionUID = 1;
 
+  /** With a sentence for the person who asked. */
   public OutOfMemoryException(String sentence) {
     super(sentence);
   }

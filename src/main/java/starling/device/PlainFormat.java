@@ -3,7 +3,11 @@ package starling.device;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 
-/** One element of a type behind the other, without blocks. */
+/**
+ * Elements of one floating-point type, one after another, without blocks.
+ *
+ * @param dtype their type
+ */
 public record PlainFormat(DType dtype) implements WeightFormat {
   private static final ValueLayout.OfInt U32 = ValueLayout.JAVA_INT_UNALIGNED;
   private static final ValueLayout.OfFloat FLOAT = ValueLayout.JAVA_FLOAT_UNALIGNED;
@@ -25,7 +29,7 @@ public record PlainFormat(DType dtype) implements WeightFormat {
   }
 
   /**
-   * @throws IllegalStateException if the type is none of numbers with a fraction
+   * @throws IllegalStateException if it is not a floating-point type
    */
   @Override
   public double value(MemorySegment bytes, long block, int i) {

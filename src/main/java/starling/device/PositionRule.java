@@ -1,6 +1,6 @@
 package starling.device;
 
-/** Positions of the rows that stay after a cut. */
+/** Which positions the rows have that stay after a cut. */
 public enum PositionRule {
   /** 0, 1, 2 … over the shortened sequence. */
   CONTIGUOUS,

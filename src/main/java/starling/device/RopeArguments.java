@@ -26,7 +26,7 @@ final class RopeArguments {
     check.matrix("sin", table.sin(), DType.F32, table.cos().rows(), table.cos().width());
     if (2L * table.cos().width() > q.dim(2)) {
       throw new IllegalArgumentException(
-          "cos: " + table.cos() + " is wider than half a head of " + q);
+          "cos: " + table.cos() + ", which is wider than half a head, where " + q);
     }
     sections(table);
     positions(positions, q.rows(), kv.segments(), table);
@@ -54,7 +54,8 @@ final class RopeArguments {
     }
     if (!fit || sum != table.cos().width()) {
       throw new IllegalArgumentException(
-          "sections: " + Arrays.toString(s) + " are no three parts of " + table.cos());
+          "sections: %s are not three numbers that add up to the columns, where %s"
+              .formatted(Arrays.toString(s), table.cos()));
     }
   }
 
@@ -69,7 +70,7 @@ final class RopeArguments {
       check.matrix("positions", positions, DType.I32, Segments.AXES, rows);
       if (table.sections() == null) {
         throw new IllegalArgumentException(
-            "positions: " + positions + " on three axes, and a table without sections");
+            "positions: " + positions + ", on three axes, but the table of angles has no sections");
       }
     }
   }

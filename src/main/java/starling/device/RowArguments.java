@@ -19,7 +19,8 @@ final class RowArguments {
   void patchify(Tensor out, Tensor pixels, int patch) {
     check.cube("pixels", pixels, DType.F32, 3, -1, -1);
     if (patch < 1 || patch > pixels.dim(1) || patch > pixels.dim(2)) {
-      throw new IllegalArgumentException("pixels: " + pixels + " with patches of " + patch);
+      throw new IllegalArgumentException(
+          "pixels: " + pixels + ", in which no patch of " + patch + " fits");
     }
     int patches = size((long) (pixels.dim(1) / patch) * (pixels.dim(2) / patch));
     check.matrix("out", out, null, patches, size(3L * patch * patch));

@@ -9,8 +9,10 @@ package starling.device;
  * @param temperature 0 is greedy
  * @param topK 0 keeps all
  * @param topP 1 keeps all
+ * @param seed of the random numbers
  */
 public record Sampling(float temperature, int topK, float topP, long seed) {
+  /** Always the largest logit. */
   public static final Sampling GREEDY = new Sampling(0, 0, 1, 0);
 
   void check(String role) {

@@ -39,7 +39,7 @@ public record Segment(
         || third < 0
         || step < 0) {
       throw new IllegalArgumentException(
-          "segment: a negative number in row " + row + " to position " + position);
+          "segment: one of its numbers is negative; only hidden may be, and then it is -1");
     }
     if ((long) length + rows > capacity) {
       throw new IllegalArgumentException(
@@ -48,37 +48,38 @@ public record Segment(
     sampling.check("segment");
   }
 
-  /** With nothing written, hidden or drawn yet, at position 0, greedy. */
+  /** A segment with nothing written, hidden or drawn yet, at position 0, greedy. */
   public static Segment of(int row, int rows, int at, int capacity) {
     return new Segment(row, rows, at, capacity, 0, -1, 0, 0, 0, 0, Sampling.GREEDY);
   }
 
-  /** One that waits: no rows, no keys. */
+  /** A segment without rows and keys, which takes no part in the call. */
   public static Segment idle() {
     return of(0, 0, 0, 0);
   }
 
-  /** Behind {@code n} keys. */
+  /** The same with {@code n} keys written before this call. */
   public Segment behind(int n) {
     return new Segment(row, rows, at, capacity, n, hidden, position, second, third, step, sampling);
   }
 
-  /** Under the bytes of a hidden tensor from {@code first} on. */
+  /** The same with a mask: its bytes of the hidden tensor begin at {@code first}. */
   public Segment hidden(int first) {
     return new Segment(
         row, rows, at, capacity, length, first, position, second, third, step, sampling);
   }
 
-  /** Its first row at one position on all axes. */
+  /** The same with its first row at position {@code p} on all axes. */
   public Segment standing(int p) {
     return standing(p, p, p);
   }
 
+  /** The same with its first row at a position on each of the three axes. */
   public Segment standing(int p, int q, int r) {
     return new Segment(row, rows, at, capacity, length, hidden, p, q, r, step, sampling);
   }
 
-  /** With {@code n} tokens drawn, and the next one drawn by {@code by}. */
+  /** The same with {@code n} tokens drawn, and the next one drawn by {@code by}. */
   public Segment drawing(int n, Sampling by) {
     return new Segment(row, rows, at, capacity, length, hidden, position, second, third, n, by);
   }

@@ -19,7 +19,7 @@ final class SegmentArguments {
     check.matrix("segments", segments.table(), DType.I32, -1, Segments.WIDTH);
     if (segments.rows() < 0 || segments.keys() < segments.rows()) {
       throw new IllegalArgumentException(
-          "segments: %s of at most %s rows and %s keys each"
+          "segments: %s, of at most %s rows and %s keys each; the keys are at least as many"
               .formatted(segments.table(), segments.rows(), segments.keys()));
     }
     if (segments.count() > Arguments.MAX_SEGMENTS) {
@@ -65,7 +65,8 @@ final class SegmentArguments {
     int row = table.index(s, Segments.ROW);
     if (rows < 0 || rows > segments.rows() || row < end || (long) row + rows > q.rows()) {
       throw new IllegalArgumentException(
-          "%s%s rows (at most %s) from %s on do not follow %s within q: %s"
+          ("%s%s rows (at most %s) from row %s on; they must begin at row %s or later and end"
+                  + " within q, where %s")
               .formatted(named(table, s), rows, segments.rows(), row, end, q));
     }
     return (long) row + rows;
@@ -93,7 +94,7 @@ final class SegmentArguments {
     long last = (long) first + table.index(s, Segments.CAPACITY);
     if (hidden != null && (first < -1 || (first >= 0 && last > hidden.rows()))) {
       throw new IllegalArgumentException(
-          named(table, s) + "bytes " + first + " to " + last + " of hidden: " + hidden);
+          named(table, s) + "bytes " + first + " to " + last + " are not in hidden: " + hidden);
     }
   }
 
@@ -114,7 +115,7 @@ final class SegmentArguments {
       int first = table.index(s, Segments.POSITION + axis);
       if (first < 0 || (long) first + rows > limit) {
         throw new IllegalArgumentException(
-            "%s%s rows stand at %s on; there are angles of %s positions"
+            "%s%s rows stand at position %s and behind; there are angles of %s positions"
                 .formatted(named(table, s), rows, first, limit));
       }
     }

@@ -4,7 +4,8 @@ import java.util.List;
 
 /**
  * The segments of a call: sequences of a batch, crops or windows of an image. Each has a run of the
- * call's rows and a run of keys of its own, and sees no other's. One segment is no special case.
+ * call's rows and a run of keys of its own, and sees no other segment's. A call with one segment is
+ * no special case.
  *
  * <p>The table holds what changes from call to call, on the device, so that a step can be captured:
  * offsets, never addresses. Its columns are those of {@link Segment}, in order: {@code row}, {@code
@@ -26,17 +27,40 @@ public record Segments(Tensor table, int rows, int keys) {
   /** Columns of a table. */
   public static final int WIDTH = 16;
 
+  /** First row of the segment in the call. */
   public static final int ROW = 0;
+
+  /** Number of its rows in the call; 0 is an idle segment. */
   public static final int ROWS = 1;
+
+  /** First row of its keys in k and v. */
   public static final int AT = 2;
+
+  /** Rows that it owns there. */
   public static final int CAPACITY = 3;
+
+  /** Keys written before the call. */
   public static final int LENGTH = 4;
+
+  /** First of its bytes in the mask's hidden tensor; -1 for none. */
   public static final int HIDDEN = 5;
+
+  /** Position of its first row, on the first of three axes. */
   public static final int POSITION = 6;
+
+  /** Tokens drawn before the call. */
   public static final int STEP = 9;
+
+  /** Bits of the f32; 0 is greedy. */
   public static final int TEMPERATURE = 10;
+
+  /** How many of the likeliest tokens are kept; 0 keeps all. */
   public static final int TOP_K = 11;
+
+  /** Bits of the f32: the mass of the likeliest tokens that are kept. */
   public static final int TOP_P = 12;
+
+  /** Low half of the seed; the high half is in the next column. */
   public static final int SEED = 13;
 
   /** Axes that a position may have. */

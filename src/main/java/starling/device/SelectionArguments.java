@@ -17,7 +17,8 @@ final class SelectionArguments {
   void tokenSelect(Tensor keep, Tensor score, Tensor sums, int rows, Tensor nonFinite) {
     check.matrix("sums", sums, DType.F32, -1, -1);
     if (rows < 1 || sums.rows() < 1) {
-      throw new IllegalArgumentException("sums: " + sums + " of " + rows + " rows");
+      throw new IllegalArgumentException(
+          "sums: " + sums + ", sums of " + rows + " rows; there must be a head and a row");
     }
     selection(keep, score, nonFinite);
     sources("sums", sums.width(), score);
@@ -37,7 +38,8 @@ final class SelectionArguments {
       Tensor nonFinite) {
     attention.columnSums(in, lse, rows, candidates);
     if (rows.length() < 1) {
-      throw new IllegalArgumentException("rows: " + rows + " of " + in.q() + " is empty");
+      throw new IllegalArgumentException(
+          "rows: %s to %s is empty, where %s".formatted(rows.from(), rows.to(), in.q()));
     }
     selection(keep, score, nonFinite);
     sources("candidates", candidates.count(), score);
@@ -69,7 +71,12 @@ final class SelectionArguments {
     selection(keep, score);
     check.matrix("cosines", cosines, DType.F32, score.rows(), score.rows());
     if (best < 0 || best > keep.rows()) {
-      throw new IllegalArgumentException("best is " + best + " of " + keep.rows());
+      throw new IllegalArgumentException(
+          "best is "
+              + best
+              + "; it must be at least 0 and at most the "
+              + keep.rows()
+              + " that are kept");
     }
     apart("keep", keep, "cosines", cosines);
   }
@@ -78,7 +85,7 @@ final class SelectionArguments {
   private static void sources(String role, int all, Tensor score) {
     if (all < score.rows() || all % score.rows() != 0) {
       throw new IllegalArgumentException(
-          role + ": " + all + " do not make as many sources for every candidate, where " + score);
+          role + ": " + all + " sources are no multiple of the candidates, where " + score);
     }
   }
 
@@ -98,7 +105,7 @@ final class SelectionArguments {
     }
     check.vector("keep", keep, DType.I32, -1);
     if (keep.rows() < 1 || keep.rows() > score.rows()) {
-      throw new IllegalArgumentException("keep: " + keep + " of " + score.rows() + " candidates");
+      throw new IllegalArgumentException("keep: " + keep + ", of " + score.rows() + " candidates");
     }
     writable("keep", keep);
     apart("keep", keep, "score", score);

@@ -54,11 +54,12 @@ public record StoredTensor(
     return new StoredTensor(name, DType.F32, shape, MemorySegment.ofArray(values));
   }
 
-  /** The same elements in another shape of as many. */
+  /** The same elements in another shape, which has as many. */
   public StoredTensor as(List<Integer> other) {
     return new StoredTensor(name, format, other, bytes);
   }
 
+  /** The product of its sizes. */
   public long elements() {
     return elements(shape);
   }

@@ -14,7 +14,7 @@ import java.util.Arrays;
  * and {@code memory()} refuses.
  */
 public final class Tensor {
-  /** Some thread that owns nothing. */
+  /** A thread to ask about: it owns no memory. */
   private static final Thread NOBODY = Thread.ofPlatform().unstarted(() -> {});
 
   private final TensorArena arena;
@@ -50,6 +50,7 @@ public final class Tensor {
     this.end = isEmpty() ? start : start + (rows() - 1) * strideBytes() + rowBytes();
   }
 
+  /** What messages call it. */
   public String name() {
     return name;
   }
@@ -72,6 +73,7 @@ public final class Tensor {
     return standsFor != null;
   }
 
+  /** Number of dimensions, at least 1. */
   public int rank() {
     return shape.length;
   }
@@ -81,6 +83,7 @@ public final class Tensor {
     return shape[i];
   }
 
+  /** Size of the first dimension. */
   public int rows() {
     return shape[0];
   }
@@ -109,7 +112,11 @@ public final class Tensor {
     return offset + (long) row * rowStride * dtype.bytes();
   }
 
-  /** The host segment that holds this tensor on the cpu device. */
+  /**
+   * The host segment that holds this tensor.
+   *
+   * @throws IllegalStateException if it lies in the memory of a GPU
+   */
   public MemorySegment memory() {
     if (block.memory() == null) {
       throw new IllegalStateException(name + " lies in device memory; download it");
@@ -146,7 +153,7 @@ public final class Tensor {
     }
   }
 
-  /** Holds a new view against what it lies in. */
+  /** Checks a new view against its block: alive, long enough, and at a multiple of an element. */
   void checkBlock(long bytes) {
     MemorySegment memory = block.memory();
     if (memory == null && block.address() == 0) {
@@ -167,7 +174,11 @@ public final class Tensor {
     }
   }
 
-  /** Rows {@code from} (inclusive) to {@code to} (exclusive). */
+  /**
+   * Rows {@code from} (inclusive) to {@code to} (exclusive).
+   *
+   * @throws IndexOutOfBoundsException if there are no such rows
+   */
   public Tensor rows(int from, int to) {
     if (from < 0 || to < from || to > shape[0]) {
       throw new IndexOutOfBoundsException(
@@ -181,6 +192,8 @@ public final class Tensor {
   /**
    * Columns {@code from} (inclusive) to {@code to} (exclusive) of every row, as {@code [rows, to -
    * from]}.
+   *
+   * @throws IndexOutOfBoundsException if there are no such columns
    */
   public Tensor columns(int from, int to) {
     if (from < 0 || to < from || to > width()) {
@@ -190,7 +203,11 @@ public final class Tensor {
     return at(offset + (long) from * dtype.bytes(), shape[0], to - from);
   }
 
-  /** The same rows, their elements seen as {@code inner}: {@code [T, H·d]} as {@code [T, H, d]}. */
+  /**
+   * The same rows, their elements seen as {@code inner}: {@code [T, H·d]} as {@code [T, H, d]}.
+   *
+   * @throws IllegalArgumentException if a row has another number of elements
+   */
   public Tensor split(int... inner) {
     int[] s = new int[inner.length + 1];
     s[0] = shape[0];
@@ -202,18 +219,21 @@ public final class Tensor {
     boolean vector = inner.length == 0 && rowStride != 1 && rows() > 1;
     if (width != width() || vector) {
       throw new IllegalArgumentException(
-          this + " cannot be split into rows of " + Arrays.toString(inner));
+          this + ", which cannot be split into rows of " + Arrays.toString(inner));
     }
     return at(offset, s);
   }
 
   /**
    * {@code w} rows after each other seen as one: {@code [n·w, D]} as {@code [n, w·D]}, a vector of
-   * {@code n·w} elements as {@code [n, w]}. The rows must touch.
+   * {@code n·w} elements as {@code [n, w]}. No element may lie between one row and the next.
+   *
+   * @throws IllegalArgumentException if it does, or the rows are no multiple of {@code w}
    */
   public Tensor fold(int w) {
     if (w < 1 || rows() % w != 0 || (rows() > 1 && rowStride != width())) {
-      throw new IllegalArgumentException(this + " cannot be seen with " + w + " rows as one");
+      throw new IllegalArgumentException(
+          this + ", which cannot be seen with " + w + " rows as one");
     }
     int[] s = {rows() / w, w * width()};
     return new Tensor(arena, name, dtype, standsFor, s, w * width(), block, offset);
@@ -232,7 +252,7 @@ public final class Tensor {
     return new Tensor(arena, name, dtype, standsFor, shape, rowStride, block, offset);
   }
 
-  // ---- what operators ask of it; nothing is allocated unless a check fails ----
+  // ---- for the checks of operators; nothing is allocated unless a check fails ----
 
   /** Whether Java can read what it holds. */
   boolean isReadable() {

@@ -13,21 +13,21 @@ import java.util.Deque;
  * <p>Safe for one thread at a time.
  */
 public final class TensorArena implements AutoCloseable {
-  /** Where blocks come from: the two calls a device supplies. */
+  /** The memory of a device, from which arenas take their blocks. */
   public interface Memory {
     /** {@code bytes} zeroed bytes aligned to at least 64 bytes (256 on a GPU). */
     Block allocate(long bytes);
 
-    /** Behind the work on it, which may still be to be done. */
+    /** Frees a block, after the work on it that is still to be done. */
     void free(Block block);
 
     /**
-     * {@code bytes} of a block belong to somebody from now on. A block of which a part was ever
-     * claimed is a pool: a device that checks what its kernels touch reports who touches the rest.
+     * {@code bytes} of a block are in use from now on. A block of which a part was ever claimed is
+     * a pool: a device that checks what its kernels touch reports a kernel that touches the rest.
      */
     default void claim(Block block, long offset, long bytes) {}
 
-    /** The part that was claimed at {@code offset} is nobody's again. */
+    /** The part that was claimed at {@code offset} is no longer in use. */
     default void unclaim(Block block, long offset) {}
   }
 
@@ -43,12 +43,18 @@ public final class TensorArena implements AutoCloseable {
   private final Blocks blocks;
   private final Cleaner.Cleanable cleanable;
 
+  /**
+   * An arena without tensors; {@link Device#arena} makes one of a device's memory.
+   *
+   * @param name what messages call it
+   */
   public TensorArena(String name, Memory memory) {
     this.name = name;
     this.blocks = new Blocks(name, memory, new Throwable("opened here"));
     this.cleanable = CLEANER.register(this, blocks);
   }
 
+  /** What messages call it. */
   public String name() {
     return name;
   }
@@ -57,6 +63,7 @@ public final class TensorArena implements AutoCloseable {
     return blocks.memory == memory;
   }
 
+  /** Whether its tensors may still be used. */
   public boolean isOpen() {
     return blocks.open;
   }
@@ -66,7 +73,14 @@ public final class TensorArena implements AutoCloseable {
     return blocks.bytes;
   }
 
-  /** A new zeroed tensor; its row stride is its width rounded up to a multiple of 8 elements. */
+  /**
+   * A new zeroed tensor; its row stride is its width rounded up to a multiple of 8 elements.
+   *
+   * @param tensor what messages call it
+   * @throws IllegalArgumentException if the shape is empty, negative or larger than memory can be
+   * @throws IllegalStateException if this arena is closed
+   * @throws OutOfMemoryException if the device has not that much left
+   */
   public Tensor alloc(String tensor, DType dtype, int... shape) {
     int width = width(tensor, shape);
     int stride = shape.length == 1 ? 1 : aligned(tensor, width);
@@ -99,8 +113,8 @@ public final class TensorArena implements AutoCloseable {
   }
 
   /**
-   * Rows of a tensor that another arena of the device owns, claimed as this arena's part of it:
-   * they may be used while this one is open. The other arena is closed later.
+   * Rows of a tensor that another arena of the device owns, to be used while this arena is open.
+   * The other arena must be closed later than this one.
    */
   public Tensor claim(Tensor rows) {
     checkOpen(rows.name());
@@ -111,8 +125,8 @@ public final class TensorArena implements AutoCloseable {
 
   /**
    * A tensor of a plain type where a checkpoint stores it, read-only or not and at any alignment,
-   * standing for one of {@code type}: what is stored narrower is widened by whoever reads it. The
-   * cpu device alone can.
+   * counting as one of {@code type}: what is stored narrower is widened when it is read. Only the
+   * cpu device can do so.
    */
   public Tensor mapped(DType type, StoredTensor stored) {
     DType stands = ((PlainFormat) stored.format()).dtype();

@@ -117,7 +117,7 @@ final class TensorChecks {
   static void apart(String role, Tensor out, String otherRole, Tensor other) {
     if (other != null && out != null && out.overlaps(other)) {
       throw new IllegalArgumentException(
-          role + ": " + out + " overlaps " + otherRole + ", where " + other);
+          role + ": " + out + ", which overlaps " + otherRole + ", where " + other);
     }
   }
 
@@ -133,7 +133,7 @@ final class TensorChecks {
   /** Indices of rows, each at least 0 and below {@code limit}. */
   static void indices(String role, Tensor t, int limit) {
     if (limit < 1 && t.rows() > 0 && t.width() > 0) {
-      throw new IllegalArgumentException(role + ": " + t + ", indices of no rows");
+      throw new IllegalArgumentException(role + ": " + t + ", but there are no rows to index");
     }
     if (t.isReadable()) {
       for (int i = 0; i < t.rows(); i++) {

@@ -12,7 +12,7 @@ import starling.input.Limits;
 
 /**
  * How an image lies, wherever its file says so: an EXIF block, else XMP, as Pillow's {@code
- * exif_transpose} takes them. What is broken says nothing.
+ * exif_transpose} takes them. A broken block is ignored.
  */
 final class Exif {
   private static final Pattern XMP = Pattern.compile("tiff:Orientation(?:=\"|>)([0-9])");

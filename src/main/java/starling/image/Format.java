@@ -83,7 +83,7 @@ final class Format {
           new Start(0, "\u0093NUMPY", "is a numpy array"),
           new Start(0, "\0\5\26\7", "is what macOS keeps beside an image, not the image itself"));
 
-  /** Brands of the container that films, sound and images of telephones share. */
+  /** Brands of the container format that videos, sound and photos of phones share. */
   private static final Set<String> HEIC =
       Set.of("heic", "heix", "heim", "heis", "hevc", "hevx", "hevm", "hevs");
 

@@ -79,7 +79,7 @@ final class Samples {
     rgb[to + 2] = clamped(y + ((116130 * cb + 32768) >> 16));
   }
 
-  /** StoredTensor inverted, as Adobe does and Pillow expects; of YCCK the first three are not. */
+  /** CMYK is stored inverted, as Adobe does and Pillow expects; of YCCK the first three are not. */
   private void cmykToRgb(int from, byte[] rgb, int to, boolean ycck) {
     int light = samples[from + 3] & 0xff;
     if (ycck) {

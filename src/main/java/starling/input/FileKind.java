@@ -3,7 +3,10 @@ package starling.input;
 import java.nio.charset.StandardCharsets;
 import java.util.Locale;
 
-/** What people have where a file of a checkpoint should be, by the first bytes. */
+/**
+ * What a file is that stands where a file of a checkpoint should be, told by its first bytes; each
+ * comes with the advice that a refusal gives.
+ */
 public enum FileKind {
   GGUF("a GGUF file", "use the checkpoint in the Hugging Face layout"),
   LFS("a Git LFS pointer", "the file that it stands for was not downloaded (git lfs pull)"),
@@ -13,11 +16,11 @@ public enum FileKind {
   ARCHIVE("a compressed or tar archive", "unpack it"),
   PICKLE("a Python pickle", "use the checkpoint in safetensors"),
   HDF5("an HDF5 file", "use the checkpoint in safetensors"),
-  PICTURE("an image", null),
+  IMAGE("an image", null),
   SAFETENSORS("a safetensors file", null),
   UNKNOWN(null, null);
 
-  /** Bytes that are looked at. */
+  /** How many bytes are looked at. */
   public static final int BYTES = 512;
 
   private final String label;
@@ -29,7 +32,7 @@ public enum FileKind {
   }
 
   /**
-   * That a file is not what it should be.
+   * The refusal of a file of this kind where another was expected.
    *
    * @param expected what it should be, such as {@code a weight file}
    */
@@ -38,6 +41,7 @@ public enum FileKind {
         file + ": is " + label + ", not " + expected + (advice == null ? "" : "; " + advice));
   }
 
+  /** The kind of a file that begins with these bytes, of which at most {@link #BYTES} count. */
   public static FileKind of(byte[] bytes) {
     String start = new String(bytes, 0, Math.min(bytes.length, BYTES), StandardCharsets.ISO_8859_1);
     String text = start.stripLeading().toLowerCase(Locale.ROOT);
@@ -75,7 +79,7 @@ public enum FileKind {
       return HDF5;
     }
     if (start.startsWith("\u0089PNG") || start.startsWith("\u00ff\u00d8\u00ff")) {
-      return PICTURE;
+      return IMAGE;
     }
     // A length below 2^40 in eight bytes, and the header's object.
     return start.startsWith("\0\0\0{", 5) ? SAFETENSORS : UNKNOWN;

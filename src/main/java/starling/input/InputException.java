@@ -8,10 +8,12 @@ package starling.input;
 public class InputException extends RuntimeException {
   private static final long serialVersionUID = 1;
 
+  /** With a sentence that names what was given and says why it cannot be used. */
   public InputException(String sentence) {
     super(TerminalText.of(sentence));
   }
 
+  /** The same, and what led to it. */
   public InputException(String sentence, Throwable cause) {
     super(TerminalText.of(sentence), cause);
   }

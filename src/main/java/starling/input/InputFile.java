@@ -63,7 +63,8 @@ public final class InputFile {
   }
 
   /**
-   * An address is no path, and nothing is fetched. A path has lost the second slash of {@code ://}.
+   * Refuses an address in place of a path: nothing is fetched. Of {@code ://} a path has kept one
+   * slash.
    *
    * @throws InputException if a path that does not exist looks like an address
    */

@@ -1,19 +1,19 @@
 package starling.input;
 
 /**
- * What an untrusted file may cost, in one place. Everything here is checked before the work it
- * bounds is begun; the documentation's table of limits is held against this class by a test.
+ * What a file from outside may cost, in one place. A limit is checked before the work begins that
+ * it limits. The table of limits in the documentation has the same numbers; a test compares them.
  */
 public final class Limits {
   // Checkpoints.
 
-  /** Of a JSON file that is read whole: configurations, the tokenizer, indices, traces. */
+  /** Bytes of a JSON file that is read whole: a configuration, the tokenizer, an index, a trace. */
   public static final long JSON_BYTES = 64L << 20;
 
   /** Names, values and brackets of a JSON file. */
   public static final long JSON_TOKENS = 4_000_000;
 
-  /** Lists and objects of a JSON file inside each other. */
+  /** How deep lists and objects of a JSON file may stand inside each other. */
   public static final int JSON_DEPTH = 100;
 
   /** Characters of a text in a JSON file. */
@@ -26,7 +26,8 @@ public final class Limits {
   public static final int JSON_NUMBER = 1000;
 
   /**
-   * Of the headers of all weight files of a checkpoint together; safetensors' own limit for one.
+   * Bytes of the headers of all weight files of a checkpoint together; safetensors itself allows as
+   * much for one.
    */
   public static final long HEADER_BYTES = 100_000_000;
 
@@ -36,16 +37,16 @@ public final class Limits {
   /** Weight files of a checkpoint. */
   public static final int SHARDS = 1000;
 
-  /** Sizes in the shape of a tensor. */
+  /** Dimensions of a tensor. */
   public static final int DIMENSIONS = 8;
 
-  /** Any whole number in a configuration: a width, a vocabulary, a context. */
+  /** Largest whole number in a configuration: a width, a vocabulary, a context. */
   public static final int SIZE = 1 << 20;
 
   /** Layers of a decoder, and blocks of a tower. */
   public static final int LAYERS = 4096;
 
-  /** Pixels of a side of what the tower sees. */
+  /** Pixels along a side of the image that the tower sees. */
   public static final int IMAGE_SIDE = 2048;
 
   /** Patches of an image; the tower's work grows with their square. */
@@ -60,27 +61,27 @@ public final class Limits {
   /** Attention scores of an image in tower and decoder: patches squared, times heads and layers. */
   public static final long SCORES = 1L << 33;
 
-  /** Of what any question may take beside the weights: keys, values and activations. */
+  /** Bytes that any question may take beside the weights: keys, values and activations. */
   public static final long QUESTION_BYTES = 512L << 20;
 
-  /** How many times the decoder's weights a question may take if that is more. */
+  /** A question may also take this many times the bytes of the decoder's weights. */
   public static final int QUESTION_WEIGHTS = 8;
 
   // Text.
 
-  /** Of standard input that is tokenised. */
+  /** Bytes of standard input that is tokenised. */
   public static final long TEXT_BYTES = 4L << 20;
 
   /** Tokens of a vocabulary, and merges. */
   public static final int VOCABULARY = 1 << 20;
 
-  /** Characters of a token, and of what a step of a normalizer or decoder looks for or puts. */
+  /** Characters of a token, and of what a step of a normalizer or decoder looks for or puts in. */
   public static final int TOKEN = 4096;
 
   /** Characters of all added tokens together. */
   public static final int ADDED_TOKENS = 1 << 20;
 
-  /** Steps of a normalizer, and of a decoder. */
+  /** Steps of a normalizer or a decoder. */
   public static final int STEPS = 64;
 
   /** How many times as long a normalizer or a decoder may make a text, see {@link #FREE_GROWTH}. */
@@ -94,13 +95,13 @@ public final class Limits {
 
   // Images.
 
-  /** Of an image file. */
+  /** Bytes of an image file. */
   public static final long IMAGE_BYTES = 256L << 20;
 
   /** Longest side that an image is resized to; thin images grow along the other side. */
   public static final int RESIZED_SIDE = 65_536;
 
-  /** Of an image, as Pillow has it; also of the square that it is padded to. */
+  /** Pixels of an image, as many as Pillow allows; also of the square that it is padded to. */
   public static final long IMAGE_PIXELS = 178_956_970;
 
   /** Bytes that reading an image may take: the file, what is unpacked of it, the pixels. */
@@ -112,24 +113,24 @@ public final class Limits {
   /** Parts of a JPEG with something between them that is not read: notes, junk. */
   public static final int JPEG_PARTS = 65_536;
 
-  /** Blocks of 8×8 samples, summed over the scans that go through them. */
+  /** Blocks of 8×8 samples of a JPEG, counted again in each scan that has them. */
   public static final long JPEG_BLOCKS_IN_SCANS = 200_000_000;
 
-  /** Of one text beside the image that may say how it lies, unpacked. */
+  /** Bytes of one text chunk of an image, unpacked; it may say how the image is turned. */
   public static final int IMAGE_TEXT = 1 << 20;
 
-  /** Of all of them. */
+  /** Bytes of all such chunks together, unpacked. */
   public static final int IMAGE_TEXTS = 64 << 20;
 
   // Kernels of a user, in the bench.
 
-  /** Of the file of one. */
+  /** Bytes of its source file. */
   public static final long KERNEL_SOURCE_BYTES = 4L << 20;
 
-  /** That its compiler may take, in seconds. */
+  /** Seconds that its compiler may take. */
   public static final int COMPILE_SECONDS = 120;
 
-  /** Without a step forward of a process that runs one, in seconds; more for much work. */
+  /** Seconds that a process which runs it may take for a step; more where a step is much work. */
   public static final int KERNEL_SECONDS = 20;
 
   private Limits() {}

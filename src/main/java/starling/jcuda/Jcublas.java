@@ -35,6 +35,8 @@ public final class Jcublas implements AutoCloseable {
   private final Pointer zero;
 
   /**
+   * Starts cuBLAS on the stream of the device, which is closed after this.
+   *
    * @throws InputException if JCublas, its native library or cuBLAS is not there or cannot start,
    *     with the reason
    */

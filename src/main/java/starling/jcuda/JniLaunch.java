@@ -19,6 +19,8 @@ public final class JniLaunch implements AutoCloseable {
   private final CUstream stream;
 
   /**
+   * Loads the kernel by JCuda into the context of the device.
+   *
    * @throws InputException if JCuda or its native library is not there, or the driver refuses the
    *     kernel, with the reason
    */

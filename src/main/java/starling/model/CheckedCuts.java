@@ -9,10 +9,10 @@ import starling.prune.Method;
 import starling.prune.VlmShape;
 
 /**
- * What must be true of a method's cuts, whoever wrote it. Anything else is one sentence that begins
- * with the method as reports name it.
+ * Checks the cuts that a method asks for. One that cannot be made is refused in a sentence that
+ * begins with the method.
  *
- * @param name that
+ * @param name the method as reports write it
  */
 record CheckedCuts(String name, VlmShape shape) {
   static List<CutPoint> of(Method method, VlmShape shape) {

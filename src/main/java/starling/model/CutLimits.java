@@ -35,15 +35,17 @@ final class CutLimits {
 
   private static void checkMerging(Planner planner, CutPoint cut, List<TokenTables> tables) {
     if (planner.masks()) {
-      throw new InputException("mode=mask: a method that merges tokens has no masked form");
+      throw new InputException(
+          "mode=mask: a method that merges tokens has no masked form; use mode=compact");
     }
     if (planner.shape().groups().stream().anyMatch(group -> group.crop() >= 0)) {
-      throw new InputException("budget=crop: a method that merges tokens counts over images");
+      throw new InputException(
+          "budget=crop: a method that merges tokens counts over images; use budget=image");
     }
     if (cut.where() == CutSite.VISION && !tables.stream().allMatch(TokenTables::plain)) {
       throw new InputException(
-          "tokens of this image are no single rows in the tower; a method that merges them does"
-              + " so before the projector or behind it");
+          "a visual token of this image is more than one row in the tower; a method that merges tokens"
+              + " has to do so before the projector or behind it");
     }
   }
 }

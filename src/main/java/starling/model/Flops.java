@@ -16,6 +16,9 @@ import starling.prune.ImageTokens;
  * @param pruned with the rows that entered each layer
  */
 public record Flops(double dense, double pruned) {
+  /**
+   * How operations are counted, for reports; n rows, d and m the widths of a row and of the MLP.
+   */
   public static final String FORMULA =
       "F3: 8nd^2 + 4n^2d + 6ndm per decoder layer, 8nd^2 + 4n^2d + 4ndm per vision block";
 

@@ -14,9 +14,10 @@ final class Footprint {
   private Footprint() {}
 
   /**
-   * Refuses a question that takes much, and much more than weights of that size go with.
+   * Refuses a question that takes more than {@link Limits#QUESTION_BYTES} and many times the memory
+   * of the decoder's weights.
    *
-   * @param weights bytes of the decoder's
+   * @param weights bytes of the decoder's weights
    */
   static void check(VisionLanguageModel model, Planner planner, DType dtype, long weights) {
     long elements = decoder(model.text(), planner.plan(planner.bounds()));

@@ -11,9 +11,9 @@ import starling.device.Tensor;
  */
 public record Positions(int axes, int[] values, int next) {
   /**
-   * Them on the device, i32 {@code [T]} or {@code [axes, T]}; null if they simply count.
+   * The positions on the device, i32 {@code [T]} or {@code [axes, T]}; null if they simply count.
    *
-   * @param from where {@code tables} have them
+   * @param from where {@code tables} holds them
    */
   Tensor on(Tables tables, int from) {
     if (values == null) {

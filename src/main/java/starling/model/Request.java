@@ -9,6 +9,9 @@ import starling.prune.Method;
  *
  * @param ids token ids of the prompt; each image's placeholder once, as the model's image token
  * @param images of the prompt, in order
+ * @param method what drops visual tokens
+ * @param mode whether dropped rows are removed or hidden
+ * @param sampling how tokens are drawn
  * @param maxTokens most tokens to generate; room for them is reserved
  * @param progress told before every image and layer of prefill
  */

@@ -155,7 +155,8 @@ public final class LibraryAttention implements AutoCloseable {
     }
     if (!(difference <= bound * largest)) {
       throw new IllegalStateException(
-          "cuDNN's attention is not ours: its %s for %s differs by %s where the largest is %s"
+          ("cuDNN's attention differs from our kernel's: its %s for %s by %s, where the largest value"
+                  + " is %s; choose --attention own")
               .formatted(what, q, difference, largest));
     }
   }

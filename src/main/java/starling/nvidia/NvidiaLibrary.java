@@ -10,11 +10,11 @@ import java.util.Locale;
 import java.util.function.UnaryOperator;
 
 /**
- * Finds one of NVIDIA's own libraries, which are used where they are there and never needed. Looked
- * for in this order: the system property {@code starling.NAME.library}, the variable {@code
- * STARLING_NAME_LIBRARY}, the loader's path, CUDA's toolkit, the wheels of pip. A library that was
- * named must work; of the others the first that loads is used. Folders relative to the working
- * directory are passed over, as its files may be anybody's.
+ * Finds one of NVIDIA's own libraries. Each is used where it is found, and none is needed. They are
+ * looked for in this order: the system property {@code starling.NAME.library}, the variable {@code
+ * STARLING_NAME_LIBRARY}, the loader's path, CUDA's toolkit, pip's wheels. A library that was named
+ * must work; of the others the first that loads is used. Folders relative to the working directory
+ * are passed over, because anybody may have put files there.
  *
  * <p>What is loaded stays until the program ends: generated bindings look symbols up once.
  */

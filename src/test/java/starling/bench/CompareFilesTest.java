@@ -12,13 +12,14 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
+import starling.device.DType;
 import starling.input.InputException;
 
 /** What {@code compare} refuses to read, and what the keys of a file can do. */
 class CompareFilesTest extends PlantedRuns {
   private Path edited(String from, String to) throws IOException {
     var samples = new double[] {20.5, 21.5, 22.5};
-    Path file = file("edited.json", MACHINE, List.of(row(1, "cold", samples)));
+    Path file = file("edited.json", MACHINE, List.of(row(1, CacheState.COLD, samples)));
     String text = Files.readString(file);
     assertTrue(text.contains(from), text);
     return Files.writeString(file, text.replace(from, to));
@@ -26,7 +27,7 @@ class CompareFilesTest extends PlantedRuns {
 
   @Test
   void samplesThatAreNoTimesAreRefused() throws IOException {
-    Path good = file("good.json", MACHINE, List.of(row(1, "cold", noisy(20, 0.02))));
+    Path good = file("good.json", MACHINE, List.of(row(1, CacheState.COLD, noisy(20, 0.02))));
     for (String sample :
         List.of(
             "-1",
@@ -73,7 +74,7 @@ class CompareFilesTest extends PlantedRuns {
 
   @Test
   void whatIsNoFileOfTheBenchIsRefused() throws Exception {
-    Path good = file("good.json", MACHINE, List.of(row(1, "cold", noisy(20, 0.02))));
+    Path good = file("good.json", MACHINE, List.of(row(1, CacheState.COLD, noisy(20, 0.02))));
     for (String text :
         List.of(
             "",
@@ -103,21 +104,21 @@ class CompareFilesTest extends PlantedRuns {
 
   @Test
   void filesThatCannotBeComparedAreRefusedWithTheField() throws IOException {
-    List<Row> rows = List.of(row(1, "cold", noisy(20, 0.02)));
+    List<Row> rows = List.of(row(1, CacheState.COLD, noisy(20, 0.02)));
     Path a = file("a.json", MACHINE, rows);
     var other = new LinkedHashMap<>(MACHINE);
     other.put("card", "Y");
     Path b = file("b.json", other, rows);
     assertTrue(refused(a, b).startsWith("card differs: 'X' in "));
     assertEquals(1, Compare.files(a, b, true).rows().size());
-    Path warm = file("warm.json", MACHINE, List.of(row(1, "warm", noisy(20, 0.02))));
+    Path warm = file("warm.json", MACHINE, List.of(row(1, CacheState.WARM, noisy(20, 0.02))));
     assertTrue(refused(a, warm).startsWith("cache differs: [cold] in "));
     var f16 =
         new Row(
             "rmsnorm",
             Map.of("T", 1),
-            "f16",
-            "cold",
+            DType.F16,
+            CacheState.COLD,
             new Samples(noisy(20, 0.02)),
             Double.NaN,
             1,
@@ -136,6 +137,27 @@ class CompareFilesTest extends PlantedRuns {
     assertTrue(refused(a, dir.resolve("absent.json")).contains("absent.json"));
   }
 
+  /** Gemm's axes were {@code in} and {@code out}; files written then still compare. */
+  @Test
+  void axesOfOlderFilesHaveTheNamesOfToday() throws IOException {
+    var sizes = new LinkedHashMap<String, Integer>();
+    sizes.put("T", 1);
+    sizes.put("in_features", 8);
+    sizes.put("out_features", 4);
+    Row row = counted(sizes, 1, 30, 100, 200);
+    Path today = file("today.json", MACHINE, List.of(row));
+    String text = Files.readString(today);
+    Path then = dir.resolve("then.json");
+    Files.writeString(then, text.replace("in_features", "in").replace("out_features", "out"));
+    assertTrue(Files.readString(then).contains("\"gemm T=1 in=8 out=4 bf16 counted\""));
+    for (Comparison found :
+        List.of(Compare.files(then, today, false), Compare.files(today, then, false))) {
+      assertEquals(1, found.rows().size(), found.text());
+      assertEquals(Verdict.SAME, found.rows().get(0).verdict());
+      assertEquals("gemm T=1 in_features=8 out_features=4 bf16 counted", found.rows().get(0).key());
+    }
+  }
+
   private static String refused(Path a, Path b) {
     String why = assertThrows(InputException.class, () -> Compare.files(a, b, false)).getMessage();
     assertEquals(1, why.lines().count());
@@ -145,7 +167,7 @@ class CompareFilesTest extends PlantedRuns {
   /** On a terminal a key must do nothing; a program gets it as it is. */
   @Test
   void whatAKeySaysReachesATerminalHarmless() throws IOException {
-    Path good = file("good.json", MACHINE, List.of(row(1, "cold", noisy(20, 0.02))));
+    Path good = file("good.json", MACHINE, List.of(row(1, CacheState.COLD, noisy(20, 0.02))));
     Path evil = dir.resolve("evil.json");
     Files.writeString(
         evil, Files.readString(good).replace("rmsnorm T=1", "\\u001b[2Jx\\u009b\\n\\u202e T=1"));
@@ -159,9 +181,12 @@ class CompareFilesTest extends PlantedRuns {
   /** Keys come from files: each stays in its row, and none acts on a terminal. */
   @Test
   void aKeyIsOneLineThatDoesNotAct() throws IOException {
-    String hostile = "cold\u001b[2J\nrmsnorm T=2 bf16 same\u202e";
-    var rows = List.of(row(1, hostile, noisy(20, 0.01)));
-    List<String> lines = compare(rows, rows).text().lines().toList();
+    Path good = file("good.json", MACHINE, List.of(row(1, CacheState.COLD, noisy(20, 0.01))));
+    String hostile = "cold\\u001b[2J\\nrmsnorm T=2 bf16 same\\u202e";
+    String key = "\"key\":\"rmsnorm T=1 bf16 ";
+    Path evil = dir.resolve("evil.json");
+    Files.writeString(evil, Files.readString(good).replace(key + "cold", key + hostile));
+    List<String> lines = Compare.files(evil, evil, false).text().lines().toList();
     assertEquals(2, lines.size(), lines.toString());
     assertTrue(
         lines

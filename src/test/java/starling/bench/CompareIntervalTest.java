@@ -47,7 +47,9 @@ class CompareIntervalTest extends PlantedRuns {
     }
     double[] b = Arrays.stream(a).map(x -> 2 * x).toArray();
     ComparedRow line =
-        compare(List.of(row(1, "cold", a)), List.of(row(1, "cold", b))).rows().get(0);
+        compare(List.of(row(1, CacheState.COLD, a)), List.of(row(1, CacheState.COLD, b)))
+            .rows()
+            .get(0);
     assertEquals(150.5, line.before());
     assertEquals(301, line.after());
     double wide = Math.hypot(Math.log(150.5 / 135), Math.log(166 / 150.5));

@@ -10,11 +10,15 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
 import org.junit.jupiter.api.Test;
+import starling.device.DType;
 
 /** Verdicts on files as {@code bench kernels} writes them, with planted differences and noise. */
 class CompareTest extends PlantedRuns {
   private Verdict verdict(double[] a, double[] b) throws IOException {
-    return compare(List.of(row(1, "cold", a)), List.of(row(1, "cold", b))).rows().get(0).verdict();
+    return compare(List.of(row(1, CacheState.COLD, a)), List.of(row(1, CacheState.COLD, b)))
+        .rows()
+        .get(0)
+        .verdict();
   }
 
   @Test
@@ -23,8 +27,8 @@ class CompareTest extends PlantedRuns {
       var a = new ArrayList<Row>();
       var b = new ArrayList<Row>();
       for (int i = 0; i < 300; i++) {
-        a.add(row(i, "cold", noisy(20, noise)));
-        b.add(row(i, "cold", noisy(20, noise)));
+        a.add(row(i, CacheState.COLD, noisy(20, noise)));
+        b.add(row(i, CacheState.COLD, noisy(20, noise)));
       }
       Comparison result = compare(a, b);
       long other = result.rows().stream().filter(l -> l.verdict() != Verdict.SAME).count();
@@ -38,10 +42,14 @@ class CompareTest extends PlantedRuns {
     assertEquals(Verdict.FASTER, verdict(noisy(20, 0.02), noisy(17, 0.02)));
     assertEquals(Verdict.UNSURE, verdict(noisy(20, 1), noisy(24, 1)));
     assertTrue(
-        compare(List.of(row(1, "cold", noisy(20, 0.02))), List.of(row(1, "cold", noisy(23, 0.02))))
+        compare(
+                List.of(row(1, CacheState.COLD, noisy(20, 0.02))),
+                List.of(row(1, CacheState.COLD, noisy(23, 0.02))))
             .regression());
     assertFalse(
-        compare(List.of(row(1, "cold", noisy(20, 0.02))), List.of(row(1, "cold", noisy(17, 0.02))))
+        compare(
+                List.of(row(1, CacheState.COLD, noisy(20, 0.02))),
+                List.of(row(1, CacheState.COLD, noisy(17, 0.02))))
             .regression());
   }
 
@@ -56,7 +64,9 @@ class CompareTest extends PlantedRuns {
         "without an order it would be");
     assertEquals(
         Verdict.UNSURE,
-        compare(List.of(row(1, "cold", steady)), List.of(row(1, "cold", disturbed)))
+        compare(
+                List.of(row(1, CacheState.COLD, steady)),
+                List.of(row(1, CacheState.COLD, disturbed)))
             .rows()
             .get(0)
             .verdict());
@@ -80,8 +90,8 @@ class CompareTest extends PlantedRuns {
 
   @Test
   void rowsThatAreMissingNewOrInError() throws IOException {
-    Row one = row(1, "cold", noisy(20, 0.02));
-    Row two = row(2, "cold", noisy(20, 0.02));
+    Row one = row(1, CacheState.COLD, noisy(20, 0.02));
+    Row two = row(2, CacheState.COLD, noisy(20, 0.02));
     Comparison missing = compare(List.of(one, two), List.of(one));
     assertTrue(missing.regression());
     assertEquals(Verdict.MISSING, missing.rows().get(1).verdict());
@@ -89,7 +99,7 @@ class CompareTest extends PlantedRuns {
     Comparison added = compare(List.of(one), List.of(one, two));
     assertFalse(added.regression());
     assertEquals(Verdict.NEW, added.rows().get(1).verdict());
-    Row failed = Row.failed("rmsnorm", Map.of("T", 2), "bf16", "cold", "it is wrong");
+    Row failed = Row.failed("rmsnorm", Map.of("T", 2), DType.BF16, CacheState.COLD, "it is wrong");
     Comparison error = compare(List.of(one, two), List.of(one, failed));
     assertTrue(error.regression());
     assertEquals(Verdict.ERROR, error.rows().get(1).verdict());
@@ -134,7 +144,7 @@ class CompareTest extends PlantedRuns {
         String.valueOf(less.json()).contains("blocks={a=30, b=22}")
             || String.valueOf(less.json()).contains("blocks={b=22, a=30}"),
         less.json().toString());
-    Row failed = Row.failed("gemm", Map.of("T", 40), "bf16", "counted", "it is wrong");
+    Row failed = Row.failed("gemm", Map.of("T", 40), DType.BF16, CacheState.COUNTED, "it is wrong");
     assertEquals(Verdict.ERROR, compare(base, List.of(failed)).rows().get(0).verdict());
     assertEquals(Verdict.NEW, compare(List.of(failed), base).rows().get(0).verdict());
     assertEquals(Verdict.MISSING, compare(base, List.of()).rows().get(0).verdict());

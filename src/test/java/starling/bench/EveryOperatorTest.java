@@ -38,7 +38,9 @@ class EveryOperatorTest {
 
   private static boolean isOfDevices(String name) {
     String camel =
-        Pattern.compile("_(.)").matcher(name).replaceAll(m -> m.group(1).toUpperCase(java.util.Locale.ROOT));
+        Pattern.compile("_(.)")
+            .matcher(name)
+            .replaceAll(m -> m.group(1).toUpperCase(java.util.Locale.ROOT));
     return Stream.of(Device.class.getMethods()).anyMatch(m -> m.getName().equals(camel));
   }
 

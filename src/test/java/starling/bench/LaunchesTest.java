@@ -114,21 +114,21 @@ class LaunchesTest {
   @Test
   void oneKernelIsLaunchedInThreeWays() {
     try (NativeDevice device = NativeDevice.open(DeviceType.CUDA)) {
-      List<Bench.Launch> launches = Launches.of(device);
+      List<Launch> launches = Launches.of(device);
       assertEquals(
           List.of("FFM", "JCuda's JNI", "captured graph"),
-          launches.stream().map(Bench.Launch::by).toList());
-      for (Bench.Launch launch : launches) {
+          launches.stream().map(Launch::by).toList());
+      for (Launch launch : launches) {
         assertNull(launch.absent());
         assertTrue(launch.hostMicros() > 0 || launch.by().equals("captured graph"), launch.by());
         assertTrue(launch.doneMicros() >= launch.hostMicros(), launch.by());
       }
-      String table = new Bench.CeilingReport(Map.of(), null, 1, null, launches).launchTable();
+      String table = new CeilingReport(Map.of(), null, 1, null, launches).launchTable();
       assertTrue(table.matches("(?s)one kernel by +host us +done us\nFFM .*"), table);
       // Two warm halves of 21 batches of 1000, and what the graph captures, with one before it.
       assertEquals(2 * 42_000 + 1 + 1000, driver.count("launched"));
       driver.order("launch=700");
-      Bench.Launch refused = Launches.of(device).get(0);
+      Launch refused = Launches.of(device).get(0);
       assertNull(refused.hostMicros());
       assertNotNull(refused.absent());
     }

@@ -11,6 +11,7 @@ import java.util.Map;
 import java.util.Random;
 import org.junit.jupiter.api.io.TempDir;
 import starling.cuda.Work;
+import starling.device.DType;
 
 /** Rows with planted times or counters, and files of them as {@code bench kernels} writes them. */
 abstract class PlantedRuns {
@@ -58,11 +59,11 @@ abstract class PlantedRuns {
     return all.stream().mapToDouble(x -> x).toArray();
   }
 
-  static Row row(int n, String cache, double[]... samples) {
+  static Row row(int n, CacheState cache, double[]... samples) {
     return new Row(
         "rmsnorm",
         Map.of("T", n),
-        "bf16",
+        DType.BF16,
         cache,
         new Samples(samples),
         Double.NaN,
@@ -79,12 +80,17 @@ abstract class PlantedRuns {
   }
 
   static Row counted(long launches, long blocks, long read, long flops) {
+    return counted(Map.of("T", 40), launches, blocks, read, flops);
+  }
+
+  static Row counted(
+      Map<String, Integer> sizes, long launches, long blocks, long read, long flops) {
     var work = new Work(launches, blocks, read, 4096, flops, 120, List.of("gemm"));
     return new Row(
         "gemm",
-        Map.of("T", 40),
-        "bf16",
-        "counted",
+        sizes,
+        DType.BF16,
+        CacheState.COUNTED,
         null,
         Double.NaN,
         1000,
@@ -109,7 +115,8 @@ abstract class PlantedRuns {
   Path file(String name, double control, double[]... samples) throws IOException {
     Path file = dir.resolve(name);
     var same = new Samples(rounds(control, 1, 1, 1));
-    var report = new KernelReport(MACHINE, null, same, List.of(), List.of(row(1, "cold", samples)));
+    var report =
+        new KernelReport(MACHINE, null, same, List.of(), List.of(row(1, CacheState.COLD, samples)));
     new ObjectMapper().writeValue(file.toFile(), report.json());
     return file;
   }

@@ -43,11 +43,11 @@ class ProvidersTest {
     return Bench.kernels(
         new Bench.Options(
             DeviceType.CUDA,
-            "tiny",
+            Preset.TINY,
             operators,
             axes,
             List.of(dtype),
-            List.of("warm"),
+            List.of(CacheState.WARM),
             null,
             null,
             List.of(providers),
@@ -70,7 +70,8 @@ class ProvidersTest {
         var cudnn = new PlayedLibrary("cudnn");
         var cublas = new PlayedLibrary("cublas")) {
       lt.order(""); // and the others
-      var rows = Map.of("T", List.of(1, 40), "in", List.of(32), "out", List.of(32));
+      var rows =
+          Map.of("T", List.of(1, 40), "in_features", List.of(32), "out_features", List.of(32));
       KernelReport products =
           report(
               List.of("gemm"),
@@ -85,7 +86,7 @@ class ProvidersTest {
           names(products));
       assertEquals(
           List.of(
-              "cublaslt: gemm T=1 in=32 out=32 bf16 is left to our own kernel",
+              "cublaslt: gemm T=1 in_features=32 out_features=32 bf16 is left to our own kernel",
               "jcublas: JCublas over cuBLAS 13.1.0 (libcublas.so.12 forwards to 13)"),
           products.notes());
 
@@ -119,7 +120,8 @@ class ProvidersTest {
       KernelReport zeros = report(List.of("attention"), heads, DType.BF16, Provider.CUDNN);
       assertTrue(zeros.failed());
       assertTrue(
-          zeros.failures().stream().allMatch(f -> f.contains("cuDNN's attention is not ours")),
+          zeros.failures().stream()
+              .allMatch(f -> f.contains("cuDNN's attention differs from our kernel's")),
           zeros.failures().toString());
     } finally {
       System.clearProperty("starling.cublas.forwarding");
@@ -151,7 +153,8 @@ class ProvidersTest {
     for (String[] run :
         List.of(
             new String[] {
-              common.formatted("kernels") + " --op gemm --T 20 --in 32 --out 32 --provider jcublas",
+              common.formatted("kernels")
+                  + " --op gemm --T 20 --in_features 32 --out_features 32 --provider jcublas",
               "jcublas: not measured: JCublas: no class jcuda/jcublas/cublasHandle"
             },
             new String[] {

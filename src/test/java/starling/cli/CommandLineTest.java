@@ -330,20 +330,47 @@ class CommandLineTest {
     assertRefused(2, "--T '1,' is not a list of whole numbers", bench("--T", "1,"));
     Result large = bench("--op", "gemm", "--T", "65536", "--in", "65536");
     assertEquals(1, large.status(), large.err());
-    assertTrue(large.err().contains("gemm T=65536 in=65536 out=384 f32: it needs"), large.err());
+    assertTrue(
+        large.err().contains("gemm T=65536 in_features=65536 out_features=384 f32: it needs"),
+        large.err());
   }
 
-  /** Numbers behind --out are an axis, as a file's name would end with its format. */
+  /** {@code --out} was gemm's axis too, and a number was a file of that name. */
+  @Test
+  void numbersBehindOutAreRefusedWithTheNameOfTheAxis() {
+    for (String sizes : List.of("32", "4,5", "+8", "-1")) {
+      assertRefused(
+          2,
+          "--out '%s' is no file; the sizes of gemm's outputs are --out_features %s"
+              .formatted(sizes, sizes),
+          bench("--op", "gemm", "--T", "1", "--out", sizes));
+      assertFalse(Files.exists(Path.of(sizes)));
+    }
+    assertRefused(2, "'--out_feature' is no option; axes are ", bench("--out_feature", "4"));
+  }
+
   @Test
   void theAxisOutCanBeGiven(@TempDir Path dir) throws IOException {
     Path file = dir.resolve("a.json");
     Result result =
-        bench("--op", "gemm", "--T", "1,1", "--in", "8", "--out", "4,5", "--out", file.toString());
+        bench(
+            "--op",
+            "gemm",
+            "--T",
+            "1,1",
+            "--in_features",
+            "8",
+            "--out_features",
+            "4,5",
+            "--out",
+            file.toString());
     assertEquals(0, result.status(), result.err());
     JsonNode states = JSON.readTree(file.toFile()).at("/benchmarks/0/states");
     assertEquals(2, states.size(), "one row for a size that is given twice");
-    assertEquals("gemm T=1 in=8 out=4 f32 warm", states.at("/0/starling/key").asText());
-    assertEquals("gemm T=1 in=8 out=5 f32 warm", states.at("/1/starling/key").asText());
+    assertEquals(
+        "gemm T=1 in_features=8 out_features=4 f32 warm", states.at("/0/starling/key").asText());
+    assertEquals(
+        "gemm T=1 in_features=8 out_features=5 f32 warm", states.at("/1/starling/key").asText());
     String stopped = states.at("/0/starling/stopped").asText();
     assertTrue(stopped.matches("precision 0.5 reached|time used up at .*"), stopped);
   }

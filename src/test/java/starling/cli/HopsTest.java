@@ -82,7 +82,7 @@ class HopsTest {
         String text = Files.readString(file);
         if (text.contains("extern \"C\" int starling_" + name + "(")) {
           assertTrue(text.contains("gpu::launch<"), file + " launches what it offers");
-          return file.toString();
+          return Checkout.ROOT.relativize(file).toString();
         }
       }
     }

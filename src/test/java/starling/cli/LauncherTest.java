@@ -410,11 +410,22 @@ class LauncherTest {
       program("old/" + tool, "echo 'too old' >&2; exit 1");
     }
     Path project = Files.createDirectories(dir.resolve("project"));
-    Files.copy(Checkout.path("pom.xml"), project.resolve("pom.xml"));
+    for (String file :
+        List.of(
+            "pom.xml",
+            "LICENSE",
+            "src/main/java/starling/CompanionJar.java",
+            "src/demo/java/module-info.java",
+            "src/demo/java/starling/demo/DemoJar.java",
+            "src/native/java/module-info.java",
+            "src/native/java/starling/natives/NativeJar.java")) {
+      Files.createDirectories(project.resolve(file).getParent());
+      Files.copy(Checkout.path(file), project.resolve(file));
+    }
     Path sources = Files.createDirectories(project.resolve("src/main/java"));
-    Files.createDirectories(sources.resolve("starling"));
-    Files.writeString(sources.resolve("module-info.java"), "module starling { exports starling; }");
-    Files.writeString(sources.resolve("starling/A.java"), "package starling; public class A {}");
+    Files.writeString(
+        sources.resolve("module-info.java"),
+        "module starling { exports starling; uses starling.CompanionJar; }");
     Result result =
         run(
             Map.of(
@@ -427,8 +438,10 @@ class LauncherTest {
             project.toString(),
             "package");
     assertEquals(0, result.status(), result.out() + result.err());
-    try (var jar = new JarFile(project.resolve("target/starling-0.1.0.jar").toFile())) {
-      assertTrue(jar.getEntry("module-info.class") != null);
+    for (String name : List.of("starling-0.1.0.jar", "starling-0.1.0-demo.jar")) {
+      try (var jar = new JarFile(project.resolve("target").resolve(name).toFile())) {
+        assertTrue(jar.getEntry("module-info.class") != null, name);
+      }
     }
   }
 }

@@ -92,7 +92,7 @@ class RunCommandTest {
   }
 
   @Test
-  void aTraceCanBeReplayedAndTheOverlayIsAImage(@TempDir Path dir) throws IOException {
+  void aTraceCanBeReplayedAndTheOverlayIsAnImage(@TempDir Path dir) throws IOException {
     Path trace = dir.resolve("trace.json");
     Path overlay = dir.resolve("kept.png");
     JsonNode answer =

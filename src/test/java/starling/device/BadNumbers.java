@@ -62,13 +62,13 @@ final class BadNumbers {
                       "rope",
                       Segments.POSITION + 2,
                       6,
-                      "my segments[0]: 4 rows stand at 6 on; there are angles of 9 positions",
+                      "my segments[0]: 4 rows stand at position 6 and behind; there are angles of 9 positions",
                       (w, g) -> g.with("positions", null)),
                   table(
                       "rope",
                       Segments.POSITION,
                       -1,
-                      "my segments[0]: 4 rows stand at -1 on;",
+                      "my segments[0]: 4 rows stand at position -1 and behind;",
                       (w, g) -> g.with("positions", null))),
               Stream.of(
                   draws(Segments.STEP, -1, "my segments[0]: step -1, temperature 0.5, top-k 3"),
@@ -92,8 +92,8 @@ final class BadNumbers {
                           bad(
                               o,
                               "a candidate of two cuts",
-                              "cuts: row 6 is a candidate of two, rows 0 + 9 and 2 + 7, where my"
-                                  + " one is I32[1]",
+                              "cuts: row 6 is a candidate of two, of 9 rows from row 0 on and of 7 from row"
+                                  + " 2 on, where my one is I32[1]",
                               (w, g) -> {
                                 Tensor one = w.ints("my one", 1);
                                 Tensor some = w.ints("my some", 0, 1, 6);
@@ -129,7 +129,8 @@ final class BadNumbers {
 
   private static Stream<BadCall> badTables(String operator) {
     CallChange nothing = (w, g) -> {};
-    String rows = "my segments[0]: %d rows (at most 4) from %d on do not follow 0 within q: my q";
+    String rows =
+        "my segments[0]: %d rows (at most 4) from row %d on; they must begin at row 0 or later";
     String keys = "my segments[0]: %d keys from %d on are not in k: my k is F32[8, 1, 32]";
     String room = "my segments[0]: there is no room for 4 rows behind %d in a capacity of %d, of";
     return Stream.concat(
@@ -163,9 +164,9 @@ final class BadNumbers {
                     operator,
                     Segments.HIDDEN,
                     1,
-                    "my segments[0]: bytes 1 to 9 of hidden: my hidden is U8[8]",
+                    "my segments[0]: bytes 1 to 9 are not in hidden: my hidden is U8[8]",
                     nothing),
-                table(operator, Segments.HIDDEN, -2, "bytes -2 to 6 of hidden", nothing)));
+                table(operator, Segments.HIDDEN, -2, "bytes -2 to 6 are not in hidden", nothing)));
   }
 
   private static BadCall numbers(String operator, String name, String expected, int... values) {

@@ -69,26 +69,38 @@ final class BadRowCalls {
                       "source",
                       new Linear.Source(List.of(floats("w", 2, 2)), List.of(), 0, 0),
                       "source: 1 weights with 0 biases"),
-                  bad("linear", "outHead", 5, "my w: 6 rows are no heads of 5"),
-                  bad("linear", "outHead", -6, "my w: 6 rows are no heads of -6"),
-                  bad("linear", "inHead", 3, "my w: 4 columns are no heads of 3"),
-                  bad("patchify", "patch", 0, "my pixels is F32[3, 8, 8] with patches of 0"),
-                  bad("patchify", "patch", -4, "my pixels is F32[3, 8, 8] with patches of -4"),
-                  bad("patchify", "patch", 9, "my pixels is F32[3, 8, 8] with patches of 9"),
+                  bad("linear", "outHead", 5, "my w: 6 rows cannot be divided into heads of 5"),
+                  bad("linear", "outHead", -6, "my w: 6 rows cannot be divided into heads of -6"),
+                  bad("linear", "inHead", 3, "my w: 4 columns cannot be divided into heads of 3"),
+                  bad(
+                      "patchify",
+                      "patch",
+                      0,
+                      "my pixels is F32[3, 8, 8], in which no patch of 0 fits"),
+                  bad(
+                      "patchify",
+                      "patch",
+                      -4,
+                      "my pixels is F32[3, 8, 8], in which no patch of -4 fits"),
+                  bad(
+                      "patchify",
+                      "patch",
+                      9,
+                      "my pixels is F32[3, 8, 8], in which no patch of 9 fits"),
                   bad(
                       "patchify",
                       "patch",
                       Integer.MAX_VALUE,
-                      "my pixels is F32[3, 8, 8] with patches of 2147483647"),
+                      "my pixels is F32[3, 8, 8], in which no patch of 2147483647 fits"),
                   bad(
                       "patchify",
                       "an image too low",
-                      "my pixels is F32[3, 4, 8] with patches of 5",
+                      "my pixels is F32[3, 4, 8], in which no patch of 5 fits",
                       (w, g) -> g.with("pixels", w.f32("my pixels", 3, 4, 8)).with("patch", 5)),
                   bad(
                       "patchify",
                       "an image too narrow",
-                      "my pixels is F32[3, 8, 4] with patches of 5",
+                      "my pixels is F32[3, 8, 4], in which no patch of 5 fits",
                       (w, g) -> g.with("pixels", w.f32("my pixels", 3, 8, 4)).with("patch", 5)),
                   bad("patchify", "patch", 3, "my out is F32[4, 48], expected a float type[4, 27]"),
                   bad(
@@ -115,7 +127,7 @@ final class BadRowCalls {
                   bad(
                       "rmsnorm",
                       "an output shifted by a row",
-                      "out: my x is F32[3, 32] overlaps x, where my x is F32[3, 32]",
+                      "out: my x is F32[3, 32], which overlaps x, where my x is F32[3, 32]",
                       (w, g) -> {
                         Tensor x = w.f32("my x", 4, 32);
                         g.with("x", x.rows(0, 3)).with("out", x.rows(1, 4));
@@ -169,7 +181,7 @@ final class BadRowCalls {
                   bad(
                       "gemm",
                       "an output over its input",
-                      "y: my both is F32[3, 16] overlaps x",
+                      "y: my both is F32[3, 16], which overlaps x",
                       (w, g) -> {
                         Tensor both = w.f32("my both", 3, 40);
                         g.with("x", both.columns(0, 32)).with("y", both.columns(24, 40));
@@ -182,8 +194,8 @@ final class BadRowCalls {
                   bad(
                       "rope",
                       "positions on three axes of a table that has one",
-                      "positions: my positions is I32[3, 4] on three axes, and a table without"
-                          + " sections",
+                      "positions: my positions is I32[3, 4], on three axes, but the table of angles"
+                          + " has no sections",
                       (w, g) -> g.with("positions", w.i32("my positions", 3, 4))),
                   bad(
                       "rope",
@@ -194,26 +206,26 @@ final class BadRowCalls {
                       "rope",
                       "sections",
                       new int[] {2, 3, 10},
-                      "sections: [2, 3, 10] are no three parts of my cos is F32[9, 16]"),
+                      "sections: [2, 3, 10] are not three numbers that add up to the columns, where my cos is F32[9, 16]"),
                   bad(
                       "rope",
                       "sections",
                       new int[] {8, 8},
-                      "sections: [8, 8] are no three parts of my cos is F32[9, 16]"),
+                      "sections: [8, 8] are not three numbers that add up to the columns, where my cos is F32[9, 16]"),
                   bad(
                       "rope",
                       "sections",
                       new int[] {-1, 9, 8},
-                      "sections: [-1, 9, 8] are no three parts of my cos is F32[9, 16]"),
+                      "sections: [-1, 9, 8] are not three numbers that add up to the columns, where my cos is F32[9, 16]"),
                   bad(
                       "rope",
                       "segments of fewer keys than rows",
-                      "segments: my segments is I32[1, 16] of at most 4 rows and 3 keys each",
+                      "segments: my segments is I32[1, 16], of at most 4 rows and 3 keys each",
                       (w, g) -> g.with("keys", 3)),
                   bad(
                       "rope",
                       "a table wider than half a head",
-                      "cos: my cos is F32[9, 17] is wider than half a head",
+                      "cos: my cos is F32[9, 17], which is wider than half a head",
                       (w, g) ->
                           g.with("cos", w.f32("my cos", 9, 17))
                               .with("sin", w.f32("my sin", 9, 17))),
@@ -225,7 +237,7 @@ final class BadRowCalls {
                   bad(
                       "rope",
                       "no key head",
-                      "my k is F32[8, 0, 32] does not divide the 2 query heads",
+                      "my k is F32[8, 0, 32], whose heads do not divide the 2 query heads",
                       (w, g) ->
                           g.with("k", w.f32("my k", 8, 0, 32)).with("v", w.f32("my v", 8, 0, 32))),
                   bad(
@@ -236,7 +248,7 @@ final class BadRowCalls {
                   bad(
                       "rope",
                       "one cache for keys and values",
-                      "k: my k is F32[8, 1, 32] overlaps v, where my k",
+                      "k: my k is F32[8, 1, 32], which overlaps v, where my k",
                       (w, g) -> g.with("v", g.t("k")))))
           .flatMap(rows -> rows)
           .toList();

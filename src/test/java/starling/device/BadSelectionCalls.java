@@ -34,17 +34,17 @@ final class BadSelectionCalls {
             bad(
                 operator,
                 "no key head",
-                "my k is F32[8, 0, 32] does not divide the 2 query heads",
+                "my k is F32[8, 0, 32], whose heads do not divide the 2 query heads",
                 (w, g) -> g.with("k", w.f32("my k", 8, 0, 32)).with("v", w.f32("my v", 8, 0, 32))),
             bad(
                 operator,
                 "key heads that do not divide",
-                "my k is F32[8, 3, 32] does not divide the 2 query heads",
+                "my k is F32[8, 3, 32], whose heads do not divide the 2 query heads",
                 (w, g) -> g.with("k", w.f32("my k", 8, 3, 32)).with("v", w.f32("my v", 8, 3, 32))),
             bad(
                 operator,
                 "a cache of fewer rows than the call",
-                "my k is F32[3, 1, 32] has no room for the 4 rows of the call",
+                "my k is F32[3, 1, 32], which has no room for the 4 rows of the call",
                 (w, g) ->
                     g.with("segments", null)
                         .with("k", w.f32("my k", 3, 1, 32))
@@ -52,7 +52,7 @@ final class BadSelectionCalls {
             bad(
                 operator,
                 "a mask shorter than the cache",
-                "my hidden is U8[7] is shorter than the 8 keys of k",
+                "my hidden is U8[7], which is shorter than the 8 keys of k",
                 (w, g) ->
                     g.with("segments", null).with("hidden", w.alloc("my hidden", DType.U8, 7))),
             bad(
@@ -66,24 +66,36 @@ final class BadSelectionCalls {
     return Stream.concat(
         badAttention(operator),
         Stream.of(
-            bad(operator, "span", new Span(1, 5), "rows: Span[from=1, to=5] of at most 4 of my q"),
-            bad(operator, "keys before the first", "candidates: -1 + 3 of 8", unknown(keys(-1, 3))),
-            bad(operator, "fewer than no keys", "candidates: 0 + -1 of 8", unknown(keys(0, -1))),
-            bad(operator, "keys behind the last", "candidates: 6 + 3 of 8", unknown(keys(6, 3))),
+            bad(operator, "span", new Span(1, 5), "rows: 1 to 5 of at most 4, where my q"),
+            bad(
+                operator,
+                "keys before the first",
+                "candidates: 3 from key -1 on, of 8 keys",
+                unknown(keys(-1, 3))),
+            bad(
+                operator,
+                "fewer than no keys",
+                "candidates: -1 from key 0 on, of 8 keys",
+                unknown(keys(0, -1))),
+            bad(
+                operator,
+                "keys behind the last",
+                "candidates: 3 from key 6 on, of 8 keys",
+                unknown(keys(6, 3))),
             bad(
                 operator,
                 "keys behind those of the call",
-                "candidates: 2 + 3 of 4",
+                "candidates: 3 from key 2 on, of 4 keys",
                 known(keys(2, 3))),
             bad(
                 operator,
                 "keys beyond what an int counts",
-                "candidates: 2147483647 + 2147483647 of 8",
+                "candidates: 2147483647 from key 2147483647 on, of 8 keys",
                 unknown(keys(Integer.MAX_VALUE, Integer.MAX_VALUE))),
             bad(
                 operator,
                 "a list that starts behind the last key",
-                "candidates: 9 + 3 of 8",
+                "candidates: 3 from key 9 on, of 8 keys",
                 unknown((w, g) -> g.with("at", 9)))));
   }
 
@@ -92,12 +104,12 @@ final class BadSelectionCalls {
         bad(
             operator,
             "nothing kept",
-            "keep: my keep is I32[0] of ",
+            "keep: my keep is I32[0], of ",
             (w, g) -> g.with("keep", w.i32("my keep", 0))),
         bad(
             operator,
             "more kept than there are",
-            "keep: my keep is I32[7] of ",
+            "keep: my keep is I32[7], of ",
             (w, g) -> g.with("keep", w.i32("my keep", 7))),
         bad(
             operator,
@@ -122,39 +134,45 @@ final class BadSelectionCalls {
 
   private static Stream<BadCall> badCuts(String operator) {
     return Stream.of(
-        bad(operator, "a cut before row 0", "cuts: rows -1 + 5 of 9", cuts(-1, 5)),
-        bad(operator, "a cut of fewer than no rows", "cuts: rows 2 + -1 of 9", cuts(2, -1)),
-        bad(operator, "a cut behind the rows", "cuts: rows 5 + 5 of 9", cuts(5, 5)),
+        bad(operator, "a cut before row 0", "cuts: 5 rows from row -1 on, of 9", cuts(-1, 5)),
+        bad(
+            operator,
+            "a cut of fewer than no rows",
+            "cuts: -1 rows from row 2 on, of 9",
+            cuts(2, -1)),
+        bad(operator, "a cut behind the rows", "cuts: 5 rows from row 5 on, of 9", cuts(5, 5)),
         bad(
             operator,
             "a cut beyond what an int counts",
-            "cuts: rows 2147483647 + 2147483647 of 9, where my keep is I32[2]",
+            "cuts: 2147483647 rows from row 2147483647 on, of 9, where my keep is I32[2]",
             cuts(Integer.MAX_VALUE, Integer.MAX_VALUE)),
         bad(
             operator,
             "more kept than cut",
-            "keep: my keep is I32[2] of 1 candidates",
+            "keep: my keep is I32[2], of 1 candidates",
             (w, g) -> g.with("count", 1).with("candidates", null)),
         bad(
             operator,
             "more kept than there are candidates",
-            "keep: my keep is I32[2] of 1 candidates",
+            "keep: my keep is I32[2], of 1 candidates",
             (w, g) -> g.with("candidates", w.i32("my candidates", 1))),
         bad(
             operator,
             "more candidates than rows",
-            "candidates: my candidates is I32[4] among 3 rows",
+            "candidates: my candidates is I32[4], among 3 rows",
             cuts(2, 3)),
         bad(
             operator,
             "two cuts that overlap",
-            "cuts: row 4 is a candidate of two, rows 2 + 3 and 4 + 2, where my keep is I32[2]",
+            "cuts: row 4 is a candidate of two, of 3 rows from row 2 on and of 2 from row 4"
+                + " on, where my keep is I32[2]",
             (w, g) ->
                 g.with("cuts", List.of(new Cut(2, 3, g.t("keep")), new Cut(4, 2, g.t("keep"))))),
         bad(
             operator,
             "two cuts that overlap, the later rows first",
-            "cuts: row 4 is a candidate of two, rows 4 + 2 and 2 + 3, where my keep is I32[2]",
+            "cuts: row 4 is a candidate of two, of 2 rows from row 4 on and of 3 from row 2"
+                + " on, where my keep is I32[2]",
             (w, g) ->
                 g.with("cuts", List.of(new Cut(4, 2, g.t("keep")), new Cut(2, 3, g.t("keep"))))),
         bad(
@@ -184,29 +202,29 @@ final class BadSelectionCalls {
               badKeys("colsumSelect"),
               Stream.of(
                   bad("colsumSelect", "span", new Span(2, 2), "is empty"),
-                  bad("tokenSelect", "rows", 0, "sums: my sums is F32[2, 6] of 0 rows"),
-                  bad("tokenSelect", "rows", -1, "sums: my sums is F32[2, 6] of -1 rows"),
+                  bad("tokenSelect", "rows", 0, "sums: my sums is F32[2, 6], sums of 0 rows"),
+                  bad("tokenSelect", "rows", -1, "sums: my sums is F32[2, 6], sums of -1 rows"),
                   bad(
                       "tokenSelect",
                       "no heads",
-                      "sums: my sums is F32[0, 6] of 4 rows",
+                      "sums: my sums is F32[0, 6], sums of 4 rows",
                       (w, g) -> g.with("sums", w.f32("my sums", 0, 6))),
                   bad(
                       "tokenSelect",
                       "columns that are not as many for each candidate",
-                      "sums: 13 do not make as many sources for every candidate, where my score is"
+                      "sums: 13 sources are no multiple of the candidates, where my score is"
                           + " F32[6]",
                       (w, g) -> g.with("sums", w.f32("my sums", 2, 13))),
                   bad(
                       "tokenSelect",
                       "fewer columns than candidates",
-                      "sums: 3 do not make as many sources for every candidate, where my score is"
+                      "sums: 3 sources are no multiple of the candidates, where my score is"
                           + " F32[6]",
                       (w, g) -> g.with("sums", w.f32("my sums", 2, 3))),
                   bad(
                       "colsumSelect",
                       "keys that are not as many for each candidate",
-                      "candidates: 3 do not make as many sources for every candidate, where my score is"
+                      "candidates: 3 sources are no multiple of the candidates, where my score is"
                           + " F32[2]",
                       (w, g) -> g.with("score", w.f32("my score", 2))),
                   bad(
@@ -224,8 +242,16 @@ final class BadSelectionCalls {
                       "no rows",
                       "x: my x is F32[0, 32], expected 1 to 4096 rows",
                       (w, g) -> g.with("x", w.f32("my x", 0, 32))),
-                  bad("dropDuplicates", "best", -1, "best is -1 of 3"),
-                  bad("dropDuplicates", "best", 4, "best is 4 of 3")),
+                  bad(
+                      "dropDuplicates",
+                      "best",
+                      -1,
+                      "best is -1; it must be at least 0 and at most the 3 that are kept"),
+                  bad(
+                      "dropDuplicates",
+                      "best",
+                      4,
+                      "best is 4; it must be at least 0 and at most the 3 that are kept")),
               ofBoth("tokenSelect", "colsumSelect", BadSelectionCalls::badSelection),
               badSelection("dropDuplicates"),
               badFlag("tokenSelect", "nonFinite"),
@@ -236,7 +262,7 @@ final class BadSelectionCalls {
                   bad(
                       "hideRows",
                       "a mask shorter than the rows",
-                      "hidden: my hidden is U8[8] is shorter than the 9 rows",
+                      "hidden: my hidden is U8[8], which is shorter than the 9 rows",
                       (w, g) -> g.with("hidden", w.alloc("my hidden", DType.U8, 8))),
                   bad("gatherRows", "in2", null, "out: 2 tensors for 1; they come in pairs"),
                   bad("gatherRows", "out2", null, "out: 1 tensors for 2; they come in pairs"),
@@ -270,12 +296,12 @@ final class BadSelectionCalls {
                   bad(
                       "compactRows",
                       "more rows than a cache has",
-                      "rows: my rows is I32[8] of k, where my k2 is F32[7, 1, 32]",
+                      "rows: my rows is I32[8], more than k has, where my k2 is F32[7, 1, 32]",
                       (w, g) -> g.with("rows", w.i32("my rows", 8))),
                   bad(
                       "compactRows",
                       "one cache twice",
-                      "overlaps another k, where my k is F32[8, 1, 32]",
+                      "which overlaps another k, where my k is F32[8, 1, 32]",
                       (w, g) -> g.with("k2", g.t("k").rows(0, 7))),
                   bad(
                       "sample",

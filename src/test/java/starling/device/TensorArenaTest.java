@@ -218,7 +218,8 @@ class TensorArenaTest {
               new int[] {0, 6});
       for (int[] inner : wrong) {
         String sentence = refused(BAD, () -> t.split(inner));
-        assertTrue(sentence.startsWith("my t is F32[3, 6] cannot be split into rows of"), sentence);
+        assertTrue(
+            sentence.startsWith("my t is F32[3, 6], which cannot be split into rows of"), sentence);
       }
       // A vector's elements lie one behind the other; those of a column do not.
       Tensor column = arena.alloc("my column", DType.F32, 3, 1);

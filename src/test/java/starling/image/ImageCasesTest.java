@@ -24,7 +24,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 class ImageCasesTest {
   private static final int[] YCBCR = {1, 2, 3};
 
-  /** StoredTensor values of 14×12 blocks, no symmetry. */
+  /** Stored values of 14×12 blocks, no symmetry. */
   private static int[][][] blocks(int components) {
     var random = new Random(7);
     int[][][] blocks = new int[12][14][components];
@@ -121,7 +121,7 @@ class ImageCasesTest {
 
   /** IMG-1: XMP counts where no EXIF block says anything, in both its forms. */
   @Test
-  void xmpTurnsAImageThatExifSaysNothingOf() {
+  void xmpTurnsAnImageThatExifSaysNothingOf() {
     int[][][] blocks = blocks(3);
     Image plain = read(FlatJpeg.of(blocks, YCBCR, FlatJpeg.JFIF));
     String head = "http://ns.adobe.com/xap/1.0/\0";

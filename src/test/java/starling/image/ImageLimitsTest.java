@@ -112,7 +112,7 @@ class ImageLimitsTest {
 
   /** Coefficients of two bytes are kept for an image of several scans. */
   @Test
-  void whatAImageOfSeveralScansTakesIsKnownFromItsHeader() {
+  void whatAnImageOfSeveralScansTakesIsKnownFromItsHeader() {
     scan(frame(10_500, true, 0x11, 0x11, 0x11), 1, 2, 3); // 110 megapixels of nine bytes
     scan(frame(13_377, false, 0x11, 0x11, 0x11), 1, 2, 3); // three bytes
     scan(frame(13_377, true, 0x11), 1);
@@ -210,7 +210,7 @@ class ImageLimitsTest {
   // ---- Files
 
   @Test
-  void aFileLongerThanAImageIsRefusedBeforeItIsRead(@TempDir Path dir) throws IOException {
+  void aFileLongerThanAnImageIsRefusedBeforeItIsRead(@TempDir Path dir) throws IOException {
     Path sparse = dir.resolve("sparse.jpg");
     try (var file = new RandomAccessFile(sparse.toFile(), "rw")) {
       file.setLength(3L << 30);

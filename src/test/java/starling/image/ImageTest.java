@@ -77,7 +77,7 @@ class ImageTest {
   @Tag("slow")
   @ParameterizedTest
   @ValueSource(strings = {"rgb.png", "palette.png", "gray_16bit.png", "rgb.jpg", "cmyk.jpg"})
-  void aFlippedByteGivesAImageOrOneSentence(String name) throws IOException {
+  void aFlippedByteGivesAnImageOrOneSentence(String name) throws IOException {
     byte[] whole = Files.readAllBytes(DIR.resolve(name));
     for (int i = 0; i < whole.length; i++) {
       byte[] damaged = whole.clone();

@@ -232,7 +232,7 @@ class CudnnTest {
         cudnn.order(order);
         String why =
             assertThrows(IllegalStateException.class, () -> result(device, c)).getMessage();
-        assertTrue(why.startsWith("cuDNN's attention is not ours: its "), why);
+        assertTrue(why.startsWith("cuDNN's attention differs from our kernel's: its "), why);
         assertTrue(why.contains(order.equals("base=2") ? "row statistics" : "output"), why);
       }
       cudnn.order("");

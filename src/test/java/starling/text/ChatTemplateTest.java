@@ -29,6 +29,8 @@ class ChatTemplateTest {
       List.of(
           LLAVA_HF,
           LLAVA_HF.replace("'<image>\n'", "\"<image>\\n\""),
+          LLAVA_HF + "{{ m['a'] + m['z'] }}",
+          LLAVA_HF + "{#} Be brief. #}",
           "{{ bos_token }}USER: <image>\n{{ question }} ASSISTANT:",
           "{{ 'USER: <image>\\n' + text + ' ASSISTANT:' }}{{ raise_exception('Only users may ask') }}");
 
@@ -42,6 +44,8 @@ class ChatTemplateTest {
           LLAVA_HF + "{% set x = 'Be brief.' %}",
           "Be brief." + LLAVA_HF,
           "{{ 'never closed",
+          "{{ never closed",
+          "never opened {",
           "{# never closed",
           "");
 

@@ -8,6 +8,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.util.ArrayList;
 import java.util.List;
 import java.util.function.Function;
 import org.junit.jupiter.api.Test;
@@ -111,5 +112,50 @@ class SectionTest {
     assertEquals(
         "t.json: a of type 'b' is not supported",
         value("{\"type\":\"b\"}").unsupported().getMessage());
+  }
+
+  /** Lines of versions are no merges, but count. */
+  @Test
+  void mergesAreAsManyAsAVocabularyHas() {
+    var json = new ObjectMapper().createObjectNode();
+    json.putObject("vocab").put("a", 0);
+    var merges = json.putArray("merges");
+    for (int i = 0; i < Limits.VOCABULARY; i++) {
+      merges.add("#version");
+    }
+    var model = new BpeModel(new Section(Path.of("t.json"), "model", json));
+    model.read();
+    merges.add("#version");
+    assertEquals(
+        "t.json: model.merges has %d entries; at most %d are read"
+            .formatted(Limits.VOCABULARY + 1, Limits.VOCABULARY),
+        assertThrows(InputException.class, model::read).getMessage());
+  }
+
+  private static BpeModel model(String json) {
+    return new BpeModel(of("{\"model\":" + json + "}").at("model"));
+  }
+
+  @Test
+  void theUnknownTokenHasItsOwnId() {
+    var ids = new ArrayList<Integer>();
+    model("{\"vocab\":{\"a\":0,\"?\":3},\"merges\":[],\"unk_token\":\"?\"}")
+        .read()
+        .encode("ax", ids);
+    assertEquals(List.of(0, 3), ids);
+  }
+
+  @Test
+  void aTokenOfTheVocabularyIsAsLongAsTheLimit() {
+    String longest = "x".repeat(Limits.TOKEN);
+    assertEquals(
+        5, model("{\"vocab\":{\"" + longest + "\":5},\"merges\":[]}").vocabulary.get(longest));
+    assertEquals(
+        "t.json: model.vocab gives the id 5 to a token of %d characters; at most %d are read"
+            .formatted(Limits.TOKEN + 1, Limits.TOKEN),
+        assertThrows(
+                InputException.class,
+                () -> model("{\"vocab\":{\"x" + longest + "\":5},\"merges\":[]}"))
+            .getMessage());
   }
 }

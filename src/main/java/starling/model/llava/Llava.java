@@ -25,6 +25,8 @@ import starling.text.Template;
 /**
  * LLaVA-1.5: an image is one square grid of patches through a CLIP tower and two products, in the
  * place of one token of the prompt, with positions that simply count.
+ *
+ * @param config the configuration of the checkpoint
  */
 public record Llava(LlavaConfig config) implements VisionLanguageModel {
   /** Reads {@code config.json}. */

@@ -21,7 +21,7 @@ import starling.device.DType;
 import starling.device.DeviceType;
 
 /** Kernels of a user that do what they like: every one of them harms a row, not the bench. */
-class OwnKernelTest {
+class UserKernelProcessTest {
   /** One right kernel under many entries, each of which does something else around it. */
   private static final String SOURCE =
       """
@@ -113,21 +113,21 @@ class OwnKernelTest {
             DeviceType.EMULATED, Checkout.ROOT, source, "token_select", "right", compiled);
   }
 
-  private OwnKernel kernel(String entry, int seconds) {
+  private UserKernelBench kernel(String entry, int seconds) {
     var options =
         new Bench.Options(
             DeviceType.EMULATED,
-            "tiny",
+            Preset.TINY,
             List.of("token_select"),
             Map.of(),
             List.of(DType.F32),
-            List.of("warm"),
+            List.of(CacheState.WARM),
             compiled.resolve("own.cu"),
             entry,
             List.of(Provider.OWN),
             0.5,
             0.01);
-    return new OwnKernel(options, seconds, notes, text -> {});
+    return new UserKernelBench(options, seconds, notes, text -> {});
   }
 
   private static Case selection(int n) {
@@ -183,7 +183,7 @@ class OwnKernelTest {
 
   @Test
   void whatNeverComesBackHarmsOneSize() throws IOException {
-    OwnKernel kernel = kernel("endless_at_100", 6);
+    UserKernelBench kernel = kernel("endless_at_100", 6);
     long begin = System.nanoTime();
     Row endless = kernel.rows(selection(100), library, folder).get(0);
     assertEquals("it did not come back within 6 s", endless.failure());
@@ -195,7 +195,7 @@ class OwnKernelTest {
   /** Not another wait for each of many sizes. */
   @Test
   void whatNeverComesBackTwiceIsNotTriedAgain() throws IOException {
-    OwnKernel kernel = kernel("endless", 2);
+    UserKernelBench kernel = kernel("endless", 2);
     for (int n : new int[] {20, 30}) {
       assertTrue(
           kernel
@@ -213,7 +213,7 @@ class OwnKernelTest {
     assertFalse(
         ProcessHandle.allProcesses()
             .map(p -> p.info().commandLine().orElse(""))
-            .anyMatch(c -> c.contains("OwnKernelProcess") && c.contains(folder.toString())));
+            .anyMatch(c -> c.contains("UserKernelProcess") && c.contains(folder.toString())));
   }
 
   @Test

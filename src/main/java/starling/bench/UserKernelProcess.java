@@ -20,10 +20,10 @@ import starling.input.InputException;
  * The process in which a user's kernel runs: it may crash, end or never end here. What it finds
  * goes into a file, line by line, for the kernel owns the standard streams.
  */
-final class OwnKernelProcess {
+final class UserKernelProcess {
   private static final ObjectMapper JSON = new ObjectMapper();
 
-  private OwnKernelProcess() {}
+  private UserKernelProcess() {}
 
   /**
    * One case to measure.
@@ -42,7 +42,7 @@ final class OwnKernelProcess {
       String operator,
       Map<String, Integer> sizes,
       DType dtype,
-      List<String> caches,
+      List<CacheState> caches,
       double precision,
       double seconds) {}
 
@@ -54,7 +54,7 @@ final class OwnKernelProcess {
   record Line(String step, Row row, String failure, String notFinite) {}
 
   public static void main(String[] args) throws IOException {
-    Thread.ofPlatform().daemon().start(OwnKernelProcess::endWithTheStarter);
+    Thread.ofPlatform().daemon().start(UserKernelProcess::endWithTheStarter);
     Request request = JSON.readValue(Path.of(args[0]).toFile(), Request.class);
     try (BufferedWriter out = Files.newBufferedWriter(Path.of(args[1]), StandardCharsets.UTF_8)) {
       write(out, new Line("began", null, null, null));
@@ -99,10 +99,10 @@ final class OwnKernelProcess {
         out.accept(new Line(null, growth == null ? row : row.failed(growth), null, null));
       }
       if (rows.stream().allMatch(row -> row.failure() == null)) {
-        out.accept(new Line(OwnKernel.NOT_FINITE, null, null, null));
-        out.accept(new Line(OwnKernel.DONE, null, null, bench.notFinite(of)));
+        out.accept(new Line(UserKernelBench.NOT_FINITE, null, null, null));
+        out.accept(new Line(UserKernelBench.DONE, null, null, bench.notFinite(of)));
       } else {
-        out.accept(new Line(OwnKernel.DONE, null, null, null));
+        out.accept(new Line(UserKernelBench.DONE, null, null, null));
       }
     } catch (InputException e) {
       out.accept(new Line(null, null, e.getMessage(), null));

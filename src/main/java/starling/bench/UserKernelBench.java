@@ -14,8 +14,8 @@ import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
-import starling.bench.OwnKernelProcess.Line;
-import starling.bench.OwnKernelProcess.Request;
+import starling.bench.UserKernelProcess.Line;
+import starling.bench.UserKernelProcess.Request;
 import starling.device.DeviceType;
 import starling.input.InputException;
 import starling.input.InputFile;
@@ -26,7 +26,7 @@ import starling.input.TerminalText;
  * A user's kernel, every size of it in a process of its own: if it crashes, ends the process,
  * prints or never comes back, one row is lost.
  */
-final class OwnKernel {
+final class UserKernelBench {
   /** The last line of a process that came to its end. */
   static final String DONE = "done";
 
@@ -62,11 +62,12 @@ final class OwnKernel {
   /**
    * @param notes gets what it printed, and where it is wrong without losing its row
    */
-  OwnKernel(Bench.Options options, List<String> notes, Consumer<String> progress) {
+  UserKernelBench(Bench.Options options, List<String> notes, Consumer<String> progress) {
     this(options, Limits.KERNEL_SECONDS, notes, progress);
   }
 
-  OwnKernel(Bench.Options options, int seconds, List<String> notes, Consumer<String> progress) {
+  UserKernelBench(
+      Bench.Options options, int seconds, List<String> notes, Consumer<String> progress) {
     this.options = options;
     this.seconds = seconds;
     this.notes = notes;
@@ -114,33 +115,50 @@ final class OwnKernel {
   List<Row> rows(Case plan, Path library, Path folder) throws IOException {
     var of =
         new Case(plan.name() + ":" + options.entry(), plan.operator(), plan.sizes(), plan.dtype());
-    List<String> caches =
-        options.device() == DeviceType.EMULATED ? List.of("counted") : options.caches();
     if (endless == ENDLESS) {
-      return failed(of, caches, "not tried: it did not come back at other sizes");
+      return failed(of, "not tried: it did not come back at other sizes");
     }
+    Outcome outcome = run(of, library, folder);
+    said(of, outcome.output);
+    return rows(of, outcome);
+  }
+
+  /**
+   * What came of a process.
+   *
+   * @param ended whether it ended by itself, or had nothing more to say
+   * @param how it ended too early, in words
+   * @param output what it printed
+   * @param lines what it found
+   */
+  private record Outcome(boolean ended, String how, String output, List<Line> lines) {}
+
+  private Outcome run(Case of, Path library, Path folder) throws IOException {
     Path request = folder.resolve("request.json");
     Path lines = folder.resolve("lines");
     Path crash = folder.resolve("crash");
     Files.deleteIfExists(lines);
     Files.deleteIfExists(crash);
     JSON.writeValue(request.toFile(), request(of, library));
-    boolean ended;
-    int status;
-    String output;
     try (var child = new Child(command(request, lines, crash, folder))) {
-      ended =
+      boolean ended =
           child.ended(
               () -> size(lines) == 0 ? START_SECONDS : patience(of),
               () -> size(lines),
               () -> done(lines));
-      status = ended ? child.status() : 0;
-      output = child.output();
+      String how =
+          ended
+              ? how(child.status(), crash)
+              : "it did not come back within %.0f s".formatted(patience(of));
+      return new Outcome(ended, how, child.output(), read(lines));
     }
-    said(of, output);
+  }
+
+  /** The rows that it found, or those that say what went wrong. */
+  private List<Row> rows(Case of, Outcome outcome) {
     var rows = new ArrayList<Row>();
     String step = "";
-    for (Line line : read(lines)) {
+    for (Line line : outcome.lines) {
       if (line.step() != null) {
         step = line.step();
       }
@@ -148,7 +166,7 @@ final class OwnKernel {
         rows.add(line.row());
       }
       if (line.failure() != null) {
-        return failed(of, caches, line.failure());
+        return failed(of, line.failure());
       }
       if (line.notFinite() != null) {
         notes.add(of.title() + NAN + line.notFinite());
@@ -157,14 +175,12 @@ final class OwnKernel {
     if (step.equals(DONE)) {
       return rows;
     }
-    endless += ended ? 0 : 1;
-    String how =
-        ended ? how(status, crash) : "it did not come back within %.0f s".formatted(patience(of));
+    endless += outcome.ended ? 0 : 1;
     if (step.equals(NOT_FINITE)) {
-      notes.add(of.title() + NAN + how);
+      notes.add(of.title() + NAN + outcome.how);
       return rows;
     }
-    return failed(of, caches, how);
+    return failed(of, outcome.how);
   }
 
   private Request request(Case of, Path library) {
@@ -204,7 +220,7 @@ final class OwnKernel {
         Stream.of(System.getProperty("java.class.path").split(File.pathSeparator, -1))
             .map(part -> Path.of(part).toAbsolutePath().toString())
             .collect(Collectors.joining(File.pathSeparator));
-    command.addAll(List.of("-cp", classes, OwnKernelProcess.class.getName()));
+    command.addAll(List.of("-cp", classes, UserKernelProcess.class.getName()));
     command.addAll(List.of(request.toString(), lines.toString()));
     var builder = new ProcessBuilder(command).redirectErrorStream(true).directory(folder.toFile());
     for (String options : List.of("JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS", "_JAVA_OPTIONS")) {
@@ -268,9 +284,9 @@ final class OwnKernel {
     }
   }
 
-  private static List<Row> failed(Case of, List<String> caches, String why) {
-    return caches.stream()
-        .map(c -> Row.failed(of.name(), of.sizes().of(), of.dtype().label(), c, why))
-        .toList();
+  private List<Row> failed(Case of, String why) {
+    List<CacheState> caches =
+        options.device() == DeviceType.EMULATED ? List.of(CacheState.COUNTED) : options.caches();
+    return caches.stream().map(c -> of.failed(c, why)).toList();
   }
 }
