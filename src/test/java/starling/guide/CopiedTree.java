@@ -195,8 +195,7 @@ record CopiedTree(Path dir) {
     try (var manager = javac.getStandardFileManager(null, null, StandardCharsets.UTF_8)) {
       boolean well =
           javac
-              .getTask(
-                  said, manager, null, command, null, manager.getJavaFileObjectsFromPaths(files))
+              .getTask(said, manager, null, command, null, manager.getJavaFileObjectsFromPaths(files))
               .call();
       return new Ended(well, said.toString());
     } catch (IOException e) {
@@ -235,12 +234,15 @@ record CopiedTree(Path dir) {
   }
 
   private String className(String simple) throws IOException {
+    String[] parts = simple.split("(?=#)");
     Path tests = dir.resolve("src/test/java");
     try (Stream<Path> walk = Files.walk(tests)) {
-      return walk.filter(f -> f.endsWith(simple + ".java"))
-          .map(f -> tests.relativize(f).toString().replace(".java", "").replace('/', '.'))
-          .findFirst()
-          .orElse(simple);
+      String name =
+          walk.filter(f -> f.endsWith(parts[0] + ".java"))
+              .map(f -> tests.relativize(f).toString().replace(".java", "").replace('/', '.'))
+              .findFirst()
+              .orElse(parts[0]);
+      return parts.length == 1 ? name : name + parts[1];
     }
   }
 
