@@ -133,6 +133,7 @@ final class KernelsCommand implements Callable<Integer> {
     return print(report);
   }
 
+  @SuppressWarnings("AnnotateFormatMethod")
   private ParameterException refused(String format, Object... values) {
     return new ParameterException(spec.commandLine(), format.formatted(values));
   }
