@@ -195,7 +195,8 @@ record CopiedTree(Path dir) {
     try (var manager = javac.getStandardFileManager(null, null, StandardCharsets.UTF_8)) {
       boolean well =
           javac
-              .getTask(said, manager, null, command, null, manager.getJavaFileObjectsFromPaths(files))
+              .getTask(
+                  said, manager, null, command, null, manager.getJavaFileObjectsFromPaths(files))
               .call();
       return new Ended(well, said.toString());
     } catch (IOException e) {
