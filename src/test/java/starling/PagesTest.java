@@ -161,7 +161,7 @@ class PagesTest {
     int known = 0;
     for (Path page : Pages.all().stream().filter(p -> !p.equals(GUIDE)).toList()) {
       for (MatchResult code : CODE.matcher(Pages.prose(page)).results().toList()) {
-        for (String word : code.group(1).split("[\\s,:()]+", 0)) {
+        for (String word : code.group(1).split("[\\s,:()]+", -1)) {
           Boolean there = names.there(page, word);
           if (Boolean.FALSE.equals(there)) {
             wrong.add(page + ": " + word);
@@ -180,7 +180,7 @@ class PagesTest {
     var names = new Names();
     for (Path page : Pages.all()) {
       for (MatchResult tests : TESTS.matcher(Pages.read(page)).results().toList()) {
-        for (String test : tests.group(1).split(",", 0)) {
+        for (String test : tests.group(1).split(",", -1)) {
           assertTrue(names.classes.contains(test), page + ": " + test);
         }
       }

@@ -152,22 +152,27 @@ record CopiedTree(Path dir) {
     if (!Files.isDirectory(objects)) {
       return;
     }
-    Path library = dir.resolve("target/native/host/libstarling_host.so");
-    Files.createDirectories(library.getParent());
-    var link = new ArrayList<>(List.of("g++", "-shared", "-pthread", "-o", library.toString()));
+    Files.createDirectories(library().getParent());
+    var link = new ArrayList<>(List.of("g++", "-shared", "-pthread", "-o", library().toString()));
     try (Stream<Path> built = Files.walk(objects)) {
       built.map(Path::toString).filter(f -> f.endsWith(".o")).forEach(link::add);
     }
     try (Stream<Path> kernels = Files.list(dir.resolve("kernels"))) {
       for (Path kernel : kernels.filter(f -> f.toString().endsWith(".cu")).toList()) {
         if (!Files.exists(Checkout.ROOT.resolve(dir.relativize(kernel)))) {
-          Path object = library.resolveSibling(kernel.getFileName() + ".o");
-          well(run(compiler(kernel, object)));
+          Path object = dir.resolve(kernel.getFileName() + ".o"); // the same at every step
+          if (!Files.exists(object)) {
+            well(run(compiler(kernel, object)));
+          }
           link.add(object.toString());
         }
       }
     }
     well(run(link));
+  }
+
+  private Path library() {
+    return dir.resolve("target/native/host/libstarling_host.so");
   }
 
   private static List<String> compiler(Path kernel, Path object) {
@@ -225,6 +230,7 @@ record CopiedTree(Path dir) {
                 "-Xmx1g",
                 "-XX:TieredStopAtLevel=1",
                 "-Djava.awt.headless=true",
+                "-Dstarling.emulated.library=" + library(),
                 "-cp",
                 classPath(),
                 "starling.guide.RunTests"));
