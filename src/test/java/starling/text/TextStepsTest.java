@@ -78,7 +78,7 @@ class TextStepsTest {
     var growth = new Growth(PLACE);
     assertEquals("xbxbx", growth.replace("ababa", "a", "x"));
     assertEquals("bb", growth.replace("aabb", "aa", ""));
-    int most = (5 * Limits.GROWTH + Limits.FREE_GROWTH);
+    int most = 5 * Limits.GROWTH + Limits.FREE_GROWTH;
     String fits = "y".repeat((most - 2) / 3);
     assertEquals(2 + 3 * fits.length(), growth.replace("ababa", "a", fits).length());
     assertThrows(InputException.class, () -> growth.replace("ababa", "a", fits + "y".repeat(3)));
