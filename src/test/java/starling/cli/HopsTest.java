@@ -11,6 +11,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeSet;
 import java.util.concurrent.FutureTask;
 import java.util.regex.Pattern;
@@ -30,13 +31,13 @@ class HopsTest {
   private static final List<String> DEVICE = List.of("NativeDevice", "Operators", "Bindings");
 
   /** Every stack that was seen inside an operator, and the operators that were seen there. */
-  private static Map<List<String>, TreeSet<String>> stacks() throws Exception {
+  private static Map<List<String>, Set<String>> stacks() throws Exception {
     var run =
         new FutureTask<>(
             () ->
                 CommandLineTest.ask("--device", "emulated", "--dtype", "f32", "--max-tokens", "3"));
     Thread thread = Thread.ofPlatform().start(run);
-    var seen = new LinkedHashMap<List<String>, TreeSet<String>>();
+    var seen = new LinkedHashMap<List<String>, Set<String>>();
     while (thread.isAlive()) {
       StackTraceElement[] frames = thread.getStackTrace();
       List<String> classes = classes(frames);
@@ -99,7 +100,7 @@ class HopsTest {
   @Test
   void anImageReachesAKernelInNineCalls() throws Exception {
     Native.needs(Native.HOST);
-    Map<List<String>, TreeSet<String>> seen = stacks();
+    Map<List<String>, Set<String>> seen = stacks();
     for (String between : List.of("ClipEncoder", "Decoder")) {
       var operators = seen.getOrDefault(path(between), new TreeSet<>());
       assertTrue(operators.contains("gemm"), between + ": " + seen);
