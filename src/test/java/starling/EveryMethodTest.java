@@ -24,7 +24,8 @@ class EveryMethodTest {
 
   @Test
   void everyMethodIsTriedOverImagesAndCrops() throws IOException {
-    String tests = Files.readString(Path.of("src/test/java/starling/model/mosaic/MosaicTest.java"));
+    String tests =
+        Files.readString(Checkout.path("src/test/java/starling/model/mosaic/MosaicTest.java"));
     for (String name : names()) {
       boolean tried = tests.matches("(?s).*\"" + name + ":[^\"]*budget=crop\".*");
       assertTrue(tried || name.equals("none"), "MosaicTest does not try " + name);
@@ -33,8 +34,8 @@ class EveryMethodTest {
 
   @Test
   void aPageSaysWhatEveryMethodKeeps() throws IOException {
-    var pages = new ArrayList<Path>(List.of(Path.of("README.md")));
-    try (Stream<Path> site = Files.list(Path.of("src/site/markdown"))) {
+    var pages = new ArrayList<Path>(List.of(Checkout.path("README.md")));
+    try (Stream<Path> site = Files.list(Checkout.path("src/site/markdown"))) {
       pages.addAll(site.collect(Collectors.toList()));
     }
     var rows = new StringBuilder();

@@ -12,13 +12,14 @@ import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
 import java.util.stream.Stream;
 import org.junit.jupiter.api.Test;
+import starling.Checkout;
 import starling.device.Device;
 
 /** What every operator of the C interface has beside its code. */
 class EveryOperatorTest {
   private static String texts(String folder, String end) throws IOException {
     var all = new StringBuilder();
-    try (Stream<Path> files = Files.list(Path.of(folder))) {
+    try (Stream<Path> files = Files.list(Checkout.path(folder))) {
       for (Path file : files.filter(f -> f.toString().endsWith(end)).toList()) {
         all.append(Files.readString(file));
       }
@@ -54,7 +55,7 @@ class EveryOperatorTest {
 
   @Test
   void everyOperatorHasARowInTheTable() throws IOException {
-    String page = Files.readString(Path.of("kernels/README.md"));
+    String page = Files.readString(Checkout.path("kernels/README.md"));
     for (String name : names()) {
       assertTrue(page.contains("`" + name + "`"), "kernels/README.md has no row for " + name);
     }

@@ -5,11 +5,6 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 import static org.junit.jupiter.api.Assumptions.assumeTrue;
 
-import com.sun.net.httpserver.HttpExchange;
-import com.sun.net.httpserver.HttpServer;
-import java.io.IOException;
-import java.net.InetAddress;
-import java.net.InetSocketAddress;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.security.MessageDigest;
@@ -18,234 +13,13 @@ import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
-import java.util.concurrent.ConcurrentLinkedQueue;
-import java.util.concurrent.Executors;
 import java.util.regex.Pattern;
-import org.junit.jupiter.api.AfterEach;
-import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
-import org.junit.jupiter.api.io.TempDir;
 import starling.Checkout;
 import starling.cli.Shell.Result;
 
-/**
- * The two commands on a machine with neither a JDK 25 nor Maven: an almost empty path, a checkout
- * with the scripts as they are, and a server here that plays the downloads. The played JDK hands
- * everything to the one that runs this test, the played Maven takes the classes of this checkout.
- */
-class BareMachineTest {
-  /** What a minimal Debian or Fedora has, and a program that downloads. */
-  private static final List<String> PRESENT =
-      List.of(
-          "bash",
-          "basename",
-          "cat",
-          "cksum",
-          "curl",
-          "cut",
-          "dirname",
-          "env",
-          "find",
-          "flock",
-          "grep",
-          "gzip",
-          "head",
-          "id",
-          "ln",
-          "mkdir",
-          "mktemp",
-          "mv",
-          "readlink",
-          "rm",
-          "sed",
-          "sh",
-          "sha256sum",
-          "sleep",
-          "sort",
-          "stat",
-          "stty",
-          "tail",
-          "tar",
-          "tr",
-          "true",
-          "uname",
-          "xargs");
-
-  private static final String JDK = "jdk-25.0.9+1";
-  private static final String MAVEN = "apache-maven-3.9.99";
-  private static final String ADVICE =
-      "install one (package temurin-25-jdk, or openjdk-25-jdk) or set JAVA_HOME";
-
-  @TempDir Path dir;
-  private Path tree;
-  private HttpServer server;
-  private String address;
-  private final ConcurrentLinkedQueue<String> requests = new ConcurrentLinkedQueue<>();
-  private volatile long delay;
-  private volatile int cutOff;
-
-  @BeforeEach
-  void anEmptyMachine() throws Exception {
-    for (String program : PRESENT) {
-      link(program);
-    }
-    server = HttpServer.create(new InetSocketAddress(InetAddress.getLoopbackAddress(), 0), 0);
-    server.setExecutor(Executors.newVirtualThreadPerTaskExecutor());
-    server.createContext("/", this::serve);
-    server.start();
-    address = "http://127.0.0.1:" + server.getAddress().getPort() + "/";
-    tree = dir.resolve("tree");
-    for (String folder : List.of("src/main", "src/generated", "tools")) {
-      Files.createDirectories(tree.resolve(folder));
-    }
-    Files.writeString(tree.resolve("pom.xml"), "");
-    Files.writeString(tree.resolve("src/main/A.java"), "class A {}");
-    for (String tool : List.of("starling", "mvnw", "check")) {
-      Files.copy(Checkout.path("tools").resolve(tool), tree.resolve("tools", tool));
-    }
-    String setup = Files.readString(Checkout.path("tools/setup"));
-    Path installed = dir.resolve("jvm");
-    Files.writeString(
-        tree.resolve("tools/setup"),
-        changed(
-            changed(setup, "/usr/lib/jvm/", installed + "/"),
-            "/Library/Java/JavaVirtualMachines",
-            "/nowhere"));
-    playJdk();
-    playMaven();
-  }
-
-  @AfterEach
-  void stop() throws IOException {
-    server.stop(0);
-    try (var links = Files.list(dir.resolve("bin"))) {
-      for (Path link : links.toList()) {
-        Files.delete(link); // else JUnit warns of every one
-      }
-    }
-  }
-
-  private static String changed(String text, String from, String to) {
-    assertTrue(text.contains(from), from);
-    return text.replace(from, to);
-  }
-
-  private void link(String program) throws IOException {
-    for (String folder : System.getenv("PATH").split(":")) {
-      Path file = Path.of(folder, program);
-      if (Files.isExecutable(file)) {
-        Files.createSymbolicLink(
-            Files.createDirectories(dir.resolve("bin")).resolve(program), file.toRealPath());
-        return;
-      }
-    }
-    assumeTrue(false, program + " is not on this machine");
-  }
-
-  private void serve(HttpExchange exchange) throws IOException {
-    String name = exchange.getRequestURI().getPath().substring(1);
-    requests.add(name);
-    Path file = dir.resolve("downloads").resolve(name);
-    if (!Files.exists(file)) {
-      exchange.sendResponseHeaders(404, -1);
-      return;
-    }
-    byte[] bytes = Files.readAllBytes(file);
-    exchange.sendResponseHeaders(200, bytes.length);
-    try (var body = exchange.getResponseBody()) {
-      int first = cutOff > 0 ? cutOff : bytes.length / 2;
-      body.write(bytes, 0, first);
-      body.flush();
-      Thread.sleep(delay);
-      if (cutOff == 0) {
-        body.write(bytes, first, bytes.length - first);
-      }
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-    }
-  }
-
-  /** Packs one folder, and says what its sum is. */
-  private String pack(String folder, String archive) throws Exception {
-    Path packed = Files.createDirectories(dir.resolve("downloads")).resolve(archive);
-    Result tar =
-        new Shell(dir)
-            .run(Map.of(), "tar", "-czf", packed.toString(), "-C", dir + "/played", folder);
-    assertEquals(0, tar.status(), tar.err());
-    return HexFormat.of()
-        .formatHex(MessageDigest.getInstance("SHA-256").digest(Files.readAllBytes(packed)));
-  }
-
-  private void playJdk() throws Exception {
-    program(
-        "played/" + JDK + "/bin/java",
-        "exec '" + System.getProperty("java.home") + "/bin/java' \"$@\"");
-    program("played/" + JDK + "/bin/javac", "");
-    jdkPins(pack(JDK, "jdk.tar.gz"));
-  }
-
-  private void jdkPins(String sum) throws IOException {
-    StringBuilder pins = new StringBuilder("version=25.0.9+1\n");
-    for (String architecture : List.of("x64", "aarch64")) {
-      pins.append(architecture).append(".url=").append(address).append("jdk.tar.gz\n");
-      pins.append(architecture).append(".sha256=").append(sum).append('\n');
-    }
-    Files.writeString(tree.resolve("tools/jdk.properties"), pins);
-  }
-
-  private void playMaven() throws Exception {
-    program(
-        "played/" + MAVEN + "/bin/mvn",
-        """
-        echo "$JAVA_HOME $*" >>'%1$s/builds'
-        mkdir -p target
-        ln -sfn '%2$s/target/classes' '%2$s/target/lib' target/
-        """
-            .formatted(dir, Path.of("").toAbsolutePath()));
-    Files.writeString(
-        tree.resolve("tools/maven-wrapper.properties"),
-        "distributionUrl=%s%s-bin.tar.gz\ndistributionSha256Sum=%s\n"
-            .formatted(address, MAVEN, pack(MAVEN, MAVEN + "-bin.tar.gz")));
-  }
-
-  private void program(String name, String script) throws IOException {
-    new Shell(dir).program(name, script + "\n");
-  }
-
-  private Path cache() {
-    return dir.resolve("home/.cache/starling");
-  }
-
-  private Result start(Map<String, String> environment, String... arguments) throws Exception {
-    var command = new ArrayList<>(List.of("env", "-i"));
-    var variables = new HashMap<>(Map.of("PATH", dir + "/bin", "HOME", dir + "/home"));
-    variables.putAll(environment);
-    variables.forEach((name, value) -> command.add(name + "=" + value));
-    command.addAll(List.of("bash", tree + "/tools/" + arguments[0]));
-    command.addAll(List.of(arguments).subList(1, arguments.length));
-    return new Shell(dir).run(Map.of(), command.toArray(String[]::new));
-  }
-
-  private Result start() throws Exception {
-    return start(Map.of(), "starling", "--version");
-  }
-
-  private static void works(Result result) {
-    assertEquals("starling 0.1.0\n", result.out(), result.err());
-    assertEquals(0, result.status());
-  }
-
-  private String announcesJdk() {
-    return "starling: downloading Eclipse Temurin 25.0.9+1 (140 MB) to %s; STARLING_OFFLINE=1 refuses that ..."
-        .formatted(cache());
-  }
-
-  private List<String> cached() throws IOException {
-    try (var files = Files.list(cache())) {
-      return files.map(file -> file.getFileName().toString()).sorted().toList();
-    }
-  }
-
+/** The two commands on a machine with neither a JDK 25 nor Maven. */
+class BareMachineTest extends BareMachine {
   @Test
   void theDemoDoesAllTheSetUp() throws Exception {
     Result demo = start(Map.of(), "starling", "demo", "--pictures", "1", "--out", dir + "/demo");
@@ -271,21 +45,44 @@ class BareMachineTest {
   /** The check takes both by the same way, and its parts run on them. */
   @Test
   void theCheckDoesAllTheSetUp() throws Exception {
-    for (String part : List.of("kernel-lint", "gpu-check", "host-cost", "fuzz")) {
-      program("tree/tools/" + part, "echo 'Benchmark of " + part + "'");
-    }
-    Files.move(tree.resolve("tools/starling"), tree.resolve("tools/real"));
-    program(
-        "tree/tools/starling",
-        "[ \"$1\" != demo ] || { echo demo; exit; }\nexec bash '" + tree + "/tools/real' \"$@\"");
-    Result check = start(Map.of(), "check");
-    assertEquals(0, check.status(), check.err() + check.out());
+    String said = check();
+    assertTrue(said.contains("left out: libstarling_host.so"), said);
     List<String> builds = Files.readAllLines(dir.resolve("builds"));
     assertTrue(builds.getLast().endsWith(" -B -Plint verify"), builds.toString());
+    String fast = check("--fast");
+    assertTrue(fast.contains("left out: 2 classes of slow tests, native tests, "), fast);
+    builds = Files.readAllLines(dir.resolve("builds"));
+    assertTrue(
+        builds
+            .getLast()
+            .endsWith(
+                " -B -Plint test-compile surefire:test@default-test -Dsurefire.excludesFile=src/test/slow-tests.txt"),
+        builds.toString());
     for (String build : builds) {
       assertTrue(build.startsWith(cache().resolve(JDK) + " "), build);
     }
     assertEquals(List.of("jdk.tar.gz", MAVEN + "-bin.tar.gz"), List.copyOf(requests));
+  }
+
+  /** In a tree whose other tools only say that they ran. */
+  private String check(String... options) throws Exception {
+    for (String part : List.of("kernel-lint", "gpu-check", "host-cost", "fuzz")) {
+      program("tree/tools/" + part, "echo 'Benchmark of " + part + "'");
+    }
+    Files.createDirectories(tree.resolve("src/test"));
+    Files.writeString(
+        tree.resolve("src/test/slow-tests.txt"), "# Slow.\n**/ATest.java\n**/BTest.java\n");
+    if (!Files.exists(tree.resolve("tools/real"))) {
+      Files.move(tree.resolve("tools/starling"), tree.resolve("tools/real"));
+    }
+    program(
+        "tree/tools/starling",
+        "[ \"$1\" != demo ] || { echo demo; exit; }\nexec bash '" + tree + "/tools/real' \"$@\"");
+    List<String> command = new ArrayList<>(List.of("check"));
+    command.addAll(List.of(options));
+    Result check = start(Map.of(), command.toArray(String[]::new));
+    assertEquals(0, check.status(), check.err() + check.out());
+    return check.out();
   }
 
   @Test

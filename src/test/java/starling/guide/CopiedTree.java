@@ -12,10 +12,12 @@ import java.nio.file.SimpleFileVisitor;
 import java.nio.file.attribute.BasicFileAttributes;
 import java.util.ArrayList;
 import java.util.Collection;
+import java.util.Comparator;
 import java.util.List;
 import java.util.stream.Collectors;
 import java.util.stream.Stream;
 import javax.tools.ToolProvider;
+import starling.Checkout;
 
 /**
  * A copy of this checkout in which the guide is followed. Its classes lie before those of this
@@ -25,31 +27,27 @@ record CopiedTree(Path dir) {
   private static final List<String> SOURCES =
       List.of("src", "native", "kernels", "tools", "README.md", ".github", "pom.xml");
 
+  private static final String BINDINGS = "src/generated/java/starling/cuda";
+
   /** What a program or javac said. */
   record Ended(boolean well, String said) {}
 
   static CopiedTree in(Path dir) throws IOException {
     for (String source : SOURCES) {
-      copy(Path.of(source), dir.resolve(source));
+      copy(Checkout.path(source), dir.resolve(source));
     }
     return new CopiedTree(dir);
   }
 
-  /** Large files are linked: no list changes them. */
   private static void copy(Path from, Path to) throws IOException {
     Files.walkFileTree(
         from,
         new SimpleFileVisitor<>() {
           @Override
           public FileVisitResult visitFile(Path file, BasicFileAttributes of) throws IOException {
-            Path copy = to.resolve(from.relativize(file).toString());
-            Path target = from.toString().equals(file.toString()) ? to : copy;
+            Path target = file.equals(from) ? to : to.resolve(from.relativize(file));
             Files.createDirectories(target.getParent());
-            if (of.size() > 200_000) {
-              Files.createSymbolicLink(target, file.toAbsolutePath());
-            } else {
-              Files.copy(file, target);
-            }
+            Files.copy(file, target);
             return FileVisitResult.CONTINUE;
           }
         });
@@ -58,9 +56,23 @@ record CopiedTree(Path dir) {
   /** A file as the checkout has it, or none. */
   void restore(Path path) throws IOException {
     Files.deleteIfExists(dir.resolve(path));
-    if (Files.exists(path)) {
-      Files.copy(path, dir.resolve(path));
+    if (Files.exists(Checkout.ROOT.resolve(path))) {
+      Files.copy(Checkout.ROOT.resolve(path), dir.resolve(path));
     }
+  }
+
+  /** What {@code tools/generate-bindings} has written, as the checkout has it. */
+  void restoreBindings() throws IOException {
+    clear(dir.resolve(BINDINGS));
+    copy(Checkout.path(BINDINGS), dir.resolve(BINDINGS));
+  }
+
+  private Path classes() {
+    return dir.resolve("target/classes");
+  }
+
+  private Path testClasses() {
+    return dir.resolve("target/test-classes");
   }
 
   private static String jars() {
@@ -69,39 +81,114 @@ record CopiedTree(Path dir) {
         .collect(Collectors.joining(File.pathSeparator));
   }
 
-  private static String classPath(Path... first) {
-    return Stream.concat(
-                Stream.of(first).map(Path::toString),
-                Stream.of("target/classes", "target/test-classes", "src/main/resources")
-                    .map(entry -> Path.of(entry).toAbsolutePath().toString()))
-            .collect(Collectors.joining(File.pathSeparator))
-        + File.pathSeparator
-        + jars();
+  private static String joined(Object... entries) {
+    return Stream.of(entries).map(Object::toString).collect(Collectors.joining(File.pathSeparator));
+  }
+
+  /** This tree's classes before those of the checkout. */
+  private String classPath() {
+    return joined(
+        testClasses(),
+        classes(),
+        Checkout.path("target/test-classes"),
+        Checkout.path("target/classes"),
+        Checkout.path("target/demo-classes"),
+        jars());
   }
 
   /** The product as a module, and the tests on its classes. */
-  Ended compileAll(Path classes, Path tests) throws IOException {
+  Ended compileAll() throws IOException {
+    String lib = Checkout.path("target/lib").toString();
     Ended product =
         javac(
-            List.of(
-                "--module-path", Path.of("target/lib").toAbsolutePath() + "", "-d", classes + ""),
+            List.of("--module-path", lib, "-d", classes().toString()),
             java("src/main/java", "src/generated/java"));
-    if (!product.well) {
-      return product;
-    }
-    return javac(
-        List.of("-cp", classes + File.pathSeparator + jars(), "-d", tests + ""),
-        java("src/test/java"));
+    return product.well
+        ? javac(
+            List.of("-cp", joined(classes(), jars()), "-d", testClasses().toString()),
+            java("src/test/java"))
+        : product;
   }
 
-  /** Some files, beside the classes of the checkout. */
-  Ended compile(Collection<Path> files, Path classes) throws IOException {
-    Files.createDirectories(classes);
-    List<Path> java =
-        files.stream().map(dir::resolve).filter(f -> f.toString().endsWith(".java")).toList();
-    return java.isEmpty()
-        ? new Ended(true, "")
-        : javac(List.of("-cp", classPath(classes), "-d", classes + ""), java);
+  /** Some files, beside the classes of the checkout, in place of what was compiled before. */
+  Ended compile(Collection<Path> files) throws IOException {
+    clear(dir.resolve("target"));
+    Files.createDirectories(classes());
+    List<Path> java = new ArrayList<>();
+    java.add(dir.resolve("src/test/java/starling/Checkout.java")); // so that tests find this tree
+    files.stream().map(dir::resolve).filter(f -> f.toString().endsWith(".java")).forEach(java::add);
+    try (Stream<Path> generated = Files.walk(dir.resolve(BINDINGS))) {
+      generated.filter(this::isNew).forEach(java::add);
+    }
+    return javac(List.of("-cp", classPath(), "-d", classes().toString()), java);
+  }
+
+  private boolean isNew(Path file) {
+    try {
+      Path known = Checkout.ROOT.resolve(dir.relativize(file));
+      return file.toString().endsWith(".java")
+          && !(Files.exists(known) && Files.mismatch(known, file) < 0);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
+  private static void clear(Path folder) throws IOException {
+    if (Files.exists(folder)) {
+      try (Stream<Path> files = Files.walk(folder)) {
+        for (Path file : files.sorted(Comparator.reverseOrder()).toList()) {
+          Files.delete(file);
+        }
+      }
+    }
+  }
+
+  /**
+   * The host library with this tree's kernels that the checkout has not; the others as they were
+   * built there. Without a library there, none.
+   */
+  void linkKernels() throws IOException, InterruptedException {
+    Path objects = Checkout.path("target/native/host/CMakeFiles");
+    if (!Files.isDirectory(objects)) {
+      return;
+    }
+    Files.createDirectories(library().getParent());
+    var link = new ArrayList<>(List.of("g++", "-shared", "-pthread", "-o", library().toString()));
+    try (Stream<Path> built = Files.walk(objects)) {
+      built.map(Path::toString).filter(f -> f.endsWith(".o")).forEach(link::add);
+    }
+    try (Stream<Path> kernels = Files.list(dir.resolve("kernels"))) {
+      for (Path kernel : kernels.filter(f -> f.toString().endsWith(".cu")).toList()) {
+        if (!Files.exists(Checkout.ROOT.resolve(dir.relativize(kernel)))) {
+          Path object = dir.resolve(kernel.getFileName() + ".o"); // the same at every step
+          if (!Files.exists(object)) {
+            well(run(compiler(kernel, object)));
+          }
+          link.add(object.toString());
+        }
+      }
+    }
+    well(run(link));
+  }
+
+  private Path library() {
+    return dir.resolve("target/native/host/libstarling_host.so");
+  }
+
+  private static List<String> compiler(Path kernel, Path object) {
+    String options =
+        "g++ -std=c++20 -O1 -fPIC -fvisibility=hidden -march=x86-64-v3 -fno-strict-aliasing"
+            + " -ffp-contract=off -ftls-model=initial-exec -DHOST_COARSE -Wall -Wextra -Werror"
+            + " -Wno-unused-parameter -Inative -Inative/include -Inative/host -Ikernels -xc++ -c";
+    var command = new ArrayList<>(List.of(options.split(" ")));
+    command.addAll(List.of(kernel.toString(), "-o", object.toString()));
+    return command;
+  }
+
+  private static void well(Ended ended) {
+    if (!ended.well) {
+      throw new AssertionError(ended.said);
+    }
   }
 
   private static Ended javac(List<String> options, List<Path> files) {
@@ -133,7 +220,7 @@ record CopiedTree(Path dir) {
   }
 
   /** Runs tests by their simple names, in this tree. */
-  Ended test(Collection<String> names, Path... classes) throws IOException, InterruptedException {
+  Ended test(Collection<String> names) throws IOException, InterruptedException {
     var command =
         new ArrayList<>(
             List.of(
@@ -143,8 +230,9 @@ record CopiedTree(Path dir) {
                 "-Xmx1g",
                 "-XX:TieredStopAtLevel=1",
                 "-Djava.awt.headless=true",
+                "-Dstarling.emulated.library=" + library(),
                 "-cp",
-                classPath(classes),
+                classPath(),
                 "starling.guide.RunTests"));
     for (String name : names) {
       command.add(className(name));
@@ -153,12 +241,15 @@ record CopiedTree(Path dir) {
   }
 
   private String className(String simple) throws IOException {
+    String[] parts = simple.split("(?=#)");
     Path tests = dir.resolve("src/test/java");
     try (Stream<Path> walk = Files.walk(tests)) {
-      return walk.filter(f -> f.endsWith(simple + ".java"))
-          .map(f -> tests.relativize(f).toString().replace(".java", "").replace('/', '.'))
-          .findFirst()
-          .orElse(simple);
+      String name =
+          walk.filter(f -> f.endsWith(parts[0] + ".java"))
+              .map(f -> tests.relativize(f).toString().replace(".java", "").replace('/', '.'))
+              .findFirst()
+              .orElse(parts[0]);
+      return parts.length == 1 ? name : name + parts[1];
     }
   }
 

@@ -47,7 +47,8 @@ record Step(
   /** The steps under a heading of the guide. */
   static List<Step> of(String guide, String heading) {
     var steps = new ArrayList<Step>();
-    for (String item : section(guide, heading).split("\n(?=\\d+\\. )")) {
+    String list = section(guide, heading).split("\nThen these pass", 2)[0];
+    for (String item : list.split("\n(?=\\d+\\. )")) {
       if (item.matches("(?s)\\d+\\. .*")) {
         steps.add(step(item));
       }
@@ -57,7 +58,8 @@ record Step(
 
   /** The tests that a list says must pass. */
   static List<String> tests(String guide, String heading) {
-    String command = matched(Pattern.compile("-Dtest=(\\S+)"), section(guide, heading)).group(1);
+    String command =
+        matched(Pattern.compile("-Dtest='?([^'\\s]+)"), section(guide, heading)).group(1);
     return List.of(command.split(","));
   }
 
@@ -133,7 +135,7 @@ record Step(
         throw new AssertionError(path + " is there already");
       }
       Files.createDirectories(file.getParent());
-      Files.copy(example, file);
+      Files.copy(tree.resolve(example), file);
       return;
     }
     List<String> lines = new ArrayList<>(Files.readAllLines(file));
