@@ -92,7 +92,6 @@ record CopiedTree(Path dir) {
         classes(),
         Checkout.path("target/test-classes"),
         Checkout.path("target/classes"),
-        Checkout.path("target/demo-classes"),
         jars());
   }
 
