@@ -13,8 +13,8 @@ import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
-import java.util.TreeMap;
 import java.util.Set;
+import java.util.TreeMap;
 import java.util.TreeSet;
 import java.util.regex.MatchResult;
 import java.util.regex.Pattern;
@@ -226,7 +226,8 @@ class ArchitectureTest {
             "(?m)^\\| `(starling[\\w.]*)` \\| ((?:`[\\w.]+`(?:, )?)*|nothing of ours) \\|$");
     for (MatchResult m : row.matcher(page).results().toList()) {
       var names = Pattern.compile("`([\\w.]+)`").matcher(m.group(2)).results();
-      said.put(m.group(1), names.map(n -> n.group(1)).collect(Collectors.toCollection(TreeSet::new)));
+      said.put(
+          m.group(1), names.map(n -> n.group(1)).collect(Collectors.toCollection(TreeSet::new)));
     }
     var held = new TreeMap<String, Set<String>>();
     MAY_USE.forEach((name, uses) -> held.put(name, new TreeSet<>(uses)));

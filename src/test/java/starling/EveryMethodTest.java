@@ -24,7 +24,8 @@ class EveryMethodTest {
 
   @Test
   void everyMethodIsTriedOverImagesAndCrops() throws IOException {
-    String tests = Files.readString(Checkout.path("src/test/java/starling/model/mosaic/MosaicTest.java"));
+    String tests =
+        Files.readString(Checkout.path("src/test/java/starling/model/mosaic/MosaicTest.java"));
     for (String name : names()) {
       boolean tried = tests.matches("(?s).*\"" + name + ":[^\"]*budget=crop\".*");
       assertTrue(tried || name.equals("none"), "MosaicTest does not try " + name);

@@ -199,7 +199,8 @@ record CopiedTree(Path dir) {
     try (var manager = javac.getStandardFileManager(null, null, StandardCharsets.UTF_8)) {
       boolean well =
           javac
-              .getTask(said, manager, null, command, null, manager.getJavaFileObjectsFromPaths(files))
+              .getTask(
+                  said, manager, null, command, null, manager.getJavaFileObjectsFromPaths(files))
               .call();
       return new Ended(well, said.toString());
     } catch (IOException e) {
@@ -226,7 +227,7 @@ record CopiedTree(Path dir) {
                 "--add-modules=jdk.incubator.vector",
                 "--enable-native-access=ALL-UNNAMED",
                 "-Xmx1g",
-                "-XX:TieredStopAtLevel=1",
+                names.size() == 1 ? "-XX:TieredStopAtLevel=1" : "-XX:+TieredCompilation",
                 "-Djava.awt.headless=true",
                 "-Dstarling.emulated.library=" + library(),
                 "-cp",

@@ -77,8 +77,7 @@ class GuideTest {
   }
 
   /** What javac says, or else the test that the guide names. */
-  private static Ended without(Step forgotten, List<Step> steps, CopiedTree tree)
-      throws Exception {
+  private static Ended without(Step forgotten, List<Step> steps, CopiedTree tree) throws Exception {
     Set<Path> touched = new LinkedHashSet<>();
     for (Step step : steps) {
       if (step.path() != null) {

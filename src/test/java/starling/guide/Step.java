@@ -58,7 +58,8 @@ record Step(
 
   /** The tests that a list says must pass. */
   static List<String> tests(String guide, String heading) {
-    String command = matched(Pattern.compile("-Dtest='?([^'\\s]+)"), section(guide, heading)).group(1);
+    String command =
+        matched(Pattern.compile("-Dtest='?([^'\\s]+)"), section(guide, heading)).group(1);
     return List.of(command.split(","));
   }
 
