@@ -21,7 +21,7 @@ public final class Pages {
   public static final Path EXAMPLES = Plugin.PROJECTS.resolve("examples");
 
   private static final Pattern BLOCK =
-      Pattern.compile("^```(\\w*)\\n(.*?)^```$", Pattern.DOTALL | Pattern.MULTILINE);
+      Pattern.compile("^ *```(\\w*)\\n(.*?)^ *```$", Pattern.DOTALL | Pattern.MULTILINE);
   private static final List<String> ROOTS =
       List.of("README.md", ".github", "kernels", "native", "src", "tools");
 

@@ -25,6 +25,7 @@ public final class Bench {
   /**
    * What to measure.
    *
+   * @param device where to measure
    * @param preset sizes of a model, for operators and axes that nothing else is said of
    * @param operators names; empty for all
    * @param axes values per axis; every combination is a row

@@ -10,6 +10,7 @@ import java.util.stream.Collectors;
  * What the hardware reaches.
  *
  * @param environment where and when
+ * @param ceilings of bytes and FLOPs
  * @param launchMicros an empty launch
  * @param nodeMicros an empty node of a captured graph; null where nothing is captured
  * @param launches one kernel launched in several ways, on cuda

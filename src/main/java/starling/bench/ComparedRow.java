@@ -10,6 +10,7 @@ import java.util.stream.Collectors;
  * One row of two files.
  *
  * @param key operator, sizes, type and cache state
+ * @param verdict what is said of it
  * @param before median in A, microseconds; NaN if there is none
  * @param after the same in B
  * @param low lower end of the 99 % interval of B/A
@@ -24,7 +25,13 @@ public record ComparedRow(
     double low,
     double high,
     List<Counter> counters) {
-  /** One counter of a row in A and in B. */
+  /**
+   * One counter of a row in A and in B.
+   *
+   * @param name what was counted
+   * @param before in A
+   * @param after in B
+   */
   public record Counter(String name, long before, long after) {}
 
   /** Without a ratio. */

@@ -17,6 +17,7 @@ import starling.input.TerminalText;
  *     our own kernels; on a kernel of the user's: what it printed, and where it is wrong without
  *     being refused
  * @param control the same products in every run, once a round: how fast the machine itself was
+ * @param rows what was measured, in the order of what was asked for
  */
 public record KernelReport(
     Map<String, Object> environment,

@@ -13,9 +13,16 @@ import starling.input.InputException;
  * of the patches kept.
  */
 public enum Preset {
+  /** The bundled model. */
   TINY("tiny", 96, 4, 96, 3, 384, 128, 4, 352, 8, 512, 576),
+
+  /** LLaVA-1.5 on Vicuna 7B. */
   LLAVA_7B("llava-1.5-7b", 336, 14, 1024, 16, 4096, 4096, 32, 11008, 32, 32064, 576),
+
+  /** LLaVA-1.5 on Vicuna 13B. */
   LLAVA_13B("llava-1.5-13b", 336, 14, 1024, 16, 4096, 5120, 40, 13824, 40, 32064, 576),
+
+  /** LLaVA-NeXT 7B with five crops of an image. */
   LLAVA_NEXT("llava-next", 336, 14, 1024, 16, 4096, 4096, 32, 11008, 32, 32064, 2880);
 
   private static final int TEXT = 60;

@@ -5,7 +5,12 @@ import java.util.Locale;
 import java.util.stream.Collectors;
 import starling.input.TerminalText;
 
-/** Rows of text under a head: aligned for people, as Markdown, as CSV. */
+/**
+ * Rows of text under a head: aligned for people, as Markdown, as CSV.
+ *
+ * @param head a name for each column
+ * @param rows as many texts as the head has, for each row
+ */
 public record Table(List<String> head, List<List<String>> rows) {
   /** The first {@code left} columns are words, the others numbers. */
   public String aligned(int left) {

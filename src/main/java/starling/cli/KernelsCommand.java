@@ -99,8 +99,9 @@ final class KernelsCommand implements Callable<Integer> {
     common.check(spec);
     if (!(precision > 0 && precision <= 1)) { // nor NaN
       throw refused(
-          "--precision is %s; it must be more than 0 and at most 1 (a small one uses all of --max-time)",
-          precision);
+          "--precision is "
+              + precision
+              + "; it must be more than 0 and at most 1 (a small one uses all of --max-time)");
     }
     Map<String, List<Integer>> axes = AxisOptions.of(spec, rest);
     List<Path> files = files();
@@ -133,18 +134,22 @@ final class KernelsCommand implements Callable<Integer> {
     return print(report);
   }
 
-  private ParameterException refused(String format, Object... values) {
-    return new ParameterException(spec.commandLine(), format.formatted(values));
+  private ParameterException refused(String sentence) {
+    return new ParameterException(spec.commandLine(), sentence);
   }
 
   private List<Path> files() {
     for (String file : out) {
       if (AxisOptions.isNumbers(file)) {
         throw refused(
-            "--out '%s' is no file; the sizes of gemm's outputs are --out_features %s", file, file);
+            "--out '"
+                + file
+                + "' is no file; the sizes of gemm's outputs are --out_features "
+                + file);
       }
       if (FORMATS.stream().noneMatch(file::endsWith)) {
-        throw refused("--out '%s' does not end with one of %s", file, String.join(", ", FORMATS));
+        throw refused(
+            "--out '" + file + "' does not end with one of " + String.join(", ", FORMATS));
       }
     }
     return out.stream().map(Path::of).toList();
@@ -155,14 +160,14 @@ final class KernelsCommand implements Callable<Integer> {
       throw refused("--source and --entry go together");
     }
     if (entry != null && !entry.matches("[A-Za-z_][A-Za-z0-9_]*")) {
-      throw refused("--entry '%s' is no name of a C function", entry);
+      throw refused("--entry '" + entry + "' is no name of a C function");
     }
   }
 
   private Provider provider(String label) {
     if (!Provider.labels().contains(label)) {
       throw refused(
-          "--provider '%s' is not one of %s", label, String.join(", ", Provider.labels()));
+          "--provider '" + label + "' is not one of " + String.join(", ", Provider.labels()));
     }
     return Provider.of(label);
   }
@@ -171,7 +176,7 @@ final class KernelsCommand implements Callable<Integer> {
     return switch (label) {
       case "cold" -> CacheState.COLD;
       case "warm" -> CacheState.WARM;
-      default -> throw refused("--cache '%s' is not cold or warm", label);
+      default -> throw refused("--cache '" + label + "' is not cold or warm");
     };
   }
 

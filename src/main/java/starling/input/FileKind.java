@@ -8,16 +8,27 @@ import java.util.Locale;
  * comes with the advice that a refusal gives.
  */
 public enum FileKind {
+  /** Weights in the format of llama.cpp, or of its predecessors. */
   GGUF("a GGUF file", "use the checkpoint in the Hugging Face layout"),
+  /** What Git keeps in place of a large file. */
   LFS("a Git LFS pointer", "the file that it stands for was not downloaded (git lfs pull)"),
+  /** HTML, for example a log-in page. */
   WEB_PAGE("a web page", "the file itself was not downloaded"),
+  /** What the Hugging Face Hub answers instead of a file. */
   HUB_ERROR("a message of the server", "the file itself was not downloaded"),
+  /** A zip archive; {@code torch.save} writes such. */
   ZIP("a zip archive, as PyTorch's own weights are", "unpack it, or use safetensors"),
+  /** gzip, bzip2, xz, zstd, 7-Zip or tar. */
   ARCHIVE("a compressed or tar archive", "unpack it"),
+  /** Objects as Python saves them. */
   PICKLE("a Python pickle", "use the checkpoint in safetensors"),
+  /** Weights as Keras and others save them. */
   HDF5("an HDF5 file", "use the checkpoint in safetensors"),
+  /** A PNG or a JPEG. */
   IMAGE("an image", null),
+  /** Weights in safetensors. */
   SAFETENSORS("a safetensors file", null),
+  /** Anything else. */
   UNKNOWN(null, null);
 
   /** How many bytes are looked at. */

@@ -90,12 +90,11 @@ public final class Generation implements AutoCloseable {
     }
   }
 
-  /** The prompt is read: draws the first token. */
-  void begin(Tensor lastRow, long start, long seen) {
+  /** The prompt is read and its logits are there: draws the first token. */
+  void begin(long start, long seen) {
     this.start = start;
     this.seen = seen;
     this.lastStep = caches.steps().only(model.decoder().layers() - 1);
-    model.decoder().logits(logits, lastRow);
     device.sample(id, logits, caches.lastOfPrompt(plan()), nonFinite);
     this.read = device.recordEvent();
   }
@@ -179,6 +178,11 @@ public final class Generation implements AutoCloseable {
     float[] values = new float[tensor.rank() == 1 ? tensor.rows() : tensor.rows() * tensor.width()];
     device.download(MemorySegment.ofArray(values), tensor);
     return values;
+  }
+
+  /** Where the logits of a step go: f32 {@code [1, V]}. */
+  Tensor logitRow() {
+    return logits;
   }
 
   /** Logits of the token drawn last, before temperature: one per row of the output head. */

@@ -118,7 +118,9 @@ public final class LoadedModel implements AutoCloseable {
       var entering = pruner.entering(positions.on(tables, standing));
       var mask = new Mask(true, entering.hidden());
       var prompt = new Sequence(rows.first(layout.rows()), layout, entering.positions(), mask);
-      generation.begin(decode(generation, request, prompt, pruner, work), start, seen);
+      Tensor last = decode(generation, request, prompt, pruner, work);
+      decoder.logits(generation.logitRow(), last);
+      generation.begin(start, seen);
     } catch (RuntimeException e) {
       generation.close();
       throw e;

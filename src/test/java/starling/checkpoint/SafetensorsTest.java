@@ -210,6 +210,30 @@ class SafetensorsTest {
     return dir.resolve("model.safetensors");
   }
 
+  @Test
+  void aFileIsCalledCutOnlyWhenItIsShorterThanItWas() throws IOException {
+    SafetensorsFile.write(
+        dir.resolve("model.safetensors"), Map.of("a", SafetensorsFile.Raw.f32(1, 4)));
+    Path path = dir.resolve("model.safetensors");
+    byte[] whole = Files.readAllBytes(path);
+    try (Safetensors file = Safetensors.open(dir)) {
+      file.checkWhole();
+      Files.write(path, new byte[] {0}, java.nio.file.StandardOpenOption.APPEND);
+      file.checkWhole();
+      try (var channel =
+          java.nio.channels.FileChannel.open(path, java.nio.file.StandardOpenOption.WRITE)) {
+        channel.truncate(whole.length - 1);
+      }
+      Refusal.of(
+          file::checkWhole,
+          "was cut from "
+              + whole.length
+              + " to "
+              + (whole.length - 1)
+              + " bytes while it was in use");
+    }
+  }
+
   private void index(String json) throws IOException {
     Files.writeString(dir.resolve("model.safetensors.index.json"), json);
   }

@@ -128,7 +128,7 @@ abstract class BareMachine {
   }
 
   void link(String program) throws IOException {
-    for (String folder : System.getenv("PATH").split(":")) {
+    for (String folder : System.getenv("PATH").split(":", -1)) {
       Path file = Path.of(folder, program);
       if (Files.isExecutable(file)) {
         Files.createSymbolicLink(

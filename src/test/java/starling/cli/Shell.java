@@ -7,18 +7,25 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Map;
+import starling.Checkout;
 
 /** Runs scripts and writes the programs that a test puts before them, all in one folder. */
 record Shell(Path dir) {
   record Result(int status, String out, String err) {}
 
-  /** To the end, with these variables beside or instead of the ones of this process. */
+  /**
+   * To the end, from the root of the checkout, with these variables beside or instead of the ones
+   * of this process.
+   */
   Result run(Map<String, String> environment, String... command)
       throws IOException, InterruptedException {
     Path out = Files.createTempFile(dir, "out", "");
     Path err = Files.createTempFile(dir, "err", "");
     var builder =
-        new ProcessBuilder(command).redirectOutput(out.toFile()).redirectError(err.toFile());
+        new ProcessBuilder(command)
+            .directory(Checkout.ROOT.toFile())
+            .redirectOutput(out.toFile())
+            .redirectError(err.toFile());
     builder.environment().putAll(environment);
     int status = builder.start().waitFor();
     return new Result(

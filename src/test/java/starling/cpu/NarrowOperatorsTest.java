@@ -55,92 +55,99 @@ class NarrowOperatorsTest extends CpuOperators {
       names = {"BF16", "F16"})
   void everyOperatorRoundsOnceAtTheStore(DType dtype) {
     for (CpuDevice device : devices()) {
-      Pair x = pair("x", dtype, 9, 40);
-      Pair table = pair("table", dtype, 30, 40);
-      Tensor out = arena.alloc("out", dtype, 9, 40);
-      Tensor wide = arena.alloc("wide", DType.F32, 9, 40);
-      Pair w = pair("w", dtype, 40);
-      Pair b = pair("b", dtype, 40);
-      device.layernorm(out, x.narrow, new Norm(w.narrow, b.narrow, 1e-5f));
-      device.layernorm(wide, x.wide, new Norm(w.wide, b.wide, 1e-5f));
-      assertRounded(wide, out);
-      device.rmsnorm(out, x.narrow, new Norm(w.narrow, null, 1e-5f));
-      device.rmsnorm(wide, x.wide, new Norm(w.wide, null, 1e-5f));
-      assertRounded(wide, out);
-      Tensor ids = ints("ids", 3, 29, 0, 1, 2, 3, 4, 5, 6);
-      device.embed(out, ids, table.narrow);
-      device.embed(wide, ids, table.wide);
-      assertRounded(wide, out);
-      Tensor index = arena.alloc("index", DType.I32, 9, 2);
-      Tensor shares = gaussian("shares", 9, 2);
-      device.combineRows(out, x.narrow, index, shares);
-      device.combineRows(wide, x.wide, index, shares);
-      assertRounded(wide, out);
-
-      Tensor pixels = gaussian("pixels", 3, 8, 8);
-      Tensor patches = arena.alloc("patches", dtype, 4, 48);
-      Tensor widePatches = arena.alloc("patches", DType.F32, 4, 48);
-      device.patchify(patches, pixels, 4);
-      device.patchify(widePatches, pixels, 4);
-      assertRounded(widePatches, patches);
-
-      for (int rows : new int[] {2, 70}) {
-        Pair q = pair("q", dtype, rows, 4, 10);
-        Pair k = pair("k", dtype, rows, 2, 10);
-        Pair v = pair("v", dtype, rows, 2, 10);
-        Tensor o = arena.alloc("o", dtype, rows, 4, 10);
-        Tensor wideO = arena.alloc("o", DType.F32, rows, 4, 10);
-        Tensor lse = arena.alloc("lse", DType.F32, 4, rows);
-        Tensor wideLse = arena.alloc("lse", DType.F32, 4, rows);
-        device.attention(
-            o,
-            lse,
-            new AttentionInputs(q.narrow, new Kv(k.narrow, v.narrow, null), Mask.CAUSAL, 0.3f));
-        device.attention(
-            wideO,
-            wideLse,
-            new AttentionInputs(q.wide, new Kv(k.wide, v.wide, null), Mask.CAUSAL, 0.3f));
-        assertRounded(wideO, o);
-        assertNear(wideLse, lse, 0);
-        Tensor sums = arena.alloc("sums", DType.F32, 4, rows);
-        Tensor wideSums = arena.alloc("sums", DType.F32, 4, rows);
-        var span = new Span(0, rows);
-        var keys = new Candidates(0, rows, null);
-        device.attentionColsum(
-            sums,
-            new AttentionInputs(q.narrow, new Kv(k.narrow, v.narrow, null), Mask.CAUSAL, 0.3f),
-            lse,
-            span,
-            keys);
-        device.attentionColsum(
-            wideSums,
-            new AttentionInputs(q.wide, new Kv(k.wide, v.wide, null), Mask.CAUSAL, 0.3f),
-            lse,
-            span,
-            keys);
-        assertNear(wideSums, sums, 0);
-      }
-
-      Pair qkv = pair("qkv", dtype, 5, 80);
-      var rope = new Rope(gaussian("cos", 9, 5), gaussian("sin", 9, 5));
-      Tensor positions = ints("positions", 0, 3, 4, 7, 8);
-      var cache =
-          new Kv(
-              arena.alloc("k", dtype, 6, 2, 10),
-              arena.alloc("v", dtype, 6, 2, 10),
-              SegmentTable.one(device, arena, 5, 1, 6));
-      var wideCache =
-          new Kv(
-              arena.alloc("k", DType.F32, 6, 2, 10),
-              arena.alloc("v", DType.F32, 6, 2, 10),
-              SegmentTable.one(device, arena, 5, 1, 6));
-      Tensor q = arena.alloc("q", dtype, 5, 4, 10);
-      Tensor wideQ = arena.alloc("q", DType.F32, 5, 4, 10);
-      device.rope(q, cache, qkv.narrow, positions, rope);
-      device.rope(wideQ, wideCache, qkv.wide, positions, rope);
-      assertRounded(wideQ, q);
-      assertRounded(wideCache.k(), cache.k());
-      assertRounded(wideCache.v(), cache.v());
+      rowsRound(device, dtype);
+      attentionRounds(device, dtype, 2);
+      attentionRounds(device, dtype, 70);
+      ropeRounds(device, dtype);
     }
+  }
+
+  private void rowsRound(CpuDevice device, DType dtype) {
+    Pair x = pair("x", dtype, 9, 40);
+    Pair table = pair("table", dtype, 30, 40);
+    Tensor out = arena.alloc("out", dtype, 9, 40);
+    Tensor wide = arena.alloc("wide", DType.F32, 9, 40);
+    Pair w = pair("w", dtype, 40);
+    Pair b = pair("b", dtype, 40);
+    device.layernorm(out, x.narrow, new Norm(w.narrow, b.narrow, 1e-5f));
+    device.layernorm(wide, x.wide, new Norm(w.wide, b.wide, 1e-5f));
+    assertRounded(wide, out);
+    device.rmsnorm(out, x.narrow, new Norm(w.narrow, null, 1e-5f));
+    device.rmsnorm(wide, x.wide, new Norm(w.wide, null, 1e-5f));
+    assertRounded(wide, out);
+    Tensor ids = ints("ids", 3, 29, 0, 1, 2, 3, 4, 5, 6);
+    device.embed(out, ids, table.narrow);
+    device.embed(wide, ids, table.wide);
+    assertRounded(wide, out);
+    Tensor index = arena.alloc("index", DType.I32, 9, 2);
+    Tensor shares = gaussian("shares", 9, 2);
+    device.combineRows(out, x.narrow, index, shares);
+    device.combineRows(wide, x.wide, index, shares);
+    assertRounded(wide, out);
+
+    Tensor pixels = gaussian("pixels", 3, 8, 8);
+    Tensor patches = arena.alloc("patches", dtype, 4, 48);
+    Tensor widePatches = arena.alloc("patches", DType.F32, 4, 48);
+    device.patchify(patches, pixels, 4);
+    device.patchify(widePatches, pixels, 4);
+    assertRounded(widePatches, patches);
+  }
+
+  private void attentionRounds(CpuDevice device, DType dtype, int rows) {
+    Pair q = pair("q", dtype, rows, 4, 10);
+    Pair k = pair("k", dtype, rows, 2, 10);
+    Pair v = pair("v", dtype, rows, 2, 10);
+    Tensor o = arena.alloc("o", dtype, rows, 4, 10);
+    Tensor wideO = arena.alloc("o", DType.F32, rows, 4, 10);
+    Tensor lse = arena.alloc("lse", DType.F32, 4, rows);
+    Tensor wideLse = arena.alloc("lse", DType.F32, 4, rows);
+    device.attention(
+        o, lse, new AttentionInputs(q.narrow, new Kv(k.narrow, v.narrow, null), Mask.CAUSAL, 0.3f));
+    device.attention(
+        wideO,
+        wideLse,
+        new AttentionInputs(q.wide, new Kv(k.wide, v.wide, null), Mask.CAUSAL, 0.3f));
+    assertRounded(wideO, o);
+    assertNear(wideLse, lse, 0);
+    Tensor sums = arena.alloc("sums", DType.F32, 4, rows);
+    Tensor wideSums = arena.alloc("sums", DType.F32, 4, rows);
+    var span = new Span(0, rows);
+    var keys = new Candidates(0, rows, null);
+    device.attentionColsum(
+        sums,
+        new AttentionInputs(q.narrow, new Kv(k.narrow, v.narrow, null), Mask.CAUSAL, 0.3f),
+        lse,
+        span,
+        keys);
+    device.attentionColsum(
+        wideSums,
+        new AttentionInputs(q.wide, new Kv(k.wide, v.wide, null), Mask.CAUSAL, 0.3f),
+        lse,
+        span,
+        keys);
+    assertNear(wideSums, sums, 0);
+  }
+
+  private void ropeRounds(CpuDevice device, DType dtype) {
+    Pair qkv = pair("qkv", dtype, 5, 80);
+    var rope = new Rope(gaussian("cos", 9, 5), gaussian("sin", 9, 5));
+    Tensor positions = ints("positions", 0, 3, 4, 7, 8);
+    var cache =
+        new Kv(
+            arena.alloc("k", dtype, 6, 2, 10),
+            arena.alloc("v", dtype, 6, 2, 10),
+            SegmentTable.one(device, arena, 5, 1, 6));
+    var wideCache =
+        new Kv(
+            arena.alloc("k", DType.F32, 6, 2, 10),
+            arena.alloc("v", DType.F32, 6, 2, 10),
+            SegmentTable.one(device, arena, 5, 1, 6));
+    Tensor q = arena.alloc("q", dtype, 5, 4, 10);
+    Tensor wideQ = arena.alloc("q", DType.F32, 5, 4, 10);
+    device.rope(q, cache, qkv.narrow, positions, rope);
+    device.rope(wideQ, wideCache, qkv.wide, positions, rope);
+    assertRounded(wideQ, q);
+    assertRounded(wideCache.k(), cache.k());
+    assertRounded(wideCache.v(), cache.v());
   }
 }

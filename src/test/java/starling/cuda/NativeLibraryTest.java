@@ -124,7 +124,9 @@ class NativeLibraryTest {
 
   private static List<String> symbols() throws IOException {
     return java.util.regex.Pattern.compile("STARLING_API[\\w\\s*]*?(starling_\\w+)\\(")
-        .matcher(Files.readString(Checkout.path("native/include/starling_library.h")))
+        .matcher(
+            Files.readString(Checkout.path("native/include/starling_library.h"))
+                + Files.readString(Checkout.path("native/include/starling.h")))
         .results()
         .map(m -> m.group(1))
         .toList();

@@ -78,7 +78,7 @@ class TextStepsTest {
     var growth = new Growth(PLACE);
     assertEquals("xbxbx", growth.replace("ababa", "a", "x"));
     assertEquals("bb", growth.replace("aabb", "aa", ""));
-    int most = (int) (5 * Limits.GROWTH + Limits.FREE_GROWTH);
+    int most = 5 * Limits.GROWTH + Limits.FREE_GROWTH;
     String fits = "y".repeat((most - 2) / 3);
     assertEquals(2 + 3 * fits.length(), growth.replace("ababa", "a", fits).length());
     assertThrows(InputException.class, () -> growth.replace("ababa", "a", fits + "y".repeat(3)));
@@ -89,7 +89,7 @@ class TextStepsTest {
   private static final Map<String, Integer> VOCABULARY = new HashMap<>();
 
   static {
-    for (String token : "a b c ab bc abc abab <0xC3> <0xA9> ?".split(" ")) {
+    for (String token : "a b c ab bc abc abab <0xC3> <0xA9> ?".split(" ", -1)) {
       VOCABULARY.put(token, VOCABULARY.size());
     }
   }
