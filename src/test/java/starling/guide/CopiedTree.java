@@ -227,7 +227,7 @@ record CopiedTree(Path dir) {
                 "--add-modules=jdk.incubator.vector",
                 "--enable-native-access=ALL-UNNAMED",
                 "-Xmx1g",
-                "-XX:TieredStopAtLevel=1",
+                names.size() == 1 ? "-XX:TieredStopAtLevel=1" : "-XX:+TieredCompilation",
                 "-Djava.awt.headless=true",
                 "-Dstarling.emulated.library=" + library(),
                 "-cp",
