@@ -241,7 +241,7 @@ record CopiedTree(Path dir) {
   }
 
   private String className(String simple) throws IOException {
-    String[] parts = simple.split("(?=#)");
+    String[] parts = simple.split("(?=#)", -1);
     Path tests = dir.resolve("src/test/java");
     try (Stream<Path> walk = Files.walk(tests)) {
       String name =

@@ -87,7 +87,7 @@ class GuideTest {
     }
     tree.restoreBindings();
     for (Step step : steps) {
-      if (step != forgotten) {
+      if (!step.equals(forgotten)) {
         follow(step, tree);
       }
     }

@@ -48,7 +48,7 @@ record Step(
   static List<Step> of(String guide, String heading) {
     var steps = new ArrayList<Step>();
     String list = section(guide, heading).split("\nThen these pass", 2)[0];
-    for (String item : list.split("\n(?=\\d+\\. )")) {
+    for (String item : list.split("\n(?=\\d+\\. )", -1)) {
       if (item.matches("(?s)\\d+\\. .*")) {
         steps.add(step(item));
       }
