@@ -92,7 +92,7 @@ abstract class BareMachine {
     server.start();
     address = "http://127.0.0.1:" + server.getAddress().getPort() + "/";
     tree = dir.resolve("tree");
-    for (String folder : List.of("src/main", "src/generated", "tools")) {
+    for (String folder : List.of("src/main", "src/demo", "src/native", "src/generated", "tools")) {
       Files.createDirectories(tree.resolve(folder));
     }
     Files.writeString(tree.resolve("pom.xml"), "");
