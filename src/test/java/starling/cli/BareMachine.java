@@ -196,9 +196,9 @@ abstract class BareMachine {
         """
         echo "$JAVA_HOME $*" >>'%1$s/builds'
         mkdir -p target
-        ln -sfn '%2$s/target/classes' '%2$s/target/lib' target/
+        ln -sfn '%2$s/target/classes' '%2$s/target/demo-classes' '%2$s/target/lib' target/
         """
-            .formatted(dir, Path.of("").toAbsolutePath()));
+            .formatted(dir, Checkout.ROOT));
     Files.writeString(
         tree.resolve("tools/maven-wrapper.properties"),
         "distributionUrl=%s%s-bin.tar.gz\ndistributionSha256Sum=%s\n"
