@@ -110,7 +110,7 @@ class NvidiaConstantsTest {
   void theStaticAssertionsHoldForOurHeaders(String file) throws Exception {
     Native.needs(Native.HOST); // where it was built there is a compiler
     var command = "gcc -Wall -Werror -Wno-unused -fsyntax-only -Inative native/bindings/" + file;
-    var compiler = new ProcessBuilder(command.split(" ", -1)).inheritIO().start();
-    assertEquals(0, compiler.waitFor());
+    var compiler = new ProcessBuilder(command.split(" ", -1)).directory(Checkout.ROOT.toFile());
+    assertEquals(0, compiler.inheritIO().start().waitFor());
   }
 }
