@@ -143,19 +143,46 @@ record CopiedTree(Path dir) {
   }
 
   /**
-   * The host library with this tree's kernels that the checkout has not; the others as they were
-   * built there. Without a library there, none.
+   * The host library, and the one on a made-up GPU, with this tree's kernels that the checkout has
+   * not; the others as they were built there. Without a library there, none.
    */
   void linkKernels() throws IOException, InterruptedException {
-    Path objects = Checkout.path("target/native/host/CMakeFiles");
-    if (!Files.isDirectory(objects)) {
+    Path built = Checkout.path("target/native");
+    Path kernels = built.resolve("host/CMakeFiles/starling_host_objects.dir");
+    if (!Files.isDirectory(kernels)) {
       return;
     }
-    Files.createDirectories(library().getParent());
-    var link = new ArrayList<>(List.of("g++", "-shared", "-pthread", "-o", library().toString()));
-    try (Stream<Path> built = Files.walk(objects)) {
-      built.map(Path::toString).filter(f -> f.endsWith(".o")).forEach(link::add);
+    List<String> shared = objects(kernels);
+    shared.addAll(newKernels());
+    link(library(), built.resolve("host/CMakeFiles/starling_host.dir"), shared);
+    Path fake = dir.resolve("target/native/test/libstarling_fake_cuda.so");
+    link(fake, built.resolve("test/CMakeFiles/starling_fake_cuda.dir"), shared);
+  }
+
+  private void link(Path library, Path own, List<String> shared)
+      throws IOException, InterruptedException {
+    if (!Files.isDirectory(own)) {
+      return;
     }
+    Files.createDirectories(library.getParent());
+    var link = new ArrayList<>(List.of("g++", "-shared", "-pthread", "-o", library.toString()));
+    link.addAll(objects(own));
+    link.addAll(shared);
+    well(run(link));
+  }
+
+  private static List<String> objects(Path folder) throws IOException {
+    try (Stream<Path> built = Files.walk(folder)) {
+      return built
+          .map(Path::toString)
+          .filter(f -> f.endsWith(".o"))
+          .collect(Collectors.toCollection(ArrayList::new));
+    }
+  }
+
+  /** Compiles the kernels that the checkout has not. */
+  private List<String> newKernels() throws IOException, InterruptedException {
+    List<String> compiled = new ArrayList<>();
     try (Stream<Path> kernels = Files.list(dir.resolve("kernels"))) {
       for (Path kernel : kernels.filter(f -> f.toString().endsWith(".cu")).toList()) {
         if (!Files.exists(Checkout.ROOT.resolve(dir.relativize(kernel)))) {
@@ -163,11 +190,11 @@ record CopiedTree(Path dir) {
           if (!Files.exists(object)) {
             well(run(compiler(kernel, object)));
           }
-          link.add(object.toString());
+          compiled.add(object.toString());
         }
       }
     }
-    well(run(link));
+    return compiled;
   }
 
   private Path library() {
