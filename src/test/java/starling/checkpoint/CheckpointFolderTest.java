@@ -1,5 +1,8 @@
 package starling.checkpoint;
 
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
+
 import java.io.IOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
@@ -110,5 +113,27 @@ class CheckpointFolderTest {
     Files.writeString(dir.resolve("config.json"), "{\"model_type\":\"" + type + "\"}");
     Refusal.of(
         () -> LlavaConfig.read(dir), "model_type is '" + type + "'; supported is llava", part);
+  }
+
+  @Test
+  void anEndTokenIsATextOrAnObjectOrMissing() throws IOException {
+    Path file = dir.resolve("tokenizer_config.json");
+    assertNull(CheckpointFolder.endToken(dir));
+    Files.writeString(file, "{}");
+    assertNull(CheckpointFolder.endToken(dir));
+    Files.writeString(file, "{\"eos_token\": \"</s>\"}");
+    assertEquals("</s>", CheckpointFolder.endToken(dir));
+    Files.writeString(file, "{\"eos_token\": {\"content\": \"<end>\"}}");
+    assertEquals("<end>", CheckpointFolder.endToken(dir));
+  }
+
+  @Test
+  void theTypeOfAModelIsReadFromAFolderAlone() throws IOException {
+    Files.writeString(dir.resolve("config.json"), "{\"model_type\": \"llava_next\"}");
+    assertEquals("llava_next", CheckpointFolder.modelType(dir));
+    Files.writeString(dir.resolve("config.json"), "{}");
+    assertEquals("llava", CheckpointFolder.modelType(dir));
+    Path missing = dir.resolve("none");
+    Refusal.of(() -> CheckpointFolder.modelType(missing), "there is no such folder");
   }
 }

@@ -202,4 +202,18 @@ class LlavaWeightsTest {
   private static void put(Map<String, Raw> all, String name, Integer... shape) {
     all.put(name, Raw.f32(1000 * all.size(), shape));
   }
+
+  @Test
+  void theTowerHasItsTensors() throws IOException {
+    ClipWeights tower = read("", "", tensors(false)).vision();
+    assertEquals(List.of(4), tower.preNormWeight().shape());
+    assertEquals(List.of(4), tower.preNormBias().shape());
+    assertEquals(List.of(5, 4), tower.positionEmbedding().shape());
+    for (ClipWeights.Block block : tower.blocks()) {
+      assertEquals(List.of(4, 4), block.qWeight().shape());
+      assertEquals(List.of(4), block.outBias().shape());
+      assertEquals(List.of(7, 4), block.fc1Weight().shape());
+      assertEquals(List.of(4), block.norm2Bias().shape());
+    }
+  }
 }

@@ -275,4 +275,18 @@ class HeadersTest {
     assertFalse(frame(3, 2, quarter).halfTheRows(1));
     assertTrue(frame(3, 2, quarter).halfTheRows(2));
   }
+
+  @Test
+  void anImageHasThreeBytesAPixel() {
+    assertEquals(
+        "an image of 40x20 has 2400 bytes, not 2399",
+        assertThrows(IllegalArgumentException.class, () -> new Image(40, 20, new byte[2399]))
+            .getMessage());
+  }
+
+  @Test
+  void imageModesHaveTheirNames() {
+    assertEquals("checkpoint", ImageMode.CHECKPOINT.label());
+    assertEquals("pad", ImageMode.PAD.label());
+  }
 }

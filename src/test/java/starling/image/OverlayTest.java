@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.awt.geom.Rectangle2D;
 import java.awt.image.BufferedImage;
 import java.util.Arrays;
+import java.util.Random;
 import org.junit.jupiter.api.Test;
 import starling.image.Overlay.Fate;
 
@@ -98,5 +99,37 @@ class OverlayTest {
       assertEquals(rgb(image, at % 672, at / 672), rgb);
     }
     assertTrue(rgb(image, 500, 500) != rgb(image, 100, 500));
+  }
+
+  /** Every side of every kept patch, in grids that are not square, with patches of every fate. */
+  @Test
+  void anOutlineStandsWhereAKeptPatchEnds() {
+    int columns = 5;
+    int rows = 3;
+    int cell = 134;
+    var random = new Random(7);
+    for (int round = 0; round < 10; round++) {
+      var fates = new Fate[rows * columns];
+      Arrays.setAll(fates, i -> random.nextInt(3) > 0 ? Fate.KEPT : Fate.DROPPED_LATER);
+      BufferedImage image =
+          Overlay.draw(white(50, 30), new Rectangle2D.Double(0, 0, 50, 30), fates, columns);
+      for (int i = 0; i < fates.length; i++) {
+        int x = i % columns * cell;
+        int y = i / columns * cell;
+        int half = cell / 2;
+        boolean kept = fates[i] == Fate.KEPT;
+        int[][] sides = {{-1, 0}, {1, 0}, {0, -1}, {0, 1}};
+        for (int[] side : sides) {
+          int column = i % columns + side[0];
+          int row = i / columns + side[1];
+          boolean inside = column >= 0 && column < columns && row >= 0 && row < rows;
+          boolean ends = kept && !(inside && fates[row * columns + column] == Fate.KEPT);
+          int atX = side[0] == 0 ? x + half : side[0] < 0 ? x : x + cell - 1;
+          int atY = side[1] == 0 ? y + half : side[1] < 0 ? y : y + cell - 1;
+          String what = "round " + round + ", patch " + i + ", " + Arrays.toString(side);
+          assertEquals(ends, rgb(image, atX, atY) == OUTLINE, what);
+        }
+      }
+    }
   }
 }

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.MissingNode;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
@@ -289,5 +290,27 @@ class TextStepsTest {
     assertEquals(List.of("a"), first.words("a", false));
     var never = new Metaspace("_", Metaspace.Scheme.NEVER, false);
     assertEquals(List.of("a_b"), never.words("a b", true));
+  }
+
+  /** Also where the text comes in pieces: what one piece grows to is counted while it grows. */
+  @Test
+  void aDecodersReplacementIsCountedWhileItIsMade() {
+    String content = "x".repeat(Limits.FREE_GROWTH / 2);
+    var replace = new DecodingSteps.Replace("a", content, new Growth(PLACE));
+    var out = new StringBuilder();
+    replace.take("a", out::append);
+    assertEquals(content, out.toString());
+    assertThrows(InputException.class, () -> replace.take("a".repeat(200), out::append));
+  }
+
+  @Test
+  void anAddedTokenIsLookedForInTheNormalisedTextUnlessItIsSpecial() {
+    for (boolean special : new boolean[] {true, false}) {
+      var json = JsonNodeFactory.instance.objectNode();
+      json.put("id", 1).put("content", "<a>").put("special", special);
+      var token = AddedToken.read(new Section(Path.of("t.json"), "added_tokens[0]", json));
+      assertEquals(!special, token.normalized());
+      assertEquals(special, token.special());
+    }
   }
 }
