@@ -13,6 +13,7 @@ final class FlatJpeg {
   private final ByteArrayOutputStream out = new ByteArrayOutputStream();
   private long bits;
   private int count;
+  private boolean restarting; // a restart marker behind every block but the last
 
   private FlatJpeg() {}
 
@@ -36,18 +37,31 @@ final class FlatJpeg {
    * @param ids of the components
    */
   static byte[] of(int[][][] blocks, int[] ids, byte[]... segments) {
+    return new FlatJpeg().file(blocks, ids, segments);
+  }
+
+  /** The same image, with a restart marker behind every block. */
+  static byte[] restarting(int[][][] blocks, int[] ids, byte[]... segments) {
     var jpeg = new FlatJpeg();
-    jpeg.write(0xFF, 0xD8);
+    jpeg.restarting = true;
+    return jpeg.file(blocks, ids, segments);
+  }
+
+  private byte[] file(int[][][] blocks, int[] ids, byte[]... segments) {
+    write(0xFF, 0xD8);
     for (byte[] segment : segments) {
-      jpeg.out.writeBytes(segment);
+      out.writeBytes(segment);
     }
     byte[] ones = new byte[65];
     java.util.Arrays.fill(ones, 1, 65, (byte) 1);
-    jpeg.segment(0xDB, ones);
-    jpeg.header(blocks, ids);
-    jpeg.scan(blocks, ids);
-    jpeg.write(0xFF, 0xD9);
-    return jpeg.out.toByteArray();
+    segment(0xDB, ones);
+    if (restarting) {
+      segment(0xDD, new byte[] {0, 1});
+    }
+    header(blocks, ids);
+    scan(blocks, ids);
+    write(0xFF, 0xD9);
+    return out.toByteArray();
   }
 
   private void header(int[][][] blocks, int[] ids) {
@@ -79,8 +93,14 @@ final class FlatJpeg {
 
   private void scan(int[][][] blocks, int[] ids) {
     int[] before = new int[ids.length];
+    int restarts = 0;
     for (int[][] row : blocks) {
       for (int[] block : row) {
+        if (restarting && count > 0) {
+          fill();
+          write(0xFF, 0xD0 + restarts++ % 8);
+          before = new int[ids.length];
+        }
         for (int c = 0; c < ids.length; c++) {
           int level = 8 * (block[c] - 128);
           difference(level - before[c]);
@@ -89,6 +109,11 @@ final class FlatJpeg {
         }
       }
     }
+    fill();
+  }
+
+  /** Ones to the end of the byte. */
+  private void fill() {
     while (count % 8 != 0) {
       bits(1, 1);
     }

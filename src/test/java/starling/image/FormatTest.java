@@ -44,6 +44,7 @@ class FormatTest {
         "II*\\x00\\x10\\x00\\x00\\x00CR\\x02\\x00 | is a camera's raw photo",
         "FUJIFILMCCD-RAW | is a camera's raw photo",
         "BM\\x46\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x36\\x00\\x00\\x00\\x28\\x00\\x00\\x00 | is a BMP image",
+        "BM\\x46\\x00\\x00\\x00\\x00\\x00\\x00\\x00\\x1a\\x00\\x00\\x00\\x0c\\x00\\x00\\x00 | is a BMP image",
         "BMW makes cars, and more of them | is a text file",
         "%PDF-1.7 | is a PDF document",
         "8BPS\\x00\\x01 | is a Photoshop image",

@@ -325,4 +325,34 @@ class ImageCasesTest {
         PngFile.chunk("IDAT", data),
         PngFile.end());
   }
+
+  /** All eight restart markers, in scans of one and of three components. */
+  @Test
+  void restartMarkersArePartOfTheScan() {
+    for (int components : new int[] {1, 3}) {
+      int[] ids = Arrays.copyOf(YCBCR, components);
+      int[][][] blocks = blocks(components);
+      assertArrayEquals(
+          read(FlatJpeg.of(blocks, ids)).rgb(), read(FlatJpeg.restarting(blocks, ids)).rgb());
+    }
+  }
+
+  /** What stands behind a packet in the file is not part of it. */
+  @Test
+  void xmpEndsWhereItsSegmentEnds() {
+    int[][][] blocks = blocks(3);
+    byte[] nothing = FlatJpeg.app(0xE1, "http://ns.adobe.com/xap/1.0/\0" + xmp(""));
+    byte[] other = FlatJpeg.app(0xFE, "tiff:Orientation=\"6\"");
+    assertEquals(8 * 14, read(FlatJpeg.of(blocks, YCBCR, nothing, other)).width());
+  }
+
+  /** A block that is only its own head says nothing, so XMP does. */
+  @Test
+  void anEmptyExifBlockLeavesItToXmp() {
+    int[][][] blocks = blocks(3);
+    byte[] head = FlatJpeg.app(0xE1, "Exif\0\0Exif\0\0");
+    byte[] six =
+        FlatJpeg.app(0xE1, "http://ns.adobe.com/xap/1.0/\0" + xmp("tiff:Orientation=\"6\""));
+    assertEquals(8 * 12, read(FlatJpeg.of(blocks, YCBCR, head, six)).width());
+  }
 }

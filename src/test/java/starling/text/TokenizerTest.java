@@ -248,4 +248,13 @@ class TokenizerTest {
               assertEquals(text, tokenizer.decode(alone, true));
             });
   }
+
+  @Test
+  void halfACharacterIsRefusedWhereverItStands() {
+    for (String text : new String[] {"\ud83d", "a\ud83d"}) {
+      assertEquals(
+          "the text holds half a character (a lone surrogate) at index " + (text.length() - 1),
+          assertThrows(InputException.class, () -> llama().encode(text)).getMessage());
+    }
+  }
 }
