@@ -2,6 +2,7 @@ package starling.image;
 
 import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.ByteArrayOutputStream;
@@ -19,6 +20,7 @@ import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import starling.input.InputException;
 
 /** Images as phones, cameras and scrapers write them: orientation, colour markers, sizes. */
 class ImageCasesTest {
@@ -354,5 +356,47 @@ class ImageCasesTest {
     byte[] six =
         FlatJpeg.app(0xE1, "http://ns.adobe.com/xap/1.0/\0" + xmp("tiff:Orientation=\"6\""));
     assertEquals(8 * 12, read(FlatJpeg.of(blocks, YCBCR, head, six)).width());
+  }
+
+  /** A comment longer than a byte can count, full of what would end the image. */
+  @Test
+  void aLongSegmentIsPassedOverWhole() {
+    int[][][] blocks = blocks(3);
+    byte[] ends = new byte[700];
+    for (int i = 0; i < ends.length; i++) {
+      ends[i] = (byte) (i % 2 == 0 ? 0xFF : 0xD9);
+    }
+    assertArrayEquals(
+        read(FlatJpeg.of(blocks, YCBCR)).rgb(),
+        read(FlatJpeg.of(blocks, YCBCR, FlatJpeg.app(0xFE, ends))).rgb());
+  }
+
+  @Test
+  void aPaletteHasUpTo256Colours() {
+    byte[] colours = new byte[3 * 256];
+    for (int i = 0; i < colours.length; i++) {
+      colours[i] = (byte) (7 * i);
+    }
+    byte[] row = {0, (byte) 255, 1, 0}; // filter, three samples
+    byte[] file =
+        PngFile.of(
+            PngFile.header(3, 1, 8, 3),
+            PngFile.chunk("PLTE", colours),
+            PngFile.data(row),
+            PngFile.end());
+    byte[] expected = new byte[9];
+    System.arraycopy(colours, 3 * 255, expected, 0, 3);
+    System.arraycopy(colours, 3, expected, 3, 3);
+    System.arraycopy(colours, 0, expected, 6, 3);
+    assertArrayEquals(expected, read(file).rgb());
+    byte[] more =
+        PngFile.of(
+            PngFile.header(3, 1, 8, 3),
+            PngFile.chunk("PLTE", new byte[3 * 257]),
+            PngFile.data(row),
+            PngFile.end());
+    assertEquals(
+        "image: the image is broken (a palette of 771 bytes)",
+        assertThrows(InputException.class, () -> read(more)).getMessage());
   }
 }
