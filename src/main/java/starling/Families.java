@@ -7,11 +7,12 @@ import starling.checkpoint.CheckpointFolder;
 import starling.input.InputException;
 import starling.model.VisionLanguageModel;
 import starling.model.llava.Llava;
+import starling.model.next.LlavaNext;
 
 /** The families of models, by the {@code model_type} of a checkpoint. */
 public final class Families {
   private static final Map<String, Function<Path, VisionLanguageModel>> READERS =
-      Map.of("llava", Llava::read);
+      Map.of("llava", Llava::read, "llava_next", LlavaNext::read);
 
   private Families() {}
 

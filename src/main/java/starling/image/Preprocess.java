@@ -169,7 +169,7 @@ public record Preprocess(
    * {@code (float(level·factor) − mean) / std}: the product in double, the rest in float, as numpy
    * does it there.
    */
-  private float[] pixels(Image p) {
+  float[] pixels(Image p) {
     int plane = p.width() * p.height();
     float[] pixels = new float[3 * plane];
     for (int c = 0; c < 3; c++) {
