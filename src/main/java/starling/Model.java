@@ -14,11 +14,11 @@ import starling.device.Device;
 import starling.device.DeviceType;
 import starling.device.Providers;
 import starling.image.Image;
-import starling.image.ImageMode;
 import starling.input.InputException;
 import starling.input.TerminalText;
 import starling.model.Generation;
 import starling.model.ImageInput;
+import starling.model.ImageOptions;
 import starling.model.LoadedModel;
 import starling.model.Request;
 import starling.model.VisionLanguageModel;
@@ -253,7 +253,7 @@ public final class Model implements AutoCloseable {
   private Request request(Question question, Method method, int[] ids) {
     var inputs = new ArrayList<ImageInput>();
     for (Image image : question.images) {
-      inputs.add(prepare(image, question.imageMode, "image " + inputs.size()));
+      inputs.add(prepare(image, question.imageOptions, "image " + inputs.size()));
     }
     return new Request(
         ids,
@@ -299,12 +299,14 @@ public final class Model implements AutoCloseable {
   /**
    * What the tower sees of an image, and the visual tokens that become of it.
    *
+   * @param options what a question says of it, see {@link Question#imageOptions()}
    * @param name what messages call the image
+   * @throws InputException if the model does not have one of the options
    * @throws IllegalStateException if the model is closed
    */
-  public ImageInput prepare(Image image, ImageMode mode, String name) {
+  public ImageInput prepare(Image image, ImageOptions options, String name) {
     checkOpen();
-    return images.prepare(image, mode, name);
+    return images.prepare(image, options, name);
   }
 
   Path dir() {

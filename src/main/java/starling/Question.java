@@ -7,6 +7,7 @@ import java.util.Objects;
 import starling.device.Sampling;
 import starling.image.Image;
 import starling.image.ImageMode;
+import starling.model.ImageOptions;
 import starling.model.Mode;
 import starling.model.Request;
 import starling.prune.Method;
@@ -24,7 +25,7 @@ public final class Question {
   Method method; // null: the one that prune names
   Mode mode = Mode.COMPACT;
   Template template; // null: not named
-  ImageMode imageMode = ImageMode.CHECKPOINT;
+  ImageOptions imageOptions = ImageOptions.DEFAULT;
   int maxTokens = 128;
   Sampling sampling = Sampling.GREEDY;
   List<String> stop = List.of();
@@ -84,13 +85,19 @@ public final class Question {
 
   /** How images become square. */
   public Question imageMode(ImageMode value) {
-    imageMode = value;
+    imageOptions = imageOptions.mode(value);
     return this;
   }
 
-  /** How images become square. */
-  public ImageMode imageMode() {
-    return imageMode;
+  /** How images become visual tokens, {@link #imageMode(ImageMode)} included. */
+  public Question imageOptions(ImageOptions value) {
+    imageOptions = Objects.requireNonNull(value);
+    return this;
+  }
+
+  /** How images become visual tokens. */
+  public ImageOptions imageOptions() {
+    return imageOptions;
   }
 
   /** Most tokens to generate, at least 1. */

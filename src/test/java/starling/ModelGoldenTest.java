@@ -20,7 +20,7 @@ import starling.cuda.Native;
 import starling.device.DType;
 import starling.device.DeviceType;
 import starling.device.Providers;
-import starling.image.ImageMode;
+import starling.model.ImageOptions;
 
 /**
  * Random checkpoints in each naming and configuration style against a float64 program ({@code
@@ -144,7 +144,7 @@ class ModelGoldenTest {
       return;
     }
     var image = Demo.read(golden.at("/images/0").textValue());
-    float[] pixels = model.prepare(image, ImageMode.CHECKPOINT, "image").crops().get(0).pixels();
+    float[] pixels = model.prepare(image, ImageOptions.DEFAULT, "image").crops().get(0).pixels();
     for (int i = 0; i < 8; i++) {
       assertEquals(golden.at("/pixels_first8/" + i).doubleValue(), pixels[i], 1e-6, what);
     }

@@ -22,8 +22,8 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 import starling.image.Image;
-import starling.image.ImageMode;
 import starling.input.InputException;
+import starling.model.ImageOptions;
 import starling.text.Template;
 
 /**
@@ -143,7 +143,7 @@ class ModelTest {
     List<Executable> uses =
         List.of(
             () -> model.ask(question("x")),
-            () -> model.prepare(image, ImageMode.CHECKPOINT, "it"),
+            () -> model.prepare(image, ImageOptions.DEFAULT, "it"),
             model::family);
     for (Executable use : uses) {
       String message = assertThrows(IllegalStateException.class, use).getMessage();

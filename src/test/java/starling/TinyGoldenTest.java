@@ -17,7 +17,7 @@ import java.util.stream.Collectors;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
-import starling.image.ImageMode;
+import starling.model.ImageOptions;
 
 /**
  * The bundled model against {@code golden.json}, which an independent program made (plain torch in
@@ -87,7 +87,7 @@ class TinyGoldenTest {
   void preparesThePixelsOfTheReference() {
     for (JsonNode golden : cases) {
       var image = Demo.read(golden.get("image").textValue());
-      float[] pixels = model.prepare(image, ImageMode.CHECKPOINT, "image").crops().get(0).pixels();
+      float[] pixels = model.prepare(image, ImageOptions.DEFAULT, "image").crops().get(0).pixels();
       for (int i = 0; i < 5; i++) {
         // The reference multiplies by 1/255 in float32, transformers and this in double: one unit
         // in the last place.

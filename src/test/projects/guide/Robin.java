@@ -77,8 +77,11 @@ public record Robin(RobinConfig config) implements VisionLanguageModel {
   @Override
   public ImageProcessor images(Path dir) {
     Preprocess preprocess = PreprocessorConfig.read(dir, config.tower().imageSize());
-    return (image, mode, name) ->
-        new ImageInput(typicalImage(), List.of(preprocess.apply(image, mode, name)));
+    return (image, options, name) -> {
+      options.only("Robin", "image-mode");
+      return new ImageInput(
+          typicalImage(), List.of(preprocess.apply(image, options.mode(), name)));
+    };
   }
 
   @Override

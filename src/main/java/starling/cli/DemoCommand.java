@@ -233,7 +233,7 @@ final class DemoCommand implements Callable<Integer> {
     for (int i = 0; i < shown.size(); i++) {
       Shown s = shown.get(i);
       var question = Question.of(s.item().text());
-      var input = model.prepare(s.image(), question.imageMode(), s.item().image());
+      var input = model.prepare(s.image(), question.imageOptions(), s.item().image());
       var region = input.crops().get(0).region();
       var kept = KeptTokens.draw(model, s.image(), 0, s.answers().get(1), question);
       var both =

@@ -92,7 +92,7 @@ final class DemoReport {
     Answer star = s.answers().get(1);
     var region =
         model
-            .prepare(s.image(), Question.of("").imageMode(), s.item().image())
+            .prepare(s.image(), Question.of("").imageOptions(), s.item().image())
             .crops()
             .get(0)
             .region();

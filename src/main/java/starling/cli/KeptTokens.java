@@ -20,7 +20,7 @@ final class KeptTokens {
 
   /** What became of an image's tokens: every crop that the tower saw, side by side. */
   static BufferedImage draw(Model model, Image image, int index, Answer answer, Question question) {
-    ImageInput input = model.prepare(image, question.imageMode(), "image " + index);
+    ImageInput input = model.prepare(image, question.imageOptions(), "image " + index);
     ImageTokens tokens = input.tokens();
     Fate[] fates = fates(tokens.candidates(), index, answer.stages());
     var crops = new ArrayList<BufferedImage>();

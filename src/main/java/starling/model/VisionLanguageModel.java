@@ -10,7 +10,6 @@ import starling.device.Device;
 import starling.device.PositionRule;
 import starling.device.TensorArena;
 import starling.image.Image;
-import starling.image.ImageMode;
 import starling.input.InputException;
 import starling.prune.ImageTokens;
 import starling.text.Template;
@@ -74,9 +73,10 @@ public interface VisionLanguageModel {
   /** Makes the tower's input of images. */
   interface ImageProcessor {
     /**
+     * @param options what the question says; a family refuses what it does not have
      * @param name what messages call the image
      */
-    ImageInput prepare(Image image, ImageMode mode, String name);
+    ImageInput prepare(Image image, ImageOptions options, String name);
   }
 
   /** The visual tokens of an image of the tower's own size, for counting without an image. */

@@ -27,7 +27,6 @@ import starling.device.EightBits;
 import starling.device.Linear;
 import starling.device.Sampling;
 import starling.device.StoredTensor;
-import starling.image.ImageMode;
 import starling.prune.Methods;
 
 /**
@@ -89,7 +88,7 @@ class BlockWeightsTest {
     ImageInput image =
         family
             .images(Demo.MODEL)
-            .prepare(Demo.read("small-00.png"), ImageMode.CHECKPOINT, "small-00");
+            .prepare(Demo.read("small-00.png"), ImageOptions.DEFAULT, "small-00");
     int[] ids = {1, 266, 446, 500, 501, 500, 13, 297, 398, 288, 262, 322, 447, 275, 446};
     var request =
         new Request(

@@ -97,8 +97,9 @@ public record Llava(LlavaConfig config) implements VisionLanguageModel {
   public ImageProcessor images(Path dir) {
     int side = config.vision().imageSize();
     Preprocess preprocess = PreprocessorConfig.read(dir, side);
-    return (image, mode, name) -> {
-      Preprocess.Prepared prepared = preprocess.apply(image, mode, name);
+    return (image, options, name) -> {
+      options.only("LLaVA-1.5", "image-mode");
+      Preprocess.Prepared prepared = preprocess.apply(image, options.mode(), name);
       if (prepared.width() != side || prepared.height() != side) {
         throw new InputException(
             dir

@@ -197,7 +197,7 @@ final class Mosaic implements VisionLanguageModel {
   /** A small image of the whole, 2×2 tokens, and tiles of 2×3 tokens along the longer side. */
   @Override
   public ImageProcessor images(Path dir) {
-    return (image, mode, name) -> {
+    return (image, options, name) -> {
       boolean wide = image.width() > image.height();
       int tiles = Math.round(wide ? ratio(image) : 1 / ratio(image));
       var crops = new ArrayList<Preprocess.Prepared>();

@@ -32,10 +32,10 @@ import starling.device.DeviceType;
 import starling.device.PositionRule;
 import starling.device.Sampling;
 import starling.image.Image;
-import starling.image.ImageMode;
 import starling.input.InputException;
 import starling.model.Generation;
 import starling.model.ImageInput;
+import starling.model.ImageOptions;
 import starling.model.LoadedModel;
 import starling.model.Mode;
 import starling.model.Plan;
@@ -83,7 +83,7 @@ class MosaicTest {
   private static ImageInput image(int width, int height, long seed) {
     byte[] rgb = new byte[3 * width * height];
     new Random(seed).nextBytes(rgb);
-    return MOSAIC.images(null).prepare(new Image(width, height, rgb), ImageMode.PAD, "noise");
+    return MOSAIC.images(null).prepare(new Image(width, height, rgb), ImageOptions.DEFAULT, "noise");
   }
 
   private record Outcome(
