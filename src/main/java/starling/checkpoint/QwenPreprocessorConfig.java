@@ -15,9 +15,6 @@ import starling.input.InputJson;
  * refused.
  */
 public final class QwenPreprocessorConfig {
-  /** Visual tokens of an image, at most: as many as the published limits allow. */
-  private static final long MOST_TOKENS = 16_384;
-
   private static final Set<String> PROCESSORS =
       Set.of(
           "Qwen2VLImageProcessor",
@@ -74,11 +71,12 @@ public final class QwenPreprocessorConfig {
     long least = pixels(f, "min_pixels", "shortest_edge", 56 * 56);
     long most = pixels(f, "max_pixels", "longest_edge", 28 * 28 * 1280);
     int cell = vision.cellSize();
-    if (least > most || most > MOST_TOKENS * cell * cell || most < (long) cell * cell) {
+    long tokens = most / ((long) cell * cell);
+    if (least > most || tokens < 1 || tokens > SmartResize.MOST_TOKENS) {
       throw f.wrong(
           f.has("max_pixels") ? "max_pixels" : "size.longest_edge",
-          "is %d; from %d, the least pixels, to %d, those of %d visual tokens, are supported"
-              .formatted(most, Math.max(least, (long) cell * cell), MOST_TOKENS * cell * cell, MOST_TOKENS));
+          "is %d, for %d visual tokens; at least min_pixels, %d, and 1 to %d tokens are supported"
+              .formatted(most, tokens, least, SmartResize.MOST_TOKENS));
     }
     return new SmartResize(
         cell,

@@ -1,6 +1,7 @@
 package starling.image;
 
 import java.awt.geom.Rectangle2D;
+import java.util.Arrays;
 import java.util.List;
 import starling.input.InputException;
 
@@ -25,6 +26,9 @@ public record SmartResize(
     List<Double> imageMean,
     List<Double> imageStd) {
 
+  /** Visual tokens of an image, at most: as many as the published limits of pixels allow. */
+  public static final int MOST_TOKENS = 16_384;
+
   /** The aspect that transformers refuses to go beyond. */
   private static final int THINNEST = 200;
 
@@ -36,13 +40,33 @@ public record SmartResize(
    */
   public record Size(int height, int width) {}
 
-  /** The same with other limits, counted in visual tokens; 0 leaves a limit as it is. */
-  public SmartResize tokens(int least, int most) {
+  /**
+   * The same with other limits, counted in visual tokens. One that is null stays as it is, unless it
+   * would contradict the other; then it gives way.
+   *
+   * @throws InputException if both are given and contradict each other, or one is beyond {@link
+   *     #MOST_TOKENS}
+   */
+  public SmartResize tokens(Integer least, Integer most) {
+    for (Integer limit : Arrays.asList(least, most)) {
+      if (limit != null && limit > MOST_TOKENS) {
+        throw new InputException(
+            "%d visual tokens are asked for; an image may have at most %d"
+                .formatted(limit, MOST_TOKENS));
+      }
+    }
+    if (least != null && most != null && least > most) {
+      throw new InputException(
+          "at least %d and at most %d visual tokens are asked for; the least is more than the most"
+              .formatted(least, most));
+    }
     long cell = (long) factor * factor;
+    long from = least == null ? minPixels : least * cell;
+    long to = most == null ? maxPixels : most * cell;
     return new SmartResize(
         factor,
-        least > 0 ? least * cell : minPixels,
-        most > 0 ? most * cell : maxPixels,
+        least == null ? Math.min(from, to) : from,
+        most == null ? Math.max(from, to) : to,
         resample,
         imageMean,
         imageStd);

@@ -15,10 +15,8 @@ import starling.device.Device;
 import starling.device.PositionRule;
 import starling.device.Span;
 import starling.device.TensorArena;
-import starling.image.ImageMode;
 import starling.image.Preprocess;
 import starling.image.SmartResize;
-import starling.input.InputException;
 import starling.model.ImageEncoder;
 import starling.model.ImageInput;
 import starling.model.Layout;
@@ -103,14 +101,10 @@ public record Qwen25Vl(QwenConfig config) implements VisionLanguageModel {
   @Override
   public ImageProcessor images(Path dir) {
     SmartResize resize = QwenPreprocessorConfig.read(dir, config.vision());
-    return (image, mode, name) -> {
-      if (mode != ImageMode.CHECKPOINT) {
-        throw new InputException(
-            "--image-mode "
-                + mode.label()
-                + ": images of this model keep their shape, and it has no other mode than checkpoint");
-      }
-      Preprocess.Prepared prepared = resize.apply(image, name);
+    return (image, options, name) -> {
+      options.only("Qwen2.5-VL", "min-image-tokens", "max-image-tokens");
+      Preprocess.Prepared prepared =
+          resize.tokens(options.minImageTokens(), options.maxImageTokens()).apply(image, name);
       int cell = config.vision().cellSize();
       ImageTokens tokens = tokens(prepared.height() / cell, prepared.width() / cell);
       return new ImageInput(tokens, List.of(prepared));

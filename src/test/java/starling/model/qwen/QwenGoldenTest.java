@@ -30,9 +30,9 @@ import starling.device.DeviceType;
 import starling.device.Sampling;
 import starling.device.Span;
 import starling.image.Image;
-import starling.image.ImageMode;
 import starling.model.Generation;
 import starling.model.ImageInput;
+import starling.model.ImageOptions;
 import starling.model.Layout;
 import starling.model.LoadedModel;
 import starling.model.Mode;
@@ -98,7 +98,7 @@ class QwenGoldenTest {
       var images = new ArrayList<ImageInput>();
       for (JsonNode image : of.get("images")) {
         Image noise = noise(ints(image.get("size")), image.get("seed").intValue());
-        images.add(family.images(dir).prepare(noise, ImageMode.CHECKPOINT, "noise"));
+        images.add(family.images(dir).prepare(noise, ImageOptions.DEFAULT, "noise"));
       }
       return images;
     }
