@@ -4,7 +4,6 @@ import java.nio.file.Path;
 import java.util.Map;
 import java.util.function.Function;
 import starling.checkpoint.CheckpointFolder;
-import starling.checkpoint.QwenConfig;
 import starling.input.InputException;
 import starling.model.VisionLanguageModel;
 import starling.model.llava.Llava;
@@ -13,7 +12,7 @@ import starling.model.qwen.Qwen25Vl;
 /** The families of models, by the {@code model_type} of a checkpoint. */
 public final class Families {
   private static final Map<String, Function<Path, VisionLanguageModel>> READERS =
-      Map.of("llava", Llava::read, QwenConfig.MODEL_TYPE, Qwen25Vl::read);
+      Map.of("llava", Llava::read, "qwen2_5_vl", Qwen25Vl::read);
 
   private Families() {}
 

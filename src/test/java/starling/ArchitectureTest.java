@@ -105,7 +105,8 @@ class ArchitectureTest {
   }
 
   /** Each family of models stands on the shared code and under the root, which lists it. */
-  private static final List<String> FAMILIES = List.of("starling.model.llava", "starling.model.qwen");
+  private static final List<String> FAMILIES =
+      List.of("starling.model.llava", "starling.model.qwen");
 
   static {
     List<String> below = new ArrayList<>(MAY_USE.get("starling.model"));

@@ -64,7 +64,10 @@ public record QwenConfig(
     if (tower.outHiddenSize() != decoder.hiddenSize()) {
       throw vision.wrong(
           "out_hidden_size",
-          "is " + tower.outHiddenSize() + ", but the decoder's hidden_size is " + decoder.hiddenSize());
+          "is "
+              + tower.outHiddenSize()
+              + ", but the decoder's hidden_size is "
+              + decoder.hiddenSize());
     }
     return new QwenConfig(
         tower,

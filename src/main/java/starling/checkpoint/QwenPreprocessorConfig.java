@@ -107,7 +107,8 @@ public final class QwenPreprocessorConfig {
     same(f, "merge_size", 2, vision.spatialMergeSize());
     same(f, "temporal_patch_size", 2, vision.temporalPatchSize());
     if (f.integer("resample", 3, 0) > 5) {
-      throw f.wrong("resample", "is " + f.integer("resample", 3, 0) + "; Pillow's filters are 0 to 5");
+      throw f.wrong(
+          "resample", "is " + f.integer("resample", 3, 0) + "; Pillow's filters are 0 to 5");
     }
     double factor = f.number("rescale_factor", 1 / 255.0);
     if (Math.abs(factor - 1 / 255.0) > 1e-12) {

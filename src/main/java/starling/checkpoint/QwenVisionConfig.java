@@ -69,8 +69,7 @@ public record QwenVisionConfig(
     Fields rope = v.object("rope_parameters");
     rope.oneOf("rope_type", "axial", List.of("axial"));
     if (rope.number("rope_theta", 10000) != 10000) {
-      throw rope.wrong(
-          "rope_theta", "is " + rope.number("rope_theta", 0) + "; 10000 is supported");
+      throw rope.wrong("rope_theta", "is " + rope.number("rope_theta", 0) + "; 10000 is supported");
     }
     var config =
         new QwenVisionConfig(

@@ -41,8 +41,8 @@ public record SmartResize(
   public record Size(int height, int width) {}
 
   /**
-   * The same with other limits, counted in visual tokens. One that is null stays as it is, unless it
-   * would contradict the other; then it gives way.
+   * The same with other limits, counted in visual tokens. One that is null stays as it is, unless
+   * it would contradict the other; then it gives way.
    *
    * @throws InputException if both are given and contradict each other, or one is beyond {@link
    *     #MOST_TOKENS}

@@ -58,8 +58,7 @@ class Qwen25VlTest {
   void textAloneCountsOnAllAxes() throws IOException {
     Qwen25Vl family = Qwen25Vl.read(PublishedQwen.three(dir));
     Positions positions = family.positions(new Layout(4, List.of(), List.of()), List.of());
-    assertArrayEquals(
-        IntStream.range(0, 12).map(i -> i % 4).toArray(), positions.values());
+    assertArrayEquals(IntStream.range(0, 12).map(i -> i % 4).toArray(), positions.values());
     assertEquals(4, positions.next());
   }
 
@@ -94,8 +93,7 @@ class Qwen25VlTest {
     var image = new Image(28, 28, new byte[3 * 28 * 28]);
     ImageOptions pad = ImageOptions.DEFAULT.mode(ImageMode.PAD);
     String message =
-        assertThrows(
-                InputException.class, () -> family.images(dir).prepare(image, pad, "image"))
+        assertThrows(InputException.class, () -> family.images(dir).prepare(image, pad, "image"))
             .getMessage();
     assertTrue(message.startsWith("--image-mode pad does not apply to this model"), message);
   }

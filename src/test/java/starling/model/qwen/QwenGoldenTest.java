@@ -128,7 +128,11 @@ class QwenGoldenTest {
   }
 
   private record Outcome(
-      List<float[]> logits, int[] tokens, List<Stage> stages, List<int[]> kept, List<float[]> score) {
+      List<float[]> logits,
+      int[] tokens,
+      List<Stage> stages,
+      List<int[]> kept,
+      List<float[]> score) {
     List<int[]> kept(int stage) {
       return IntStream.range(0, stages.size())
           .filter(s -> stages.get(s).stage() == stage)
@@ -170,8 +174,7 @@ class QwenGoldenTest {
         assertArrayEquals(
             ints(golden.get("grid")), new int[] {prepared.height() / 14, prepared.width() / 14});
         float[] pixels = prepared.pixels();
-        float[] sample =
-            new float[Math.ceilDiv(pixels.length, 503)];
+        float[] sample = new float[Math.ceilDiv(pixels.length, 503)];
         for (int j = 0; j < sample.length; j++) {
           sample[j] = pixels[503 * j];
         }
@@ -189,7 +192,8 @@ class QwenGoldenTest {
       Positions positions = free.family.positions(layout(ids, rows), tokens);
       int n = positions.values().length / 3;
       for (int axis = 0; axis < 3; axis++) {
-        int[] own = IntStream.range(axis * n, (axis + 1) * n).map(i -> positions.values()[i]).toArray();
+        int[] own =
+            IntStream.range(axis * n, (axis + 1) * n).map(i -> positions.values()[i]).toArray();
         assertArrayEquals(ints(of.get("positions").get(axis)), own);
       }
       assertEquals(of.get("next").intValue(), positions.next());

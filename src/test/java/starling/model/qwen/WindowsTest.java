@@ -45,8 +45,7 @@ class WindowsTest {
     assertArrayEquals(new int[] {0, 0, 1, 1}, Arrays.copyOfRange(positions, 64, 68));
     assertArrayEquals(new int[] {8, 9, 8, 9}, Arrays.copyOfRange(positions, n + 64, n + 68));
     assertArrayEquals(new int[n], Arrays.copyOfRange(positions, 2 * n, 3 * n));
-    assertArrayEquals(
-        new int[] {8, 9, 22, 23}, Arrays.copyOfRange(windows.patches(), 64, 68));
+    assertArrayEquals(new int[] {8, 9, 22, 23}, Arrays.copyOfRange(windows.patches(), 64, 68));
     ImageTokens tokens = windows.tokens();
     assertArrayEquals(
         new int[] {64, 65, 66, 67}, Arrays.copyOfRange(tokens.sources(), 4 * 4, 4 * 5));
