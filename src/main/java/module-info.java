@@ -25,6 +25,7 @@ module starling {
   exports starling.model;
   exports starling.model.llava;
   exports starling.model.next;
+  exports starling.model.qwen;
   exports starling.prune;
   exports starling.text;
 

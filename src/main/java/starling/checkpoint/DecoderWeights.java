@@ -62,10 +62,16 @@ public record DecoderWeights(
    */
   static DecoderWeights read(
       TextConfig config, boolean tied, Safetensors files, String at, String head) {
-    return new Reader(config, files).decoder(tied, at, head);
+    return new Reader(config, files, config.attentionBias()).decoder(tied, at, head);
   }
 
-  private record Reader(TextConfig config, Safetensors files) {
+  /** The same of a decoder that has no bias behind attention, whatever its other products have. */
+  static DecoderWeights withoutOutputBias(
+      TextConfig config, boolean tied, Safetensors files, String at, String head) {
+    return new Reader(config, files, false).decoder(tied, at, head);
+  }
+
+  private record Reader(TextConfig config, Safetensors files, boolean outputBias) {
 
     DecoderWeights decoder(boolean tied, String at, String ownHead) {
       int d = config.hiddenSize();
@@ -101,7 +107,7 @@ public record DecoderWeights(
           matrix(at + "self_attn.v_proj.weight", kv, d, keys),
           bias ? vector(at + "self_attn.v_proj.bias", kv, keys) : null,
           matrix(at + "self_attn.o_proj.weight", d, q, queries),
-          bias ? vector(at + "self_attn.o_proj.bias", d, queries) : null,
+          outputBias ? vector(at + "self_attn.o_proj.bias", d, queries) : null,
           vector(at + "post_attention_layernorm.weight", d, "text_config hidden_size"),
           matrix(at + "mlp.gate_proj.weight", m, d, mlp),
           config.mlpBias() ? vector(at + "mlp.gate_proj.bias", m, mlp) : null,

@@ -59,6 +59,14 @@ record Fields(Path file, String prefix, JsonNode node) {
     return value.intValue();
   }
 
+  /** A whole number of at least 1 that has no default. */
+  int required(String field) {
+    if (!has(field)) {
+      throw wrong(field, "is missing");
+    }
+    return integer(field, 0, 1);
+  }
+
   double number(String field, double otherwise) {
     if (!has(field)) {
       return otherwise;

@@ -34,7 +34,13 @@ enum KnownKeys {
   /** {@code vision_config}, a CLIP tower. Its vocabulary is that of CLIP's text tower. */
   VISION(
       "model_type hidden_size intermediate_size num_hidden_layers num_attention_heads image_size patch_size hidden_act"
-          + " layer_norm_eps num_channels vocab_size torch_dtype dtype");
+          + " layer_norm_eps num_channels vocab_size torch_dtype dtype"),
+  /** {@code text_config} of Qwen2.5-VL. Its windows are checked where the file is read. */
+  QWEN_TEXT(QwenKeys.TEXT),
+  /** The top level of Qwen2.5-VL, where old files have the decoder's keys. */
+  QWEN(QwenKeys.TEXT + " " + QwenKeys.TOP),
+  /** {@code vision_config} of Qwen2.5-VL. */
+  QWEN_VISION(QwenKeys.VISION);
 
   /** Change no result of inference, wherever they stand. */
   private static final Set<String> HARMLESS =
@@ -98,7 +104,7 @@ enum KnownKeys {
     for (var field : fields.node().properties()) {
       String key = field.getKey();
       JsonNode value = field.getValue();
-      String neutral = NEUTRAL.get(key);
+      String neutral = applied.contains(key) ? null : NEUTRAL.get(key);
       if (neutral != null) {
         if (!isNeutral(value, neutral) && !isFullAttention(key, value)) {
           String method = value.path("quant_method").asText("");

@@ -225,7 +225,7 @@ public final class PreprocessorConfig {
     return side;
   }
 
-  private static List<Double> three(Fields f, String field, List<Double> otherwise) {
+  static List<Double> three(Fields f, String field, List<Double> otherwise) {
     if (!f.has(field)) {
       return otherwise;
     }
@@ -248,7 +248,7 @@ public final class PreprocessorConfig {
     return List.copyOf(values);
   }
 
-  private static List<Double> divisors(Fields f, String field, List<Double> otherwise) {
+  static List<Double> divisors(Fields f, String field, List<Double> otherwise) {
     List<Double> values = three(f, field, otherwise);
     for (double value : values) {
       if (value < 1e-9) {

@@ -165,20 +165,26 @@ public record Preprocess(
     }
   }
 
+  float[] pixels(Image p) {
+    return normalized(p, doRescale ? rescaleFactor : 1, doNormalize ? imageMean : null, imageStd);
+  }
+
   /**
    * {@code (float(level·factor) − mean) / std}: the product in double, the rest in float, as numpy
    * does it there.
+   *
+   * @param mean null to leave the products as they are
+   * @return {@code [3, height, width]}
    */
-  float[] pixels(Image p) {
+  static float[] normalized(Image p, double factor, List<Double> mean, List<Double> std) {
     int plane = p.width() * p.height();
     float[] pixels = new float[3 * plane];
     for (int c = 0; c < 3; c++) {
-      float m = imageMean.get(c).floatValue();
-      float s = imageStd.get(c).floatValue();
+      float m = mean == null ? 0 : mean.get(c).floatValue();
+      float s = mean == null ? 1 : std.get(c).floatValue();
       for (int i = 0; i < plane; i++) {
         int level = p.rgb()[3 * i + c] & 0xff;
-        float x = doRescale ? (float) (level * rescaleFactor) : level;
-        pixels[c * plane + i] = doNormalize ? (x - m) / s : x;
+        pixels[c * plane + i] = ((float) (level * factor) - m) / s;
       }
     }
     return pixels;

@@ -40,16 +40,17 @@ public record Attention(List<Part> parts, int width, Tensor order) {
     }
 
     /**
-     * The query rows that {@code queries} names here.
+     * The query rows that {@code queries} names here. In a tower without a CLS row all patches
+     * stand for it, as in the published ports of methods that ask CLS.
      *
-     * @throws InputException if there are none: no CLS in this tower, no text in a tower
+     * @throws InputException if there are none: no text in a tower, no patches in the decoder
      */
     public Span rows(Queries queries) {
       Span named =
           switch (queries) {
             case PATCHES -> cls == null ? null : new Span(cls.to(), rows);
             case PATCHES_AND_CLS -> new Span(0, rows);
-            case CLS -> cls;
+            case CLS -> cls != null && cls.length() == 0 ? new Span(0, rows) : cls;
             case TEXT -> text;
             case LAST -> new Span(rows - 1, rows);
           };

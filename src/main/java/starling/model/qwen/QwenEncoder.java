@@ -1,0 +1,109 @@
+package starling.model.qwen;
+
+import java.util.List;
+import starling.checkpoint.QwenVisionConfig;
+import starling.checkpoint.QwenVisionWeights;
+import starling.device.Activation;
+import starling.device.AttentionInputs;
+import starling.device.DType;
+import starling.device.Device;
+import starling.device.Kv;
+import starling.device.Mask;
+import starling.device.Tensor;
+import starling.device.TensorArena;
+import starling.model.ImageCuts;
+import starling.model.ImageEncoder;
+import starling.prune.ImageTokens;
+
+/**
+ * The tower and the merger: pixels to rows of the decoder. The rows of the tower stand window by
+ * window, so that a window is a segment of one call; blocks that attend to the whole image read
+ * them in the same order. Behind the last attention they are put back in raster order.
+ */
+final class QwenEncoder implements ImageEncoder {
+  private final Device device;
+  private final DType dtype;
+  private final QwenVisionConfig config;
+  private final QwenTower tower;
+
+  QwenEncoder(
+      Device device,
+      TensorArena arena,
+      DType dtype,
+      QwenVisionConfig config,
+      QwenVisionWeights weights) {
+    this.device = device;
+    this.dtype = dtype;
+    this.config = config;
+    this.tower = QwenTower.load(device, arena, dtype, config, weights);
+  }
+
+  @Override
+  public void encode(List<Tensor> pixels, ImageCuts cuts, TensorArena work) {
+    ImageTokens.Crop grid = cuts.tokens().crops().get(0);
+    var windows = Windows.of(grid.rows(), grid.columns(), config.windowCells());
+    var tables = WindowTables.of(device, work, windows, config.headDim());
+    int rows = grid.patches();
+    int head = device.headSize(config.headDim());
+    int wide = config.numHeads() * head;
+    Tensor x = work.alloc("vision rows", dtype, rows, config.hiddenSize());
+    embed(x, pixels.get(0), tables.patches(), work);
+    Tensor qkv = work.alloc("vision qkv", dtype, rows, 3 * wide);
+    Tensor attn = work.alloc("vision attention", dtype, rows, wide);
+    Tensor mlp = work.alloc("vision mlp", dtype, rows, config.intermediateSize());
+    Tensor lse = work.alloc("vision lse", DType.F32, config.numHeads(), rows);
+    AttentionInputs whole = inputs(rows, wide, head, work);
+    var kv = new Kv(whole.kv().k(), whole.kv().v(), tables.windows());
+    var inside = new AttentionInputs(whole.q(), kv, Mask.NONE, whole.scale());
+    cuts.sees(whole, lse);
+    for (int b = 0; b < tower.blocks().size(); b++) {
+      QwenTower.Block block = tower.blocks().get(b);
+      boolean last = b == tower.blocks().size() - 1;
+      boolean full = config.fullattBlockIndexes().contains(b);
+      device.gemm(qkv, x, block.qkv(), block.norm1(), Activation.NONE, null);
+      device.rope(whole.q(), whole.kv(), qkv, tables.positions(), tables.rope());
+      device.attention(
+          attn.split(config.numHeads(), head), last ? lse : null, full ? whole : inside);
+      if (last) {
+        List<Tensor> left = cuts.behindAttention(List.of(x, attn));
+        x = left.get(0);
+        attn = left.get(1);
+        mlp = mlp.rows(0, x.rows());
+      }
+      device.gemm(x, attn, block.proj(), null, Activation.NONE, x);
+      device.gemm(mlp, x, block.gateUp(), block.norm2(), Activation.SILU_MUL, null);
+      device.gemm(x, mlp, block.down(), null, Activation.NONE, x);
+    }
+    merge(x, cuts, work);
+  }
+
+  /** The patches, in the order of the tower's rows. */
+  private void embed(Tensor x, Tensor pixels, Tensor order, TensorArena work) {
+    int patch = config.patchSize();
+    Tensor raster = work.alloc("patches", dtype, x.rows(), 3 * patch * patch);
+    Tensor ordered = work.alloc("ordered patches", dtype, x.rows(), 3 * patch * patch);
+    device.patchify(raster, pixels, patch);
+    device.gatherRows(List.of(ordered), List.of(raster), order);
+    device.gemm(x, ordered, tower.patchEmbedding(), null, Activation.NONE, null);
+  }
+
+  /** Queries, keys and values of all rows, as {@code rope} writes them. */
+  private AttentionInputs inputs(int rows, int wide, int head, TensorArena work) {
+    Tensor q = work.alloc("vision q", dtype, rows, wide).split(config.numHeads(), head);
+    Tensor k = work.alloc("vision k", dtype, rows, wide).split(config.numHeads(), head);
+    Tensor v = work.alloc("vision v", dtype, rows, wide).split(config.numHeads(), head);
+    float scale = (float) (1 / Math.sqrt(config.headDim()));
+    return new AttentionInputs(q, new Kv(k, v, null), Mask.NONE, scale);
+  }
+
+  /** Four rows to one and two products. */
+  private void merge(Tensor x, ImageCuts cuts, TensorArena work) {
+    device.rmsnorm(x, x, tower.mergerNorm());
+    Tensor cells = cuts.beforeProjector(x.fold(config.cellRows()));
+    Tensor h = work.alloc("merged", dtype, cells.rows(), tower.merge1().out());
+    device.gemm(h, cells, tower.merge1(), null, Activation.GELU, null);
+    Tensor rows = cuts.projected(cells.rows());
+    device.gemm(rows, h, tower.merge2(), null, Activation.NONE, null);
+    cuts.intoDecoder(rows);
+  }
+}
