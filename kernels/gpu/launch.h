@@ -84,10 +84,11 @@ void with_head(int head_size, Body body) {
   switch (head_size) {
     case 32: return body.template operator()<32>();
     case 64: return body.template operator()<64>();
+    case 80: return body.template operator()<80>();
     case 128: return body.template operator()<128>();
     default:
       throw Error(STARLING_INVALID_ARGUMENT,
-                  "head size " + std::to_string(head_size) + " is not 32, 64 or 128; pad the heads with zeros");
+                  "head size " + std::to_string(head_size) + " is not 32, 64, 80 or 128; pad the heads with zeros");
   }
 }
 

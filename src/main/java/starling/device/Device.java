@@ -20,8 +20,8 @@ import java.util.List;
  * that is out of reach or read-only are {@link IllegalArgumentException}s, closed memory is an
  * {@link IllegalStateException}, both with the tensor's name, before anything is computed. Rows of
  * {@code x}, {@code q}, {@code k}, {@code v}, caches, features and weights start at multiples of 16
- * bytes, as those of {@link TensorArena#alloc} do; heads of 32, 64 and 128 channels are taken by
- * every device, others by the cpu device. Lengths and indices are checked where Java or the
+ * bytes, as those of {@link TensorArena#alloc} do; heads of 32, 64, 80 and 128 channels are taken
+ * by every device, others by the cpu device. Lengths and indices are checked where Java or the
  * emulated device can read them.
  */
 public interface Device extends AutoCloseable {
