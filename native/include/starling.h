@@ -248,7 +248,7 @@ STARLING_API int starling_lse_from_natural(const starling_lse_from_natural_args 
 
 /* score[j] = sum over s < w and h of sums[h, j * w + s] / (H * rows * w): the heads of a column are added in order, then the
  * w columns of a candidate; keep = the k best, ascending by index; ties go to the lowest index. A score that is not finite
- * is never preferred and sets non_finite[0] to 1. n <= 4096. */
+ * is never preferred and sets non_finite[0] to 1. n <= 16384. */
 typedef struct {
   uint32_t size;
   starling_tensor keep;       /* i32 [k] */

@@ -164,7 +164,7 @@ public interface Device extends AutoCloseable {
    * Scores {@code score[j] = Σ_{s<w} Σ_h sums[h, j·w + s] / (H·rows·w)} and the {@code k} best of
    * them, ascending by index; ties go to the lowest index. A candidate has {@code w} columns of
    * {@code sums}, as many as {@code score} fits in there. A score that is not finite is never
-   * preferred and sets {@code nonFinite}. There are at most 4096 candidates.
+   * preferred and sets {@code nonFinite}. There are at most 16,384 candidates.
    */
   void tokenSelect(
       Tensor keep /* i32 [k] */,
