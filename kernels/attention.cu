@@ -4,8 +4,8 @@
 //           length + i; not hidden); out_i = Σ_j 2^(s_ij − lse_i)·v_j, lse_i = log2 Σ_j 2^s_ij. Online softmax, f32 throughout; bf16 and
 //           f16 probabilities are rounded to the type before they meet v (the sums are of the unrounded ones). A row that
 //           sees no key: out 0, lse +∞. f32 uses FMAs, never TF32.
-// Shapes    q, out [T, H·d]; k, v [N, G·d]; lse f32 [H, T] or NULL; segments i32 [S, 16]; d = 32, 64, 128; any rows, any
-//           length. Rows of no segment are not touched.
+// Shapes    q, out [T, H·d]; k, v [N, G·d]; lse f32 [H, T] or NULL; segments i32 [S, 16]; d = 32, 64, 80, 128; any rows,
+//           any length. Rows of no segment are not touched.
 // Launch    grid (⌈most rows of a segment/64⌉, H, S), 128 threads: a warp has 16 query rows; key tiles of 64 (f32: 32) in two
 //           cp.async buffers; a block beyond its segment's rows does nothing. At most 4 rows a segment: attention_decode.cu
 //           instead, however many rows there are in all.

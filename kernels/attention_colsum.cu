@@ -17,8 +17,9 @@ template <class T, int D>
 KERNEL(COLSUM_THREADS)
 attention_colsum_kernel(float* sums, int64_t sums_stride, ColumnSums<T> p) {
   Smem smem;
+  T* tiles = smem.take<T>(2 * COLSUM_QUERIES * PADDED<T, D>);
   int head = int(blockIdx.y);
-  colsum_block<T, D>(sums + head * sums_stride, p, head, int(blockIdx.x) * COLSUM_KEYS, smem);
+  colsum_block<T, D>(sums + head * sums_stride, p, head, int(blockIdx.x) * COLSUM_KEYS, tiles);
 }
 
 extern "C" int starling_attention_colsum(const starling_attention_colsum_args* args, starling_stream* stream) {

@@ -2,11 +2,11 @@
 //
 // Math      as attention.cu; probabilities stay f32. A block takes 256 keys of one head and one row and leaves their
 //           largest score m, Σ 2^(s − m) and Σ 2^(s − m)·v; the block that comes last adds the parts in order of the keys.
-// Shapes    q, out [T, H·d]; k, v [N, G·d]; segments i32 [S, 16] of at most 4 rows each; d = 32, 64, 128. The number of keys
-//           is read from device memory: the grid covers the most that a segment has, and blocks beyond a segment's own, or its
+// Shapes    q, out [T, H·d]; k, v [N, G·d]; segments i32 [S, 16] of at most 4 rows each; d = 32, 64, 80, 128. The number of
+//           keys is read from device memory: the grid covers the most that a segment has, and blocks beyond a segment's own, or its
 //           rows, leave an empty part, which changes no bit.
 // Launch    grid (⌈most keys of a segment/256⌉, H, S · most rows of a segment), 128 threads. Sixteen bytes of a key per lane, so d = 128 in bf16 takes 16 lanes
-//           and a warp reads two keys at once.
+//           and a warp reads two keys at once; d = 80 takes as many, and those beyond its end read nothing.
 // Shared    256 scores and 128·(16 bytes / element) partial sums: 5 KB.
 // Cost      k and v once per query head (grouped heads find them in L2): 636 keys of 32 heads of 128 in bf16 are 10.4 MB
 //           a layer. Bound by memory.
@@ -21,7 +21,8 @@ KERNEL(128)
 attention_decode_kernel(T* out, float* lse, float* parts, unsigned* tickets, const T* q, const T* k, const T* v,
                         SegmentTable segments, const uint8_t* hidden, int64_t out_stride, int64_t lse_stride,
                         int64_t q_stride, int64_t k_stride, int64_t v_stride, int group, int causal, float scale_log2) {
-  constexpr int LANES = D / VEC<T>, GROUPS = 128 / LANES;  // lanes of a key; keys that the block reads at once
+  constexpr int USED = D / VEC<T>, LANES = D > 64 ? 128 / VEC<T> : USED;  // lanes of a key that read, and all of them
+  constexpr int GROUPS = 128 / LANES;                                     // keys that the block reads at once
   SHARED(float, scores, DECODE_KEYS);
   SHARED(float, partial, (GROUPS * D));
   SHARED(float, warp_values, 8);
@@ -35,16 +36,17 @@ attention_decode_kernel(T* out, float* lse, float* parts, unsigned* tickets, con
   int first = split * DECODE_KEYS;
   int n = keys - first < 0 ? 0 : keys - first < DECODE_KEYS ? keys - first : DECODE_KEYS;
   int member = tid / LANES, c0 = tid % LANES * VEC<T>;
+  bool reads = USED == LANES || tid % LANES < USED;
   k = keys_of(k, k_stride, segment, "keys") + int64_t(first) * k_stride + head / group * D + c0;
   v = keys_of(v, v_stride, segment, "values") + int64_t(first) * v_stride + head / group * D + c0;
 
   float query[VEC<T>] = {};
-  if (mine) unpack<T>(load(reinterpret_cast<const Vec16*>(q + row * q_stride + head * D + c0)), query);
+  if (mine && reads) unpack<T>(load(reinterpret_cast<const Vec16*>(q + row * q_stride + head * D + c0)), query);
   int rounds = (n + GROUPS - 1) / GROUPS;
   for (int i = 0; i < rounds; i++) {
     int key = i * GROUPS + member;
     float dot = 0.f, x[VEC<T>];
-    if (key < n) {
+    if (key < n && reads) {
       count_flops(2 * VEC<T>);
       unpack<T>(load(reinterpret_cast<const Vec16*>(k + key * k_stride)), x);
       UNROLL
@@ -75,7 +77,7 @@ attention_decode_kernel(T* out, float* lse, float* parts, unsigned* tickets, con
   sum = warp_values[4] + warp_values[5] + warp_values[6] + warp_values[7];
 
   float acc[VEC<T>] = {};
-  for (int key = member; key < n; key += GROUPS) {
+  for (int key = member; key < n && reads; key += GROUPS) {
     count_flops(2 * VEC<T>);
     float x[VEC<T>];
     unpack<T>(load(reinterpret_cast<const Vec16*>(v + key * v_stride)), x);
@@ -83,7 +85,9 @@ attention_decode_kernel(T* out, float* lse, float* parts, unsigned* tickets, con
     for (int c = 0; c < VEC<T>; c++) acc[c] = fmaf(scores[key], x[c], acc[c]);
   }
   UNROLL
-  for (int c = 0; c < VEC<T>; c++) partial[member * D + c0 + c] = acc[c];
+  for (int c = 0; c < VEC<T>; c++) {
+    if (reads) partial[member * D + c0 + c] = acc[c];
+  }
   __syncthreads();
   int splits = int(gridDim.x), heads = int(gridDim.y);
   float* part = parts + (int64_t(place * heads + head) * splits + split) * (D + 2);
@@ -134,10 +138,13 @@ void attention_decode(T* out, float* lse, const T* q, const T* k, const T* v, co
                                        starling_stream*);
 DECODE(float, 32)
 DECODE(float, 64)
+DECODE(float, 80)
 DECODE(float, 128)
 DECODE(bf16, 32)
 DECODE(bf16, 64)
+DECODE(bf16, 80)
 DECODE(bf16, 128)
 DECODE(f16, 32)
 DECODE(f16, 64)
+DECODE(f16, 80)
 DECODE(f16, 128)

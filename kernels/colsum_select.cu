@@ -6,10 +6,11 @@
 //           key tile (ticket, release and acquire) adds the heads in order; the last key tile to get there adds each
 //           candidate's w keys and selects. No block waits for another, and who comes last changes nothing: every sum
 //           has its own order.
-// Shared    the tiles of attention_colsum and 16 KB of keys: 34 KB at d = 64, 50 KB at d = 128 in bf16.
+// Shared    the tiles of attention_colsum, and in their place, when the last block selects, 4 bytes a candidate: 18 KB at
+//           d = 64 and 34 KB at d = 128 in bf16, 64 KB with 16384 candidates.
 // Cost      saves one launch and its gap beside the two-call form (two beside three kernels that also reduce apart), and
 //           reads the H·n·w sums by ⌈n·w/64⌉ blocks instead of one. The selection runs in 128 threads.
-// Limits    n ≤ 4096, H ≤ 65535. Needs sm_80.
+// Limits    n ≤ 16384, H ≤ 65535. Needs sm_80.
 #include "gpu/column_sums.h"
 #include "gpu/select.h"
 
@@ -17,10 +18,11 @@ template <class T, int D>
 KERNEL(COLSUM_THREADS)
 colsum_select_kernel(int32_t* keep, float* score, int32_t* non_finite, float* sums, float* columns, unsigned* tickets,
                      ColumnSums<T> p, int n, int kept) {
+  constexpr int TILES = int(colsum_smem<T, D>() / sizeof(uint32_t));
   Smem smem;
+  uint32_t* keys = smem.take<uint32_t>(unsigned(n > TILES ? n : TILES));  // first the tiles' place
   int tile = int(blockIdx.x), head = int(blockIdx.y), heads = int(gridDim.y), key0 = tile * COLSUM_KEYS;
-  colsum_block<T, D>(sums + int64_t(head) * p.n, p, head, key0, smem);
-  uint32_t* keys = smem.take<uint32_t>(MAX_SELECT);
+  colsum_block<T, D>(sums + int64_t(head) * p.n, p, head, key0, reinterpret_cast<T*>(keys));
 
   if (!last_block(tickets + 1 + tile, unsigned(heads))) return;
   int j = key0 + int(threadIdx.x);
@@ -47,7 +49,7 @@ colsum_select_kernel(int32_t* keep, float* score, int32_t* non_finite, float* su
 extern "C" int starling_colsum_select(const starling_colsum_select_args* args, starling_stream* stream) {
   return gpu::guarded("colsum_select", args, [&](const starling_colsum_select_args& a) {
     int heads = a.in.heads, n = a.score.rows, kept = a.keep.rows;
-    gpu::require(n >= 1 && n <= MAX_SELECT, "n must be 1 to 4096");
+    gpu::require(n >= 1 && n <= MAX_SELECT, "n must be 1 to 16384");
     gpu::require(kept >= 1 && kept <= n, "k must be 1 to n");
     gpu::require(a.row_to > a.row_from, "the span of rows is empty");
     int64_t keys = int64_t(n) * (a.sources ? a.sources : 1);
@@ -59,9 +61,10 @@ extern "C" int starling_colsum_select(const starling_colsum_select_args* args, s
       ColumnSums<T> p = column_sums<T>(a.in, a.lse, a.index, a.row_from, a.row_to, a.key_at, int(keys));
       auto* sums = static_cast<float*>(gpu::scratch(stream, (size_t(heads) + 1) * keys * sizeof(float)));
       gpu::with_head(a.in.head_size, [&]<int D>() {
+        size_t tiles = colsum_smem<T, D>(), selection = smem_bytes<uint32_t>(size_t(n));
         gpu::launch<colsum_select_kernel<T, D>>(dim3(gpu::ceil_div(keys, COLSUM_KEYS), heads), dim3(COLSUM_THREADS),
-                                                colsum_smem<T, D>() + smem_bytes<uint32_t>(MAX_SELECT), stream, keep, score,
-                                                non_finite, sums, sums + heads * keys, stream->tickets, p, n, kept);
+                                                tiles > selection ? tiles : selection, stream, keep, score, non_finite, sums,
+                                                sums + heads * keys, stream->tickets, p, n, kept);
       });
     });
   });

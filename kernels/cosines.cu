@@ -29,7 +29,7 @@ cosines_kernel(float* out, int64_t stride, const float* diagonal, int32_t* non_f
 extern "C" int starling_cosines(const starling_cosines_args* args, starling_stream* stream) {
   return gpu::guarded("cosines", args, [&](const starling_cosines_args& a) {
     int n = a.x.rows;
-    gpu::require(n >= 1 && n <= MAX_SELECT, "n must be 1 to 4096");
+    gpu::require(n >= 1 && n <= MAX_COMPARED, "n must be 1 to 4096");
     auto* out = gpu::matrix<float>("out", a.out, n, n);
     auto* non_finite = gpu::vector<int32_t>("non_finite", a.non_finite, 1);
     starling_gemm_args product{};

@@ -21,9 +21,9 @@ DEVICE uint64_t first_key(float x, int place) { return uint64_t(order_key(x)) <<
 KERNEL(ROUND_THREADS)
 drop_duplicates_kernel(int32_t* keep, const float* score, const float* cosines, int64_t stride, int n, int k, int best) {
   Smem smem;
-  int* list = smem.take<int>(MAX_SELECT);
-  int* other = smem.take<int>(MAX_SELECT);
-  uint64_t* keys = smem.take<uint64_t>(MAX_SELECT / 2);
+  int* list = smem.take<int>(MAX_COMPARED);
+  int* other = smem.take<int>(MAX_COMPARED);
+  uint64_t* keys = smem.take<uint64_t>(MAX_COMPARED / 2);
   int tid = int(threadIdx.x);
   // Falling order of score: a candidate's place is the number of those before it.
   for (int i = tid; i < n; i += ROUND_THREADS) {
@@ -73,12 +73,12 @@ drop_duplicates_kernel(int32_t* keep, const float* score, const float* cosines, 
 extern "C" int starling_drop_duplicates(const starling_drop_duplicates_args* args, starling_stream* stream) {
   return gpu::guarded("drop_duplicates", args, [&](const starling_drop_duplicates_args& a) {
     int n = a.score.rows, k = a.keep.rows;
-    gpu::require(n >= 1 && n <= MAX_SELECT, "n must be 1 to 4096");
+    gpu::require(n >= 1 && n <= MAX_COMPARED, "n must be 1 to 4096");
     gpu::require(a.best >= 0 && a.best <= k && k >= 1 && k <= n, "best ≤ k ≤ n");
     auto* keep = gpu::vector<int32_t>("keep", a.keep, k);
     auto* score = gpu::vector<float>("score", a.score, n);
     auto* cosines = gpu::matrix<float>("cosines", a.cosines, n, n);
-    size_t shared = 2 * smem_bytes<int>(MAX_SELECT) + smem_bytes<uint64_t>(MAX_SELECT / 2);
+    size_t shared = 2 * smem_bytes<int>(MAX_COMPARED) + smem_bytes<uint64_t>(MAX_COMPARED / 2);
     gpu::launch<drop_duplicates_kernel>(dim3(1), dim3(ROUND_THREADS), shared, stream, keep, score, cosines, a.cosines.stride,
                                         n, k, a.best);
   });

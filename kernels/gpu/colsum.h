@@ -30,11 +30,10 @@ constexpr size_t colsum_smem() {
   return smem_bytes<T>(2 * COLSUM_QUERIES * PADDED<T, D>);
 }
 
-// sums: of this head, [n].
+// sums: of this head, [n]. tiles: shared memory of colsum_smem<T, D>() bytes; nobody uses it behind the next barrier.
 template <class T, int D>
-DEVICE void colsum_block(float* sums, const ColumnSums<T>& p, int head, int key0, Smem& smem) {
+DEVICE void colsum_block(float* sums, const ColumnSums<T>& p, int head, int key0, T* tiles) {
   constexpr int LD = PADDED<T, D>, KS = D / 16, NT = COLSUM_QUERIES / 8;
-  T* tiles = smem.take<T>(2 * COLSUM_QUERIES * LD);
   Segment segment = segment_of(p.segments, 0);
   // Rows are counted in the call, so that no pointer depends on what was loaded: a register less is one that is not spilled.
   const T* q = p.q + head * D;

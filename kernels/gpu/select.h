@@ -1,10 +1,11 @@
-// The k largest of n ≤ 4096 numbers, by one block: radix select on order-preserving keys, then one scan whose packed
+// The k largest of n ≤ 16384 numbers, by one block: radix select on order-preserving keys, then one scan whose packed
 // counts give both the rank among ties and the place in the output. Integer atomics only; ties go to the lowest index;
 // the output ascends.
 #pragma once
 #include "prims.h"
 
-constexpr int MAX_SELECT = 4096;
+constexpr int MAX_SELECT = 16384;   // numbers; their keys take 64 KB of a block's shared memory, which has 99 KB on sm_86
+constexpr int MAX_COMPARED = 4096;  // rows of which each two are compared
 
 // Rises with the number. What is not finite has the lowest key, −0 that of 0.
 DEVICE uint32_t order_key(float x) {

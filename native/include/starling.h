@@ -16,7 +16,7 @@
  * inputs, sizes and scalars. The structure is read before the call returns and is not kept.
  *
  * Shapes stand beside every tensor: T rows of the call, D channels, H query heads, G key-value heads (H is a multiple of G),
- * d channels of a head (32, 64 or 128; pad others with zeros), S segments, V vocabulary. A tensor is a number of rows; the
+ * d channels of a head (32, 64, 80 or 128; pad others with zeros), S segments, V vocabulary. A tensor is a number of rows; the
  * elements of a row are contiguous, and `stride` is the number of elements from one row to the next. [n] is a vector: n rows
  * of one element, side by side. Every call checks that the sizes of its tensors agree. Rows start at multiples of 16 bytes
  * where a tensor says [16]. What lies between two rows is never read into a result and never written. A tensor without a
@@ -248,7 +248,7 @@ STARLING_API int starling_lse_from_natural(const starling_lse_from_natural_args 
 
 /* score[j] = sum over s < w and h of sums[h, j * w + s] / (H * rows * w): the heads of a column are added in order, then the
  * w columns of a candidate; keep = the k best, ascending by index; ties go to the lowest index. A score that is not finite
- * is never preferred and sets non_finite[0] to 1. n <= 4096. */
+ * is never preferred and sets non_finite[0] to 1. n <= 16384. */
 typedef struct {
   uint32_t size;
   starling_tensor keep;       /* i32 [k] */

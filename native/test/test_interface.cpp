@@ -27,7 +27,7 @@ TEST(wrong_arguments_get_a_sentence) {
   refused(CALL(rmsnorm, .out = out, .x = unknown, .weight = weight), STARLING_INVALID_ARGUMENT,
           "dtype 9 is not f32, bf16 or f16");
   starling_attention_inputs heads{x, x, x, {}, {}, 1, 1, 48, 0, 1};
-  refused(CALL(attention, .out = y, .in = heads), STARLING_INVALID_ARGUMENT, "head size 48 is not 32, 64 or 128");
+  refused(CALL(attention, .out = y, .in = heads), STARLING_INVALID_ARGUMENT, "head size 48 is not 32, 64, 80 or 128");
   heads.head_size = 64;
   heads.k.rows = heads.v.rows = 3;
   refused(CALL(attention, .out = y, .in = heads), STARLING_INVALID_ARGUMENT, "no room");

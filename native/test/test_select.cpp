@@ -160,7 +160,7 @@ std::vector<int32_t> counting(int n) {
 }  // namespace
 
 TEST(token_select_takes_the_best_ties_lowest) {
-  std::vector<int> sizes = small ? std::vector<int>{1, 65, 600} : std::vector<int>{1, 33, 63, 64, 65, 576, 577, 2880, 4096};
+  std::vector<int> sizes = small ? std::vector<int>{1, 65, 600} : std::vector<int>{1, 33, 63, 64, 65, 576, 577, 2880, 4096, 4097, 16384};
   for (int n : sizes) {
     std::normal_distribution<float> normal;
     std::vector<float> different(n), equal_(n, 0.25f), few(n), near_(n), nan_laced(n);
@@ -232,6 +232,37 @@ TEST(colsum_select_is_its_two_parts_to_the_bit) {
       }
     }
   }
+}
+
+// The most candidates there may be, with the largest tiles: their keys take the tiles' place.
+TEST(colsum_select_takes_many_candidates) {
+  int n = small ? 700 : 16384;
+  Case c{8, n, 1, 1, 128, false, false};
+  for (int dtype : all_dtypes()) {
+    Inputs in(c, dtype);
+    Tensor out = filled(dtype, c.rows, c.d, NAN), lse = filled(STARLING_F32, 1, c.rows, NAN);
+    in.attention(out, &lse);
+    Tensor sums = filled(STARLING_F32, 1, n, NAN), score1 = filled(STARLING_F32, 1, n, NAN);
+    Tensor score2 = filled(STARLING_F32, 1, n, NAN);
+    Ints keep1(n / 3), keep2(n / 3), fault(1, 0);
+    in.colsum(sums, lse, 0, c.rows, 3);
+    token_select(keep1, score1, fault, sums, c.rows);
+    ok(CALL(colsum_select, .keep = keep2, .score = score2.vector(), .non_finite = fault, .in = in.inputs(), .lse = lse,
+            .row_to = c.rows, .key_at = 3));
+    keep2.receive();
+    score2.receive();
+    equal("keep", keep1.values, keep2.values);
+    equal("keep by the scores", best(score1.values, n / 3), keep2.values);
+    same_bits("score", score1, score2);
+  }
+}
+
+TEST(more_candidates_than_a_block_can_sort_are_refused) {
+  Tensor sums = filled(STARLING_F32, 1, 16385, 0), score = filled(STARLING_F32, 1, 16385, NAN);
+  Ints keep(1), fault(1, 0);
+  equal("status", int(STARLING_INVALID_ARGUMENT),
+        CALL(token_select, .keep = keep, .score = score.vector(), .non_finite = fault, .sums = sums, .rows = 1));
+  if (!strstr(starling_error(), "n must be 1 to 16384")) fail(starling_error());
 }
 
 #if defined(STARLING_EMULATED) && !defined(HOST_TSAN)

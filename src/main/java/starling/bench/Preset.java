@@ -14,56 +14,65 @@ import starling.input.InputException;
  */
 public enum Preset {
   /** The bundled model. */
-  TINY("tiny", 96, 4, 96, 3, 384, 128, 4, 352, 8, 512, 576),
+  TINY("tiny", Tower.clip(96, 4, 96, 3, 384), new Text(128, 4, 4, 352, 8, 512), 576),
 
   /** LLaVA-1.5 on Vicuna 7B. */
-  LLAVA_7B("llava-1.5-7b", 336, 14, 1024, 16, 4096, 4096, 32, 11008, 32, 32064, 576),
+  LLAVA_7B("llava-1.5-7b", Tower.CLIP, Text.SEVEN, 576),
 
   /** LLaVA-1.5 on Vicuna 13B. */
-  LLAVA_13B("llava-1.5-13b", 336, 14, 1024, 16, 4096, 5120, 40, 13824, 40, 32064, 576),
+  LLAVA_13B("llava-1.5-13b", Tower.CLIP, new Text(5120, 40, 40, 13824, 40, 32064), 576),
 
-  /** LLaVA-NeXT 7B with five crops of an image. */
-  LLAVA_NEXT("llava-next", 336, 14, 1024, 16, 4096, 4096, 32, 11008, 32, 32064, 2880);
+  /** LLaVA-NeXT 7B with five crops of an image, none of it cut off, as papers count. */
+  LLAVA_NEXT("llava-next", Tower.CLIP, Text.SEVEN, 2880),
 
-  private static final int TEXT = 60;
+  /** The same as the checkpoint counts, of a photo of 640 x 427: 32 rows of 48 with newlines. */
+  LLAVA_NEXT_STOCK("llava-next-stock", Tower.CLIP, Text.SEVEN, 576 + 32 * (48 + 1)),
+
+  /** Qwen2.5-VL 3B and an image of 1008 x 1008: cells of four patches. */
+  QWEN_3B("qwen2.5-vl-3b", Tower.QWEN, new Text(2048, 16, 2, 11008, 36, 151_936), 36 * 36),
+
+  /** Qwen2.5-VL 7B and the same image. */
+  QWEN_7B("qwen2.5-vl-7b", Tower.QWEN, new Text(3584, 28, 4, 18944, 28, 152_064), 36 * 36);
+
+  private static final int PROMPT = 60; // rows of text
+
+  /**
+   * A vision tower; its attention is that of a block that sees the whole crop.
+   *
+   * @param image pixels of a side of a crop
+   * @param classRows rows besides the patches
+   */
+  private record Tower(int image, int patch, int width, int heads, int inner, int classRows) {
+    static final Tower CLIP = clip(336, 14, 1024, 16, 4096);
+    static final Tower QWEN = new Tower(1008, 14, 1280, 16, 3420, 0);
+
+    static Tower clip(int image, int patch, int width, int heads, int inner) {
+      return new Tower(image, patch, width, heads, inner, 1);
+    }
+
+    int patches() {
+      return (image / patch) * (image / patch);
+    }
+
+    int rows() {
+      return patches() + classRows;
+    }
+  }
+
+  /** A decoder. */
+  private record Text(int width, int heads, int keyHeads, int inner, int layers, int vocabulary) {
+    static final Text SEVEN = new Text(4096, 32, 32, 11008, 32, 32064);
+  }
 
   private final String label;
-  private final int image;
-  private final int patch;
-  private final int visionWidth;
-  private final int visionHeads;
-  private final int visionInner;
-  private final int width;
-  private final int heads;
-  private final int inner;
-  private final int layers;
-  private final int vocabulary;
+  private final Tower tower;
+  private final Text text;
   private final int visual;
 
-  Preset(
-      String label,
-      int image,
-      int patch,
-      int visionWidth,
-      int visionHeads,
-      int visionInner,
-      int width,
-      int heads,
-      int inner,
-      int layers,
-      int vocabulary,
-      int visual) {
+  Preset(String label, Tower tower, Text text, int visual) {
     this.label = label;
-    this.image = image;
-    this.patch = patch;
-    this.visionWidth = visionWidth;
-    this.visionHeads = visionHeads;
-    this.visionInner = visionInner;
-    this.width = width;
-    this.heads = heads;
-    this.inner = inner;
-    this.layers = layers;
-    this.vocabulary = vocabulary;
+    this.tower = tower;
+    this.text = text;
     this.visual = visual;
   }
 
@@ -98,44 +107,46 @@ public enum Preset {
 
   /** A row per call of the model, its values in the order of the operator's axes. */
   private int[][] values(String operator) {
-    int patches = (image / patch) * (image / patch);
-    int tower = patches + 1;
-    int prompt = visual + TEXT;
+    int rows = tower.rows();
+    int patches = tower.patches();
+    int cells = Math.min(patches, visual); // what a cut in a crop chooses among
+    int width = text.width;
+    int prompt = visual + PROMPT;
     int kept = visual / 10;
-    int stay = kept + TEXT;
+    int stay = kept + PROMPT;
+    int heads = text.heads;
+    int keys = text.keyHeads;
     int d = width / heads;
-    int[] vision = {tower, tower, visionHeads, visionHeads, visionWidth / visionHeads, 0};
-    int[] text = {TEXT, prompt, heads, heads, d, 1};
+    int[] vision = {rows, rows, tower.heads, tower.heads, tower.width / tower.heads, 0};
+    int[] last = {PROMPT, prompt, heads, keys, d, 1};
     return switch (operator) {
-      case "patchify" -> new int[][] {{image, patch}};
-      case "embed" -> new int[][] {{TEXT, width, vocabulary}};
-      case "layernorm" -> new int[][] {{tower, visionWidth}};
+      case "patchify" -> new int[][] {{tower.image, tower.patch}};
+      case "embed" -> new int[][] {{PROMPT, width, text.vocabulary}};
+      case "layernorm" -> new int[][] {{rows, tower.width}};
       case "rmsnorm" -> new int[][] {{prompt, width}, {1, width}};
       case "gemm" ->
           new int[][] {
-            {tower, visionWidth, visionInner},
+            {rows, tower.width, tower.inner},
             {prompt, width, width},
-            {prompt, width, inner},
-            {stay, width, inner},
-            {1, width, inner}
+            {prompt, width, text.inner},
+            {stay, width, text.inner},
+            {1, width, text.inner}
           };
-      case "rope" -> new int[][] {{prompt, heads, heads, d}};
+      case "rope" -> new int[][] {{prompt, heads, keys, d}};
       case "attention" ->
-          new int[][] {
-            vision, {prompt, prompt, heads, heads, d, 1}, {1, prompt, heads, heads, d, 1}
-          };
-      case "attention_colsum" -> new int[][] {vision, text};
+          new int[][] {vision, {prompt, prompt, heads, keys, d, 1}, {1, prompt, heads, keys, d, 1}};
+      case "attention_colsum" -> new int[][] {vision, last};
       case "token_select" -> new int[][] {{visual, kept, heads}};
       case "colsum_select" ->
-          new int[][] {joined(vision, patches, kept), joined(text, visual, kept)};
-      case "cosines" -> new int[][] {{patches, visionWidth}};
-      case "drop_duplicates" -> new int[][] {{patches, patches / 10}};
+          new int[][] {joined(vision, patches, kept), joined(last, visual, kept)};
+      case "cosines" -> new int[][] {{cells, tower.width * (patches / cells)}};
+      case "drop_duplicates" -> new int[][] {{cells, cells / 10}};
       case "row_map", "hide_rows" -> new int[][] {{prompt, visual, kept}};
       case "gather_rows" -> new int[][] {{prompt, stay, width}};
       case "combine_rows" -> new int[][] {{visual, kept, 4, width}};
-      case "compact_rows" -> new int[][] {{layers / 2, prompt, stay, heads, d}};
-      case "sample" -> new int[][] {{vocabulary}};
-      case "advance" -> new int[][] {{layers}};
+      case "compact_rows" -> new int[][] {{text.layers / 2, prompt, stay, keys, d}};
+      case "sample" -> new int[][] {{text.vocabulary}};
+      case "advance" -> new int[][] {{text.layers}};
       default -> throw new IllegalStateException("no sizes for " + operator);
     };
   }

@@ -170,7 +170,7 @@ abstract class NativeLifecycle implements Device {
           "device %s: heads of %d channels are wider than its kernels' %d"
               .formatted(type.label(), d, MAX_HEAD));
     }
-    return d <= 32 ? 32 : d <= 64 ? 64 : MAX_HEAD;
+    return d <= 32 ? 32 : d <= 64 ? 64 : d <= 80 ? 80 : MAX_HEAD;
   }
 
   @Override

@@ -18,8 +18,11 @@ public final class Arguments {
   /** Pairs of tensors in one call of {@link Device#gatherRows}. */
   public static final int MAX_GATHERS = 8;
 
-  /** Candidates of a selection. */
-  public static final int MAX_CANDIDATES = 4096;
+  /** Candidates of a selection by score. */
+  public static final int MAX_CANDIDATES = 16_384;
+
+  /** Rows or candidates of which each two are compared. */
+  public static final int MAX_COMPARED = 4096;
 
   /** Segments of a call, those of all layers together where they are moved on. */
   public static final int MAX_SEGMENTS = 65_535;

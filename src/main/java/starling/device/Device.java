@@ -20,8 +20,8 @@ import java.util.List;
  * that is out of reach or read-only are {@link IllegalArgumentException}s, closed memory is an
  * {@link IllegalStateException}, both with the tensor's name, before anything is computed. Rows of
  * {@code x}, {@code q}, {@code k}, {@code v}, caches, features and weights start at multiples of 16
- * bytes, as those of {@link TensorArena#alloc} do; heads of 32, 64 and 128 channels are taken by
- * every device, others by the cpu device. Lengths and indices are checked where Java or the
+ * bytes, as those of {@link TensorArena#alloc} do; heads of 32, 64, 80 and 128 channels are taken
+ * by every device, others by the cpu device. Lengths and indices are checked where Java or the
  * emulated device can read them.
  */
 public interface Device extends AutoCloseable {
@@ -164,7 +164,7 @@ public interface Device extends AutoCloseable {
    * Scores {@code score[j] = Σ_{s<w} Σ_h sums[h, j·w + s] / (H·rows·w)} and the {@code k} best of
    * them, ascending by index; ties go to the lowest index. A candidate has {@code w} columns of
    * {@code sums}, as many as {@code score} fits in there. A score that is not finite is never
-   * preferred and sets {@code nonFinite}. There are at most 4096 candidates.
+   * preferred and sets {@code nonFinite}. There are at most 16,384 candidates.
    */
   void tokenSelect(
       Tensor keep /* i32 [k] */,

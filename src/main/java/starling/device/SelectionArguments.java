@@ -54,9 +54,9 @@ final class SelectionArguments {
     if (x.width() == 0) {
       throw new IllegalArgumentException("x: " + x + ", rows without elements");
     }
-    if (x.rows() < 1 || x.rows() > Arguments.MAX_CANDIDATES) {
+    if (x.rows() < 1 || x.rows() > Arguments.MAX_COMPARED) {
       throw new IllegalArgumentException(
-          "x: " + x + ", expected 1 to " + Arguments.MAX_CANDIDATES + " rows");
+          "x: " + x + ", expected 1 to " + Arguments.MAX_COMPARED + " rows");
     }
     check.matrix("out", out, DType.F32, x.rows(), x.rows());
     check.nonFinite(nonFinite);
@@ -68,7 +68,7 @@ final class SelectionArguments {
   }
 
   void dropDuplicates(Tensor keep, Tensor score, Tensor cosines, int best) {
-    selection(keep, score);
+    selection(keep, score, Arguments.MAX_COMPARED);
     check.matrix("cosines", cosines, DType.F32, score.rows(), score.rows());
     if (best < 0 || best > keep.rows()) {
       throw new IllegalArgumentException(
@@ -90,18 +90,18 @@ final class SelectionArguments {
   }
 
   private void selection(Tensor keep, Tensor score, Tensor nonFinite) {
-    selection(keep, score);
+    selection(keep, score, Arguments.MAX_CANDIDATES);
     check.nonFinite(nonFinite);
     apart("keep", keep, "nonFinite", nonFinite);
     apart("nonFinite", nonFinite, "score", score);
   }
 
   /** Candidates with a score each, and those that are kept. */
-  private void selection(Tensor keep, Tensor score) {
+  private void selection(Tensor keep, Tensor score, int most) {
     check.vector("score", score, DType.F32, -1);
-    if (score.rows() < 1 || score.rows() > Arguments.MAX_CANDIDATES) {
+    if (score.rows() < 1 || score.rows() > most) {
       throw new IllegalArgumentException(
-          "score: " + score + ", expected 1 to " + Arguments.MAX_CANDIDATES + " candidates");
+          "score: " + score + ", expected 1 to " + most + " candidates");
     }
     check.vector("keep", keep, DType.I32, -1);
     if (keep.rows() < 1 || keep.rows() > score.rows()) {

@@ -66,9 +66,12 @@ final class TensorChecks {
   /** Kernels are compiled for some sizes of heads; Java takes any. */
   void headSize(String role, Tensor t) {
     int d = t.dim(2);
-    if (runner != Arguments.Runner.JAVA && d != 32 && d != 64 && d != 128) {
+    if (runner != Arguments.Runner.JAVA && d != 32 && d != 64 && d != 80 && d != 128) {
       throw new IllegalArgumentException(
-          role + ": " + t + ", expected heads of 32, 64 or 128 channels; pad others with zeros");
+          role
+              + ": "
+              + t
+              + ", expected heads of 32, 64, 80 or 128 channels; pad others with zeros");
     }
   }
 

@@ -30,6 +30,7 @@ record CheckedCuts(String name, VlmShape shape) {
       check(cut.where() != null && cut.positions() != null, "a cut says no place or no positions");
       checkPlace(cut, before);
       checkCounts(cut);
+      checkCandidates(cut, before);
       before = cut;
     }
     boolean needsTower = cuts.stream().anyMatch(c -> c.where() != CutSite.DECODER && c.scored());
@@ -79,6 +80,26 @@ record CheckedCuts(String name, VlmShape shape) {
               + size
               + " visual tokens of image "
               + groups.get(group).image());
+    }
+  }
+
+  /** What is left before a cut that the device counts is known there. */
+  private void checkCandidates(CutPoint cut, CutPoint before) {
+    boolean known = before == null || !before.counted();
+    for (int group = 0; cut.scored() && known && group < shape.groups().size(); group++) {
+      VlmShape.Group all = shape.groups().get(group);
+      int n = before == null ? all.size() : before.kept(group);
+      check(
+          n <= cut.mostCandidates(),
+          "a cut at "
+              + cut.where()
+              + " would choose among "
+              + n
+              + " visual tokens of image "
+              + all.image()
+              + "; at most "
+              + cut.mostCandidates()
+              + " are compared");
     }
   }
 

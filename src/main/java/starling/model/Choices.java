@@ -3,7 +3,6 @@ package starling.model;
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
-import starling.device.Arguments;
 import starling.device.DType;
 import starling.device.Span;
 import starling.device.Tensor;
@@ -114,13 +113,13 @@ final class Choices {
       throw new InputException(
           stage + " would keep " + kept + " visual tokens, but only " + n + " are left");
     }
-    if (cut.scored() && n > Arguments.MAX_CANDIDATES) {
+    if (cut.scored() && n > cut.mostCandidates()) {
       throw new InputException(
           stage
               + " would choose among "
               + n
               + " visual tokens of an image; at most "
-              + Arguments.MAX_CANDIDATES
+              + cut.mostCandidates()
               + " are compared");
     }
   }

@@ -1,5 +1,6 @@
 package starling.prune;
 
+import starling.device.Arguments;
 import starling.device.PositionRule;
 
 /**
@@ -53,6 +54,14 @@ public interface CutPoint {
   /** Whether the method ranks by a score; without one the report's list is empty. */
   default boolean scored() {
     return true;
+  }
+
+  /**
+   * Candidates of a group that it can choose among, where it ranks them by a score; a group that
+   * has more is refused before the tower runs.
+   */
+  default int mostCandidates() {
+    return Arguments.MAX_CANDIDATES;
   }
 
   /**

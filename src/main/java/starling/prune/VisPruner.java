@@ -1,6 +1,7 @@
 package starling.prune;
 
 import java.util.List;
+import starling.device.Arguments;
 import starling.device.DType;
 import starling.device.Tensor;
 
@@ -43,6 +44,12 @@ record VisPruner(Spec.Keep keep, double important) implements Method {
     @Override
     public int kept(int group) {
       return counts.get(group);
+    }
+
+    /** Each two are compared. */
+    @Override
+    public int mostCandidates() {
+      return Arguments.MAX_COMPARED;
     }
 
     @Override

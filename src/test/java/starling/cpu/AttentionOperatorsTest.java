@@ -29,6 +29,7 @@ class AttentionOperatorsTest extends CpuOperators {
           new Case(63, 0, 3, 3, 32, false, false),
           new Case(130, 0, 4, 2, 20, true, true),
           new Case(97, 33, 2, 2, 128, true, false),
+          new Case(70, 9, 2, 1, 80, true, true),
           new Case(300, 0, 1, 1, 8, false, true));
 
   private Mask mask(Case c) {

@@ -31,7 +31,7 @@ class SelectionOperatorsTest extends CpuOperators {
   }
 
   @ParameterizedTest
-  @ValueSource(ints = {1, 63, 64, 65, 577, 2880})
+  @ValueSource(ints = {1, 63, 64, 65, 577, 2880, 16_384})
   void tokenSelectTakesTheBestTiesLowest(int n) {
     float[] ties = new float[n];
     float[] different = gaussians(n, 1);

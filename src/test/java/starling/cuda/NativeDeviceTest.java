@@ -13,6 +13,7 @@ import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import org.junit.jupiter.params.provider.ValueSource;
 import starling.cpu.CpuDevice;
 import starling.device.Activation;
 import starling.device.AttentionInputs;
@@ -216,20 +217,21 @@ class NativeDeviceTest {
     }
   }
 
-  @Test
-  void attentionColumnSumsAndSelection() {
+  @ParameterizedTest
+  @ValueSource(ints = {32, 80})
+  void attentionColumnSumsAndSelection(int d) {
     for (DType dtype : FLOATS) {
       for (int rows : new int[] {2, 70}) {
         agree(
             2 * bound(dtype),
             s -> {
               int past = 5;
-              Tensor q = s.room("q", dtype, rows, 4, 32);
-              Tensor cacheK = s.floats("k", dtype, rows + past + 3, 64).split(2, 32);
-              Tensor cacheV = s.floats("v", dtype, rows + past + 3, 64).split(2, 32);
+              Tensor q = s.room("q", dtype, rows, 4, d);
+              Tensor cacheK = s.floats("k", dtype, rows + past + 3, 2 * d).split(2, d);
+              Tensor cacheV = s.floats("v", dtype, rows + past + 3, 2 * d).split(2, d);
               var segments = SegmentTable.one(s.device, s.arena, rows, past, rows + past + 3);
               var kv = new Kv(cacheK, cacheV, segments);
-              Tensor qkv = s.floats("qkv", dtype, rows, 8 * 32);
+              Tensor qkv = s.floats("qkv", dtype, rows, 8 * d);
               int[] positions = IntStream.range(0, rows).map(i -> 2 * i + 3).toArray();
               var table =
                   new Rope(
@@ -241,7 +243,7 @@ class NativeDeviceTest {
               marks[6] = 1;
               s.device.upload(hidden, MemorySegment.ofArray(marks));
               var mask = new Mask(true, hidden);
-              Tensor out = s.room("out", dtype, rows, 4, 32);
+              Tensor out = s.room("out", dtype, rows, 4, d);
               Tensor lse = s.room("lse", DType.F32, 4, rows);
               s.device.attention(out, lse, new AttentionInputs(q, kv, mask, 0.11f));
               Tensor sums = s.room("sums", DType.F32, 4, rows);

@@ -1,5 +1,6 @@
 package starling.cuda;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 
 import java.lang.foreign.Arena;
@@ -7,6 +8,7 @@ import java.lang.foreign.MemorySegment;
 import java.util.Collections;
 import java.util.List;
 import java.util.Random;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
@@ -71,6 +73,14 @@ class UploadTest {
       assertEquals(0, o[20]);
       assertEquals(20f, o[32]);
     }
+  }
+
+  /** Heads are as wide as the narrowest kernel that takes them. */
+  @Test
+  void aHeadIsPaddedToTheNextSizeOfAKernel() {
+    int[] sizes = {1, 32, 33, 64, 65, 72, 80, 81, 128};
+    int[] padded = IntStream.of(sizes).map(nativeDevice::headSize).toArray();
+    assertArrayEquals(new int[] {32, 32, 64, 64, 80, 80, 80, 128, 128}, padded);
   }
 
   /** Places of channels are counted in elements, not in blocks: heads may end inside one. */

@@ -99,7 +99,7 @@ final class BadSelectionCalls {
                 unknown((w, g) -> g.with("at", 9)))));
   }
 
-  private static Stream<BadCall> badSelection(String operator) {
+  private static Stream<BadCall> badSelection(String operator, int most) {
     return Stream.of(
         bad(
             operator,
@@ -114,12 +114,12 @@ final class BadSelectionCalls {
         bad(
             operator,
             "more candidates than a block sorts",
-            "my score is F32[4097], expected 1 to 4096 candidates",
-            (w, g) -> g.with("score", w.f32("my score", 4097))),
+            "my score is F32[%d], expected 1 to %d candidates".formatted(most + 1, most),
+            (w, g) -> g.with("score", w.f32("my score", most + 1))),
         bad(
             operator,
             "no candidates",
-            "my score is F32[0], expected 1 to 4096 candidates",
+            "my score is F32[0], expected 1 to %d candidates".formatted(most),
             (w, g) -> g.with("score", w.f32("my score", 0))));
   }
 
@@ -234,7 +234,7 @@ final class BadSelectionCalls {
                       (w, g) -> g.with("x", w.f32("my x", 6, 0))),
                   bad(
                       "cosines",
-                      "more rows than there may be candidates",
+                      "more rows than are compared",
                       "x: my x is F32[4097, 8], expected 1 to 4096 rows",
                       (w, g) -> g.with("x", w.f32("my x", 4097, 8))),
                   bad(
@@ -252,8 +252,8 @@ final class BadSelectionCalls {
                       "best",
                       4,
                       "best is 4; it must be at least 0 and at most the 3 that are kept")),
-              ofBoth("tokenSelect", "colsumSelect", BadSelectionCalls::badSelection),
-              badSelection("dropDuplicates"),
+              ofBoth("tokenSelect", "colsumSelect", name -> badSelection(name, 16_384)),
+              badSelection("dropDuplicates", 4096),
               badFlag("tokenSelect", "nonFinite"),
               badFlag("colsumSelect", "nonFinite"),
               badFlag("cosines", "nonFinite"),

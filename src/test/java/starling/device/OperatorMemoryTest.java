@@ -28,20 +28,20 @@ class OperatorMemoryTest extends OnEveryDevice {
     };
   }
 
-  /** Kernels are compiled for heads of 32, 64 and 128 channels; Java takes any. */
+  /** Kernels are compiled for heads of 32, 64, 80 and 128 channels; Java takes any. */
   @Test
   void headsThatKernelsDoNotHaveAreRefusedByThemAlone() {
     for (Device device : DEVICES) {
       boolean java = device.type() == DeviceType.CPU;
       for (String name : List.of("attention", "attentionColsum", "colsumSelect")) {
-        for (int d : new int[] {32, 64, 128}) {
+        for (int d : new int[] {32, 64, 80, 128}) {
           assertEquals(
               ACCEPTED, outcome(device, OperatorCall.of(name), heads(d)), name + " of " + d);
         }
         String outcome = outcome(device, OperatorCall.of(name), heads(48));
         String refused =
-            "IllegalArgumentException: q: my q is F32[4, 2, 48], expected heads of 32, 64 or 128"
-                + " channels; pad others with zeros";
+            "IllegalArgumentException: q: my q is F32[4, 2, 48], expected heads of 32, 64, 80 or"
+                + " 128 channels; pad others with zeros";
         assertEquals(java ? ACCEPTED : refused, outcome, name + " on " + device.type().label());
       }
     }

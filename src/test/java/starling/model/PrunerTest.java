@@ -30,7 +30,11 @@ import starling.prune.VlmShape;
 
 /** More images or candidates than an operator takes are refused in words of the prompt. */
 class PrunerTest {
-  private record First(CutSite where) implements CutPoint {
+  private record First(CutSite where, int mostCandidates) implements CutPoint {
+    First(CutSite where) {
+      this(where, 16_384);
+    }
+
     @Override
     public int layer() {
       return 2;
@@ -49,6 +53,10 @@ class PrunerTest {
 
   /** A prompt of so many images of {@code patches} patches each, one below the other. */
   private static Pruner pruner(Device device, CutSite where, Mode mode, int images, int patches) {
+    return pruner(device, new First(where), mode, images, patches);
+  }
+
+  private static Pruner pruner(Device device, CutPoint cut, Mode mode, int images, int patches) {
     var config =
         new Llava(
             new LlavaConfig(
@@ -69,7 +77,7 @@ class PrunerTest {
         new Request(
             ids,
             Collections.nCopies(images, new ImageInput(tokens, List.of())),
-            new Once(new First(where)),
+            new Once(cut),
             mode,
             Sampling.GREEDY,
             1,
@@ -108,7 +116,25 @@ class PrunerTest {
   }
 
   @Test
-  void candidatesOfAScoreAreAtMost4096() {
+  void moreCandidatesThanACutComparesAreRefusedBeforeTheTower() {
+    assertDoesNotThrow(() -> pruner(null, CutSite.VISION, Mode.COMPACT, 1, 16_384));
+    assertEquals(
+        "once: a cut at VISION would choose among 16385 visual tokens of image 0; at most 16384 are"
+            + " compared",
+        assertThrows(
+                InputException.class, () -> pruner(null, CutSite.VISION, Mode.COMPACT, 1, 16_385))
+            .getMessage());
+    var pairs = new First(CutSite.DECODER, 4096);
+    assertDoesNotThrow(() -> pruner(null, pairs, Mode.COMPACT, 1, 4096));
+    assertEquals(
+        "once: a cut at DECODER would choose among 4097 visual tokens of image 0; at most 4096 are"
+            + " compared",
+        assertThrows(InputException.class, () -> pruner(null, pairs, Mode.COMPACT, 1, 4097))
+            .getMessage());
+  }
+
+  @Test
+  void candidatesThatADeviceCountedAreHeldAgainstTheLimitToo() {
     try (Device device = CpuDevice.open(1)) {
       Pruner pruner = pruner(device, CutSite.VISION, Mode.COMPACT, 1, 4097);
       String sentence =
@@ -118,7 +144,7 @@ class PrunerTest {
                       pruner
                           .choices()
                           .of(
-                              new First(CutSite.VISION),
+                              new First(CutSite.VISION, 4096),
                               new Span(0, 1),
                               (image, group) -> new Choices.Seen(null, null)))
               .getMessage();

@@ -138,7 +138,7 @@ class CudnnTest {
         // Both round probabilities and results to the type: a unit or two in the last place.
         // Statistics are f32 sums of the same products.
         double bound = dtype == DType.BF16 ? 0x1p-7 : 0x1p-9;
-        for (int d : new int[] {32, 64, 128}) {
+        for (int d : new int[] {32, 64, 80, 128}) {
           for (int cached : new int[] {-1, 0, 9}) {
             for (boolean causal : new boolean[] {false, true}) {
               var c = new Case(dtype, 21, cached, 4, d == 64 ? 2 : 4, d, causal);

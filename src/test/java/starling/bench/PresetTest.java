@@ -1,0 +1,56 @@
+package starling.bench;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
+import java.util.List;
+import org.junit.jupiter.api.Test;
+import starling.device.Arguments;
+
+/** The sizes of models, told by hand. */
+class PresetTest {
+  private static List<String> rows(Preset preset, String operator) {
+    Operator o =
+        Catalogue.OPERATORS.stream()
+            .filter(c -> c.name().equals(operator))
+            .findFirst()
+            .orElseThrow();
+    return preset.sizes(o).stream().map(s -> s.of().values().toString()).toList();
+  }
+
+  @Test
+  void qwensTowerHasHeadsOf80AndItsDecoderFewKeyHeads() {
+    assertEquals(
+        List.of(
+            "[5184, 5184, 16, 16, 80, 0]",
+            "[1356, 1356, 16, 2, 128, 1]",
+            "[1, 1356, 16, 2, 128, 1]"),
+        rows(Preset.QWEN_3B, "attention"));
+    assertEquals("[1, 1356, 28, 4, 128, 1]", rows(Preset.QWEN_7B, "attention").get(2));
+    assertEquals(List.of("[1296, 5120]"), rows(Preset.QWEN_3B, "cosines"));
+    assertEquals(List.of("[18, 1356, 189, 2, 128]"), rows(Preset.QWEN_3B, "compact_rows"));
+    assertEquals(List.of("[152064]"), rows(Preset.QWEN_7B, "sample"));
+  }
+
+  @Test
+  void aNextImageIsCountedAsPapersDoOrAsItsCheckpointDoes() {
+    assertEquals(List.of("[2880, 288, 32]"), rows(Preset.LLAVA_NEXT, "token_select"));
+    assertEquals(List.of("[2144, 214, 32]"), rows(Preset.LLAVA_NEXT_STOCK, "token_select"));
+  }
+
+  @Test
+  void everyPresetIsWithinTheLimits() {
+    for (Preset preset : Preset.values()) {
+      for (String operator : List.of("cosines", "drop_duplicates")) {
+        assertEquals(
+            List.of(),
+            rows(preset, operator).stream()
+                .filter(r -> first(r) > Arguments.MAX_COMPARED)
+                .toList());
+      }
+    }
+  }
+
+  private static int first(String row) {
+    return Integer.parseInt(row.substring(1, row.indexOf(',')));
+  }
+}
