@@ -7,8 +7,9 @@ import java.util.function.Supplier;
 /**
  * The decoder of {@code tokenizer.json}: the steps every text goes through.
  *
- * <p>Until {@code Fuse} a step sees single tokens. Behind it the text is one token to the
- * reference; here it goes on in pieces, and the steps are those that work on a text in pieces.
+ * <p>Until {@code Fuse} or {@code ByteLevel} a step sees single tokens. Behind it the text is one
+ * token to the reference; here it goes on in pieces, and the steps are those that work on a text in
+ * pieces.
  */
 record Decoder(List<Supplier<DecodingStep>> steps, Growth growth) {
   static Decoder read(Section section) {
@@ -55,6 +56,13 @@ record Decoder(List<Supplier<DecodingStep>> steps, Growth growth) {
               fused
                   ? () -> new DecodingSteps.Strip(content, start, stop)
                   : () -> new DecodingSteps.EachStripped(content, start, stop));
+        }
+        case "ByteLevel" -> {
+          if (fused) {
+            throw section.wrong("of type 'ByteLevel' behind Fuse or ByteLevel is not supported");
+          }
+          steps.add(Utf8Stream::new);
+          fused = true;
         }
         case "Metaspace" -> metaspace(section);
         default -> throw section.unsupported();

@@ -8,7 +8,7 @@ import java.util.List;
  *
  * @param split whether words are merged one by one
  */
-record Metaspace(String replacement, Scheme scheme, boolean split) {
+record Metaspace(String replacement, Scheme scheme, boolean split) implements PreTokenizer {
   /** Where a text without a space in front gets one: at every piece, nowhere, at the very first. */
   enum Scheme {
     ALWAYS,
@@ -16,14 +16,7 @@ record Metaspace(String replacement, Scheme scheme, boolean split) {
     FIRST
   }
 
-  /** The pre-tokenizer of a file, or null where it has none. */
   static Metaspace read(Section section) {
-    if (section.absent()) {
-      return null;
-    }
-    if (!section.type().equals("Metaspace")) {
-      throw section.unsupported();
-    }
     return new Metaspace(
         section.at("replacement").character(), scheme(section), section.at("split").flag(true));
   }
@@ -43,7 +36,8 @@ record Metaspace(String replacement, Scheme scheme, boolean split) {
     };
   }
 
-  List<String> words(String text, boolean first) {
+  @Override
+  public List<String> words(String text, boolean first) {
     String t = text.replace(" ", replacement);
     boolean prepend = scheme == Scheme.ALWAYS || (scheme == Scheme.FIRST && first);
     if (prepend && !t.startsWith(replacement)) {

@@ -4,7 +4,10 @@ import java.util.ArrayList;
 import java.util.List;
 import java.util.function.UnaryOperator;
 
-/** What a text goes through before it is cut into words: {@code Prepend} and {@code Replace}. */
+/**
+ * What a text goes through before it is cut into words: {@code Prepend}, {@code Replace}, {@code
+ * NFC}.
+ */
 record Normalizer(List<UnaryOperator<String>> steps, Growth growth) {
   static Normalizer read(Section section) {
     var steps = new ArrayList<UnaryOperator<String>>();
@@ -29,6 +32,7 @@ record Normalizer(List<UnaryOperator<String>> steps, Growth growth) {
         String content = section.at("content").token();
         steps.add(text -> growth.replace(text, pattern, content));
       }
+      case "NFC" -> steps.add(Composition::of);
       default -> throw section.unsupported();
     }
   }

@@ -17,6 +17,7 @@ record PostProcessor(List<List<Integer>> parts) {
       return new PostProcessor(List.of(TEXT));
     }
     return switch (section.type()) {
+      case "ByteLevel" -> new PostProcessor(List.of(TEXT)); // concerns places in the text, not ids
       case "TemplateProcessing" -> template(section);
       case "Sequence" -> {
         List<Section> processors = section.at("processors").list();

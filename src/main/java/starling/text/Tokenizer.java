@@ -10,10 +10,10 @@ import java.util.Set;
 import starling.input.InputException;
 
 /**
- * The tokenizer that {@code tokenizer.json} describes: byte-pair merges of Llama's kind, as Hugging
- * Face tokenizers does them. It does what the file says and nothing else; a part that is not
- * implemented is refused by its type when the file is read. Immutable, and safe for any number of
- * threads.
+ * The tokenizer that {@code tokenizer.json} describes: byte-pair merges of Llama's kind and of
+ * Qwen's (bytes as characters), as Hugging Face tokenizers does them. It does what the file says
+ * and nothing else; a part that is not implemented is refused by its type when the file is read.
+ * Immutable, and safe for any number of threads.
  *
  * <p>Three things differ from the library, on purpose. {@code truncation} and {@code padding} are
  * the caller's business, as in transformers, and have no effect. An added token has the id that the
@@ -25,7 +25,7 @@ public final class Tokenizer {
   private final Map<Integer, String> tokens;
   private final Set<Integer> special;
   private final AddedTokens added;
-  private final Metaspace metaspace;
+  private final PreTokenizer preTokenizer;
   private final Bpe bpe;
   private final PostProcessor postProcessor;
   private final Decoder decoder;
@@ -42,19 +42,23 @@ public final class Tokenizer {
     ids.forEach((token, id) -> tokens.put(id, token));
     special = new HashSet<>();
     added = addedTokens(file.at("added_tokens"), normalizer);
-    metaspace = Metaspace.read(file.at("pre_tokenizer"));
+    preTokenizer = PreTokenizer.read(file.at("pre_tokenizer"));
     bpe = model.read();
     postProcessor = PostProcessor.read(file.at("post_processor"));
     decoder = Decoder.read(file.at("decoder"));
   }
 
   /**
-   * Reads {@code tokenizer.json} of a folder; no other file is needed.
+   * Reads {@code tokenizer.json} of a folder; no other file is needed. Of Qwen's kind, {@code
+   * vocab.json}, {@code merges.txt} and {@code tokenizer_config.json} do as well.
    *
    * @throws InputException if it is missing, broken, or asks for something not implemented
    */
   public static Tokenizer read(Path dir) {
-    return new Tokenizer(Section.of(dir.resolve("tokenizer.json")));
+    return new Tokenizer(
+        VocabularyFiles.in(dir)
+            ? VocabularyFiles.read(dir)
+            : Section.of(dir.resolve("tokenizer.json")));
   }
 
   private AddedTokens addedTokens(Section section, Normalizer normalizer) {
@@ -109,10 +113,8 @@ public final class Tokenizer {
     for (AddedTokens.Piece piece : added.split(text)) {
       if (piece.id() >= 0) {
         out.add(piece.id());
-      } else if (metaspace == null) {
-        bpe.encode(piece.text(), out);
       } else {
-        for (String word : metaspace.words(piece.text(), piece.first())) {
+        for (String word : preTokenizer.words(piece.text(), piece.first())) {
           bpe.encode(word, out);
         }
       }

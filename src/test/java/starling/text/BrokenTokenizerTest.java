@@ -40,7 +40,7 @@ class BrokenTokenizerTest {
       textBlock =
           """
           {"normalizer": {"type": "NFKC"}}                                | normalizer of type 'NFKC' is not supported
-          {"normalizer": {"type": "Sequence", "normalizers": [{"type": "NFC"}]}} | normalizer.normalizers[0] of type 'NFC' is not supported
+          {"normalizer": {"type": "Sequence", "normalizers": [{"type": "NFD"}]}} | normalizer.normalizers[0] of type 'NFD' is not supported
           {"normalizer": {"type": "Sequence"}}                            | normalizer.normalizers is missing
           {"normalizer": {}}                                              | normalizer.type is missing
           {"normalizer": "NFC"}                                           | normalizer.type is missing
@@ -55,7 +55,7 @@ class BrokenTokenizerTest {
           {"pre_tokenizer": {"type": "Metaspace", "replacement": "_", "split": 1}} | pre_tokenizer.split is 1, not true or false
           {"post_processor": {"type": "RobertaProcessing"}}               | post_processor of type 'RobertaProcessing' is not supported
           {"post_processor": {"type": "Sequence", "processors": []}}      | post_processor of type 'Sequence' has 0 processors
-          {"post_processor": {"type": "Sequence", "processors": [{"type": "ByteLevel"}]}} | post_processor.processors[0] of type 'ByteLevel' is not supported
+          {"post_processor": {"type": "Sequence", "processors": [{"type": "BertProcessing"}]}} | post_processor.processors[0] of type 'BertProcessing' is not supported
           {"post_processor": {"type": "TemplateProcessing"}}              | post_processor.single is missing
           {"post_processor": {"type": "TemplateProcessing", "single": [{"SpecialToken": {"id": "<s>"}}], "special_tokens": {}}} | post_processor.special_tokens.<s>.ids is missing
           {"post_processor": {"type": "TemplateProcessing", "single": [{"Sequence": {"id": "B"}}]}} | post_processor.single[0] is neither
