@@ -272,6 +272,6 @@ class OutsideMethodTest {
     assertEquals(answers, run(List.of("-p", path, "-m"), "example.program/example.program.Ask"));
     String without = Plugin.path(Plugin.libraries(), program);
     String said = run(List.of("-p", without, "-m"), "example.program/example.program.Ask");
-    assertTrue(said.contains("unknown method 'divprune'; known are fastervlm, fastv"), said);
+    assertTrue(said.contains("unknown method 'divprune'; known are "), said);
   }
 }

@@ -62,7 +62,7 @@ final class DemoCommand implements Callable<Integer> {
   @Option(
       names = "--pictures",
       paramLabel = "N",
-      description = "how many of the bundled images; all unless told")
+      description = "how many of the bundled images, with five questions each; all unless told")
   private Integer images;
 
   /** What a spec achieved on all questions. */

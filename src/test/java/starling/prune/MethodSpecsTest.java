@@ -64,7 +64,6 @@ class MethodSpecsTest {
       delimiter = '|',
       textBlock =
           """
-          median | pruning spec 'median': unknown method 'median'; known are fastervlm, fastv, none, random, star, uniform, vispruner and replay:FILE
           none:budget=image | pruning spec 'none:budget=image': unknown option 'budget'; none takes none
           uniform:keep=4,budget=row | pruning spec 'uniform:keep=4,budget=row': budget=row must be one of crop, image
           uniform:keep=4,seed=1 | pruning spec 'uniform:keep=4,seed=1': unknown option 'seed'; uniform knows budget, keep
@@ -252,5 +251,19 @@ class MethodSpecsTest {
     assertTrue(error.getMessage().startsWith("starling.prune.MethodProvider: "));
     assertTrue(error.getMessage().endsWith("a class of it cannot be loaded"), error.getMessage());
     assertInstanceOf(LinkageError.class, error.getCause());
+  }
+
+  /** All that there are, in order of the alphabet, whoever adds one. */
+  @Test
+  void anUnknownMethodIsToldTheKnownOnes() {
+    String front = "pruning spec 'median': unknown method 'median'; known are ";
+    String said = assertThrows(InputException.class, () -> Methods.parse("median")).getMessage();
+    assertTrue(said.startsWith(front) && said.endsWith(" and replay:FILE"), said);
+    String names = said.substring(front.length(), said.length() - " and replay:FILE".length());
+    List<String> known = List.of(names.split(", ", -1));
+    assertEquals(known.stream().sorted().toList(), known);
+    List<String> oldest =
+        List.of("fastervlm", "fastv", "none", "random", "star", "uniform", "vispruner");
+    assertTrue(known.containsAll(oldest), said);
   }
 }
