@@ -1,11 +1,13 @@
 // sample: the next token: greedy, or by temperature, top-k and top-p with a counter-based random number.
 //
-// Math      Tokens are ordered by falling logit, ties by rising id. A token's mass is ⌊2^32·exp((logit − max) / temperature)⌋,
+// Math      The logit of a token that is in `seen` is divided by the segment's repetition penalty or, below zero, multiplied by
+//           it (CTRL, arXiv 1909.05858). Tokens are ordered by falling logit, ties by rising id. A token's mass is ⌊2^32·exp((logit − max) / temperature)⌋,
 //           a whole number, so sums do not depend on their order and every device draws the same. The first top_k tokens
 //           have the mass M; the shortest prefix that reaches ⌈top_p·M⌉ is kept, N its mass; the token whose share of it
-//           holds position ⌊N·u / 2^64⌋ is drawn, u from Philox (seed, step). A logit that is not finite, or non_finite: −1.
-// Shapes    logits f32 [S, V], ids, non_finite i32 [S]; step, temperature, top_k, top_p and seed of each segment in its row of the
-//           table i32 [S, 16]. Of an idle segment nothing is drawn.
+//           holds position ⌊N·u / 2^64⌋ is drawn, u from Philox (seed, step), and is in `seen` from then on. A logit that is
+//           not finite, or non_finite: −1.
+// Shapes    logits f32 [S, V], ids, non_finite i32 [S], seen i32 [S, ⌈V/32⌉] or NULL, a bit for each token; step, temperature,
+//           top_k, top_p, seed and penalty of each segment in its row of the table i32 [S, 16]. Of an idle segment nothing is drawn.
 // Launch    S blocks of 1024 threads. A position in the order is found without sorting: four passes over the logits, each
 //           a histogram of the masses (or counts) by eight bits of the key.
 // Shared    2 KB of weights and the scans.
@@ -18,6 +20,18 @@
 
 constexpr int SAMPLE_THREADS = 1024;
 
+// Logits of a segment, with the penalty on those that were there before.
+struct Logits {
+  const float* row;
+  const int32_t* seen;  // NULL: no penalty
+  float penalty;
+  DEVICE float operator[](int i) const {
+    float logit = load(row + i);
+    if (!seen || !(uint32_t(load(seen + i / 32)) >> i % 32 & 1u)) return logit;
+    return logit < 0.f ? logit * penalty : logit / penalty;
+  }
+};
+
 struct Place {
   uint32_t key;    // of the token at the position
   uint64_t above;  // weight of all tokens with a higher key
@@ -25,7 +39,7 @@ struct Place {
 
 // The key at a position of the order, with weight(logit) per token.
 template <class Weight>
-DEVICE Place find_place(const float* logits, int n, uint64_t target, Weight weight) {
+DEVICE Place find_place(const Logits& logits, int n, uint64_t target, Weight weight) {
   SHARED(unsigned long long, histogram, 256);
   Place place{0, 0};
   uint32_t mask = 0;
@@ -33,7 +47,7 @@ DEVICE Place find_place(const float* logits, int n, uint64_t target, Weight weig
     for (int i = int(threadIdx.x); i < 256; i += SAMPLE_THREADS) histogram[i] = 0;
     __syncthreads();
     for (int i = int(threadIdx.x); i < n; i += SAMPLE_THREADS) {
-      float logit = load(logits + i);
+      float logit = logits[i];
       uint32_t key = order_key(logit);
       if ((key & mask) == place.key) atomic_add(&histogram[key >> shift & 255], (unsigned long long)weight(logit));
     }
@@ -47,22 +61,30 @@ DEVICE Place find_place(const float* logits, int n, uint64_t target, Weight weig
 }
 
 KERNEL(SAMPLE_THREADS)
-sample_kernel(int32_t* id, const float* logits, int64_t logits_stride, const int32_t* table, int64_t table_stride,
-              const int32_t* non_finite, int n) {
+sample_kernel(int32_t* id, int32_t* seen, const float* row, int64_t seen_stride, int64_t row_stride, const int32_t* table,
+              int64_t table_stride, const int32_t* non_finite, int n) {
   SHARED(unsigned long long, best_of_warp, SAMPLE_THREADS / 32);
   SHARED(int, broken, 1);
   const int32_t* numbers = table + blockIdx.x * table_stride;
   if (load(numbers + SEGMENT_ROWS) == 0) return;
   id += blockIdx.x;
-  logits += blockIdx.x * logits_stride;
   non_finite += blockIdx.x;
+  float penalty = __uint_as_float(uint32_t(load(numbers + SEGMENT_PENALTY)));
+  checked(penalty == 0 || (penalty > 0 && seen) ? 0 : -1, 1, "a repetition penalty above 0, and seen with it");
+  if (seen) seen += blockIdx.x * seen_stride;
+  Logits logits{row + blockIdx.x * row_stride, penalty == 0 ? nullptr : seen, penalty};
+  // By one thread, when no other reads what is seen any more.
+  auto draw = [&](int token) {
+    store(id, token);
+    if (seen && token >= 0) store(seen + token / 32, int32_t(uint32_t(load(seen + token / 32)) | 1u << token % 32));
+  };
   float temperature = __uint_as_float(uint32_t(load(numbers + SEGMENT_TEMPERATURE)));
   if (threadIdx.x == 0) broken[0] = load(non_finite) != 0;
   __syncthreads();
   unsigned long long best = 0;  // key, then the lowest id
   bool good = true;
   for (int i = int(threadIdx.x); i < n; i += SAMPLE_THREADS) {
-    float logit = load(logits + i);
+    float logit = logits[i];
     good &= finite(logit);
     unsigned long long mine = (unsigned long long)order_key(logit) << 32 | (0xffffffffu - unsigned(i));
     best = mine > best ? mine : best;
@@ -79,7 +101,7 @@ sample_kernel(int32_t* id, const float* logits, int64_t logits_stride, const int
   int likeliest = int(0xffffffffu - unsigned(best & 0xffffffffu));
   bool failed = broken[0] != 0;
   if (failed || temperature == 0.f) {
-    if (threadIdx.x == 0) store(id, failed ? -1 : likeliest);
+    if (threadIdx.x == 0) draw(failed ? -1 : likeliest);
     return;
   }
 
@@ -88,7 +110,7 @@ sample_kernel(int32_t* id, const float* logits, int64_t logits_stride, const int
   checked(top_k, 0x7fffffff, "top-k");
   checked(temperature > 0 && top_p > 0 && top_p <= 1 ? 0 : -1, 1, "temperature above 0 and top-p of 0 to 1");
   uint64_t seed = uint64_t(uint32_t(load(numbers + SEGMENT_SEED))) | uint64_t(load(numbers + SEGMENT_SEED + 1)) << 32;
-  float top = load(logits + likeliest);
+  float top = logits[likeliest];
   auto mass = [&](float logit) { return uint64_t(exp((double(logit) - double(top)) / double(temperature)) * 4294967296.0); };
   auto logit_of = [](uint32_t key) { return __uint_as_float(key & 0x80000000u ? key & 0x7fffffffu : ~key); };
   // Mass of the first top_k tokens: those above the last one's key, and of its equals as many as there is room for.
@@ -98,7 +120,7 @@ sample_kernel(int32_t* id, const float* logits, int64_t logits_stride, const int
   if (threadIdx.x == 0) total[0] = (counted - last.above) * mass(logit_of(last.key));
   __syncthreads();
   for (int i = int(threadIdx.x); i < n; i += SAMPLE_THREADS) {
-    float logit = load(logits + i);
+    float logit = logits[i];
     if (order_key(logit) > last.key) atomic_add(&total[0], (unsigned long long)mass(logit));
   }
   __syncthreads();
@@ -115,13 +137,16 @@ sample_kernel(int32_t* id, const float* logits, int64_t logits_stride, const int
   int per = (n + SAMPLE_THREADS - 1) / SAMPLE_THREADS;
   int from = int(threadIdx.x) * per, to = from + per < n ? from + per : n;
   uint32_t equal = 0;
-  for (int i = from; i < to; i++) equal += order_key(load(logits + i)) == drawn.key;
+  SHARED(int, chosen, 1);
+  for (int i = from; i < to; i++) equal += order_key(logits[i]) == drawn.key;
   uint32_t before = block_scan<SAMPLE_THREADS>(equal);
   for (int i = from; i < to; i++) {
-    if (order_key(load(logits + i)) != drawn.key) continue;
-    if (before == rank) store(id, i);
+    if (order_key(logits[i]) != drawn.key) continue;
+    if (before == rank) chosen[0] = i;
     before++;
   }
+  __syncthreads();  // all have read what is seen
+  if (threadIdx.x == 0) draw(chosen[0]);
 }
 
 extern "C" int starling_sample(const starling_sample_args* args, starling_stream* stream) {
@@ -130,9 +155,10 @@ extern "C" int starling_sample(const starling_sample_args* args, starling_stream
     gpu::require(vocabulary >= 1 && vocabulary <= 1 << 21, "the vocabulary must have 1 to 2097152 tokens");
     auto* ids = gpu::vector<int32_t>("ids", a.ids, count);
     auto* logits = gpu::matrix<float>("logits", a.logits, count, vocabulary);
+    auto* seen = gpu::optional_matrix<int32_t>("seen", a.seen, count, (vocabulary + 31) / 32);
     auto* table = gpu::matrix<int32_t>("segments", a.segments, count, SEGMENT_WIDTH);
     auto* non_finite = gpu::vector<int32_t>("non_finite", a.non_finite, count);
-    gpu::launch<sample_kernel>(dim3(count), dim3(SAMPLE_THREADS), 0, stream, ids, logits, a.logits.stride, table,
-                               a.segments.stride, non_finite, vocabulary);
+    gpu::launch<sample_kernel>(dim3(count), dim3(SAMPLE_THREADS), 0, stream, ids, seen, logits, a.seen.stride,
+                               a.logits.stride, table, a.segments.stride, non_finite, vocabulary);
   });
 }

@@ -91,7 +91,7 @@ typedef struct {
  *    6, 7, 8     position of its first row on three axes
  *    9 step      tokens drawn before this one
  *   10 temperature (the bits of an f32), 11 top-k, 12 top-p (the bits of an f32), 13 and 14 seed, its low half first
- *   15           0
+ *   15 penalty   on the logits of tokens that are in `seen` (the bits of an f32; 0: none)
  * Without a table (data NULL) all rows of the call are one segment, and its keys are the first rows of k and v. */
 typedef struct {
   starling_tensor table; /* i32 [S, 16] */
@@ -374,13 +374,15 @@ STARLING_API int starling_compact_rows(const starling_compact_rows_args *args /*
 
 /* ---- the end of a step ---- */
 
-/* The next token of every segment that is not idle, by the step and the sampling in its row of the table. With temperature 0
- * it is the largest logit's, ties to the lowest id. Otherwise the top-k largest logits remain (0: all), of these the shortest
+/* The next token of every segment that is not idle, by the step and the sampling in its row of the table. First the logits of
+ * tokens in `seen` are divided by the segment's penalty or, below zero, multiplied by it; a penalty needs `seen`. Token v is
+ * bit v % 32 of word v / 32, and the token that is drawn is put there. With temperature 0 it is the largest logit's, ties to the lowest id. Otherwise the top-k largest logits remain (0: all), of these the shortest
  * prefix, largest first, whose mass reaches top-p, and a Philox number keyed by (seed, step) draws one. A logit that is not
  * finite, or non_finite set for the segment, makes its id -1. */
 typedef struct {
   uint32_t size;
   starling_tensor ids;        /* i32 [S] */
+  starling_tensor seen;       /* i32 [S, ceil(V/32)], read and written, or not there */
   starling_tensor logits;     /* f32 [S, V] */
   starling_tensor segments;   /* i32 [S, 16] */
   starling_tensor non_finite; /* i32 [S] */

@@ -18,6 +18,7 @@ struct Numbers {
         .with(13, int32_t(uint32_t(seed)))
         .with(14, int32_t(seed >> 32));
   }
+  Numbers penalizing(float penalty) const { return with(15, bits(penalty)); }
   Numbers with(int column, int32_t value) const {
     Numbers other = *this;
     other.n[column] = value;

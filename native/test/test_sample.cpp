@@ -106,6 +106,46 @@ TEST(a_draw_follows_its_definition) {
   }
 }
 
+// Segments draw side by side, each with a penalty and bits of its own, which gain the token that it draws and no other.
+TEST(what_was_there_before_is_penalized) {
+  std::normal_distribution<float> normal;
+  int n = small ? 700 : 1500, words = (n + 31) / 32;
+  struct Way {
+    float penalty, temperature;
+    int rows;
+  };
+  std::vector<Way> ways = {{1.5f, 0, 1}, {1.5f, 1, 1}, {0, 1, 1}, {0.4f, 0.7f, 1}, {3, 1, 0}, {1e9f, 0, 1}, {2, 0, 1}};
+  int count = int(ways.size());
+  for (bool ties : {false, true}) {
+    Tensor logits(STARLING_F32, count, n);
+    for (float& v : logits.values) v = ties ? float(int(rng() % 5)) - 2 : 3 * normal(rng);
+    logits.at(count - 1, 7) = NAN;
+    logits.send();
+    std::vector<int32_t> before(size_t(count) * (words + 1));
+    for (int32_t& word : before) word = int32_t(rng());
+    Ints seen(before), ids(count, -7), fault(count, 0);
+    std::vector<Numbers> list;
+    for (const Way& w : ways) list.push_back(segment(0, w.rows, 0, 1).drawing(3, w.temperature, 0, 1, 11).penalizing(w.penalty));
+    Table table(list);
+    starling_tensor bits{seen.data, words + 1, count, words, STARLING_I32, 0};
+    ok(CALL(sample, .ids = ids, .seen = bits, .logits = logits, .segments = table.tensor(), .non_finite = fault));
+    ids.receive();
+    seen.receive();
+    for (int s = 0; s < count; s++) {
+      std::vector<float> penalized(n);
+      for (int v = 0; v < n; v++) {
+        float x = logits.at(s, v);
+        bool there = ways[s].penalty != 0 && before[s * (words + 1) + v / 32] >> v % 32 & 1;
+        penalized[v] = !there ? x : x < 0 ? x * ways[s].penalty : x / ways[s].penalty;
+      }
+      int token = ways[s].rows == 0 ? -7 : s == count - 1 ? -1 : expected(penalized, ways[s].temperature, 0, 1, 11, 3);
+      equal("token of " + std::to_string(s), token, int(ids.values[s]));
+      if (token >= 0) before[s * (words + 1) + token / 32] |= int32_t(1u << token % 32);
+    }
+    equal("what is seen", before, seen.values);
+  }
+}
+
 // A top-p whose share of all mass ends a fraction above the first tokens': one rounded down would keep a token less. Looked
 // for among one likeliest token and five of one smaller mass.
 TEST(top_p_reaches_its_share_and_not_one_unit_less) {

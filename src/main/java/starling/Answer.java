@@ -19,6 +19,7 @@ import starling.device.DeviceType;
  * @param prune the spec as given
  * @param pruneOptions the method with every option written out, defaults included
  * @param mode {@code compact} or {@code mask}
+ * @param repetitionPenalty what made tokens less likely that were there before; null if nothing did
  * @param promptTokens ids as fed; every image once, as the model's image token
  * @param visualTokens visual tokens of all images at the start and behind the cuts
  * @param images the visual tokens of each image, before any are dropped
@@ -48,6 +49,7 @@ public record Answer(
     String prune,
     String pruneOptions,
     String mode,
+    Float repetitionPenalty,
     List<Integer> promptTokens,
     VisualTokens visualTokens,
     List<Image> images,

@@ -51,6 +51,7 @@ final class AnswerReport {
         question.method != null ? plan.options() : question.prune,
         plan.options(),
         question.mode.name().toLowerCase(Locale.ROOT),
+        generation.sampling().repeats() ? null : generation.sampling().repetitionPenalty(),
         ints(prompt.ids()),
         new Answer.VisualTokens(visual[0], visual[1], visual[2]),
         images.stream().map(AnswerReport::image).toList(),

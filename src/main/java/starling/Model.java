@@ -7,12 +7,14 @@ import java.util.concurrent.CancellationException;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import starling.checkpoint.CheckpointFolder;
+import starling.checkpoint.GenerationConfig;
 import starling.checkpoint.Safetensors;
 import starling.device.AttentionProvider;
 import starling.device.DType;
 import starling.device.Device;
 import starling.device.DeviceType;
 import starling.device.Providers;
+import starling.device.Sampling;
 import starling.image.Image;
 import starling.input.InputException;
 import starling.input.TerminalText;
@@ -46,6 +48,7 @@ public final class Model implements AutoCloseable {
   private final LoadedModel loaded;
   private final Tokenizer tokenizer;
   private final List<Integer> endTokens;
+  private final GenerationConfig generation;
   private final VisionLanguageModel.ImageProcessor images;
   private final List<String> warnings;
   private final double loadMillis;
@@ -65,6 +68,7 @@ public final class Model implements AutoCloseable {
     this.tokenizer = Tokenizer.read(dir);
     this.warnings = warnings(dir, family);
     this.endTokens = endTokens(dir, family, tokenizer);
+    this.generation = GenerationConfig.read(dir);
     this.loaded = new LoadedModel(device, family, family.weights(files), dtype);
     this.loadMillis = millisSince(start);
   }
@@ -260,9 +264,18 @@ public final class Model implements AutoCloseable {
         inputs,
         method,
         question.mode,
-        question.sampling,
+        sampling(question),
         question.maxTokens,
         interruptible(question.progress));
+  }
+
+  private Sampling sampling(Question question) {
+    if (question.repetitionPenalty != null) {
+      return question.sampling.penalizing(question.repetitionPenalty);
+    }
+    return question.sampling.repeats()
+        ? question.sampling.penalizing(generation.repetitionPenalty())
+        : question.sampling;
   }
 
   private static Request.Progress interruptible(Request.Progress progress) {

@@ -28,6 +28,7 @@ public final class Question {
   ImageOptions imageOptions = ImageOptions.DEFAULT;
   int maxTokens = 128;
   Sampling sampling = Sampling.GREEDY;
+  Float repetitionPenalty; // null: not named
   List<String> stop = List.of();
   boolean logits;
   Request.Progress progress = (phase, done, of) -> {};
@@ -112,6 +113,19 @@ public final class Question {
   /** How tokens are drawn; the most likely one unless told. */
   public Question sampling(Sampling value) {
     sampling = value;
+    return this;
+  }
+
+  /**
+   * The repetition penalty, in place of the checkpoint's own and the sampling's; 1 is none. The
+   * checkpoint's holds unless this or {@link #sampling} names another.
+   */
+  public Question repetitionPenalty(float value) {
+    if (!(value > 0 && value < Float.POSITIVE_INFINITY)) {
+      throw new IllegalArgumentException(
+          "repetitionPenalty is " + value + "; it must be above 0, and 1 is none");
+    }
+    repetitionPenalty = value;
     return this;
   }
 

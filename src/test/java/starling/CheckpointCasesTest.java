@@ -2,6 +2,7 @@ package starling;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertNotEquals;
+import static org.junit.jupiter.api.Assertions.assertNull;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -27,6 +28,7 @@ import starling.checkpoint.SafetensorsFile;
 import starling.checkpoint.SafetensorsFile.Raw;
 import starling.device.DType;
 import starling.device.DeviceType;
+import starling.device.Sampling;
 import starling.input.InputException;
 
 /** Checkpoints as people have them, through the whole model. */
@@ -134,6 +136,31 @@ class CheckpointCasesTest {
         "generation_config.json",
         g -> g.put("do_sample", true).put("temperature", 0.9).put("top_p", 0.6));
     assertSame(BASE, copy.answer(STAR));
+  }
+
+  private static Question question() {
+    return Question.of("How many red objects are there?").image(Demo.image("scene-00.png"));
+  }
+
+  /** The one field of them that is followed; a question may have it otherwise. */
+  @Test
+  void theRepetitionPenaltyOfTheCheckpointHoldsUnlessAQuestionNamesAnother() throws IOException {
+    assertNull(BASE.repetitionPenalty());
+    copy.json("generation_config.json", g -> g.put("repetition_penalty", 0.01));
+    Answer penalized = copy.answer(STAR);
+    assertEquals(0.01f, penalized.repetitionPenalty());
+    assertEquals(BASE.firstLogits(), penalized.firstLogits(), "they are the model's own");
+    var hot = new Sampling(100, 0, 1, 4);
+    assertNotEquals(
+        copy.answer(question().sampling(hot).repetitionPenalty(1), STAR).outputTokens(),
+        copy.answer(question().sampling(hot), STAR).outputTokens());
+    Question question = question();
+    assertSame(BASE, copy.answer(question.repetitionPenalty(1), STAR));
+    var own = question().sampling(Sampling.GREEDY.penalizing(3));
+    assertEquals(3f, copy.answer(own, STAR).repetitionPenalty());
+    assertThrows(IllegalArgumentException.class, () -> question.repetitionPenalty(0));
+    copy.json("generation_config.json", g -> g.put("repetition_penalty", 0));
+    assertRefused("generation_config.json", "repetition_penalty is 0.0; it must be above 0");
   }
 
   /** CK-7: tensors that nobody needs, of every type, scalars and empty ones among them. */

@@ -21,9 +21,9 @@ final class StepOperators {
             Tensor logits = in.floats("logits", DType.F32, 1, 1, s.get("V"));
             Segments segments = AttentionOperators.segments(in, 1, 1);
             Tensor nonFinite = in.ints("nonFinite", 0);
-            return () -> in.device.sample(ids, logits, segments, nonFinite);
+            return () -> in.device.sample(ids, null, logits, segments, nonFinite);
           },
-          (s, t) -> 4 * s.at("V") + 16, // the greedy choice reads two numbers of the table
+          (s, t) -> 4 * s.at("V") + 20, // the greedy choice reads three numbers of the table
           (s, t) -> 0);
 
   static final Operator ADVANCE =

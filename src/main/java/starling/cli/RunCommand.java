@@ -98,6 +98,12 @@ final class RunCommand implements Callable<Integer> {
   private long seed;
 
   @Option(
+      names = "--repetition-penalty",
+      paramLabel = "X",
+      description = "1 is none; unless given the checkpoint's own")
+  private Float repetitionPenalty;
+
+  @Option(
       names = "--stop",
       paramLabel = "TEXT",
       description = "ends the answer; may be given several times")
@@ -242,6 +248,9 @@ final class RunCommand implements Callable<Integer> {
         "--temperature is " + temperature + "; it must be at least 0");
     check(topK >= 0, "--top-k is " + topK + "; it must be at least 0");
     check(topP > 0 && topP <= 1, "--top-p is " + topP + "; it must be above 0 and at most 1");
+    check(
+        repetitionPenalty == null || (repetitionPenalty > 0 && repetitionPenalty <= 1e6f),
+        "--repetition-penalty is " + repetitionPenalty + "; it must be above 0, and 1 is none");
     try {
       Methods.parse(prune);
     } catch (InputException e) {
@@ -250,6 +259,9 @@ final class RunCommand implements Callable<Integer> {
     Question question = Question.of(prompt);
     if (template != null) {
       question.template(template.equals("llava-hf") ? Template.LLAVA_HF : Template.VICUNA_V1);
+    }
+    if (repetitionPenalty != null) {
+      question.repetitionPenalty(repetitionPenalty);
     }
     return question
         .prune(prune)

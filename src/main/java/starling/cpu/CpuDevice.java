@@ -365,10 +365,10 @@ public final class CpuDevice implements Device {
   // ---- the end of a step ----
 
   @Override
-  public void sample(Tensor ids, Tensor logits, Segments segments, Tensor nonFinite) {
+  public void sample(Tensor ids, Tensor seen, Tensor logits, Segments segments, Tensor nonFinite) {
     checkOpen();
-    arguments.sample(ids, logits, segments, nonFinite);
-    sampler.run(ids, logits, segments, nonFinite);
+    arguments.sample(ids, seen, logits, segments, nonFinite);
+    sampler.run(ids, seen, logits, segments, nonFinite);
   }
 
   @Override

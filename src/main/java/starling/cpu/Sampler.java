@@ -12,21 +12,44 @@ final class Sampler {
   private long[] mass = new long[0];
   private final int[] words = new int[4];
 
-  void run(Tensor ids, Tensor logitRows, Segments segments, Tensor nonFinite) {
+  /**
+   * @param seen bits of the tokens that were there before; null for none
+   */
+  void run(Tensor ids, Tensor seen, Tensor logitRows, Segments segments, Tensor nonFinite) {
     Tensor table = segments.table();
     for (int s = 0; s < table.rows(); s++) {
       if (Rows.index(table, s, Segments.ROWS) > 0) {
-        Rows.setIndex(ids, s, next(logitRows, s, table, Rows.index(nonFinite, s) == 0));
+        load(logitRows, s);
+        penalize(seen, s, Float.intBitsToFloat(Rows.index(table, s, Segments.PENALTY)));
+        int id = next(logitRows.width(), s, table, Rows.index(nonFinite, s) == 0);
+        Rows.setIndex(ids, s, id);
+        if (seen != null && id >= 0) {
+          Rows.setIndex(seen, s, id / 32, Rows.index(seen, s, id / 32) | 1 << id % 32);
+        }
       }
     }
   }
 
-  private int next(Tensor logitRows, int s, Tensor table, boolean good) {
-    int n = logitRows.width();
-    if (logits.length < n) {
-      logits = new float[n];
+  private void load(Tensor logitRows, int s) {
+    if (logits.length < logitRows.width()) {
+      logits = new float[logitRows.width()];
     }
     Rows.load(logitRows, s, logits, 0);
+  }
+
+  private void penalize(Tensor seen, int s, float penalty) {
+    for (int word = 0; penalty != 0 && word < seen.width(); word++) {
+      int bits = Rows.index(seen, s, word);
+      for (; bits != 0; bits &= bits - 1) {
+        int v = 32 * word + Integer.numberOfTrailingZeros(bits);
+        if (v < logits.length) {
+          logits[v] = logits[v] < 0 ? logits[v] * penalty : logits[v] / penalty;
+        }
+      }
+    }
+  }
+
+  private int next(int n, int s, Tensor table, boolean good) {
     boolean finite = good;
     int best = 0;
     for (int v = 0; v < n; v++) {

@@ -249,9 +249,10 @@ public final class NativeDevice extends NativeLifecycle {
   // ---- the end of a step ----
 
   @Override
-  public synchronized void sample(Tensor ids, Tensor logits, Segments segments, Tensor nonFinite) {
-    checked().sample(ids, logits, segments, nonFinite);
-    stream.check(operators.sample(ids, logits, segments, nonFinite));
+  public synchronized void sample(
+      Tensor ids, Tensor seen, Tensor logits, Segments segments, Tensor nonFinite) {
+    checked().sample(ids, seen, logits, segments, nonFinite);
+    stream.check(operators.sample(ids, seen, logits, segments, nonFinite));
   }
 
   @Override

@@ -399,8 +399,9 @@ final class Operators {
 
   // ---- the end of a step ----
 
-  int sample(Tensor ids, Tensor logits, Segments segments, Tensor nonFinite) {
+  int sample(Tensor ids, Tensor seen, Tensor logits, Segments segments, Tensor nonFinite) {
     set(sample.ids, ids);
+    set(sample.seen, seen);
     set(sample.logits, logits);
     set(sample.segments, segments.table());
     set(sample.nonFinite, nonFinite);

@@ -232,8 +232,8 @@ public final class Arguments {
   // ---- the end of a step ----
 
   /** Of {@link Device#sample}. */
-  public void sample(Tensor ids, Tensor logits, Segments segments, Tensor nonFinite) {
-    this.segments.sample(ids, logits, segments, nonFinite);
+  public void sample(Tensor ids, Tensor seen, Tensor logits, Segments segments, Tensor nonFinite) {
+    this.segments.sample(ids, seen, logits, segments, nonFinite);
   }
 
   /** Of {@link Device#advance}. */

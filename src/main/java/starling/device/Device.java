@@ -267,10 +267,14 @@ public interface Device extends AutoCloseable {
    * The next token of every segment, drawn as the table says. If a segment's {@code nonFinite} is
    * set or one of its logits is not finite, its id becomes -1. An idle segment's id stays as it is.
    *
+   * @param seen tokens that were there before, for the repetition penalty of {@link Sampling}:
+   *     token {@code v} is bit {@code v % 32} of word {@code v / 32}; the one that is drawn is put
+   *     there. Null if no segment has a penalty and nothing is to be put anywhere
    * @param segments of which the steps and the samplings count
    */
   void sample(
       Tensor ids /* i32 [S] */,
+      Tensor seen /* i32 [S, ⌈V/32⌉] or null */,
       Tensor logits /* f32 [S, V] */,
       Segments segments,
       Tensor nonFinite /* i32 [S] */);

@@ -101,7 +101,8 @@ public record Segment(
       sampling.topK(),
       Float.floatToRawIntBits(sampling.topP()),
       (int) sampling.seed(),
-      (int) (sampling.seed() >>> 32)
+      (int) (sampling.seed() >>> 32),
+      sampling.repeats() ? 0 : Float.floatToRawIntBits(sampling.repetitionPenalty())
     };
     System.arraycopy(values, 0, table, index * Segments.WIDTH, values.length);
   }

@@ -123,7 +123,7 @@ final class SegmentArguments {
 
   // ---- the end of a step ----
 
-  void sample(Tensor ids, Tensor logits, Segments segments, Tensor nonFinite) {
+  void sample(Tensor ids, Tensor seen, Tensor logits, Segments segments, Tensor nonFinite) {
     table(segments);
     int count = segments.count();
     check.matrix("logits", logits, DType.F32, count, -1);
@@ -133,17 +133,31 @@ final class SegmentArguments {
     }
     check.vector("ids", ids, DType.I32, count);
     check.vector("nonFinite", nonFinite, DType.I32, count);
+    seen(seen, ids, logits, segments, nonFinite);
     writable("ids", ids);
     apart("ids", ids, "logits", logits);
     apart("ids", ids, "segments", segments.table());
     apart("ids", ids, "nonFinite", nonFinite);
     for (int s = 0; segments.table().isReadable() && s < count; s++) {
-      sampling(segments.table(), s);
+      sampling(segments.table(), s, seen != null);
     }
   }
 
+  /** A bit for every token, in memory of its own. */
+  private void seen(Tensor seen, Tensor ids, Tensor logits, Segments segments, Tensor nonFinite) {
+    if (seen == null) {
+      return;
+    }
+    check.matrix("seen", seen, DType.I32, segments.count(), (logits.width() + 31) / 32);
+    writable("seen", seen);
+    apart("ids", ids, "seen", seen);
+    apart("seen", seen, "logits", logits);
+    apart("seen", seen, "segments", segments.table());
+    apart("seen", seen, "nonFinite", nonFinite);
+  }
+
   /** A step and a way to draw a token, unless the segment has no rows. */
-  private static void sampling(Tensor table, int s) {
+  private static void sampling(Tensor table, int s, boolean seen) {
     if (table.index(s, Segments.ROWS) == 0) {
       return;
     }
@@ -156,6 +170,15 @@ final class SegmentArguments {
       throw new IllegalArgumentException(
           "%sstep %s, temperature %s, top-k %s and top-p %s draw no token"
               .formatted(named(table, s), step, temperature, topK, topP));
+    }
+    float penalty = Float.intBitsToFloat(table.index(s, Segments.PENALTY));
+    if (!(penalty >= 0) || penalty == Float.POSITIVE_INFINITY) {
+      throw new IllegalArgumentException(
+          named(table, s) + "a repetition penalty of " + penalty + "; 0 is none");
+    }
+    if (penalty != 0 && !seen) {
+      throw new IllegalArgumentException(
+          named(table, s) + "a repetition penalty of " + penalty + " needs seen");
     }
   }
 

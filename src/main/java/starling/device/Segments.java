@@ -11,8 +11,8 @@ import java.util.List;
  * offsets, never addresses. Its columns are those of {@link Segment}, in order: {@code row}, {@code
  * rows}, {@code at}, {@code capacity}, {@code length}, {@code hidden}, the position on three axes,
  * {@code step}, then the sampling (temperature and top-p as the bits of an f32, top-k between them,
- * the seed's low and high half) and one that is 0. Segments that are not idle stand in order of
- * their rows, and no two share one.
+ * the seed's low and high half, the repetition penalty as the bits of an f32, 0 for none). Segments
+ * that are not idle stand in order of their rows, and no two share one.
  *
  * <p>What a segment's rows become does not depend on the other segments: {@code rows} and {@code
  * keys} choose kernels and grids, so calls with the same two give a segment the same bits alone and
@@ -62,6 +62,9 @@ public record Segments(Tensor table, int rows, int keys) {
 
   /** Low half of the seed; the high half is in the next column. */
   public static final int SEED = 13;
+
+  /** Bits of the f32: the repetition penalty; 0 is none. */
+  public static final int PENALTY = 15;
 
   /** Axes that a position may have. */
   public static final int AXES = 3;

@@ -7,6 +7,7 @@ import java.util.List;
 import starling.device.DType;
 import starling.device.Device;
 import starling.device.Mask;
+import starling.device.Sampling;
 import starling.device.Segments;
 import starling.device.Tensor;
 import starling.device.TensorArena;
@@ -27,6 +28,8 @@ public final class Generation implements AutoCloseable {
   private final Tensor nonFinite; // i32 [1]
   private final Tensor id; // i32 [1]
   private final Tensor logits; // f32 [1, V]
+  private final Tensor tokens; // i32 [1, ⌈V/32⌉]: tokens so far; null if they count for nothing
+  private final Sampling sampling;
   private final Decoder.Rows row; // of a step
   private final MemorySegment hostId = Arena.ofAuto().allocate(ValueLayout.JAVA_INT);
   private Segments lastStep;
@@ -45,6 +48,8 @@ public final class Generation implements AutoCloseable {
     this.id = arena.alloc("id", DType.I32, 1);
     this.logits = arena.alloc("logits", DType.F32, 1, model.family().text().vocabSize());
     this.row = model.decoder().rows(arena, 1);
+    this.sampling = request.sampling();
+    this.tokens = sampling.repeats() ? null : tokens(request.ids(), logits.width());
     this.caches = new Caches(model, request, arena, row.q());
     try {
       if (planner.known(0) > 0) {
@@ -54,6 +59,19 @@ public final class Generation implements AutoCloseable {
       arena.close();
       throw e;
     }
+  }
+
+  /** A bit for every token of the prompt; the device adds those that it draws. */
+  private Tensor tokens(int[] ids, int vocabulary) {
+    int[] bits = new int[(vocabulary + 31) / 32];
+    for (int id : ids) {
+      if (id < vocabulary) { // an image's may be none that can be drawn
+        bits[id / 32] |= 1 << id % 32;
+      }
+    }
+    Tensor tensor = arena.alloc("tokens", DType.I32, 1, bits.length);
+    device.upload(tensor, MemorySegment.ofArray(bits));
+    return tensor;
   }
 
   // ---- prefill, called by LoadedModel ----
@@ -95,7 +113,7 @@ public final class Generation implements AutoCloseable {
     this.start = start;
     this.seen = seen;
     this.lastStep = caches.steps().only(model.decoder().layers() - 1);
-    device.sample(id, logits, caches.lastOfPrompt(plan()), nonFinite);
+    device.sample(id, tokens, logits, caches.lastOfPrompt(plan()), nonFinite);
     this.read = device.recordEvent();
   }
 
@@ -128,7 +146,7 @@ public final class Generation implements AutoCloseable {
       decoder.finish(l, row);
     }
     decoder.logits(logits, row.x());
-    device.sample(id, logits, lastStep, nonFinite);
+    device.sample(id, tokens, logits, lastStep, nonFinite);
     device.advance(caches.steps());
   }
 
@@ -185,7 +203,14 @@ public final class Generation implements AutoCloseable {
     return logits;
   }
 
-  /** Logits of the token drawn last, before temperature: one per row of the output head. */
+  /** How its tokens are drawn. */
+  public Sampling sampling() {
+    return sampling;
+  }
+
+  /**
+   * Logits of the token drawn last, before penalty and temperature: one per row of the output head.
+   */
   public float[] logits() {
     return floats(logits);
   }

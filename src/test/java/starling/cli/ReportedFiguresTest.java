@@ -19,6 +19,7 @@ class ReportedFiguresTest {
         "none",
         "none",
         "compact",
+        null,
         List.of(1, 2),
         new Answer.VisualTokens(576, 518, 58),
         List.of(new Answer.Image(576, 576, List.of(new Answer.Crop(24, 24)))),

@@ -147,6 +147,13 @@ class RunCommandTest {
   }
 
   @Test
+  void aRepetitionPenaltyIsNamedUnlessItIsNone() {
+    JsonNode answer = ask("--repetition-penalty", "1.25", "--json").json();
+    assertEquals(1.25, answer.get("repetition_penalty").doubleValue());
+    assertFalse(ask("--repetition-penalty", "1", "--json").json().has("repetition_penalty"));
+  }
+
+  @Test
   void theLastOfARepeatedOptionWins() {
     assertEquals(
         1,
@@ -182,7 +189,7 @@ class RunCommandTest {
             "--template x", "--image-mode x",
         "--temperature -1", "--top-p 0", "--top-k -1", "--prune nonsense", "--prune star:Q=1",
             "--nonsense", "--gemm x",
-        "--attention x", "--seed x"
+        "--attention x", "--seed x", "--repetition-penalty 0", "--repetition-penalty NaN"
       })
   void badUsageIsStatus2WithOneSentence(String options) {
     Result result = ask(options.split(" "));

@@ -1,5 +1,6 @@
 package starling.cpu;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
@@ -22,6 +23,7 @@ import starling.device.Norm;
 import starling.device.PositionRule;
 import starling.device.Sampling;
 import starling.device.SegmentTable;
+import starling.device.Segments;
 import starling.device.StoredTensor;
 import starling.device.Tensor;
 import starling.device.TensorArena;
@@ -169,6 +171,7 @@ class StepOperatorsTest extends CpuOperators {
     Tensor id = ints("id", -9);
     vector.sample(
         id,
+        null,
         floats("logits", logits, 1, logits.length),
         SegmentTable.drawing(vector, arena, step, sampling),
         ints("nonFinite", 0));
@@ -206,10 +209,58 @@ class StepOperatorsTest extends CpuOperators {
     Tensor id = ints("id", 0);
     vector.sample(
         id,
+        null,
         floats("logits", logits, 1, 4),
         SegmentTable.drawing(vector, arena, 0, Sampling.GREEDY),
         ints("nonFinite", 1));
     assertEquals(-1, ints(id)[0]);
+  }
+
+  /** Divided above zero and multiplied below; what is drawn counts from then on. */
+  @Test
+  void aTokenThatWasThereBeforeIsLessLikely() {
+    var twice = Sampling.GREEDY.penalizing(2);
+    float[] above = new float[70];
+    Arrays.fill(above, -9);
+    above[3] = 4;
+    above[40] = 3;
+    above[69] = 2;
+    float[] below = new float[70];
+    Arrays.fill(below, -9);
+    below[3] = -1;
+    below[40] = -1.5f;
+    for (Device device : List.of(reference, vector, scalar)) {
+      assertEquals(List.of(3, 40, 3, 3), greedy(device, above, twice, 9));
+      assertEquals(List.of(40, 3, 3, 3), greedy(device, below, twice, 3));
+      assertEquals(
+          List.of(3, 3, 3, 3), greedy(device, above, Sampling.GREEDY, 3), "without a penalty");
+    }
+  }
+
+  /** Four tokens from the same logits, where {@code first} was there before. */
+  private List<Integer> greedy(Device device, float[] logits, Sampling sampling, int first) {
+    int[] before = {0, 0, 0};
+    before[first / 32] |= 1 << first % 32;
+    Tensor seen = arena.alloc("seen", DType.I32, 1, 3);
+    device.upload(seen, MemorySegment.ofArray(before));
+    var drawn = new ArrayList<Integer>();
+    for (int step = 0; step < 4; step++) {
+      Tensor id = ints("id", -9);
+      Segments segments = SegmentTable.drawing(vector, arena, step, sampling);
+      device.sample(id, seen, floats("l", logits, 1, 70), segments, ints("nonFinite", 0));
+      drawn.add(ints(id)[0]);
+      before[drawn.getLast() / 32] |= 1 << drawn.getLast() % 32;
+      int[] after = new int[3];
+      vector.download(MemorySegment.ofArray(after), seen);
+      assertArrayEquals(before, after, "what was there");
+    }
+    Tensor id = ints("id", -9);
+    Segments segments = SegmentTable.drawing(vector, arena, 0, sampling);
+    device.sample(id, seen, floats("l", logits, 1, 70), segments, ints("nonFinite", 1));
+    int[] after = new int[3];
+    vector.download(MemorySegment.ofArray(after), seen);
+    assertArrayEquals(before, after, "a fault draws nothing");
+    return drawn;
   }
 
   // ---- memory and arguments ----

@@ -398,7 +398,11 @@ class NativeDeviceTest {
   void sampling() {
     for (var sampling :
         List.of(
-            Sampling.GREEDY, new Sampling(0.8f, 0, 1, 7), new Sampling(1.3f, 40, 0.7f, 1L << 40))) {
+            Sampling.GREEDY,
+            new Sampling(0.8f, 0, 1, 7),
+            new Sampling(1.3f, 40, 0.7f, 1L << 40),
+            Sampling.GREEDY.penalizing(1.3f),
+            new Sampling(1.3f, 40, 0.7f, 3, 0.7f))) {
       for (int step = 0; step < 8; step++) {
         int at = step;
         agree(
@@ -412,10 +416,13 @@ class NativeDeviceTest {
               s.device.upload(logits, MemorySegment.ofArray(values));
               Tensor id = s.ints("id", -9);
               Segments draws = SegmentTable.drawing(s.device, s.arena, at, sampling);
-              s.device.sample(id, logits, draws, s.ints("nonFinite", 0));
+              Tensor seen = s.room("seen", DType.I32, 1, 16);
+              int[] before = s.random.ints(16).toArray();
+              s.device.upload(seen, MemorySegment.ofArray(before));
+              s.device.sample(id, seen, logits, draws, s.ints("nonFinite", 0));
               Tensor broken = s.ints("broken", -9);
-              s.device.sample(broken, logits, draws, s.ints("nonFinite", 1));
-              return List.of(id, broken);
+              s.device.sample(broken, seen, logits, draws, s.ints("nonFinite", 1));
+              return List.of(id, broken, seen);
             });
       }
     }

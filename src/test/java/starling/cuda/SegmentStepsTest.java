@@ -169,7 +169,7 @@ class SegmentStepsTest extends RaggedSegments {
     Arrays.fill(ids, -9);
     Tensor id = arena.alloc("ids", DType.I32, ids.length);
     device.upload(id, MemorySegment.ofArray(ids));
-    device.sample(id, logits, segments, nonFinite);
+    device.sample(id, null, logits, segments, nonFinite);
     return ints(device, id);
   }
 

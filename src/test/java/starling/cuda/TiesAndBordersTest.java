@@ -127,7 +127,7 @@ class TiesAndBordersTest {
       Tensor id = whole(device, arena, -9);
       Tensor row = floats(device, arena, logits);
       var draws = SegmentTable.drawing(device, arena, step, sampling);
-      device.sample(id, row, draws, whole(device, arena, 0));
+      device.sample(id, null, row, draws, whole(device, arena, 0));
       return read(device, id)[0];
     }
   }

@@ -77,7 +77,22 @@ final class BadNumbers {
                   draws(Segments.TOP_K, -1, "top-k -1 and top-p 0.9 draw no token"),
                   draws(Segments.TOP_P, bits(0), "top-p 0.0 draw no token"),
                   draws(Segments.TOP_P, bits(1.01f), "top-p 1.01 draw no token"),
-                  draws(Segments.TOP_P, bits(Float.NaN), "top-p NaN draw no token")),
+                  draws(Segments.TOP_P, bits(Float.NaN), "top-p NaN draw no token"),
+                  draws(
+                      Segments.PENALTY,
+                      bits(-1),
+                      "my segments[0]: a repetition penalty of -1.0; 0 is none"),
+                  draws(Segments.PENALTY, bits(Float.NaN), "a repetition penalty of NaN; 0"),
+                  draws(
+                      Segments.PENALTY,
+                      bits(Float.POSITIVE_INFINITY),
+                      "a repetition penalty of Infinity; 0 is none"),
+                  table(
+                      "sample",
+                      Segments.PENALTY,
+                      bits(1.5f),
+                      "my segments[0]: a repetition penalty of 1.5 needs seen",
+                      (w, g) -> g.with("seen", null))),
               ofBoth(
                   "rowMap",
                   "hideRows",

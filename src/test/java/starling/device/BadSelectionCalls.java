@@ -316,6 +316,11 @@ final class BadSelectionCalls {
                       (w, g) -> g.with("logits", w.f32("my logits", 1, 0))),
                   bad(
                       "sample",
+                      "a word too many of what was seen",
+                      "seen: my seen is I32[1, 2], expected I32[1, 1]",
+                      (w, g) -> g.with("seen", w.i32("my seen", 1, 2))),
+                  bad(
+                      "sample",
                       "two rows of logits",
                       "logits: my logits is F32[2, 16], expected F32[1, -1]",
                       (w, g) -> g.with("logits", w.f32("my logits", 2, 16))),

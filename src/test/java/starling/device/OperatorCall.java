@@ -349,10 +349,11 @@ record OperatorCall(
               }),
           new OperatorCall(
               "sample",
-              Set.of("ids"),
+              Set.of("ids", "seen"),
               w ->
                   new CallArguments()
                       .with("ids", w.i32("my ids", 1))
+                      .with("seen", w.i32("my seen", 1, 1))
                       .with("logits", w.f32("my logits", 1, 16))
                       .with("segments", w.i32("my segments", 1, Segments.WIDTH))
                       .with("rows", 4)
@@ -360,7 +361,8 @@ record OperatorCall(
                       .with("nonFinite", w.i32("my nonFinite", 1)),
               (d, g) -> {
                 Segments segments = g.segments();
-                return () -> d.sample(g.t("ids"), g.t("logits"), segments, g.t("nonFinite"));
+                return () ->
+                    d.sample(g.t("ids"), g.t("seen"), g.t("logits"), segments, g.t("nonFinite"));
               }),
           new OperatorCall(
               "advance",

@@ -192,6 +192,8 @@ class OperatorEdgesTest extends OnEveryDevice {
           edge("compactRows", "no rows", (w, g) -> noRows(g, "rows")),
           edge("compactRows", "all rows", (w, g) -> g.with("rows", w.i32("rows", 7))),
           edge("sample", "one token", (w, g) -> g.with("logits", w.f32("logits", 1, 1))),
+          edge("sample", "nothing is put anywhere", (w, g) -> g.with("seen", null)),
+          edge("sample", "a penalty", (w, g) -> drawn(w, g, Sampling.GREEDY.penalizing(1.5f))),
           edge("sample", "greedy", (w, g) -> drawn(w, g, Sampling.GREEDY)),
           edge(
               "sample",

@@ -409,21 +409,37 @@ public final class ReferenceDevice implements Device {
   // ---- the end of a step ----
 
   @Override
-  public void sample(Tensor ids, Tensor logits, Segments segments, Tensor nonFinite) {
+  public void sample(Tensor ids, Tensor seen, Tensor logits, Segments segments, Tensor nonFinite) {
     for (int s = 0; s < segments.table().rows(); s++) {
       if (index(segments.table(), s, 10) != 0) {
         throw new UnsupportedOperationException("the reference is greedy");
       }
       int best = 0;
+      float penalty = Float.intBitsToFloat(index(segments.table(), s, 15));
       boolean finite = index(nonFinite, s) == 0;
       for (int v = 0; v < logits.width(); v++) {
-        finite &= Float.isFinite(get(logits, s, v));
-        best = get(logits, s, v) > get(logits, s, best) ? v : best;
+        finite &= Float.isFinite(penalized(logits, seen, s, v, penalty));
+        best =
+            penalized(logits, seen, s, v, penalty) > penalized(logits, seen, s, best, penalty)
+                ? v
+                : best;
       }
       if (index(segments.table(), s, 1) > 0) {
         setIndex(ids, s, finite ? best : -1);
+        if (seen != null && finite) {
+          int word = index(seen, s, best / 32) | 1 << best % 32;
+          seen.memory().set(I32, seen.offset(s) + 4L * (best / 32), word);
+        }
       }
     }
+  }
+
+  private static float penalized(Tensor logits, Tensor seen, int s, int v, float penalty) {
+    float logit = get(logits, s, v);
+    if (penalty == 0 || (index(seen, s, v / 32) >> v % 32 & 1) == 0) {
+      return logit;
+    }
+    return logit < 0 ? logit * penalty : logit / penalty;
   }
 
   @Override

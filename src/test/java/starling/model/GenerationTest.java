@@ -24,6 +24,8 @@ import starling.prune.Methods;
 
 /** Tokens as they are drawn: with which number, by how many threads, out of how much memory. */
 class GenerationTest {
+  private static final int[] IDS = {1, 266, 446, 297, 398, 288, 262, 322, 447, 275, 446};
+
   @Test
   void theNumberOfThreadsChangesNoBit() {
     List<float[]> logits = new ArrayList<>();
@@ -54,6 +56,34 @@ class GenerationTest {
           step[0]++;
         });
     assertTrue(steps.size() >= 8, "elsewhere the step before would draw the same: " + steps);
+  }
+
+  /** The largest logit of each step, with those of prompt and answer divided or multiplied. */
+  @Test
+  void whatPromptAndAnswerHoldIsPenalized() {
+    for (float penalty : new float[] {1.3f, 50}) {
+      var before = new HashSet<Integer>();
+      IntStream.of(IDS).forEach(before::add);
+      var otherwise = new ArrayList<Integer>();
+      onDevice(
+          CpuDevice.open(1),
+          Sampling.GREEDY.penalizing(penalty),
+          (token, logits) -> {
+            float[] penalized = logits.clone();
+            for (int id : before) {
+              penalized[id] = logits[id] < 0 ? logits[id] * penalty : logits[id] / penalty;
+            }
+            assertEquals(best(penalized), token);
+            otherwise.add(best(logits) == token ? 0 : 1);
+            before.add(token);
+          });
+      assertTrue(otherwise.contains(1), "elsewhere nothing is seen of " + penalty);
+    }
+  }
+
+  private static int best(float[] logits) {
+    return IntStream.range(0, logits.length)
+        .reduce(0, (best, v) -> logits[v] > logits[best] ? v : best);
   }
 
   private static int walk(float[] logits, Sampling sampling, int step) {
@@ -114,10 +144,15 @@ class GenerationTest {
 
   private static void prefilled(CpuDevice opened, Sampling sampling, Use use) {
     VisionLanguageModel config = Families.read(Demo.MODEL);
-    int[] ids = {1, 266, 446, 297, 398, 288, 262, 322, 447, 275, 446};
     var request =
         new Request(
-            ids, List.of(), Methods.parse("none"), Mode.COMPACT, sampling, 600, (p, d, o) -> {});
+            IDS.clone(),
+            List.of(),
+            Methods.parse("none"),
+            Mode.COMPACT,
+            sampling,
+            600,
+            (p, d, o) -> {});
     try (var device = opened;
         var files = Safetensors.open(Demo.MODEL);
         var llava = new LoadedModel(device, config, config.weights(files), DType.F32);
