@@ -29,7 +29,7 @@ final class Utf8Stream implements DecodingStep {
 
   private void next(int b, StringBuilder text) {
     if (missing > 0 && b >= low && b <= high) {
-      point = point << 6 | b & 0x3F;
+      point = point << 6 | (b & 0x3F);
       bounds(0x80, 0xBF);
       if (--missing == 0) {
         text.appendCodePoint(point);
