@@ -97,7 +97,7 @@ class CheckpointCasesTest {
     "/text_config,model_type,mistral",
     "/vision_config,model_type,siglip_vision_model",
     "'',vision_feature_select_strategy,cls_patch",
-    "'',model_type,llava_next",
+    "'',model_type,llava_next_video",
   })
   void whatChangesTheMathematicsIsRefused(String at, String key, String value) throws IOException {
     copy.json("config.json", c -> (at.isEmpty() ? c : c.withObject(at)).put(key, value));

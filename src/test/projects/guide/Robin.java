@@ -16,6 +16,7 @@ import starling.image.Preprocess;
 import starling.model.ClipEncoder;
 import starling.model.ImageEncoder;
 import starling.model.ImageInput;
+import starling.model.ImageOptions;
 import starling.model.VisionLanguageModel;
 import starling.prune.ImageTokens;
 import starling.text.Template;
@@ -81,6 +82,11 @@ public record Robin(RobinConfig config) implements VisionLanguageModel {
       options.only("Robin", "image-mode");
       return new ImageInput(typicalImage(), List.of(preprocess.apply(image, options.mode(), name)));
     };
+  }
+
+  @Override
+  public ImageTokens tokens(int height, int width, ImageOptions options) {
+    return typicalImage();
   }
 
   @Override

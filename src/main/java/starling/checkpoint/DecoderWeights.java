@@ -56,7 +56,7 @@ public record DecoderWeights(
       StoredTensor downBias) {}
 
   /**
-   * @param tied the head is the embedding table
+   * @param tied the head is the embedding table where the files have none of its own
    * @param at what stands before the names of the decoder's tensors
    * @param head name of the head where it has its own
    */
@@ -81,7 +81,7 @@ public record DecoderWeights(
         layers.add(layer(at + "layers." + l + "."));
       }
       String table = at + "embed_tokens.weight";
-      String head = tied ? table : ownHead;
+      String head = tied && !files.has(ownHead) ? table : ownHead;
       return new DecoderWeights(
           matrix(table, v, d, "text_config vocab_size, hidden_size"),
           List.copyOf(layers),

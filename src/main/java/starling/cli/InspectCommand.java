@@ -12,6 +12,7 @@ import java.util.Comparator;
 import java.util.List;
 import java.util.concurrent.Callable;
 import picocli.CommandLine.Command;
+import picocli.CommandLine.Mixin;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -28,11 +29,13 @@ import starling.input.InputException;
 import starling.input.Limits;
 import starling.model.Flops;
 import starling.model.ImageInput;
+import starling.model.ImageOptions;
 import starling.model.Mode;
 import starling.model.Plan;
 import starling.model.Request;
 import starling.model.VisionLanguageModel;
 import starling.prune.CutPoint;
+import starling.prune.ImageTokens;
 import starling.prune.Method;
 import starling.prune.Methods;
 
@@ -60,6 +63,14 @@ final class InspectCommand implements Callable<Integer> {
       defaultValue = "1",
       description = "images in the prompt")
   private int images;
+
+  @Option(
+      names = "--image-size",
+      paramLabel = "WxH",
+      description = "pixels of the images; unless given as the tower sees one")
+  private String imageSize;
+
+  @Mixin private ImageArguments imageArguments;
 
   @Option(
       names = "--text-tokens",
@@ -134,7 +145,7 @@ final class InspectCommand implements Callable<Integer> {
     if (PreprocessorConfig.isIn(model)) {
       family.images(model);
     }
-    var image = new ImageInput(family.typicalImage(), List.of());
+    var image = new ImageInput(imageTokens(family), List.of());
     int[] ids = new int[images + textTokens];
     Arrays.fill(ids, family.imageToken() == 0 ? 1 : 0);
     for (int i = 0; i < images; i++) {
@@ -167,6 +178,25 @@ final class InspectCommand implements Callable<Integer> {
         new FlopCount(Flops.FORMULA, flops.dense(), flops.pruned(), flops.reduction()),
         kvBytes(family.text(), plan),
         plan.cuts().stream().anyMatch(CutPoint::counted) ? true : null);
+  }
+
+  private ImageTokens imageTokens(VisionLanguageModel family) {
+    ImageOptions options = imageArguments.options(command.commandLine());
+    if (imageSize == null && options.said().isEmpty()) {
+      return family.typicalImage();
+    }
+    if (imageSize == null) {
+      throw new ParameterException(
+          command.commandLine(),
+          "--" + options.said().keySet().iterator().next() + " needs --image-size");
+    }
+    if (!imageSize.matches("[1-9][0-9]{0,5}x[1-9][0-9]{0,5}")) {
+      throw new ParameterException(
+          command.commandLine(),
+          "--image-size is '" + imageSize + "'; it must be pixels across x pixels down, as 640x480");
+    }
+    String[] sides = imageSize.split("x", -1);
+    return family.tokens(Integer.parseInt(sides[1]), Integer.parseInt(sides[0]), options);
   }
 
   private static KvBytes kvBytes(TextConfig text, Plan plan) {

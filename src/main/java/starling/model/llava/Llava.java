@@ -18,6 +18,7 @@ import starling.input.InputException;
 import starling.model.ClipEncoder;
 import starling.model.ImageEncoder;
 import starling.model.ImageInput;
+import starling.model.ImageOptions;
 import starling.model.VisionLanguageModel;
 import starling.prune.ImageTokens;
 import starling.text.Template;
@@ -98,7 +99,7 @@ public record Llava(LlavaConfig config) implements VisionLanguageModel {
     int side = config.vision().imageSize();
     Preprocess preprocess = PreprocessorConfig.read(dir, side);
     return (image, options, name) -> {
-      options.only("LLaVA-1.5", "image-mode");
+      checkOptions(options);
       Preprocess.Prepared prepared = preprocess.apply(image, options.mode(), name);
       if (prepared.width() != side || prepared.height() != side) {
         throw new InputException(
@@ -116,6 +117,16 @@ public record Llava(LlavaConfig config) implements VisionLanguageModel {
       }
       return new ImageInput(typicalImage(), List.of(prepared));
     };
+  }
+
+  @Override
+  public ImageTokens tokens(int height, int width, ImageOptions options) {
+    checkOptions(options);
+    return typicalImage();
+  }
+
+  private static void checkOptions(ImageOptions options) {
+    options.only("LLaVA-1.5", "image-mode");
   }
 
   @Override

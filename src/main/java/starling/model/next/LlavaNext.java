@@ -123,11 +123,7 @@ public record LlavaNext(LlavaNextConfig config) implements VisionLanguageModel {
     options.only("LLaVA-NeXT", "anyres", "newline", "unpad", "pinpoints");
   }
 
-  /**
-   * The visual tokens of an image of so many pixels.
-   *
-   * @throws starling.input.InputException if an option is another family's, or the image too thin
-   */
+  @Override
   public ImageTokens tokens(int height, int width, ImageOptions options) {
     checkOptions(options);
     return tokens(height, width, size(height, width, options, "the image"), options);

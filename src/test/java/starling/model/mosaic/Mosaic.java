@@ -27,6 +27,7 @@ import starling.image.Preprocess;
 import starling.model.ImageCuts;
 import starling.model.ImageEncoder;
 import starling.model.ImageInput;
+import starling.model.ImageOptions;
 import starling.model.Layout;
 import starling.model.Positions;
 import starling.model.VisionLanguageModel;
@@ -228,6 +229,11 @@ final class Mosaic implements VisionLanguageModel {
     float[] pixels =
         size.apply(new Image(w, h, part), starling.image.ImageMode.CHECKPOINT, "part").pixels();
     return new Preprocess.Prepared(pixels, height, width, new Rectangle2D.Double(x, y, w, h));
+  }
+
+  @Override
+  public ImageTokens tokens(int height, int width, ImageOptions options) {
+    return typicalImage();
   }
 
   @Override

@@ -1,0 +1,70 @@
+package starling.cli;
+
+import java.util.List;
+import picocli.CommandLine;
+import picocli.CommandLine.Option;
+import picocli.CommandLine.ParameterException;
+import starling.model.ImageOptions;
+
+/** Options of how images become visual tokens, which only some families have. */
+final class ImageArguments {
+  @Option(
+      names = "--anyres",
+      paramLabel = "SIZES",
+      description = "LLaVA-NeXT: stock, 672 (two tiles by two for every image)")
+  private String anyres;
+
+  @Option(
+      names = "--newline",
+      paramLabel = "FATE",
+      description = "LLaVA-NeXT, rows that end a row of patches: keep, drop")
+  private String newline;
+
+  @Option(
+      names = "--unpad",
+      paramLabel = "ON",
+      description = "LLaVA-NeXT: on, off (the border around the image becomes tokens, too)")
+  private String unpad;
+
+  @Option(
+      names = "--pinpoints",
+      paramLabel = "ORDER",
+      description = "LLaVA-NeXT, the list of sizes: hw (transformers), wh (the original)")
+  private String pinpoints;
+
+  /**
+   * What is said.
+   *
+   * @throws ParameterException if a value is none of the option's
+   */
+  ImageOptions options(CommandLine command) {
+    var options = ImageOptions.DEFAULT;
+    if (chosen(command, "--anyres", anyres, "stock", "672")) {
+      boolean stock = anyres.equals("stock");
+      options =
+          options.anyres(stock ? ImageOptions.Anyres.STOCK : ImageOptions.Anyres.TWO_BY_TWO);
+    }
+    if (chosen(command, "--newline", newline, "keep", "drop")) {
+      boolean keep = newline.equals("keep");
+      options = options.newline(keep ? ImageOptions.Newline.KEEP : ImageOptions.Newline.DROP);
+    }
+    if (chosen(command, "--unpad", unpad, "on", "off")) {
+      options = options.unpad(unpad.equals("on"));
+    }
+    if (chosen(command, "--pinpoints", pinpoints, "hw", "wh")) {
+      boolean hw = pinpoints.equals("hw");
+      options = options.pinpoints(hw ? ImageOptions.Pinpoints.HW : ImageOptions.Pinpoints.WH);
+    }
+    return options;
+  }
+
+  private static boolean chosen(
+      CommandLine command, String option, String value, String... values) {
+    if (value != null && !List.of(values).contains(value)) {
+      throw new ParameterException(
+          command,
+          option + " is '" + value + "'; it must be one of " + String.join(", ", values));
+    }
+    return value != null;
+  }
+}
