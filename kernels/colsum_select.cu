@@ -18,7 +18,7 @@ template <class T, int D>
 KERNEL(COLSUM_THREADS)
 colsum_select_kernel(int32_t* keep, float* score, int32_t* non_finite, float* sums, float* columns, unsigned* tickets,
                      ColumnSums<T> p, int n, int kept) {
-  constexpr int TILES = int(colsum_smem<T, D>() / sizeof(uint32_t));
+  constexpr int TILES = 2 * COLSUM_QUERIES * PADDED<T, D> * int(sizeof(T)) / int(sizeof(uint32_t));
   Smem smem;
   uint32_t* keys = smem.take<uint32_t>(unsigned(n > TILES ? n : TILES));  // first the tiles' place
   int tile = int(blockIdx.x), head = int(blockIdx.y), heads = int(gridDim.y), key0 = tile * COLSUM_KEYS;

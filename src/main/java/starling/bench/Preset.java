@@ -12,6 +12,7 @@ import starling.input.InputException;
  * The sizes at which a model calls the operators: one image and a prompt of 60 text rows, a tenth
  * of the patches kept.
  */
+@SuppressWarnings("ImmutableEnumChecker") // records of numbers
 public enum Preset {
   /** The bundled model. */
   TINY("tiny", Tower.clip(96, 4, 96, 3, 384), new Text(128, 4, 4, 352, 8, 512), 576),
