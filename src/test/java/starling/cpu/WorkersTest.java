@@ -27,9 +27,12 @@ class WorkersTest {
     }
   }
 
-  private static List<Thread> threads() {
+  /** The threads that {@code start} has started. */
+  static List<Thread> startedBy(Runnable start) {
+    Set<Thread> before = Thread.getAllStackTraces().keySet();
+    start.run();
     return Thread.getAllStackTraces().keySet().stream()
-        .filter(t -> t.getName().startsWith("starling-cpu-"))
+        .filter(t -> t.getName().startsWith("starling-cpu-") && !before.contains(t))
         .toList();
   }
 
@@ -133,14 +136,20 @@ class WorkersTest {
     }
   }
 
+  private static void assertSleeps(Thread thread) throws InterruptedException {
+    for (int i = 0; i < 3000 && thread.getState() != Thread.State.WAITING; i++) {
+      Thread.sleep(10);
+    }
+    assertEquals(Thread.State.WAITING, thread.getState(), "it sleeps when there is nothing to do");
+  }
+
   @Test
   void aThreadThatSleepsIsWoken() throws InterruptedException {
-    try (var workers = new Workers(2)) {
-      Thread other = threads().stream().filter(Thread::isAlive).findFirst().orElseThrow();
-      for (int i = 0; i < 3000 && other.getState() != Thread.State.WAITING; i++) {
-        Thread.sleep(10);
-      }
-      assertEquals(Thread.State.WAITING, other.getState(), "it sleeps when there is nothing to do");
+    var made = new Workers[1];
+    List<Thread> threads = startedBy(() -> made[0] = new Workers(2));
+    try (Workers workers = made[0]) {
+      assertEquals(1, threads.size());
+      assertSleeps(threads.get(0));
       assertEquals(Set.of(0, 1), meet(workers, 2, 2, MUCH));
     }
   }
@@ -176,19 +185,14 @@ class WorkersTest {
 
   @Test
   void theThreadsAreDaemonsAndEndWithTheDevice() throws InterruptedException {
-    for (Thread left : threads()) {
-      left.join(10_000); // of other tests, whose devices are closed
-    }
-    var workers = new Workers(3);
-    List<Thread> threads = threads();
+    var made = new Workers[1];
+    List<Thread> threads = startedBy(() -> made[0] = new Workers(3));
     assertEquals(2, threads.size());
     assertTrue(threads.stream().allMatch(Thread::isDaemon));
     for (Thread thread : threads) {
-      for (int i = 0; i < 3000 && thread.getState() != Thread.State.WAITING; i++) {
-        Thread.sleep(10);
-      }
+      assertSleeps(thread);
     }
-    workers.close();
+    made[0].close();
     for (Thread thread : threads) {
       thread.join(10_000);
       assertFalse(thread.isAlive(), thread.getName());
