@@ -94,4 +94,12 @@ class SegmentRowsTest {
     rows.read(three(), 8);
     assertEquals(90, rows.at(2));
   }
+
+  @Test
+  void aSegmentAloneHasAllItems() {
+    rows.read(SegmentTable.of(device, arena, Segment.of(0, 3, 4, 8)), 3);
+    rows.items(0, 3);
+    assertEquals(0, rows.of(2));
+    assertEquals(2, rows.within(2, 0));
+  }
 }

@@ -12,6 +12,7 @@ import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.CountDownLatch;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.atomic.AtomicIntegerArray;
+import java.util.concurrent.locks.LockSupport;
 import org.junit.jupiter.api.Test;
 
 /** Who does which item of a parallel loop, and when the threads end. */
@@ -180,6 +181,24 @@ class WorkersTest {
           };
       assertSame(error, assertThrows(AssertionError.class, () -> workers.run(fails, 9, MUCH)));
       assertEquals(Set.of(0, 1), meet(workers, 2, 2, MUCH));
+    }
+  }
+
+  /** The other thread finishes its item, and begins no more than it had time for. */
+  @Test
+  void behindAnItemThatThrowsTheOthersAreLeft() {
+    try (var workers = new Workers(2)) {
+      var runs = new AtomicIntegerArray(1);
+      Workers.Task task =
+          (item, worker) -> {
+            if (item == 0) {
+              throw new IllegalStateException("the first");
+            }
+            runs.incrementAndGet(0);
+            LockSupport.parkNanos(2_000_000);
+          };
+      assertThrows(IllegalStateException.class, () -> workers.run(task, 3000, MUCH));
+      assertTrue(runs.get(0) < 2999, "all others were done");
     }
   }
 
