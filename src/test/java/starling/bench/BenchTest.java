@@ -9,6 +9,7 @@ import java.util.HashSet;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import starling.Devices;
 import starling.bench.Operator.Sizes;
@@ -109,6 +110,7 @@ class BenchTest {
   }
 
   @Test
+  @Tag("slow")
   void everyOperatorHasATimeOnTheCpu() {
     KernelReport report =
         Bench.kernels(options(DeviceType.CPU, List.of(), Map.of(), DType.F32), text -> {});

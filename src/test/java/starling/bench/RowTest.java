@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import starling.device.DType;
 import starling.device.DeviceType;
@@ -13,6 +14,7 @@ import starling.device.DeviceType;
 /** What a row says, in every format. */
 class RowTest {
   @Test
+  @Tag("slow")
   void aRowSaysWhyItsSamplingEnded() {
     var axes = Map.of("T", List.of(8));
     var easy =

@@ -5,10 +5,12 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 import java.util.Arrays;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
+import starling.device.Activation;
 import starling.device.AttentionInputs;
 import starling.device.Candidates;
 import starling.device.DType;
 import starling.device.Kv;
+import starling.device.Linear;
 import starling.device.Mask;
 import starling.device.Norm;
 import starling.device.Rope;
@@ -149,5 +151,27 @@ class NarrowOperatorsTest extends CpuOperators {
     assertRounded(wideQ, q);
     assertRounded(wideCache.k(), cache.k());
     assertRounded(wideCache.v(), cache.v());
+  }
+
+  /** What a norm in front of a product gives is rounded as if it had been stored. */
+  @ParameterizedTest
+  @EnumSource(
+      value = DType.class,
+      names = {"BF16", "F16"})
+  void aNormInFrontOfAProductIsRoundedAsIfStored(DType dtype) {
+    for (CpuDevice device : devices()) {
+      for (int rows : new int[] {1, 7}) {
+        Pair x = pair("x", dtype, rows, 40);
+        Linear w = device.asLinear(pair("w", dtype, 9, 40).narrow, null);
+        var norm = new Norm(pair("weight", dtype, 40).narrow, null, 1e-5f);
+        Tensor normed = arena.alloc("normed", dtype, rows, 40);
+        Tensor expected = arena.alloc("expected", dtype, rows, 9);
+        Tensor y = arena.alloc("y", dtype, rows, 9);
+        device.rmsnorm(normed, x.narrow, norm);
+        device.gemm(expected, normed, w, null, Activation.NONE, null);
+        device.gemm(y, x.narrow, w, norm, Activation.NONE, null);
+        assertRounded(expected, y);
+      }
+    }
   }
 }

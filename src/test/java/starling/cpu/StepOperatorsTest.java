@@ -20,8 +20,10 @@ import starling.device.Device;
 import starling.device.Kv;
 import starling.device.Linear;
 import starling.device.Norm;
+import starling.device.Philox;
 import starling.device.PositionRule;
 import starling.device.Sampling;
+import starling.device.Segment;
 import starling.device.SegmentTable;
 import starling.device.Segments;
 import starling.device.StoredTensor;
@@ -151,9 +153,11 @@ class StepOperatorsTest extends CpuOperators {
     Tensor k = gaussian("k", 9, 2, 8);
     Tensor v = gaussian("v", 9, 2, 8);
     float[] before = floats(k);
+    float[] values = floats(v);
     vector.compactRows(List.of(new Kv(k, v, null)), ints("rows", 0, 2, 3, 8));
     assertTrue(Arrays.equals(Arrays.copyOfRange(before, 8 * 16, 9 * 16), floats(k.rows(3, 4))));
     assertTrue(Arrays.equals(Arrays.copyOfRange(before, 2 * 16, 3 * 16), floats(k.rows(1, 2))));
+    assertTrue(Arrays.equals(Arrays.copyOfRange(values, 8 * 16, 9 * 16), floats(v.rows(3, 4))));
     Tensor in = gaussian("in", 6, 11);
     Tensor index = arena.alloc("index", DType.I32, 2, 3);
     vector.upload(index, MemorySegment.ofArray(new int[] {0, 5, 2, 1, 1, 3}));
@@ -343,5 +347,69 @@ class StepOperatorsTest extends CpuOperators {
       vector.gemm(y, x, half, null, Activation.NONE, null);
       assertNear(expected, y, 0);
     }
+  }
+
+  /** Top-k, top-p and temperature once more, in plain doubles, for seeds of more than 32 bits. */
+  private static int drawn(float[] logits, Sampling by, int step) {
+    Integer[] order = IntStream.range(0, logits.length).boxed().toArray(Integer[]::new);
+    Arrays.sort(order, (a, b) -> Float.compare(logits[b], logits[a]));
+    int candidates = by.topK() > 0 ? by.topK() : logits.length;
+    double[] mass = new double[candidates];
+    for (int i = 0; i < candidates; i++) {
+      mass[i] = Math.exp((logits[order[i]] - logits[order[0]]) / (double) by.temperature());
+    }
+    double need = by.topP() * Arrays.stream(mass).sum();
+    double nucleus = 0;
+    for (int i = 0; i < candidates && nucleus < need; i++) {
+      nucleus += mass[i];
+    }
+    int[] words = new int[4];
+    Philox.block(by.seed(), step, 0, words);
+    double uniform =
+        (Integer.toUnsignedLong(words[1]) + Integer.toUnsignedLong(words[0]) * 0x1p-32) * 0x1p-32;
+    double seen = mass[0];
+    int i = 0;
+    while (seen <= uniform * nucleus) {
+      seen += mass[++i];
+    }
+    return order[i];
+  }
+
+  @Test
+  void drawsFollowTheirDefinitionAtEveryTemperatureAndSeed() {
+    for (int n : new int[] {5, 40, 7}) {
+      float[] logits = new float[n];
+      for (int i = 0; i < n; i++) {
+        logits[i] = 60 + 2 * (float) random.nextGaussian();
+      }
+      for (long seed : new long[] {3, 3 | 5L << 32, -77}) {
+        for (float temperature : new float[] {0.4f, 1, 3}) {
+          for (int topK : new int[] {0, 3}) {
+            var by = new Sampling(temperature, topK, topK == 0 ? 0.9f : 1, seed);
+            for (int step = 0; step < 12; step++) {
+              assertEquals(drawn(logits, by, step), sample(logits, by, step), by + " " + step);
+            }
+          }
+        }
+      }
+    }
+  }
+
+  @Test
+  void zerosOfEitherSignRankAlike() {
+    assertEquals(TokenSelect.rankKey(0f), TokenSelect.rankKey(-0f));
+    assertTrue(TokenSelect.rankKey(1) < TokenSelect.rankKey(0.5f), "the best comes first");
+  }
+
+  /** Segments that are idle draw nothing, whoever stands before them. */
+  @Test
+  void everySegmentDrawsForItself() {
+    Tensor ids = ints("ids", -9, -9, -9);
+    var segments =
+        SegmentTable.of(
+            vector, arena, Segment.of(0, 1, 0, 1), Segment.idle(), Segment.of(2, 1, 0, 1));
+    float[] logits = {1, 2, 0, 9, 0, 0, 0, 0, 5};
+    vector.sample(ids, floats("logits", logits, 3, 3), segments, ints("nonFinite", 0, 0, 0));
+    assertTrue(Arrays.equals(new int[] {1, -9, 2}, ints(ids)));
   }
 }

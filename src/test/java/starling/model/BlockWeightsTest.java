@@ -12,6 +12,7 @@ import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
 import java.util.function.UnaryOperator;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -141,6 +142,7 @@ class BlockWeightsTest {
    * which are, err more; but not by more than that rounding does everywhere else.
    */
   @Test
+  @Tag("slow")
   void cpuDoesNotRoundBlocksToTheActivations() {
     Run exact = run(CpuDevice.open(), DType.F32, BlockWeightsTest::oneByOne);
     Run blocks = run(CpuDevice.open(), DType.BF16, BlockWeightsTest::inBlocks);
@@ -153,6 +155,7 @@ class BlockWeightsTest {
 
   /** The native devices round the values to the activations' type when they load them. */
   @ParameterizedTest
+  @Tag("slow")
   @EnumSource(names = {"F32", "BF16", "F16"})
   void kernelsAnswerFromDecodedBlocksAsFromTheirValues(DType dtype) {
     Native.needsDevice();

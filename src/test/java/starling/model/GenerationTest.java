@@ -11,6 +11,7 @@ import java.util.Arrays;
 import java.util.HashSet;
 import java.util.List;
 import java.util.stream.IntStream;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import starling.Demo;
@@ -167,6 +168,7 @@ class GenerationTest {
    * be in all of them.
    */
   @Test
+  @Tag("slow")
   void aDecodedTokenAllocatesNothing(@TempDir Path dir) throws Exception {
     double least = Double.MAX_VALUE;
     for (int process = 0; process < 8 && least > 0; process++) {

@@ -14,8 +14,10 @@ import org.junit.jupiter.params.provider.CsvSource;
 import starling.checkpoint.ClipConfig;
 import starling.checkpoint.LlavaConfig;
 import starling.checkpoint.TextConfig;
+import starling.device.DType;
 import starling.device.PositionRule;
 import starling.device.Sampling;
+import starling.device.Span;
 import starling.input.InputException;
 import starling.model.llava.Llava;
 import starling.prune.CutContext;
@@ -25,6 +27,7 @@ import starling.prune.Method;
 import starling.prune.Methods;
 import starling.prune.Selection;
 import starling.prune.VlmShape;
+import starling.text.Template;
 
 /**
  * Counts and FLOPs as absolute figures: the published ones where there are any, else worked out by
@@ -335,5 +338,148 @@ class PlanTest {
     assertEquals(5, plan.tokenBudget());
     assertEquals(640, plan.capacity(0));
     assertEquals(60 + 29 + 4, plan.capacity(31));
+  }
+
+  // ---- the memory of a question ----
+
+  private static void footprint(Mode mode, long weights) {
+    Llava config = seven(23, false, 4096);
+    int[] ids = new int[61];
+    Arrays.fill(ids, 1);
+    ids[0] = IMAGE;
+    var request =
+        new Request(
+            ids,
+            List.of(new ImageInput(config.typicalImage(), List.of())),
+            Methods.parse("fastv:K=2,keep=76"),
+            mode,
+            Sampling.GREEDY,
+            1001,
+            (phase, done, of) -> {});
+    Footprint.check(config, Planner.of(config, request), DType.F16, weights);
+  }
+
+  /** 636 rows enter, 136 go on behind layer 2; eight times the weights are allowed. */
+  @Test
+  void aQuestionTakesRowsCachesAndTheTowerAndMayTakeEightTimesTheWeights() {
+    long row = 4096 + 3 * 4096 + 2 * 4096 + 11008;
+    long cached = 2 * 4096 * (2 * (636 + 1000) + 30 * (136 + 1000));
+    long tower = 2 * 3 * 336 * 336 + (5 * 1024 + 4096 + 4096) * 577;
+    long bytes = 2 * (row * 636 + cached + tower);
+    assertEquals(0, bytes % 8);
+    footprint(Mode.COMPACT, bytes / 8);
+    assertEquals(
+        "the question would take 0.7 GB of keys, values and activations beside the decoder's 0.084"
+            + " GB of weights; ask for fewer tokens or use a checkpoint whose config.json has sane"
+            + " sizes",
+        assertThrows(InputException.class, () -> footprint(Mode.COMPACT, bytes / 8 - 1))
+            .getMessage());
+  }
+
+  /** A prompt without an image, of few rows, is answered however small the weights are. */
+  @Test
+  void halfAGigabyteIsAllowedToEveryQuestion() {
+    Llava config = seven(23, false, 4096);
+    for (int tokens : new int[] {900, 1100}) {
+      var request =
+          new Request(
+              new int[] {1},
+              List.of(),
+              Methods.parse("none"),
+              Mode.COMPACT,
+              Sampling.GREEDY,
+              tokens,
+              (phase, done, of) -> {});
+      Planner planner = Planner.of(config, request);
+      // 2 · 32 · 4096 numbers of 2 bytes for each token, 512 KiB: 1024 of them are 512 MiB.
+      if (tokens == 900) {
+        Footprint.check(config, planner, DType.F16, 0);
+      } else {
+        assertThrows(
+            InputException.class, () -> Footprint.check(config, planner, DType.F16, 1 << 20));
+      }
+    }
+  }
+
+  // ---- the family ----
+
+  @Test
+  void theFamilySaysWhatTheCheckpointSays() {
+    Llava config = seven(23, true, 4096);
+    assertEquals("float16", config.dtype());
+    assertEquals(List.of(2), config.endTokens());
+    assertEquals(List.of(), config.unknownKeys());
+    assertEquals(Template.LLAVA_HF, config.template());
+    String tower =
+        "23 of 23 blocks run, width 1024, 16 heads, 336x336 pixels, patch 14: 576 visual";
+    assertEquals(tower + " tokens and CLS", config.tower());
+    assertEquals(tower + " tokens", seven(23, false, 4096).tower());
+  }
+
+  // ---- layouts and stages ----
+
+  @Test
+  void textStandsBetweenTheImagesItWasWrittenBetween() {
+    Layout layout = Layout.of(new int[] {9, 1, 2, 9, 9, 3}, 9, new int[] {4, 5, 6});
+    assertEquals(List.of(new Span(0, 4), new Span(6, 11), new Span(11, 17)), layout.images());
+    assertEquals(
+        List.of(new Layout.Text(1, new Span(4, 6)), new Layout.Text(5, new Span(17, 18))),
+        layout.texts());
+    assertEquals(18, layout.rows());
+    assertEquals(new Span(17, 18), layout.lastText());
+    Layout cut = layout.cut(new int[] {1, 5, 2});
+    assertEquals(List.of(new Span(0, 1), new Span(3, 8), new Span(8, 10)), cut.images());
+    assertEquals(11, cut.rows());
+    Layout text = Layout.of(new int[] {1, 2}, 9, new int[0]);
+    assertEquals(List.of(new Layout.Text(0, new Span(0, 2))), text.texts());
+    assertEquals(new Span(0, 2), text.lastText());
+  }
+
+  @Test
+  void stagesAreNumberedByTheirPlace() {
+    Llava config = seven(23, false, 4096);
+    var vision = new Staged(CutSite.VISION, 23, 400);
+    var input = new Staged(CutSite.PROJECTOR_INPUT, 0, 300);
+    var eight = new Staged(CutSite.DECODER, 8, 200);
+    var sixteen = new Staged(CutSite.DECODER, 16, 100);
+    Method method = staged(vision, input, eight, sixteen);
+    Plan plan = plan(config, method, Mode.COMPACT, 1, 60, 1);
+    assertEquals(300, plan.projectedRows());
+    var request =
+        new Request(
+            new int[] {IMAGE, 1},
+            List.of(new ImageInput(config.typicalImage(), List.of())),
+            method,
+            Mode.COMPACT,
+            Sampling.GREEDY,
+            1,
+            (phase, done, of) -> {});
+    Planner planner = Planner.of(config, request);
+    assertEquals(1, planner.stageNumber(vision));
+    assertEquals(1, planner.stageNumber(input));
+    assertEquals(2, planner.stageNumber(eight));
+    assertEquals(3, planner.stageNumber(sixteen));
+    assertEquals(List.of(input), planner.cutsAt(CutSite.PROJECTOR_INPUT));
+    assertEquals(sixteen, planner.cutBehind(16));
+    assertEquals(32, planner.known(0), "nothing is counted on the device");
+  }
+
+  /** The end of a long answer is a position too, and so is a row that is dropped. */
+  @Test
+  void positionsReachToTheEndOfTheAnswer() {
+    Llava config = seven(23, false, 4096);
+    Method star = Methods.parse("star:R=0.1,K=14,P=0.95");
+    assertEquals(578, plan(config, star, Mode.COMPACT, 1, 60, 1).positions());
+    assertEquals(578 + 99, plan(config, star, Mode.COMPACT, 1, 60, 100).positions());
+    assertEquals(636, plan(config, star, Mode.MASK, 1, 60, 1).positions());
+  }
+
+  @Test
+  void imagesBeyondAllMeasureAreRefused() {
+    Llava config = seven(23, false, 4096);
+    int images = (1 << 24) / 577 + 1;
+    String message =
+        assertThrows(InputException.class, () -> plan(config, "none", images, 0)).getMessage();
+    assertEquals(images + " images are more than 16777216 tokens, before any are dropped", message);
   }
 }

@@ -18,6 +18,7 @@ import java.util.TreeSet;
 import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
@@ -212,6 +213,7 @@ class MosaicTest {
 
   /** The kernels make the same choices of the same scores, and are as near to the doubles. */
   @Test
+  @Tag("slow")
   void kernelsAgree() {
     Native.needs(Native.HOST);
     try (var emulated = NativeDevice.open(DeviceType.EMULATED);
