@@ -24,6 +24,7 @@ module starling {
   exports starling.jcuda;
   exports starling.model;
   exports starling.model.llava;
+  exports starling.model.next;
   exports starling.model.qwen;
   exports starling.prune;
   exports starling.text;

@@ -7,12 +7,13 @@ import starling.checkpoint.CheckpointFolder;
 import starling.input.InputException;
 import starling.model.VisionLanguageModel;
 import starling.model.llava.Llava;
+import starling.model.next.LlavaNext;
 import starling.model.qwen.Qwen25Vl;
 
 /** The families of models, by the {@code model_type} of a checkpoint. */
 public final class Families {
   private static final Map<String, Function<Path, VisionLanguageModel>> READERS =
-      Map.of("llava", Llava::read, "qwen2_5_vl", Qwen25Vl::read);
+      Map.of("llava", Llava::read, "llava_next", LlavaNext::read, "qwen2_5_vl", Qwen25Vl::read);
 
   private Families() {}
 

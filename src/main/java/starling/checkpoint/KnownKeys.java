@@ -6,6 +6,8 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import starling.input.InputJson;
 
 /**
@@ -20,7 +22,11 @@ enum KnownKeys {
           + " projector_hidden_act multimodal_projector_bias tie_word_embeddings torch_dtype dtype text_config"
           + " vision_config eos_token_id bos_token_id vocab_size"), // of the first llava-hf files;
   // text_config has it
-  /** {@code text_config}, a Llama decoder. */
+  /** The top level of LLaVA-NeXT. */
+  NEXT_TOP(
+      TOP,
+      "image_grid_pinpoints use_image_newline_parameter"), // ignored: there always are newlines
+  /** {@code text_config}, a Llama or Mistral decoder. */
   TEXT(
       "model_type hidden_size intermediate_size num_hidden_layers num_attention_heads num_key_value_heads head_dim"
           + " hidden_act max_position_embeddings rms_norm_eps rope_theta rope_parameters rope_scaling vocab_size"
@@ -82,6 +88,12 @@ enum KnownKeys {
     this.applied = words(applied);
   }
 
+  KnownKeys(KnownKeys like, String more) {
+    this.applied =
+        Stream.concat(like.applied.stream(), words(more).stream())
+            .collect(Collectors.toUnmodifiableSet());
+  }
+
   private static Set<String> words(String list) {
     return Set.of(list.split(" ", -1));
   }
@@ -94,7 +106,7 @@ enum KnownKeys {
       JsonNode value = field.getValue();
       String neutral = applied.contains(key) ? null : NEUTRAL.get(key);
       if (neutral != null) {
-        if (!isNeutral(value, neutral)) {
+        if (!isNeutral(value, neutral) && !isFullAttention(key, value)) {
           String method = value.path("quant_method").asText("");
           throw fields.wrong(
               key,
@@ -106,6 +118,13 @@ enum KnownKeys {
       }
     }
     return unknown;
+  }
+
+  /** {@code layer_types} may say of every layer what is the rule. */
+  private static boolean isFullAttention(String key, JsonNode value) {
+    return key.equals("layer_types")
+        && value.isArray()
+        && value.valueStream().allMatch(type -> type.asText().equals("full_attention"));
   }
 
   private static boolean isNeutral(JsonNode value, String neutral) {

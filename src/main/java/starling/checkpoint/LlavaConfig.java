@@ -59,14 +59,24 @@ public record LlavaConfig(
     CheckpointFolder.check(dir);
     Fields top = Fields.read(dir.resolve("config.json"));
     ModelType.check(top);
+    return of(dir, top, KnownKeys.TOP, List.of("llama"));
+  }
+
+  /**
+   * Reads what the LLaVA families have in common.
+   *
+   * @param keys those of the top level
+   * @param decoders supported {@code model_type}s of the decoder
+   */
+  static LlavaConfig of(Path dir, Fields top, KnownKeys keys, List<String> decoders) {
     Fields text = top.object("text_config");
-    var unknown = new ArrayList<>(KnownKeys.TOP.check(top));
+    var unknown = new ArrayList<>(keys.check(top));
     unknown.addAll(KnownKeys.TEXT.check(text));
     unknown.addAll(KnownKeys.VISION.check(top.object("vision_config")));
     ClipConfig vision = ClipConfig.read(top.object("vision_config"));
     int layer = featureLayer(top, vision);
     top.oneOf("projector_hidden_act", "gelu", List.of("gelu"));
-    TextConfig decoder = TextConfig.read(text);
+    TextConfig decoder = TextConfig.read(text, decoders);
     checkScores(text, vision, decoder);
     String strategy =
         top.oneOf("vision_feature_select_strategy", "default", List.of("default", "full"));

@@ -4,13 +4,14 @@ import java.util.List;
 import starling.input.InputException;
 
 /**
- * The tensors of a LLaVA checkpoint, found by name and checked against the configuration. Three
+ * The tensors of a LLaVA checkpoint, found by name and checked against the configuration. Four
  * namings occur:
  *
  * <pre>
  *   transformers 4.36   language_model.model.…   language_model.lm_head   vision_tower.vision_model.…
  *   transformers 4.52   model.language_model.…   lm_head                  model.vision_tower.vision_model.…
  *   transformers 5      model.language_model.…   lm_head                  model.vision_tower.…
+ *   its saved files     language_model.model.…   language_model.lm_head   vision_tower.…
  * </pre>
  *
  * Tensors that the model does not use are left alone.
@@ -47,7 +48,7 @@ public record LlavaWeights(ClipWeights vision, ProjectorWeights projector, Decod
 
   /**
    * Prefixes of the tower and the decoder, of the projector's two products, and the name of the
-   * head: three generations of transformers, and the original LLaVA's with its tower inside.
+   * head: those of transformers, and the original LLaVA's with its tower inside.
    */
   private record Naming(String vision, String first, String second, String decoder, String head) {
     private static final List<Naming> KNOWN =
@@ -70,6 +71,12 @@ public record LlavaWeights(ClipWeights vision, ProjectorWeights projector, Decod
                 "model.multi_modal_projector.linear_2.",
                 "model.language_model.",
                 "lm_head.weight"),
+            new Naming(
+                "vision_tower.",
+                "multi_modal_projector.linear_1.",
+                "multi_modal_projector.linear_2.",
+                "language_model.model.",
+                "language_model.lm_head.weight"),
             new Naming(
                 "model.vision_tower.vision_tower.vision_model.",
                 "model.mm_projector.0.",

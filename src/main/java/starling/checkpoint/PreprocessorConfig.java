@@ -6,6 +6,7 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Set;
+import java.util.TreeSet;
 import starling.image.Preprocess;
 import starling.input.InputException;
 import starling.input.InputJson;
@@ -81,15 +82,58 @@ public final class PreprocessorConfig {
     return preprocess;
   }
 
+  private static final Set<String> TILING =
+      Set.of(
+          "LlavaNextImageProcessor", "LlavaNextImageProcessorFast", "LlavaNextImageProcessorPil");
+
+  /**
+   * Reads how the tiles of LLaVA-NeXT are prepared.
+   *
+   * @param side pixels of a side of a tile
+   * @param sizes {@code image_grid_pinpoints} of {@code config.json}
+   * @throws InputException if tiles would come out in another size, or the file has other sizes
+   */
+  public static Preprocess tiles(Path dir, int side, List<List<Integer>> sizes) {
+    Fields f = fields(dir);
+    var own = new TreeSet<>(KNOWN);
+    own.addAll(List.of("image_grid_pinpoints", "aspect_ratio_setting"));
+    Preprocess p = of(f, own, TILING, "LlavaNextImageProcessor");
+    boolean whole = p.shortestEdge() == side || (p.width() == side && p.height() == side);
+    if (!whole || p.cropWidth() != side || p.cropHeight() != side) {
+      throw f.wrong(
+          "size",
+          "and crop_size must both be "
+              + side
+              + ", the image_size of vision_config in config.json");
+    }
+    if (f.has("image_grid_pinpoints")
+        && !f.node()
+            .get("image_grid_pinpoints")
+            .toString()
+            .equals(sizes.toString().replace(" ", ""))) {
+      throw f.wrong(
+          "image_grid_pinpoints",
+          "is "
+              + InputJson.shown(f.node().get("image_grid_pinpoints"))
+              + ", but config.json has "
+              + sizes);
+    }
+    return p;
+  }
+
   /**
    * Reads how images are prepared, without a look at any tower.
    *
    * @throws InputException if no file says it, or a field has a value that would give other pixels
    */
   public static Preprocess read(Path dir) {
+    return of(fields(dir), KNOWN, PROCESSORS, "CLIPImageProcessor");
+  }
+
+  private static Fields fields(Path dir) {
     Path file = file(dir);
     if (!file.endsWith(COMBINED)) {
-      return of(Fields.read(file));
+      return Fields.read(file);
     }
     Fields fields = Fields.read(file).object("image_processor");
     if (fields.node().isMissingNode()) {
@@ -99,7 +143,7 @@ public final class PreprocessorConfig {
               + COMBINED
               + " has no image_processor");
     }
-    return of(fields);
+    return fields;
   }
 
   /** Whether a folder says how images are prepared; one that is only inspected need not. */
@@ -112,15 +156,15 @@ public final class PreprocessorConfig {
     return dir.resolve(combined ? COMBINED : OWN);
   }
 
-  private static Preprocess of(Fields f) {
+  private static Preprocess of(
+      Fields f, Set<String> known, Set<String> processors, String otherwise) {
     for (var field : f.node().properties()) {
-      if (!KNOWN.contains(field.getKey()) && !field.getValue().isNull()) {
+      if (!known.contains(field.getKey()) && !field.getValue().isNull()) {
         throw f.wrong(field.getKey(), "is not known, and may change the pixels");
       }
     }
-    String type =
-        f.text("image_processor_type", f.text("feature_extractor_type", "CLIPImageProcessor"));
-    if (!PROCESSORS.contains(type)) {
+    String type = f.text("image_processor_type", f.text("feature_extractor_type", otherwise));
+    if (!processors.contains(type)) {
       throw f.wrong(
           "image_processor_type", "is '" + type + "', which prepares images in another way");
     }

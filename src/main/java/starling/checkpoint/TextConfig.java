@@ -5,8 +5,8 @@ import starling.input.InputJson;
 import starling.input.Limits;
 
 /**
- * A Llama decoder: {@code text_config} with the checkpoint's own names in camel case; absent fields
- * have transformers' defaults.
+ * A Llama or Mistral decoder: {@code text_config} with the checkpoint's own names in camel case;
+ * absent fields have transformers' defaults.
  *
  * @param hiddenSize D, the width of a row
  * @param intermediateSize M, the width inside the MLP
@@ -35,13 +35,28 @@ public record TextConfig(
     boolean attentionBias,
     boolean mlpBias) {
 
-  /** Reads {@code text_config}. */
+  /** Reads {@code text_config} of a Llama decoder. */
   static TextConfig read(Fields t) {
-    t.oneOf("model_type", "llama", List.of("llama"));
+    return read(t, List.of("llama"));
+  }
+
+  /**
+   * Reads {@code text_config}.
+   *
+   * @param types supported ones; the first is meant where none is named
+   */
+  static TextConfig read(Fields t, List<String> types) {
+    boolean mistral = t.oneOf("model_type", types.get(0), types).equals("mistral");
+    if (mistral && !t.node().has("sliding_window")) {
+      throw t.wrong(
+          "sliding_window",
+          "is missing, which means 4096 for a Mistral decoder; null, attention to all rows, is"
+              + " supported");
+    }
     t.oneOf("hidden_act", "silu", List.of("silu"));
     int hidden = t.integer("hidden_size", 4096, 1);
     int heads = t.integer("num_attention_heads", 32, 1);
-    int keyHeads = t.integer("num_key_value_heads", heads, 1);
+    int keyHeads = t.integer("num_key_value_heads", mistral ? 8 : heads, 1);
     if (heads % keyHeads != 0) {
       throw t.wrong(
           "num_attention_heads",
@@ -61,14 +76,14 @@ public record TextConfig(
     }
     return new TextConfig(
         hidden,
-        t.integer("intermediate_size", 11008, 1),
+        t.integer("intermediate_size", mistral ? 14336 : 11008, 1),
         layers(t, 32),
         heads,
         keyHeads,
         headDim,
         (float) t.positive("rms_norm_eps", 1e-6),
         ropeTheta(t),
-        t.integer("max_position_embeddings", 2048, 1),
+        t.integer("max_position_embeddings", mistral ? 32 * 4096 : 2048, 1),
         t.integer("vocab_size", 32000, 1),
         t.flag("attention_bias", false),
         t.flag("mlp_bias", false));

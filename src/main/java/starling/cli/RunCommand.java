@@ -27,6 +27,7 @@ import starling.image.Image;
 import starling.image.ImageMode;
 import starling.image.Overlay;
 import starling.input.InputException;
+import starling.model.ImageOptions;
 import starling.model.Mode;
 import starling.prune.Methods;
 import starling.text.Template;
@@ -108,6 +109,30 @@ final class RunCommand implements Callable<Integer> {
       defaultValue = "checkpoint",
       description = "checkpoint, pad, crop")
   private String imageMode;
+
+  @Option(
+      names = "--anyres",
+      paramLabel = "SIZES",
+      description = "of LLaVA-NeXT: stock, 672 (two tiles by two for every image)")
+  private String anyres;
+
+  @Option(
+      names = "--newline",
+      paramLabel = "FATE",
+      description = "of LLaVA-NeXT's newline rows: keep, drop")
+  private String newline;
+
+  @Option(
+      names = "--unpad",
+      paramLabel = "ON",
+      description = "of LLaVA-NeXT: on, off (the border around the image becomes tokens, too)")
+  private String unpad;
+
+  @Option(
+      names = "--pinpoints",
+      paramLabel = "ORDER",
+      description = "of LLaVA-NeXT's list of sizes: hw (transformers), wh (the original)")
+  private String pinpoints;
 
   @Option(
       names = "--template",
@@ -206,6 +231,10 @@ final class RunCommand implements Callable<Integer> {
       oneOf("--template", template, List.of(Template.LLAVA_HF.label(), Template.VICUNA_V1.label()));
     }
     oneOf("--image-mode", imageMode, List.of("checkpoint", "pad", "crop"));
+    optional("--anyres", anyres, List.of("stock", "672"));
+    optional("--newline", newline, List.of("keep", "drop"));
+    optional("--unpad", unpad, List.of("on", "off"));
+    optional("--pinpoints", pinpoints, List.of("hw", "wh"));
     oneOf("--mode", mode, List.of("compact", "mask"));
     check(maxTokens >= 1, "--max-tokens is " + maxTokens + "; it must be at least 1");
     check(
@@ -225,7 +254,7 @@ final class RunCommand implements Callable<Integer> {
     return question
         .prune(prune)
         .mode(Mode.valueOf(mode.toUpperCase(Locale.ROOT)))
-        .imageMode(ImageMode.valueOf(imageMode.toUpperCase(Locale.ROOT)))
+        .imageOptions(imageOptions())
         .maxTokens(maxTokens)
         .sampling(new Sampling(temperature, topK, topP, seed))
         .stop(stop.toArray(String[]::new))
@@ -236,6 +265,28 @@ final class RunCommand implements Callable<Integer> {
                 Terminal.status(phase, done, of);
               }
             });
+  }
+
+  private ImageOptions imageOptions() {
+    return ImageOptions.DEFAULT
+        .mode(ImageMode.valueOf(imageMode.toUpperCase(Locale.ROOT)))
+        .anyres(
+            anyres == null
+                ? null
+                : anyres.equals("672") ? ImageOptions.Anyres.TWO_BY_TWO : ImageOptions.Anyres.STOCK)
+        .newline(newline == null ? null : ImageOptions.Newline.valueOf(upper(newline)))
+        .unpad(unpad == null ? null : unpad.equals("on"))
+        .pinpoints(pinpoints == null ? null : ImageOptions.Pinpoints.valueOf(upper(pinpoints)));
+  }
+
+  private static String upper(String word) {
+    return word.toUpperCase(Locale.ROOT);
+  }
+
+  private void optional(String option, String value, List<String> values) {
+    if (value != null) {
+      oneOf(option, value, values);
+    }
   }
 
   private void oneOf(String option, String value, List<String> values) {

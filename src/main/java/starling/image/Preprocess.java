@@ -165,7 +165,7 @@ public record Preprocess(
     }
   }
 
-  private float[] pixels(Image p) {
+  float[] pixels(Image p) {
     return normalized(p, doRescale ? rescaleFactor : 1, doNormalize ? imageMean : null, imageStd);
   }
 

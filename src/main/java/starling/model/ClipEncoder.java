@@ -1,5 +1,6 @@
 package starling.model;
 
+import java.lang.foreign.MemorySegment;
 import java.util.List;
 import starling.checkpoint.ClipConfig;
 import starling.checkpoint.ClipWeights;
@@ -10,6 +11,8 @@ import starling.device.DType;
 import starling.device.Device;
 import starling.device.Kv;
 import starling.device.Mask;
+import starling.device.Segments;
+import starling.device.StoredTensor;
 import starling.device.Tensor;
 import starling.device.TensorArena;
 
@@ -22,6 +25,7 @@ public final class ClipEncoder implements ImageEncoder {
   private final ClipConfig config;
   private final DType dtype;
   private final ClipTower tower;
+  private final Tensor newline;
 
   /**
    * Puts the weights on a device.
@@ -36,23 +40,41 @@ public final class ClipEncoder implements ImageEncoder {
       ClipConfig config,
       ClipWeights weights,
       ProjectorWeights projector) {
+    this(device, arena, dtype, config, weights, projector, null);
+  }
+
+  /**
+   * The same for a family whose images have newline rows.
+   *
+   * @param newline {@code [1, D]}: the row of the decoder that every fixed row is which is none of
+   *     the tower's; or null
+   */
+  public ClipEncoder(
+      Device device,
+      TensorArena arena,
+      DType dtype,
+      ClipConfig config,
+      ClipWeights weights,
+      ProjectorWeights projector,
+      StoredTensor newline) {
     this.device = device;
     this.config = config;
     this.dtype = dtype;
     this.tower = ClipTower.load(device, arena, dtype, config, weights, projector);
+    this.newline = newline == null ? null : device.table(arena, dtype, newline);
   }
 
   @Override
   public void encode(List<Tensor> pixels, ImageCuts cuts, TensorArena work) {
-    int rows = tower.positions().rows();
+    int rows = cuts.tokens().towerRows();
     int wide = config.numAttentionHeads() * device.headSize(config.headDim());
     Tensor x = work.alloc("vision rows", dtype, rows, config.hiddenSize());
-    embed(x, pixels.get(0), work);
+    embed(x, pixels, work);
     Tensor qkv = work.alloc("vision qkv", dtype, rows, 3 * wide);
     Tensor attn = work.alloc("vision attention", dtype, rows, wide);
     Tensor mlp = work.alloc("vision mlp", dtype, rows, config.intermediateSize());
     Tensor lse = work.alloc("vision lse", DType.F32, config.numAttentionHeads(), rows);
-    AttentionInputs in = inputs(qkv, wide);
+    AttentionInputs in = inputs(qkv, wide, cuts.segments());
     cuts.sees(in, lse);
     int blocks = tower.blocks().size();
     for (int b = 0; b < blocks; b++) {
@@ -73,24 +95,28 @@ public final class ClipEncoder implements ImageEncoder {
     project(cuts.beforeProjector(x.rows(cuts.dropped(), x.rows())), cuts, work);
   }
 
-  /** CLS and the patches, each with its position, and the norm before the blocks. */
-  private void embed(Tensor x, Tensor pixels, TensorArena work) {
-    int rows = x.rows();
+  /** CLS and the patches of each crop, each with its position, and the norm before the blocks. */
+  private void embed(Tensor x, List<Tensor> crops, TensorArena work) {
+    int rows = tower.positions().rows();
     int patch = config.patchSize();
     Tensor patches = work.alloc("patches", dtype, rows - 1, 3 * patch * patch);
     Tensor positions = tower.positions().rows(1, rows);
-    device.patchify(patches, pixels, patch);
-    device.embed(x.rows(0, 1), tower.row0(), tower.classRow());
-    device.gemm(x.rows(1, rows), patches, tower.patchEmbedding(), null, Activation.NONE, positions);
+    for (int c = 0; c < crops.size(); c++) {
+      Tensor own = x.rows(c * rows, (c + 1) * rows);
+      device.patchify(patches, crops.get(c), patch);
+      device.embed(own.rows(0, 1), tower.row0(), tower.classRow());
+      device.gemm(
+          own.rows(1, rows), patches, tower.patchEmbedding(), null, Activation.NONE, positions);
+    }
     device.layernorm(x, x, tower.preNorm());
   }
 
   /** Queries, keys and values side by side, as the product of a block writes them. */
-  private AttentionInputs inputs(Tensor qkv, int wide) {
+  private AttentionInputs inputs(Tensor qkv, int wide, Segments crops) {
     Tensor k = heads(qkv.columns(wide, 2 * wide));
     Tensor v = heads(qkv.columns(2 * wide, 3 * wide));
     float scale = (float) (1 / Math.sqrt(config.headDim()));
-    return new AttentionInputs(heads(qkv.columns(0, wide)), new Kv(k, v, null), Mask.NONE, scale);
+    return new AttentionInputs(heads(qkv.columns(0, wide)), new Kv(k, v, crops), Mask.NONE, scale);
   }
 
   private Tensor heads(Tensor rows) {
@@ -100,8 +126,15 @@ public final class ClipEncoder implements ImageEncoder {
   private void project(Tensor feature, ImageCuts cuts, TensorArena work) {
     Tensor h = work.alloc("projector", dtype, feature.rows(), tower.linear1().out());
     device.gemm(h, feature, tower.linear1(), null, Activation.GELU, null);
-    Tensor rows = cuts.projected(feature.rows());
-    device.gemm(rows, h, tower.linear2(), null, Activation.NONE, null);
+    int newlines = cuts.tokens().fixedRows() - cuts.tokens().fixed().length;
+    Tensor rows = cuts.projected(newlines + feature.rows());
+    if (newlines > 0) {
+      Tensor zeros = work.alloc("newlines", DType.I32, newlines);
+      device.upload(zeros, MemorySegment.ofArray(new int[newlines]));
+      device.embed(rows.rows(0, newlines), zeros, newline);
+    }
+    Tensor patches = rows.rows(newlines, rows.rows());
+    device.gemm(patches, h, tower.linear2(), null, Activation.NONE, null);
     cuts.intoDecoder(rows);
   }
 

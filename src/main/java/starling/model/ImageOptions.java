@@ -52,9 +52,7 @@ public record ImageOptions(
     /** It is there and always stays. */
     KEEP,
     /** It is not there. */
-    DROP,
-    /** It is there, and a method may drop it like a patch. */
-    COMPETE;
+    DROP;
 
     /** The name on the command line. */
     public String label() {
