@@ -13,10 +13,7 @@ import starling.model.qwen.Qwen25Vl;
 /** The families of models, by the {@code model_type} of a checkpoint. */
 public final class Families {
   private static final Map<String, Function<Path, VisionLanguageModel>> READERS =
-      Map.of(
-          "llava", Llava::read,
-          "llava_next", LlavaNext::read,
-          "qwen2_5_vl", Qwen25Vl::read);
+      Map.of("llava", Llava::read, "llava_next", LlavaNext::read, "qwen2_5_vl", Qwen25Vl::read);
 
   private Families() {}
 
