@@ -80,8 +80,7 @@ public record Robin(RobinConfig config) implements VisionLanguageModel {
     Preprocess preprocess = PreprocessorConfig.read(dir, config.tower().imageSize());
     return (image, options, name) -> {
       options.only("Robin", "image-mode");
-      return new ImageInput(
-          typicalImage(), List.of(preprocess.apply(image, options.mode(), name)));
+      return new ImageInput(typicalImage(), List.of(preprocess.apply(image, options.mode(), name)));
     };
   }
 

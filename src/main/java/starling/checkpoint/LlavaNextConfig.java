@@ -29,8 +29,7 @@ public record LlavaNextConfig(LlavaConfig llava, List<List<Integer>> imageGridPi
       }
     }
     top.oneOf("vision_feature_select_strategy", "default", List.of("default"));
-    LlavaConfig llava =
-        LlavaConfig.of(dir, top, KnownKeys.NEXT_TOP, List.of("llama", "mistral"));
+    LlavaConfig llava = LlavaConfig.of(dir, top, KnownKeys.NEXT_TOP, List.of("llama", "mistral"));
     return new LlavaNextConfig(llava, pinpoints(top, llava.vision().imageSize()));
   }
 
@@ -61,13 +60,16 @@ public record LlavaNextConfig(LlavaConfig llava, List<List<Integer>> imageGridPi
         if (side < tile || side % tile != 0 || side > Limits.RESIZED_SIDE) {
           throw top.wrong(
               "image_grid_pinpoints",
-              "holds " + side + ", which is no multiple of vision_config image_size " + tile
-                  + " up to " + Limits.RESIZED_SIDE);
+              "holds "
+                  + side
+                  + ", which is no multiple of vision_config image_size "
+                  + tile
+                  + " up to "
+                  + Limits.RESIZED_SIDE);
         }
       }
       if ((long) size.get(0) * size.get(1) / tile / tile > MOST) {
-        throw top.wrong(
-            "image_grid_pinpoints", "holds " + size + ", more than " + MOST + " tiles");
+        throw top.wrong("image_grid_pinpoints", "holds " + size + ", more than " + MOST + " tiles");
       }
     }
     return List.copyOf(list);

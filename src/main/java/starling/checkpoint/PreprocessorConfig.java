@@ -102,13 +102,20 @@ public final class PreprocessorConfig {
     if (!whole || p.cropWidth() != side || p.cropHeight() != side) {
       throw f.wrong(
           "size",
-          "and crop_size must both be " + side + ", the image_size of vision_config in config.json");
+          "and crop_size must both be "
+              + side
+              + ", the image_size of vision_config in config.json");
     }
     if (f.has("image_grid_pinpoints")
-        && !f.node().get("image_grid_pinpoints").toString().equals(sizes.toString().replace(" ", ""))) {
+        && !f.node()
+            .get("image_grid_pinpoints")
+            .toString()
+            .equals(sizes.toString().replace(" ", ""))) {
       throw f.wrong(
           "image_grid_pinpoints",
-          "is " + InputJson.shown(f.node().get("image_grid_pinpoints")) + ", but config.json has "
+          "is "
+              + InputJson.shown(f.node().get("image_grid_pinpoints"))
+              + ", but config.json has "
               + sizes);
     }
     return p;
@@ -156,8 +163,7 @@ public final class PreprocessorConfig {
         throw f.wrong(field.getKey(), "is not known, and may change the pixels");
       }
     }
-    String type =
-        f.text("image_processor_type", f.text("feature_extractor_type", otherwise));
+    String type = f.text("image_processor_type", f.text("feature_extractor_type", otherwise));
     if (!processors.contains(type)) {
       throw f.wrong(
           "image_processor_type", "is '" + type + "', which prepares images in another way");

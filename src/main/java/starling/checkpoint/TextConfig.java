@@ -5,8 +5,8 @@ import starling.input.InputJson;
 import starling.input.Limits;
 
 /**
- * A Llama or Mistral decoder: {@code text_config} with the checkpoint's own names in camel case; absent fields
- * have transformers' defaults.
+ * A Llama or Mistral decoder: {@code text_config} with the checkpoint's own names in camel case;
+ * absent fields have transformers' defaults.
  *
  * @param hiddenSize D, the width of a row
  * @param intermediateSize M, the width inside the MLP

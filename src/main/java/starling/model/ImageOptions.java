@@ -106,8 +106,7 @@ public record ImageOptions(
 
   /** With other sizes. */
   public ImageOptions anyres(Anyres value) {
-    return new ImageOptions(
-        mode, value, newline, unpad, pinpoints, minImageTokens, maxImageTokens);
+    return new ImageOptions(mode, value, newline, unpad, pinpoints, minImageTokens, maxImageTokens);
   }
 
   /** With another fate of newlines. */

@@ -83,7 +83,9 @@ class MosaicTest {
   private static ImageInput image(int width, int height, long seed) {
     byte[] rgb = new byte[3 * width * height];
     new Random(seed).nextBytes(rgb);
-    return MOSAIC.images(null).prepare(new Image(width, height, rgb), ImageOptions.DEFAULT, "noise");
+    return MOSAIC
+        .images(null)
+        .prepare(new Image(width, height, rgb), ImageOptions.DEFAULT, "noise");
   }
 
   private record Outcome(

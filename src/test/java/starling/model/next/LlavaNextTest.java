@@ -70,8 +70,7 @@ class LlavaNextTest {
     var region = new Rectangle2D.Double(0, 0, 28, 28);
     var crops = new ArrayList<Preprocess.Prepared>();
     for (int at = 0; at < pixels.length; at += crop) {
-      crops.add(
-          new Preprocess.Prepared(Arrays.copyOfRange(pixels, at, at + crop), 28, 28, region));
+      crops.add(new Preprocess.Prepared(Arrays.copyOfRange(pixels, at, at + crop), 28, 28, region));
     }
     ImageTokens tokens =
         family.tokens(
@@ -99,8 +98,7 @@ class LlavaNextTest {
     }
   }
 
-  private static void goldens(String name, Supplier<Device> open, double bound)
-      throws IOException {
+  private static void goldens(String name, Supplier<Device> open, double bound) throws IOException {
     LlavaNext family = LlavaNext.read(folder(name));
     try (Safetensors files = Safetensors.open(folder(name));
         Device device = open.get();
