@@ -41,8 +41,7 @@ final class ImageArguments {
     var options = ImageOptions.DEFAULT;
     if (chosen(command, "--anyres", anyres, "stock", "672")) {
       boolean stock = anyres.equals("stock");
-      options =
-          options.anyres(stock ? ImageOptions.Anyres.STOCK : ImageOptions.Anyres.TWO_BY_TWO);
+      options = options.anyres(stock ? ImageOptions.Anyres.STOCK : ImageOptions.Anyres.TWO_BY_TWO);
     }
     if (chosen(command, "--newline", newline, "keep", "drop")) {
       boolean keep = newline.equals("keep");
@@ -62,8 +61,7 @@ final class ImageArguments {
       CommandLine command, String option, String value, String... values) {
     if (value != null && !List.of(values).contains(value)) {
       throw new ParameterException(
-          command,
-          option + " is '" + value + "'; it must be one of " + String.join(", ", values));
+          command, option + " is '" + value + "'; it must be one of " + String.join(", ", values));
     }
     return value != null;
   }

@@ -193,7 +193,9 @@ final class InspectCommand implements Callable<Integer> {
     if (!imageSize.matches("[1-9][0-9]{0,5}x[1-9][0-9]{0,5}")) {
       throw new ParameterException(
           command.commandLine(),
-          "--image-size is '" + imageSize + "'; it must be pixels across x pixels down, as 640x480");
+          "--image-size is '"
+              + imageSize
+              + "'; it must be pixels across x pixels down, as 640x480");
     }
     String[] sides = imageSize.split("x", -1);
     return family.tokens(Integer.parseInt(sides[1]), Integer.parseInt(sides[0]), options);

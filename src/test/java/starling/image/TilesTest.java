@@ -16,8 +16,7 @@ import org.junit.jupiter.params.provider.CsvSource;
 /** Pixels of tiles, bit for bit those of Pillow: {@code src/test/golden/make_tile_goldens.py}. */
 class TilesTest {
   private static final List<List<Integer>> SIZES =
-      List.of(
-          List.of(28, 56), List.of(56, 28), List.of(56, 56), List.of(84, 28), List.of(28, 84));
+      List.of(List.of(28, 56), List.of(56, 28), List.of(56, 56), List.of(84, 28), List.of(28, 84));
 
   private static final Tiles TILES =
       new Tiles(
