@@ -51,9 +51,10 @@ public record QwenConfig(
       throw top.wrong("vision_config", "is missing");
     }
     Fields vision = top.object("vision_config");
-    Fields text = top.has("text_config") ? top.object("text_config") : top;
+    boolean nested = top.has("text_config");
+    Fields text = nested ? top.object("text_config") : top;
     var unknown = new ArrayList<>(KnownKeys.QWEN.check(top));
-    if (text != top) {
+    if (nested) {
       unknown.addAll(KnownKeys.QWEN_TEXT.check(text));
     }
     unknown.addAll(KnownKeys.QWEN_VISION.check(vision));

@@ -61,7 +61,8 @@ record WindowTables(Tensor patches, Tensor positions, Segments windows, Rope rop
     float[] cos = new float[positions * half];
     float[] sin = new float[positions * half];
     for (int i = 0; i < cos.length; i++) {
-      double angle = i / half * Math.pow(THETA, -2.0 * (i % axis) / half);
+      int position = i / half;
+      double angle = position * Math.pow(THETA, -2.0 * (i % axis) / half);
       cos[i] = (float) Math.cos(angle);
       sin[i] = (float) Math.sin(angle);
     }
