@@ -409,7 +409,7 @@ class StepOperatorsTest extends CpuOperators {
         SegmentTable.of(
             vector, arena, Segment.of(0, 1, 0, 1), Segment.idle(), Segment.of(2, 1, 0, 1));
     float[] logits = {1, 2, 0, 9, 0, 0, 0, 0, 5};
-    vector.sample(ids, floats("logits", logits, 3, 3), null, segments, ints("nonFinite", 0, 0, 0));
+    vector.sample(ids, null, floats("logits", logits, 3, 3), segments, ints("nonFinite", 0, 0, 0));
     assertTrue(Arrays.equals(new int[] {1, -9, 2}, ints(ids)));
   }
 }
