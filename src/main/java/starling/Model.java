@@ -264,7 +264,7 @@ public final class Model implements AutoCloseable {
     return inputs;
   }
 
-  private static Request request(
+  private Request request(
       Question question, Method method, int[] ids, List<ImageInput> inputs) {
     return new Request(
         ids,

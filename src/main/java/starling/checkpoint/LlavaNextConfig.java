@@ -12,9 +12,11 @@ import starling.input.Limits;
  * Llama or Mistral decoder, and the sizes that an image in tiles may have.
  *
  * @param llava what both families say
+ * @param mistral whether the decoder is a Mistral, which is asked in another form than a Llama
  * @param imageGridPinpoints {@code [height, width]} in pixels, whole tiles; the order decides ties
  */
-public record LlavaNextConfig(LlavaConfig llava, List<List<Integer>> imageGridPinpoints) {
+public record LlavaNextConfig(
+    LlavaConfig llava, boolean mistral, List<List<Integer>> imageGridPinpoints) {
   /** Most sizes in the list. */
   private static final int MOST = 64;
 
@@ -30,7 +32,8 @@ public record LlavaNextConfig(LlavaConfig llava, List<List<Integer>> imageGridPi
     }
     top.oneOf("vision_feature_select_strategy", "default", List.of("default"));
     LlavaConfig llava = LlavaConfig.of(dir, top, KnownKeys.NEXT_TOP, List.of("llama", "mistral"));
-    return new LlavaNextConfig(llava, pinpoints(top, llava.vision().imageSize()));
+    boolean mistral = top.object("text_config").text("model_type", "llama").equals("mistral");
+    return new LlavaNextConfig(llava, mistral, pinpoints(top, llava.vision().imageSize()));
   }
 
   /** Tiles along a side, at most those of {@link Limits#PATCHES} of all tiles together. */

@@ -32,6 +32,18 @@ final class ImageArguments {
       description = "LLaVA-NeXT, the list of sizes: hw (transformers), wh (the original)")
   private String pinpoints;
 
+  @Option(
+      names = "--min-image-tokens",
+      paramLabel = "N",
+      description = "Qwen2.5-VL, visual tokens of an image at least: smaller ones are enlarged")
+  private Integer minImageTokens;
+
+  @Option(
+      names = "--max-image-tokens",
+      paramLabel = "N",
+      description = "Qwen2.5-VL, visual tokens of an image at most: larger ones are made smaller")
+  private Integer maxImageTokens;
+
   /**
    * What is said.
    *
@@ -54,7 +66,17 @@ final class ImageArguments {
       boolean hw = pinpoints.equals("hw");
       options = options.pinpoints(hw ? ImageOptions.Pinpoints.HW : ImageOptions.Pinpoints.WH);
     }
-    return options;
+    return options
+        .minImageTokens(atLeastOne(command, "--min-image-tokens", minImageTokens))
+        .maxImageTokens(atLeastOne(command, "--max-image-tokens", maxImageTokens));
+  }
+
+  private static Integer atLeastOne(CommandLine command, String option, Integer value) {
+    if (value != null && value < 1) {
+      throw new ParameterException(
+          command, option + " is " + value + "; it must be at least 1");
+    }
+    return value;
   }
 
   private static boolean chosen(

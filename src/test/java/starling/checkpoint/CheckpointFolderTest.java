@@ -102,17 +102,17 @@ class CheckpointFolderTest {
         "llava_mistral | the original LLaVA layout",
         "llava_mpt | the original LLaVA layout",
         "llava_qwen | the original LLaVA layout",
-        "llava_next | another model of that family",
+        "llava_next_video | another model of that family",
         "llava_onevision | another model of that family",
         "vipllava | another model of that family",
         "llama | a language model without a vision tower",
         "clip_vision_model | a vision tower without a language model",
-        "qwen2_5_vl | supported is llava (llava-hf/llava-1.5-7b-hf and its like)",
+        "qwen2_vl | qwen2_5_vl (llava-hf/llava-1.5-7b-hf and its like)",
       })
   void anotherModelIsNamedWithAWayOn(String type, String part) throws IOException {
     Files.writeString(dir.resolve("config.json"), "{\"model_type\":\"" + type + "\"}");
     Refusal.of(
-        () -> LlavaConfig.read(dir), "model_type is '" + type + "'; supported is llava", part);
+        () -> LlavaConfig.read(dir), "model_type is '" + type + "'; supported are llava", part);
   }
 
   @Test

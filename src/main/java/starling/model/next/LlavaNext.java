@@ -193,6 +193,6 @@ public record LlavaNext(LlavaNextConfig config) implements VisionLanguageModel {
 
   @Override
   public Template template() {
-    return Template.VICUNA_V1;
+    return config.mistral() ? Template.MISTRAL : Template.NEXT_VICUNA;
   }
 }

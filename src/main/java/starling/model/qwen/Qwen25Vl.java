@@ -200,6 +200,6 @@ public record Qwen25Vl(QwenConfig config) implements VisionLanguageModel {
 
   @Override
   public Template template() {
-    return Template.LLAVA_HF;
+    return Template.CHATML;
   }
 }
