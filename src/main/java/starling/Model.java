@@ -147,7 +147,7 @@ public final class Model implements AutoCloseable {
                   + " has keys that are not known and were ignored: "
                   + String.join(", ", family.unknownKeys())));
     }
-    String template = ChatTemplate.warning(dir);
+    String template = ChatTemplate.warning(dir, family.template());
     if (template != null) {
       warnings.add(TerminalText.of(template));
     }
@@ -219,8 +219,10 @@ public final class Model implements AutoCloseable {
   private Answer answer(Question question, Consumer<String> onText) {
     long start = System.nanoTime();
     Method method = question.method != null ? question.method : Methods.parse(question.prune);
-    Prompt prompt = Prompt.of(this, question);
-    Request request = request(question, method, prompt.ids());
+    List<ImageInput> inputs = inputs(question);
+    int[] rows = inputs.stream().mapToInt(image -> image.tokens().rows()).toArray();
+    Prompt prompt = Prompt.of(this, question, rows);
+    Request request = request(question, method, prompt.ids(), inputs);
     double preprocess = millisSince(start);
     try (Generation generation = loaded.prefill(request)) {
       int budget = generation.tokenBudget();
@@ -250,11 +252,16 @@ public final class Model implements AutoCloseable {
     }
   }
 
-  private Request request(Question question, Method method, int[] ids) {
+  private List<ImageInput> inputs(Question question) {
     var inputs = new ArrayList<ImageInput>();
     for (Image image : question.images) {
       inputs.add(prepare(image, question.imageMode, "image " + inputs.size()));
     }
+    return inputs;
+  }
+
+  private static Request request(
+      Question question, Method method, int[] ids, List<ImageInput> inputs) {
     return new Request(
         ids,
         inputs,

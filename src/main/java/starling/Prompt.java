@@ -2,6 +2,7 @@ package starling;
 
 import java.util.List;
 import starling.input.InputException;
+import starling.text.Conversation;
 import starling.text.Template;
 import starling.text.Tokenizer;
 
@@ -16,23 +17,35 @@ record Prompt(int[] ids, List<String> warnings) {
   /**
    * Wraps the question and tokenizes it.
    *
+   * @param rows visual tokens of each image
    * @throws InputException if its marks do not fit its images, or the tokenizer the model
    */
-  static Prompt of(Model model, Question question) {
+  static Prompt of(Model model, Question question, int[] rows) {
     Tokenizer tokenizer = model.tokenizer();
-    int images = question.images.size();
     int imageToken = model.family().imageToken();
-    if (question.template == null && Template.marked(question.prompt)) {
+    Template usual = model.family().template();
+    var said = new Conversation(question.system, question.turns, question.prompt);
+    boolean raw = question.template == Template.RAW;
+    if (raw || isWhole(question, said, usual)) {
       return checked(
           model,
-          Template.bare(tokenizer, question.prompt, images, imageToken),
-          List.of(
-              "the prompt holds <image>, so it is used as given; to have it wrapped, name a"
-                  + " template (--template)"));
+          usual.bare(tokenizer, said, rows, imageToken),
+          raw
+              ? List.of()
+              : List.of(
+                  "the prompt holds "
+                      + usual.placeholder()
+                      + ", so it is used as given; to have it wrapped, name a"
+                      + " template (--template)"));
     }
-    Template template = question.template == null ? model.family().template() : question.template;
-    int[] ids = template.ids(tokenizer, question.prompt, images, imageToken);
-    return checked(model, ids, List.of());
+    Template template = question.template == null ? usual : question.template;
+    return checked(model, template.ids(tokenizer, said, rows, imageToken), List.of());
+  }
+
+  private static boolean isWhole(Question question, Conversation said, Template usual) {
+    return question.template == null
+        && said.isQuestionOnly()
+        && usual.holdsPlaceholder(question.prompt);
   }
 
   private static Prompt checked(Model model, int[] ids, List<String> warnings) {

@@ -10,6 +10,7 @@ import starling.image.ImageMode;
 import starling.model.Mode;
 import starling.model.Request;
 import starling.prune.Method;
+import starling.text.Conversation;
 import starling.text.Template;
 
 /**
@@ -20,6 +21,8 @@ import starling.text.Template;
 public final class Question {
   final String prompt;
   final List<Image> images = new ArrayList<>();
+  final List<Conversation.Turn> turns = new ArrayList<>();
+  String system; // null: the template's own words
   String prune = "none";
   Method method; // null: the one that prune names
   Mode mode = Mode.COMPACT;
@@ -36,8 +39,10 @@ public final class Question {
   }
 
   /**
-   * A prompt. The template of llava-hf wraps it; one that holds {@code <image>}, once per image, is
-   * used as given, and the answer warns of that. {@link #template} wraps either.
+   * A prompt. The model's own template wraps it; one that holds the model's {@link
+   * Template#placeholder}, once per image or once per visual token, is used as given, and the
+   * answer warns of that. {@link #template} wraps either, and so does the model's own where there
+   * is a {@link #system} text or a {@link #turn}.
    */
   public static Question of(String prompt) {
     return new Question(prompt);
@@ -73,6 +78,19 @@ public final class Question {
   /** What happens to the rows of dropped tokens; {@link Mode#COMPACT} unless told. */
   public Question mode(Mode value) {
     mode = value;
+    return this;
+  }
+
+  /** What the model is told before everything else, in place of the template's own words. */
+  public Question system(String text) {
+    system = Objects.requireNonNull(text);
+    return this;
+  }
+
+  /** Adds an earlier question and its answer; the images stand in the first one unless marked. */
+  public Question turn(String question, String answer) {
+    turns.add(
+        new Conversation.Turn(Objects.requireNonNull(question), Objects.requireNonNull(answer)));
     return this;
   }
 

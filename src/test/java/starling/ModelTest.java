@@ -99,7 +99,7 @@ class ModelTest {
         assertEquals(1, bare.warnings().size());
         assertTrue(
             bare.warnings().getFirst().contains("used as given"), bare.warnings().toString());
-        for (Template template : Template.values()) {
+        for (Template template : List.of(Template.LLAVA_HF, Template.VICUNA_V1)) {
           Answer wrapped = model.ask(question(prompt).template(template));
           assertEquals("yellow", wrapped.text(), template + ": " + prompt);
           assertEquals(List.of(), wrapped.warnings());
@@ -107,7 +107,7 @@ class ModelTest {
       }
       Answer usual = model.ask(question("What color is the heart?"));
       assertEquals(List.of(), usual.warnings());
-      for (Template template : Template.values()) {
+      for (Template template : List.of(Template.LLAVA_HF, Template.VICUNA_V1)) {
         assertEquals(
             model.ask(question("What color is the heart?").template(template)).promptTokens(),
             model
@@ -116,6 +116,45 @@ class ModelTest {
         Question wrong = question("<image> and <image>?").template(template);
         assertThrows(InputException.class, () -> model.ask(wrong));
       }
+    }
+  }
+
+  /** A raw prompt is the whole text, without a warning; both forms of the placeholder are one. */
+  @Test
+  void aPlaceholderMayStandOncePerVisualToken() {
+    try (Model model = Model.open(Demo.MODEL)) {
+      String raw = "USER: <image>\nWhat color is the heart? ASSISTANT:";
+      Answer once = model.ask(question(raw).template(Template.RAW));
+      assertEquals("yellow", once.text());
+      assertEquals(List.of(), once.warnings());
+      int rows = once.visualTokens().input();
+      String repeated = raw.replace("<image>", "<image>".repeat(rows));
+      Answer all = model.ask(question(repeated).template(Template.RAW));
+      assertEquals(once.outputTokens(), all.outputTokens());
+      assertEquals(once.promptTokens(), all.promptTokens());
+      Question more = question(repeated + "<image>").template(Template.RAW);
+      var e = assertThrows(InputException.class, () -> model.ask(more));
+      assertTrue(e.getMessage().contains(rows + " visual tokens"), e.getMessage());
+    }
+  }
+
+  @Test
+  void aSystemTextAndTurnsAreWrappedAroundTheQuestion() {
+    try (Model model = Model.open(Demo.MODEL)) {
+      Answer said =
+          model.ask(question("And?").system("What is red").turn("Where is the star?", "left"));
+      Answer spelled =
+          model.ask(
+              question(
+                      "What is red USER: <image>\nWhere is the star? ASSISTANT: left USER: And?"
+                          + " ASSISTANT:")
+                  .template(Template.RAW));
+      assertEquals(spelled.promptTokens(), said.promptTokens());
+      assertEquals(spelled.outputTokens(), said.outputTokens());
+      Question marked = question("<image>What color is the heart?").system("What is red");
+      assertEquals(List.of(), model.ask(marked).warnings());
+      Question raw = question("<image>").system("What is red").template(Template.RAW);
+      assertThrows(InputException.class, () -> model.ask(raw));
     }
   }
 

@@ -113,8 +113,15 @@ final class RunCommand implements Callable<Integer> {
       names = "--template",
       paramLabel = "NAME",
       description =
-          "llava-hf, vicuna_v1; unless named llava-hf, and a prompt with <image> is used as given")
+          "llava-hf, vicuna_v1, next-vicuna, mistral, chatml, raw; unless named the model's own,"
+              + " and a prompt with <image> is used as given")
   private String template;
+
+  @Option(
+      names = "--system",
+      paramLabel = "TEXT",
+      description = "what the model is told first, in place of the template's own words")
+  private String system;
 
   @Option(
       names = "--mode",
@@ -203,7 +210,7 @@ final class RunCommand implements Callable<Integer> {
     oneOf("--gemm", gemm, GemmProvider.labels());
     oneOf("--attention", attention, AttentionProvider.labels());
     if (template != null) {
-      oneOf("--template", template, List.of(Template.LLAVA_HF.label(), Template.VICUNA_V1.label()));
+      oneOf("--template", template, Template.labels());
     }
     oneOf("--image-mode", imageMode, List.of("checkpoint", "pad", "crop"));
     oneOf("--mode", mode, List.of("compact", "mask"));
@@ -220,7 +227,10 @@ final class RunCommand implements Callable<Integer> {
     }
     Question question = Question.of(prompt);
     if (template != null) {
-      question.template(template.equals("llava-hf") ? Template.LLAVA_HF : Template.VICUNA_V1);
+      question.template(Template.of(template));
+    }
+    if (system != null) {
+      question.system(system);
     }
     return question
         .prune(prune)

@@ -13,11 +13,11 @@ import starling.input.Limits;
 
 /**
  * The chat template that a checkpoint brings, a program in Jinja. It is not run: what is looked at
- * are the texts in it, which tell whether it writes what {@link Template#LLAVA_HF} writes.
+ * are the texts in it, which tell whether it writes what one of the {@link Template}s writes.
  */
 public final class ChatTemplate {
   /** What llava-hf's templates write, white space apart. */
-  private static final Set<String> OURS =
+  private static final Set<String> LLAVA =
       Set.of(
           "",
           ":",
@@ -30,17 +30,42 @@ public final class ChatTemplate {
           "<s>",
           "</s>");
 
+  /** What Qwen2.5-VL's write; a video cannot be asked about. */
+  private static final Set<String> QWEN =
+      Set.of(
+          "",
+          ":",
+          "Picture",
+          "Video",
+          "<|im_start|>",
+          "<|im_end|>",
+          "<|im_start|>system You are a helpful assistant.<|im_end|>",
+          "<|im_start|>assistant",
+          "<|vision_start|><|image_pad|><|vision_end|>",
+          "<|vision_start|><|video_pad|><|vision_end|>");
+
+  private static final List<String> QWENS_OWN =
+      List.of(
+          "<|im_start|>system You are a helpful assistant.<|im_end|>",
+          "<|im_start|>assistant",
+          "<|vision_start|><|image_pad|><|vision_end|>");
+
+  private static final Set<String> MISTRAL =
+      Set.of("", "[INST]", "[/INST]", "<image>", "<<SYS>>", "<</SYS>>", "<s>", "</s>");
+
   private ChatTemplate() {}
 
   /**
    * A sentence about the chat template of a checkpoint folder that writes something else than the
-   * prompts here; null if it has none, or one like ours.
+   * model's prompts here; null if it has none, or one like ours.
+   *
+   * @param usual the template of the model's family
    */
-  public static String warning(Path dir) {
+  public static String warning(Path dir, Template usual) {
     Path jinja = dir.resolve("chat_template.jinja");
     if (Files.exists(jinja)) {
       byte[] text = InputFile.read(jinja, Limits.JSON_BYTES);
-      return warning(jinja, new String(text, StandardCharsets.UTF_8));
+      return warning(jinja, new String(text, StandardCharsets.UTF_8), usual);
     }
     for (String name :
         List.of("chat_template.json", "processor_config.json", "tokenizer_config.json")) {
@@ -48,7 +73,7 @@ public final class ChatTemplate {
       if (Files.exists(file)) {
         JsonNode template = byDefault(InputJson.read(file).path("chat_template"));
         if (!template.isMissingNode() && !template.isNull()) {
-          return warning(file, template.asText());
+          return warning(file, template.asText(), usual);
         }
       }
     }
@@ -65,17 +90,38 @@ public final class ChatTemplate {
     return templates.isArray() ? templates.path(0).path("template") : templates;
   }
 
-  private static String warning(Path file, String template) {
-    List<String> texts = texts(template);
-    if (OURS.containsAll(texts) && texts.contains("ASSISTANT:")) {
+  private static String warning(Path file, String template, Template usual) {
+    Template own = likeOurs(template);
+    if (own == usual) {
       return null;
     }
     return file
-        + " has a chat template that is not llava-hf's; prompts are written as "
-        + (template.contains("A chat between a curious ")
-            ? "--template says, and vicuna_v1 may be the one"
-            : "USER: … ASSISTANT: all the same")
-        + ", unless they hold <image> themselves";
+        + " has a chat template that is not "
+        + usual.label()
+        + "'s; prompts are written as "
+        + (own != null ? "--template says, and " + own.label() + " may be the one" : all(usual))
+        + ", unless they hold "
+        + usual.placeholder()
+        + " themselves";
+  }
+
+  private static String all(Template usual) {
+    return usual.text("…", 0).strip().replaceAll("\\s+", " ") + " all the same";
+  }
+
+  /** The template here that writes the same, as far as texts tell; or null. */
+  private static Template likeOurs(String template) {
+    if (template.contains("A chat between a curious ")) {
+      return template.contains("curious human") ? Template.NEXT_VICUNA : Template.VICUNA_V1;
+    }
+    List<String> texts = texts(template);
+    if (LLAVA.containsAll(texts) && texts.contains("ASSISTANT:")) {
+      return Template.LLAVA_HF;
+    }
+    if (QWEN.containsAll(texts) && texts.containsAll(QWENS_OWN)) {
+      return Template.CHATML;
+    }
+    return MISTRAL.containsAll(texts) && texts.contains("[/INST]") ? Template.MISTRAL : null;
   }
 
   /** What the template may write: text outside of tags, and quoted text that is no name. */

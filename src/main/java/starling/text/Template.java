@@ -1,14 +1,17 @@
 package starling.text;
 
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import starling.input.InputException;
+import starling.text.Conversation.Turn;
 
 /**
- * How a question becomes the text that the model reads. Where the prompt holds {@code <image>}, the
- * images stand there. Else one {@code <image>} and a line break for each of them stand before the
- * question, as the chat template of the llava-hf checkpoints in transformers renders them: two
- * images are {@code USER: <image>\n<image>\n{prompt} ASSISTANT:}.
+ * How a question becomes the text that the model reads. Where the prompt holds the placeholder, the
+ * images stand there: {@code <image>}, or the model's own, {@link #placeholder}, once per image or
+ * as often as the image has visual tokens. Else the images stand before the first question, as the
+ * chat templates of the checkpoints in transformers render them: two images are {@code USER:
+ * <image>\n<image>\n{prompt} ASSISTANT:}.
  */
 public enum Template {
   /** {@code USER: <image>\n{prompt} ASSISTANT:}, the whole text tokenised at once. */
@@ -17,12 +20,25 @@ public enum Template {
    * The evaluation prompt of LLaVA-1.5 ({@code conv_vicuna_v1}): a system sentence in front, the
    * texts around images tokenised apart.
    */
-  VICUNA_V1("vicuna_v1");
+  VICUNA_V1("vicuna_v1"),
+  /** What transformers documents for llava-v1.6-vicuna: a system sentence, then as LLAVA_HF. */
+  NEXT_VICUNA("next-vicuna"),
+  /**
+   * {@code [INST] <image>\n{prompt} [/INST]}, of llava-v1.6-mistral; a system text as LLaVA's
+   * {@code mistral_instruct} has it, inside the first question.
+   */
+  MISTRAL("mistral"),
+  /** Qwen2.5-VL's: {@code <|im_start|>user\n…<|im_end|>\n<|im_start|>assistant\n}. */
+  CHATML("chatml"),
+  /** The prompt is the whole text. */
+  RAW("raw");
 
-  private static final String IMAGE = "<image>";
-  private static final String SYSTEM =
-      "A chat between a curious user and an artificial intelligence assistant. The assistant gives helpful, detailed,"
-          + " and polite answers to the user's questions. ";
+  private static final Placeholder IMAGE = new Placeholder("<image>");
+  private static final Placeholder PAD = new Placeholder("<|image_pad|>");
+  private static final String CHATML_IMAGE = "<|vision_start|><|image_pad|><|vision_end|>";
+  private static final String SENTENCE =
+      "A chat between a curious %1$s and an artificial intelligence assistant. The assistant gives helpful, detailed,"
+          + " and polite answers to the %1$s's questions.";
 
   private final String label;
 
@@ -36,29 +52,122 @@ public enum Template {
   }
 
   /**
-   * The text of a question about {@code images} images.
+   * The template of a name.
    *
-   * @throws InputException if the prompt holds {@code <image>}, but not once per image
+   * @throws InputException if there is none
    */
-  public String text(String prompt, int images) {
-    String marked = marked(prompt) ? prompt : (IMAGE + "\n").repeat(images) + prompt;
-    checkMarks(marked, images);
-    String question = "USER: " + marked + " ASSISTANT:";
-    return this == VICUNA_V1 ? SYSTEM + question : question;
+  public static Template of(String label) {
+    return Arrays.stream(values())
+        .filter(template -> template.label.equals(label))
+        .findFirst()
+        .orElseThrow(
+            () ->
+                new InputException(
+                    "template '" + label + "' is not one of " + String.join(", ", labels())));
   }
 
-  private static void checkMarks(String text, int images) {
-    int marks = text.split(IMAGE, -1).length - 1;
-    if (marks != images) {
+  /** All names. */
+  public static List<String> labels() {
+    return Arrays.stream(values()).map(Template::label).toList();
+  }
+
+  /** The text of an image that the model's tokenizer knows. */
+  public String placeholder() {
+    return mark().text();
+  }
+
+  private Placeholder mark() {
+    return this == CHATML ? PAD : IMAGE;
+  }
+
+  /**
+   * The text of a question about {@code images} images.
+   *
+   * @throws InputException if the prompt holds the placeholder, but not once per image
+   */
+  public String text(String prompt, int images) {
+    return text(Conversation.of(prompt), new int[images]);
+  }
+
+  /**
+   * The text of a conversation, every image once.
+   *
+   * @param rows visual tokens of each image; 0 where they are not known
+   * @throws InputException if placeholders stand neither once per image nor once per visual token,
+   *     or the template has no place for a system text or turns
+   */
+  public String text(Conversation said, int[] rows) {
+    if (this == RAW) {
+      checkAlone(said);
+    }
+    String written = written(placed(said, rows.length));
+    return mark().once(written, rows);
+  }
+
+  private static void checkAlone(Conversation said) {
+    if (!said.isQuestionOnly()) {
       throw new InputException(
-          "the prompt holds %d %s for %d image(s); it stands once per image and must not be repeated for visual tokens"
-              .formatted(marks, IMAGE, images));
+          "template raw uses the prompt as given; write the system text and earlier turns into it");
     }
   }
 
-  /** Whether a prompt says itself where the images stand. */
-  public static boolean marked(String prompt) {
-    return prompt.contains(IMAGE);
+  /** With the images before the first question, unless a text says where they stand. */
+  private Conversation placed(Conversation said, int images) {
+    if (this == RAW || said.contains(placeholder())) {
+      return said;
+    }
+    if (said.contains(IMAGE.text())) {
+      return said.replaced(IMAGE.text(), CHATML_IMAGE); // chatml: the others' is their own
+    }
+    return said.withImages((this == CHATML ? CHATML_IMAGE : IMAGE.text() + "\n").repeat(images));
+  }
+
+  private String written(Conversation said) {
+    return switch (this) {
+      case RAW -> said.question();
+      case LLAVA_HF -> vicuna(said, said.system(), " ");
+      case VICUNA_V1 -> vicuna(said, said.system(SENTENCE.formatted("user")), "</s>");
+      case NEXT_VICUNA -> vicuna(said, said.system(SENTENCE.formatted("human")), " ");
+      case MISTRAL -> mistral(said);
+      case CHATML -> chatml(said);
+    };
+  }
+
+  /**
+   * @param end what stands behind an earlier answer
+   */
+  private static String vicuna(Conversation said, String system, String end) {
+    var text = new StringBuilder(system == null ? "" : system + " ");
+    for (Turn turn : said.turns()) {
+      text.append("USER: " + turn.question() + " ASSISTANT: " + turn.answer() + end);
+    }
+    return text + "USER: " + said.question() + " ASSISTANT:";
+  }
+
+  private static String mistral(Conversation said) {
+    String system = said.system() == null ? "" : "<<SYS>>\n" + said.system() + "\n<</SYS>>\n\n";
+    var text = new StringBuilder("[INST] " + system);
+    for (Turn turn : said.turns()) {
+      text.append(turn.question() + " [/INST] " + turn.answer() + " </s>[INST] ");
+    }
+    return text + said.question() + " [/INST]";
+  }
+
+  private static String chatml(Conversation said) {
+    var text = new StringBuilder(message("system", said.system("You are a helpful assistant.")));
+    for (Turn turn : said.turns()) {
+      text.append(message("user", turn.question()) + message("assistant", turn.answer()));
+    }
+    return text + message("user", said.question()) + "<|im_start|>assistant\n";
+  }
+
+  private static String message(String role, String text) {
+    return "<|im_start|>" + role + "\n" + text + "<|im_end|>\n";
+  }
+
+  /** Whether a prompt holds the text of an image that the model's tokenizer knows. */
+  public boolean holdsPlaceholder(String prompt) {
+    return prompt.contains(placeholder());
   }
 
   /**
@@ -68,27 +177,36 @@ public enum Template {
    * @throws InputException if the number of placeholders is not the number of images
    */
   public int[] ids(Tokenizer tokenizer, String prompt, int images, int imageTokenId) {
-    String text = text(prompt, images);
+    return ids(tokenizer, Conversation.of(prompt), new int[images], imageTokenId);
+  }
+
+  /**
+   * The same of a conversation, and of images whose rows are known.
+   *
+   * @param rows as {@link #text(Conversation, int[])} has them
+   */
+  public int[] ids(Tokenizer tokenizer, Conversation said, int[] rows, int imageTokenId) {
+    String text = text(said, rows);
     return checked(
-        this == LLAVA_HF ? tokenizer.encode(text) : apart(tokenizer, text, imageTokenId),
+        this == VICUNA_V1 ? apart(tokenizer, text, imageTokenId) : tokenizer.encode(text),
         tokenizer,
-        images,
+        rows.length,
         imageTokenId);
   }
 
-  /** The same of a whole text without a template, tokenised at once. */
-  public static int[] bare(Tokenizer tokenizer, String text, int images, int imageTokenId) {
-    checkMarks(text, images);
-    return checked(tokenizer.encode(text), tokenizer, images, imageTokenId);
+  /** The same of a question that is the whole text, tokenised at once. */
+  public int[] bare(Tokenizer tokenizer, Conversation said, int[] rows, int imageTokenId) {
+    checkAlone(said);
+    List<Integer> ids = tokenizer.encode(mark().once(said.question(), rows));
+    return checked(ids, tokenizer, rows.length, imageTokenId);
   }
 
-  private static int[] checked(
-      List<Integer> ids, Tokenizer tokenizer, int images, int imageTokenId) {
+  private int[] checked(List<Integer> ids, Tokenizer tokenizer, int images, int imageTokenId) {
     long places = ids.stream().filter(id -> id == imageTokenId).count();
     if (places != images) {
       throw new InputException(
           "the prompt gives the image token %d (config.json, image_token_index) %d times for %d image(s), and tokenizer.json has id %s for %s"
-              .formatted(imageTokenId, places, images, tokenizer.id(IMAGE), IMAGE));
+              .formatted(imageTokenId, places, images, tokenizer.id(placeholder()), placeholder()));
     }
     return ids.stream().mapToInt(id -> id).toArray();
   }
@@ -99,7 +217,7 @@ public enum Template {
    */
   private static List<Integer> apart(Tokenizer tokenizer, String text, int imageTokenId) {
     var ids = new ArrayList<Integer>();
-    String[] pieces = text.split(IMAGE, -1);
+    String[] pieces = text.split(IMAGE.text(), -1);
     ids.addAll(tokenizer.encodePlain(pieces[0]));
     for (int i = 1; i < pieces.length; i++) {
       ids.add(imageTokenId);

@@ -175,6 +175,17 @@ class RunCommandTest {
     }
   }
 
+  @Test
+  void aSystemTextStandsInFront() {
+    String question = "What color is the heart?";
+    String spelled = "Where is the star? USER: <image>\n" + question + " ASSISTANT:";
+    Result said = ask("--prompt", question, "--system", "Where is the star?", "--json");
+    Result raw = ask("--prompt", spelled, "--template", "raw", "--json");
+    assertEquals(raw.json().get("prompt_tokens"), said.json().get("prompt_tokens"));
+    assertEquals(raw.json().get("output_tokens"), said.json().get("output_tokens"));
+    assertRefused(1, "template raw uses the prompt", ask("--template", "raw", "--system", "x"));
+  }
+
   @ParameterizedTest
   @ValueSource(
       strings = {

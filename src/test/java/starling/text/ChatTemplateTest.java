@@ -53,10 +53,10 @@ class ChatTemplateTest {
 
   @Test
   void aTemplateLikeOursIsNoMatter() throws IOException {
-    assertNull(ChatTemplate.warning(dir));
+    assertNull(ChatTemplate.warning(dir, Template.LLAVA_HF));
     for (String template : OURS) {
       Files.writeString(dir.resolve("chat_template.jinja"), template);
-      assertNull(ChatTemplate.warning(dir), template);
+      assertNull(ChatTemplate.warning(dir, Template.LLAVA_HF), template);
     }
   }
 
@@ -64,7 +64,7 @@ class ChatTemplateTest {
   void anotherIsNamedWithItsFile() throws IOException {
     for (String template : OTHERS) {
       Files.writeString(dir.resolve("chat_template.jinja"), template);
-      String warning = ChatTemplate.warning(dir);
+      String warning = ChatTemplate.warning(dir, Template.LLAVA_HF);
       assertTrue(
           warning.contains("chat_template.jinja has a chat template that is not llava-hf's"),
           warning);
@@ -72,7 +72,40 @@ class ChatTemplateTest {
     Files.writeString(
         dir.resolve("chat_template.jinja"),
         "{{ 'A chat between a curious user and an assistant. USER: ' }} ASSISTANT:");
-    assertTrue(ChatTemplate.warning(dir).contains("vicuna_v1"));
+    assertTrue(ChatTemplate.warning(dir, Template.LLAVA_HF).contains("vicuna_v1"));
+  }
+
+  /** Qwen2.5-VL's own, and llava-v1.6-mistral's as it was published. */
+  @Test
+  void templatesOfTheOtherFamiliesAreKnown() throws IOException {
+    String qwen =
+        "{% set image_count = namespace(value=0) %}{% for message in messages %}{% if loop.first and message['role']"
+            + " != 'system' %}<|im_start|>system\nYou are a helpful assistant.<|im_end|>\n{% endif %}<|im_start|>{{"
+            + " message['role'] }}\n{% if message['content'] is string %}{{ message['content'] }}<|im_end|>\n{% else"
+            + " %}{% for content in message['content'] %}{% if 'image_url' in content %}{% if add_vision_id %}Picture"
+            + " {{ image_count.value }}: {% endif %}<|vision_start|><|image_pad|><|vision_end|>{% elif 'video' in"
+            + " content %}<|vision_start|><|video_pad|><|vision_end|>{% elif 'text' in content %}{{ content['text'] }}"
+            + "{% endif %}{% endfor %}<|im_end|>\n{% endif %}{% endfor %}{% if add_generation_prompt %}"
+            + "<|im_start|>assistant\n{% endif %}";
+    String mistral =
+        "{% for m in messages %}{% if m['role'] == 'user' %}{{ '[INST] ' }}{{ '<image>\n' }}{{ m['text'] }}"
+            + "{{ ' [/INST]' }}{% else %}{{ ' ' + m['text'] + '</s> ' }}{% endif %}{% endfor %}";
+    known(qwen, Template.CHATML);
+    known(mistral, Template.MISTRAL);
+    known("{{ 'A chat between a curious human and' }} ASSISTANT:", Template.NEXT_VICUNA);
+    String strange = qwen.replace("You are a helpful assistant.", "Be brief.");
+    Files.writeString(dir.resolve("chat_template.jinja"), strange);
+    String warning = ChatTemplate.warning(dir, Template.CHATML);
+    assertTrue(warning.contains("that is not chatml's; prompts are written as <|im_start|>system"));
+    assertTrue(warning.contains("all the same, unless they hold <|image_pad|>"), warning);
+  }
+
+  private void known(String template, Template own) throws IOException {
+    Files.writeString(dir.resolve("chat_template.jinja"), template);
+    assertNull(ChatTemplate.warning(dir, own), own.toString());
+    String warning = ChatTemplate.warning(dir, Template.LLAVA_HF);
+    assertTrue(warning.contains("not llava-hf's"), warning);
+    assertTrue(warning.contains(own.label() + " may be the one"), warning);
   }
 
   /** The file that transformers takes first counts; of several templates the default. */
@@ -82,10 +115,10 @@ class ChatTemplateTest {
     for (String name :
         List.of("tokenizer_config.json", "processor_config.json", "chat_template.json")) {
       json(name, Map.of("chat_template", other));
-      String warning = ChatTemplate.warning(dir);
+      String warning = ChatTemplate.warning(dir, Template.LLAVA_HF);
       assertTrue(warning.contains(name), warning);
       json(name, Map.of("chat_template", LLAVA_HF));
-      assertNull(ChatTemplate.warning(dir), name);
+      assertNull(ChatTemplate.warning(dir, Template.LLAVA_HF), name);
       json(
           name,
           Map.of(
@@ -93,7 +126,7 @@ class ChatTemplateTest {
               List.of(
                   Map.of("name", "tool_use", "template", other),
                   Map.of("name", "default", "template", LLAVA_HF))));
-      assertNull(ChatTemplate.warning(dir), name);
+      assertNull(ChatTemplate.warning(dir, Template.LLAVA_HF), name);
     }
   }
 
