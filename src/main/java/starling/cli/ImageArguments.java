@@ -73,8 +73,7 @@ final class ImageArguments {
 
   private static Integer atLeastOne(CommandLine command, String option, Integer value) {
     if (value != null && value < 1) {
-      throw new ParameterException(
-          command, option + " is " + value + "; it must be at least 1");
+      throw new ParameterException(command, option + " is " + value + "; it must be at least 1");
     }
     return value;
   }

@@ -69,7 +69,8 @@ class ByteLevelTest {
   private static void check(Tokenizer tokenizer) {
     assertTrue(GOLDEN.get("cases").size() >= 300, "the golden has cases");
     for (JsonNode c : GOLDEN.get("cases")) {
-      List<Integer> ids = Written.JSON.convertValue(c.get("ids"), Ids.class);
+      var ids = new ArrayList<Integer>();
+      c.get("ids").forEach(id -> ids.add(id.intValue()));
       if (c.has("text")) {
         assertEquals(ids, tokenizer.encode(c.get("text").textValue()), c.get("text").toString());
       }
@@ -78,8 +79,6 @@ class ByteLevelTest {
       assertEquals(c.get("text_only").textValue(), streamed(tokenizer, ids), c.toString());
     }
   }
-
-  private static final class Ids extends ArrayList<Integer> {}
 
   private static String streamed(Tokenizer tokenizer, List<Integer> ids) {
     Decoding decoding = tokenizer.decoding();
