@@ -264,8 +264,7 @@ public final class Model implements AutoCloseable {
     return inputs;
   }
 
-  private Request request(
-      Question question, Method method, int[] ids, List<ImageInput> inputs) {
+  private Request request(Question question, Method method, int[] ids, List<ImageInput> inputs) {
     return new Request(
         ids,
         inputs,

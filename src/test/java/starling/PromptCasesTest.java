@@ -112,14 +112,16 @@ class PromptCasesTest {
     assertEquals(1, first.stream().distinct().count());
   }
 
-  /** PR-1: placeholders that a processor has repeated; the sentence has both numbers. */
+  /** PR-1: any number but one, or all that a processor writes; the sentence has both numbers. */
   @Test
   void repeatedPlaceholdersAreRefusedWithBothNumbers() {
-    var question =
-        Question.of("<image>".repeat(576) + " Is it red?").image(Demo.image("scene-00.png"));
-    String sentence =
-        assertThrows(InputException.class, () -> copy.answer(question, STAR)).getMessage();
-    assertTrue(sentence.contains("576") && sentence.contains("1"), sentence);
+    for (int marks : new int[] {2, 575, 577}) {
+      var question =
+          Question.of("<image>".repeat(marks) + " Is it red?").image(Demo.image("scene-00.png"));
+      String sentence =
+          assertThrows(InputException.class, () -> copy.answer(question, STAR)).getMessage();
+      assertTrue(sentence.contains(marks + " ") && sentence.contains("1 image"), sentence);
+    }
   }
 
   /** PN-4: more than there is, with the number there is. */

@@ -38,7 +38,12 @@ final class ModelType {
     // haotian-liu's first checkpoints call themselves llava, and many say so in no other field.
     boolean original = top.has("mm_vision_tower") || top.has("mm_hidden_size");
     if (!type.equals("llava")) {
-      throw top.wrong("model_type", "is '" + type + "'; supported are llava, llava_next and qwen2_5_vl" + hint(type, original));
+      throw top.wrong(
+          "model_type",
+          "is '"
+              + type
+              + "'; supported are llava, llava_next and qwen2_5_vl"
+              + hint(type, original));
     }
     for (String part : List.of("text_config", "vision_config")) {
       if (!top.has(part)) {
@@ -51,8 +56,7 @@ final class ModelType {
       "the original LLaVA layout; use the llava-hf checkpoint of this model";
 
   private static String hint(String type, boolean original) {
-    if (Set.of("llava_next_video", "llava_onevision", "vipllava", "video_llava")
-        .contains(type)) {
+    if (Set.of("llava_next_video", "llava_onevision", "vipllava", "video_llava").contains(type)) {
       return " (llava-hf/llava-1.5-7b-hf and its like); this is another model of that family";
     }
     if (original || type.startsWith("llava_")) {

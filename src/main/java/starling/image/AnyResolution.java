@@ -20,6 +20,8 @@ public record AnyResolution(int height, int width, int fittedHeight, int fittedW
    *
    * @param top its first row
    * @param left its first column
+   * @param rows how many it has
+   * @param columns how many it has
    */
   public record Part(int top, int left, int rows, int columns) {}
 

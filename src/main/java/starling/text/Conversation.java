@@ -12,7 +12,12 @@ import java.util.stream.Stream;
  * @param question what is asked now
  */
 public record Conversation(String system, List<Turn> turns, String question) {
-  /** An earlier question and its answer. */
+  /**
+   * An earlier question and its answer.
+   *
+   * @param question what was asked
+   * @param answer what the model said
+   */
   public record Turn(String question, String answer) {}
 
   /** Copies the turns. */
