@@ -10,12 +10,18 @@ namespace {
 std::vector<Case> cases() {
   std::vector<Case> list = {
       // rows, past, heads, key heads, d, causal, hidden
-      {1, 0, 1, 1, 32, true, false},   {1, 300, 4, 2, 64, true, true},  {3, 260, 2, 1, 128, true, false},
-      {4, 5, 2, 2, 64, false, true},   {5, 70, 4, 2, 32, true, true},   {63, 0, 2, 2, 64, false, false},
-      {64, 0, 1, 1, 128, true, false}, {65, 130, 2, 1, 32, true, true}, {200, 0, 1, 1, 64, false, true},
-      {130, 0, 2, 2, 80, false, false}, {70, 66, 2, 1, 80, true, true}, {2, 300, 4, 2, 80, true, true},
+      {1, 0, 1, 1, 32, true, false},    {1, 300, 4, 2, 64, true, true},  {3, 260, 2, 1, 128, true, false},
+      {4, 5, 2, 2, 64, false, true},    {5, 70, 4, 2, 32, true, true},   {63, 0, 2, 2, 64, false, false},
+      {64, 0, 1, 1, 128, true, false},  {65, 130, 2, 1, 32, true, true}, {200, 0, 1, 1, 64, false, true},
+      {130, 0, 2, 2, 80, false, false}, {70, 66, 2, 1, 80, true, true},  {2, 300, 4, 2, 80, true, true},
   };
-  if (small) return {list[1], list[4], {70, 9, 1, 1, 80, true, true}, {1, 300, 2, 1, 80, true, true}, {70, 75, 1, 1, 32, true, true}, {70, 5, 1, 1, 32, false, false}};
+  if (small)
+    return {list[1],
+            list[4],
+            {70, 9, 1, 1, 80, true, true},
+            {1, 300, 2, 1, 80, true, true},
+            {70, 75, 1, 1, 32, true, true},
+            {70, 5, 1, 1, 32, false, false}};
   list.push_back({577, 0, 2, 2, 64, false, false});
   list.push_back({300, 340, 4, 2, 128, true, true});
   return list;

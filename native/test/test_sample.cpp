@@ -125,7 +125,8 @@ TEST(what_was_there_before_is_penalized) {
     for (int32_t& word : before) word = int32_t(rng());
     Ints seen(before), ids(count, -7), fault(count, 0);
     std::vector<Numbers> list;
-    for (const Way& w : ways) list.push_back(segment(0, w.rows, 0, 1).drawing(3, w.temperature, 0, 1, 11).penalizing(w.penalty));
+    for (const Way& w : ways)
+      list.push_back(segment(0, w.rows, 0, 1).drawing(3, w.temperature, 0, 1, 11).penalizing(w.penalty));
     Table table(list);
     starling_tensor bits{seen.data, words + 1, count, words, STARLING_I32, 0};
     ok(CALL(sample, .ids = ids, .seen = bits, .logits = logits, .segments = table.tensor(), .non_finite = fault));

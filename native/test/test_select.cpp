@@ -160,7 +160,8 @@ std::vector<int32_t> counting(int n) {
 }  // namespace
 
 TEST(token_select_takes_the_best_ties_lowest) {
-  std::vector<int> sizes = small ? std::vector<int>{1, 65, 600} : std::vector<int>{1, 33, 63, 64, 65, 576, 577, 2880, 4096, 4097, 16384};
+  std::vector<int> sizes =
+      small ? std::vector<int>{1, 65, 600} : std::vector<int>{1, 33, 63, 64, 65, 576, 577, 2880, 4096, 4097, 16384};
   for (int n : sizes) {
     std::normal_distribution<float> normal;
     std::vector<float> different(n), equal_(n, 0.25f), few(n), near_(n), nan_laced(n);
