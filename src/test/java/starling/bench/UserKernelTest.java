@@ -182,6 +182,7 @@ class UserKernelTest {
   }
 
   private String compileError(String source) {
+    Native.needs(Native.HOST);
     String why = assertThrows(InputException.class, () -> own(source)).getMessage();
     assertEquals(1, why.lines().count(), why);
     return why;

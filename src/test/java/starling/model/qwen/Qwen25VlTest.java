@@ -22,6 +22,7 @@ import starling.model.ImageOptions;
 import starling.model.Layout;
 import starling.model.Positions;
 import starling.prune.ImageTokens;
+import starling.text.Template;
 
 /** What the family says of the two published sizes. */
 class Qwen25VlTest {
@@ -114,5 +115,25 @@ class Qwen25VlTest {
     assertEquals(4, seven.config().vision().windowCells());
     assertEquals(32, seven.visionBlocks());
     assertEquals(256, seven.typicalImage().candidates());
+  }
+
+  @Test
+  void theFamilySaysWhatTheCheckpointSays() throws IOException {
+    Qwen25Vl seven = Qwen25Vl.read(PublishedQwen.seven(dir));
+    assertEquals("bfloat16", seven.dtype());
+    assertEquals(Template.CHATML, seven.template());
+    assertEquals(
+        "32 blocks, width 1280, 16 heads, patch 14, windows of 112 pixels but in blocks [7, 15, 23,"
+            + " 31]; a visual token is 28x28 pixels of an image of any size",
+        seven.tower());
+  }
+
+  /** 256 cells of four rows: the image twice, once in windows' order, and what stands beside it. */
+  @Test
+  void theTowersMemoryIsCounted() throws IOException {
+    Qwen25Vl seven = Qwen25Vl.read(PublishedQwen.seven(dir));
+    long patch = 3 * 14 * 14;
+    long row = 10 * 1280 + 3420 + 2 * 16;
+    assertEquals(1024 * (4 * patch + row), seven.towerElements(seven.typicalImage()));
   }
 }
