@@ -30,6 +30,13 @@ public enum Preset {
   /** The same as the checkpoint counts, of a photo of 640 x 427: 32 rows of 48 with newlines. */
   LLAVA_NEXT_STOCK("llava-next-stock", Tower.CLIP, Text.SEVEN, 576 + 32 * (48 + 1)),
 
+  /** The same photo on Mistral 7B, four query heads to a key head. */
+  LLAVA_NEXT_MISTRAL(
+      "llava-next-mistral",
+      Tower.CLIP,
+      new Text(4096, 32, 8, 14336, 32, 32064),
+      576 + 32 * (48 + 1)),
+
   /** Qwen2.5-VL 3B and an image of 1008 x 1008: cells of four patches. */
   QWEN_3B("qwen2.5-vl-3b", Tower.QWEN, new Text(2048, 16, 2, 11008, 36, 151_936), 36 * 36),
 

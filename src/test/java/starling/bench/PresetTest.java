@@ -68,6 +68,9 @@ class PresetTest {
   void aNextImageIsCountedAsPapersDoOrAsItsCheckpointDoes() {
     assertEquals(List.of("[2880, 288, 32]"), rows(Preset.LLAVA_NEXT, "token_select"));
     assertEquals(List.of("[2144, 214, 32]"), rows(Preset.LLAVA_NEXT_STOCK, "token_select"));
+    assertEquals(
+        "[60, 2204, 32, 8, 128, 1, 2144, 214]",
+        rows(Preset.LLAVA_NEXT_MISTRAL, "colsum_select").get(1));
   }
 
   @Test

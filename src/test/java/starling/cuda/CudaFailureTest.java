@@ -128,8 +128,7 @@ class CudaFailureTest {
         String sentence =
             assertThrows(
                     IllegalStateException.class,
-                    () ->
-device.download(MemorySegment.ofArray(host), counter.table()))
+                    () -> device.download(MemorySegment.ofArray(host), counter.table()))
                 .getMessage();
         assertTrue(
             sentence.contains(
