@@ -5,14 +5,17 @@
 //           f16 probabilities are rounded to the type before they meet v (the sums are of the unrounded ones). A row that
 //           sees no key: out 0, lse +∞. f32 uses FMAs, never TF32.
 // Shapes    q, out [T, H·d]; k, v [N, G·d]; lse f32 [H, T] or NULL; segments i32 [S, 16]; d = 32, 64, 80, 128; any rows,
-//           any length. Rows of no segment are not touched.
+//           any length. Rows of no segment are not touched. A segment is a sequence, a crop, or a window of a tower: ragged
+//           windows of 64, 48, 16 and 12 rows are one launch.
 // Launch    grid (⌈most rows of a segment/64⌉, H, S), 128 threads: a warp has 16 query rows; key tiles of 64 (f32: 32) in two
 //           cp.async buffers; a block beyond its segment's rows does nothing. At most 4 rows a segment: attention_decode.cu
 //           instead, however many rows there are in all.
-// Shared    4 tiles of d + 8 (f32: d + 4) columns: 18 KB at d = 64 in bf16 per pair of tiles, 68 KB at d = 128.
+// Shared    4 tiles of d + 8 (f32: d + 4) columns: 36 KB at d = 64 in bf16, 44 KB at d = 80, 68 KB at d = 128.
 // Cost      4·T·S·H·d FLOPs (causal: about half), T·S·H exponentials; q, k, v, out once: 577 rows of 16 heads of 64 in
 //           bf16 are 1.4 GFLOP and 4.7 MB. Bound by the latency of 160 blocks at that size, by mma at thousands of rows.
-// Limits    H ≤ 65535, S ≤ 65535. Needs sm_80.
+//           With windows the pairs inside them count: 1564 rows in 30 windows of 16 heads of 80 are 0.47 GFLOP, where all
+//           rows with all would be 12.5; a window that is cut off still takes whole tiles, 0.63 GFLOP in all.
+// Limits    H ≤ 65535, S ≤ 65535; 68 KB of shared memory at d = 128. Needs sm_80.
 #include "gpu/attention_decode.h"
 #include "gpu/attention_inputs.h"
 #include "gpu/tile.h"

@@ -6,7 +6,7 @@
 // Shapes    q [T, H·d]; k [N, G·d]; lse f32 [H, T]; sums f32 [H, n]; any span of rows of one segment: patches, CLS alone,
 //           text rows, the last row. Keys are the segment's, consecutive or listed.
 // Launch    grid (⌈n/64⌉, H), 128 threads (gpu/colsum.h): keys outside, queries inside, one writer per sum.
-// Shared    2 tiles of 64 × (d + 8): 18 KB at d = 64, 34 KB at d = 128 in bf16.
+// Shared    2 tiles of 64 × (d + 8): 18 KB at d = 64, 22 KB at d = 80, 34 KB at d = 128 in bf16.
 // Cost      2·rows·n·H·d FLOPs, half of the attention call before it; 576 rows × 576 keys × 16 heads of 64 are 0.68 GFLOP
 //           and 2.4 MB that lie in L2. Bound by launch latency at these sizes.
 // Limits    H ≤ 65535. Needs sm_80.

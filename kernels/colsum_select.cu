@@ -1,7 +1,8 @@
 // colsum_select: column sums, mean over heads, and selection, in one launch.
 //
 // Math      attention_colsum.cu over n·w keys, then token_select.cu with rows = row_to − row_from; the same bits as the two.
-// Shapes    as those; sums stay in the stream's scratch memory.
+// Shapes    as those; sums stay in the stream's scratch memory. A visual token of four patches is a candidate of w = 4 keys,
+//           and index undoes the order of a tower's windows.
 // Launch    grid (⌈n·w/64⌉, H), 128 threads. A block leaves the sums of 64 keys of one head; the last of the H blocks of a
 //           key tile (ticket, release and acquire) adds the heads in order; the last key tile to get there adds each
 //           candidate's w keys and selects. No block waits for another, and who comes last changes nothing: every sum

@@ -2,7 +2,8 @@
 //
 // Math      channel i < half turns with channel i + half: (a·cos − b·sin, b·cos + a·sin), angle = position·θ^(−i/half) from an
 //           f32 table; channels from 2·half on (padding of a head) are copied. The position is the row's on the axis that
-//           frequency i follows: the first below `first_end`, the second below `second_end`, else the third. Row i of a
+//           frequency i follows: the first below `first_end`, the second below `second_end`, else the third (M-RoPE: of 64
+//           frequencies 16 by time, 24 by row, 24 by column; in a tower of 40 half by row, half by column). Row i of a
 //           segment becomes its key length + i.
 // Shapes    qkv [T, (H + 2G)·d], q [T, H·d], k, v [N, G·d], positions i32 [T] or [3, T], or the segments' own; segments
 //           i32 [S, 16] in device memory.

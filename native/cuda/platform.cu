@@ -128,6 +128,13 @@ starling_card card(int index) {
   return c;
 }
 
+size_t shared_limit() {
+  int device = 0, bytes = 0;
+  check(cudaGetDevice(&device), "cudaGetDevice");
+  check(cudaDeviceGetAttribute(&bytes, cudaDevAttrMaxSharedMemoryPerBlockOptin, device), "cudaDeviceGetAttribute");
+  return size_t(bytes);
+}
+
 std::string probe() {
   if (card_count() == 0) {
     const char* visible = getenv("CUDA_VISIBLE_DEVICES");

@@ -60,7 +60,7 @@ struct Random {
 struct Grid {
   const char* kernel;
   dim3 grid, block;
-  size_t shared;
+  size_t shared, shared_limit;  // dynamic bytes; the most with those of SHARED
   Body body;
   const void* packed;
   uint64_t seed;  // 0: fixed order

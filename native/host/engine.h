@@ -64,7 +64,7 @@ void maybe_preempt();  // under a random schedule another thread may run now
 
 // ---- shared memory: every piece is an allocation of its own, filled with NaN for every block ----
 void* dynamic_shared(size_t bytes, Site at);
-void* static_shared(const void* tag, size_t bytes);
+void* static_shared(const void* tag, size_t bytes, Site at = Site::here());
 
 // ---- cp.async: the destination is poisoned at once, the bytes arrive at the wait ----
 void copy_async(void* to, const void* from, unsigned bytes, unsigned valid, Site at);

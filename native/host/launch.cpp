@@ -18,6 +18,7 @@ struct Settings {
   int threads = std::max(1u, std::thread::hardware_concurrency());
   uint64_t seed = 0;
   bool recording = false;
+  size_t shared_limit = SMALLEST_SHARED;
 };
 
 // Threads that run one job together and then wait for the next.
@@ -119,7 +120,7 @@ namespace {
 void check_shape(const char* kernel, dim3 grid, dim3 block, size_t shared) {
   uint64_t threads = uint64_t(block.x) * block.y * block.z;
   bool fits = threads >= 1 && threads <= 1024 && grid.x >= 1 && grid.y >= 1 && grid.z >= 1 && grid.x < 1u << 31 &&
-              grid.y < 65536 && grid.z < 65536 && shared <= 227 * 1024;
+              grid.y < 65536 && grid.z < 65536 && shared <= settings.shared_limit;
   if (!fits) {
     throw std::runtime_error(short_name(kernel) + ": a grid of (" + std::to_string(grid.x) + "," + std::to_string(grid.y) +
                              "," + std::to_string(grid.z) + ") blocks of " + std::to_string(threads) + " threads with " +
@@ -138,7 +139,7 @@ void launch(const char* kernel, dim3 grid, dim3 block, size_t shared, Body body,
     for (int i = 0; i < count; i++) record.arguments.append(static_cast<const char*>(arguments[i].bytes), arguments[i].size);
     records.push_back(record);
   }
-  Grid g{kernel, grid, block, shared, body, packed, settings.seed};
+  Grid g{kernel, grid, block, shared, settings.shared_limit, body, packed, settings.seed};
   uint64_t blocks = uint64_t(grid.x) * grid.y * grid.z;
   std::vector<uint64_t> order = block_order(blocks, settings.seed);
   std::atomic<uint64_t> next{0};
@@ -179,6 +180,16 @@ void set_threads(int threads) {
 void set_schedule(uint64_t seed) {
   std::lock_guard lock(one_launch);
   settings.seed = seed;
+}
+
+void set_shared_limit(size_t bytes) {
+  std::lock_guard lock(one_launch);
+  settings.shared_limit = bytes;
+}
+
+size_t shared_limit() {
+  std::lock_guard lock(one_launch);
+  return settings.shared_limit;
 }
 
 Counters counters() {

@@ -13,6 +13,12 @@ namespace host {
 void set_threads(int threads);     // OS threads that blocks are dealt to
 void set_schedule(uint64_t seed);  // 0: fixed order; else blocks and threads in a random order of that seed
 
+// Bytes of shared memory that a block may have: as few as on the smallest card that kernels are for (sm_86, sm_89 and
+// sm_120), unless a test says so.
+constexpr size_t SMALLEST_SHARED = 99 * 1024;
+void set_shared_limit(size_t bytes);
+size_t shared_limit();
+
 // ---- counters, of all launches since the last reset ----
 struct Counters {
   uint64_t launches, blocks, read, written, flops, barriers, collectives, switches;

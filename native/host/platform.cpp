@@ -48,6 +48,8 @@ starling_card card(int) {
   return c;
 }
 
+size_t shared_limit() { return host::shared_limit(); }
+
 void* allocate(int64_t bytes, gpu::Stream) {
   void* memory = nullptr;
   if (posix_memalign(&memory, 256, size_t(bytes ? bytes : 1))) {

@@ -44,18 +44,31 @@ void* dynamic_shared(size_t bytes, Site at) {
   return b.dynamic_pieces[i].memory;
 }
 
-void* static_shared(const void* tag, size_t bytes) {
+// Fails where the pieces that the block has seen by now are more than it may have.
+static void check_limit(const Block& b, Site at) {
+  size_t bytes = b.grid->shared;
+  for (const SharedPiece& p : b.static_pieces) bytes += p.block == b.number ? p.bytes : 0;
+  if (bytes > b.grid->shared_limit) {
+    fail(at, "a block needs %zu bytes of shared memory; this device has %zu", bytes, b.grid->shared_limit);
+  }
+}
+
+void* static_shared(const void* tag, size_t bytes, Site at) {
   Quiet quiet;
   Block& b = *block;
   for (SharedPiece& p : b.static_pieces) {
-    if (p.tag == tag) {
+    if (p.tag != tag) continue;
+    if (p.block != b.number) {
       poison(p, b.number);
-      return p.memory;
+      check_limit(b, at);
     }
+    return p.memory;
   }
   b.static_pieces.push_back({allocate(bytes), bytes, tag, 0});
+  void* memory = b.static_pieces.back().memory;
   poison(b.static_pieces.back(), b.number);
-  return b.static_pieces.back().memory;
+  check_limit(b, at);
+  return memory;
 }
 
 void release_shared(Block& b) {

@@ -47,6 +47,15 @@ void* scratch(starling_stream* stream, size_t bytes) {
   return stream->scratch;
 }
 
+void require_shared(size_t bytes) {
+  size_t limit = platform::shared_limit();
+  if (bytes > limit) {
+    throw Error(STARLING_INVALID_ARGUMENT, "its kernel needs " + std::to_string(bytes) +
+                                               " bytes of shared memory in a block; this device has " +
+                                               std::to_string(limit));
+  }
+}
+
 // Memory that was freed while the stream was captured.
 static void free_kept(starling_stream* stream) {
   for (void* memory : stream->freed) platform::release(memory, stream->handle);

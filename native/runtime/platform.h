@@ -14,6 +14,7 @@ const char* backend();
 std::string probe();  // one line about the device; throws gpu::Error if work cannot run here
 int card_count();
 starling_card card(int index);
+size_t shared_limit();  // bytes of shared memory that a block may ask for
 
 // Memory for the work of one stream: there, zero and gone in its order, never waited for.
 void* allocate(int64_t bytes, gpu::Stream stream);  // at a multiple of 256; what is in it is not defined

@@ -100,6 +100,11 @@ KERNEL(32) reads_shared_unwritten(float* out) {
   SHARED(float, nothing, 32);
   out[threadIdx.x] = nothing[threadIdx.x];
 }
+KERNEL(32) takes_shared_memory_twice(float* out) {
+  SHARED(float, fixed, 12 * 1024);
+  fixed[threadIdx.x] = 1;
+  out[threadIdx.x] = fixed[threadIdx.x];
+}
 KERNEL(32) wild_index(const int* index, int* out) { out[threadIdx.x] = checked(index[0], 10, "an index"); }
 KERNEL(32) half_a_warp_multiplies(float* out) {
   Fragment<bf16> a{};
@@ -165,6 +170,47 @@ TEST(the_layer_names_what_a_kernel_does_wrong) {
        "mma names a lane that has returned");
   says(launched<every_third_thread>(dim3(1), dim3(2000), 0, out.data), "beyond what a GPU takes");
   says(launched<every_third_thread>(dim3(1), dim3(40), 0, out.data), "does not exist");
+}
+
+namespace {
+// A card with this much shared memory in a block.
+struct SharedMemory {
+  explicit SharedMemory(size_t bytes) { host::set_shared_limit(bytes); }
+  ~SharedMemory() { host::set_shared_limit(host::SMALLEST_SHARED); }
+};
+}  // namespace
+
+TEST(more_shared_memory_than_a_block_has_is_refused) {
+  Case c{70, 0, 1, 1, 128, false, false};
+  Inputs in(c, STARLING_BF16);
+  Tensor out = filled(STARLING_BF16, 70, 128, NAN);
+  auto refused = [&](const char* why, int status) {
+    equal("status", int(STARLING_INVALID_ARGUMENT), status);
+    equal("sentence", std::string(why), std::string(starling_error()));
+  };
+  {
+    SharedMemory card(48 * 1024);
+    refused("attention: its kernel needs 69632 bytes of shared memory in a block; this device has 49152",
+            CALL(attention, .out = out, .in = in.inputs()));
+    Tensor sums = filled(STARLING_F32, 1, 16384, 1), score = filled(STARLING_F32, 1, 16384, NAN);
+    Ints keep(3), fault(1, 0);
+    auto select = [&](int n) {
+      starling_tensor few = sums, scores = score.vector();
+      few.width = scores.rows = n;
+      return CALL(token_select, .keep = keep, .score = scores, .non_finite = fault, .sums = few, .rows = 1);
+    };
+    refused("token_select: its kernel needs 65536 bytes of shared memory in a block; this device has 49152", select(16384));
+    ok(select(8000));
+    out.receive();
+    for (float v : out.values) equal("out is untouched", true, bool(std::isnan(v)));
+  }
+  ok(CALL(attention, .out = out, .in = in.inputs()));
+  // Together with what the compiler lays out.
+  Tensor floats = filled(STARLING_F32, 1, 32, 0);
+  auto twice = [&](size_t more) { return launched<takes_shared_memory_twice>(dim3(2), dim3(32), more, floats.as<float>()); };
+  equal("no failure", std::string(), twice(51 * 1024));
+  says(twice(51 * 1024 + 128), "a block needs 101504 bytes of shared memory; this device has 101376 at test_layer.cpp:");
+  says(twice(100 * 1024), "its kernel needs 102400 bytes of shared memory in a block; this device has 101376");
 }
 
 TEST(what_is_not_there_yet_is_nan) {

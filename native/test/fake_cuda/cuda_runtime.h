@@ -1,7 +1,7 @@
 // The CUDA calls that native/cuda/platform.cu makes, on a machine without a GPU: kernels run on the host layer, in queues
 // that do nothing before CUDA's rules force them to (queues.h). Faults of the machine are ordered by the environment
 // variable FAKE_CUDA or by fake_cuda(): "driver=12080 devices=0 memory=1000000 image=0 fault=3 mute=1 clock=0.001 constant=5
-// mig=1 pools=0". Faults of the program are told by fake_cuda_faults().
+// mig=1 pools=0 shared=232448". Faults of the program are told by fake_cuda_faults().
 #pragma once
 #include <cstddef>
 
@@ -39,7 +39,7 @@ enum cudaStreamCaptureStatus {
   cudaStreamCaptureStatusActive,
   cudaStreamCaptureStatusInvalidated
 };
-enum cudaDeviceAttr { cudaDevAttrMemoryPoolsSupported = 115 };
+enum cudaDeviceAttr { cudaDevAttrMaxSharedMemoryPerBlockOptin = 97, cudaDevAttrMemoryPoolsSupported = 115 };
 using cudaStream_t = void*;
 using cudaEvent_t = struct FakeEvent*;
 using cudaGraph_t = struct FakeGraph*;

@@ -28,6 +28,7 @@ int events = 0, graphs = 0;
 
 void order(const char* text) {
   orders = Orders{};
+  host::set_shared_limit(host::SMALLEST_SHARED);
   if (fake::failed) {  // another process would have another context
     fake::forget_all();
     held = 0;
@@ -44,6 +45,7 @@ void order(const char* text) {
     else if (key == "image") orders.image = int(value);
     else if (key == "mute") orders.mute = int(value);
     else if (key == "pools") orders.pools = int(value);
+    else if (key == "shared") host::set_shared_limit(size_t(value));
     else if (key == "mig") orders.mig = int(value);
     else if (key == "memory") orders.memory = long(value);
     else if (key == "fault") orders.fault = int(value);
@@ -107,7 +109,10 @@ cudaError_t cudaRuntimeGetVersion(int* v) { return *v = 13000, cudaSuccess; }
 cudaError_t cudaDriverGetVersion(int* v) { return *v = orders.driver, cudaSuccess; }
 cudaError_t cudaGetDeviceCount(int* n) { return *n = orders.devices, orders.devices ? cudaSuccess : cudaErrorNoDevice; }
 cudaError_t cudaGetDevice(int* d) { return *d = 0, cudaSuccess; }
-cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr, int) { return *value = orders.pools, cudaSuccess; }
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr which, int) {
+  *value = which == cudaDevAttrMaxSharedMemoryPerBlockOptin ? int(host::shared_limit()) : orders.pools;
+  return cudaSuccess;
+}
 cudaError_t cudaGetDeviceProperties(cudaDeviceProp* p, int) {
   *p = cudaDeviceProp{};
   strcpy(p->name, orders.mig ? "Fake GPU MIG 1g.10gb" : "Fake GPU");

@@ -1,7 +1,8 @@
 package starling.bench;
 
+import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
-import java.util.stream.IntStream;
 import starling.bench.Operator.Sizes;
 import starling.device.AttentionInputs;
 import starling.device.Candidates;
@@ -21,7 +22,7 @@ final class AttentionOperators {
   static final Operator ROPE =
       new Operator(
           "rope",
-          List.of("T", "H", "G", "d"),
+          List.of("T", "H", "G", "d", "axes"),
           true,
           (in, s) -> {
             int t = s.get("T");
@@ -31,22 +32,25 @@ final class AttentionOperators {
             Tensor v = in.out("v", in.dtype, t, s.get("G"), d);
             var kv = new Kv(k, v, segments(in, t, t));
             Tensor qkv = in.floats("qkv", 1, t, (s.get("H") + 2 * s.get("G")) * d);
-            Tensor positions = in.ints("positions", IntStream.range(0, t).toArray());
+            Tensor positions = positions(in, t, s.get("axes", 1));
             var table =
                 new Rope(
                     in.floats("cos", DType.F32, 1, t, d / 2),
-                    in.floats("sin", DType.F32, 1, t, d / 2));
+                    in.floats("sin", DType.F32, 1, t, d / 2),
+                    s.get("axes", 1) == 1 ? null : sections(d / 2));
             return () -> in.device.rope(q, kv, qkv, positions, table);
           },
           (s, t) ->
               s.at("T")
-                  * (2L * t.bytes() * (s.at("H") + 2 * s.at("G")) * s.at("d") + 4 * s.at("d") + 4),
+                  * (2L * t.bytes() * (s.at("H") + 2 * s.at("G")) * s.at("d")
+                      + 4 * s.at("d")
+                      + 4 * s.get("axes", 1)),
           (s, t) -> 0);
 
   static final Operator ATTENTION =
       new Operator(
           "attention",
-          List.of("T", "S", "H", "G", "d", "causal"),
+          List.of("T", "S", "H", "G", "d", "causal", "across", "window"),
           true,
           (in, s) -> {
             AttentionInputs a = attention(in, s);
@@ -80,7 +84,7 @@ final class AttentionOperators {
   static final Operator COLSUM_SELECT =
       new Operator(
           "colsum_select",
-          List.of("T", "S", "H", "G", "d", "causal", "n", "k"),
+          List.of("T", "S", "H", "G", "d", "causal", "n", "k", "w"),
           true,
           (in, s) -> {
             AttentionInputs a = attention(in, s);
@@ -88,16 +92,40 @@ final class AttentionOperators {
             Tensor keep = in.out("keep", DType.I32, s.get("k"));
             Tensor score = in.out("score", DType.F32, s.get("n"));
             Tensor nonFinite = in.inOut("nonFinite", DType.I32, 0);
-            var rows = new Span(Math.max(0, s.get("T") - s.get("n")), s.get("T"));
-            var keys = new Candidates(0, s.get("n"), null);
+            var rows = new Span((int) spared(s), s.get("T"));
+            var keys = new Candidates(0, (int) candidateKeys(s), null);
             return () -> in.device.colsumSelect(keep, score, a, lse, rows, keys, nonFinite);
           },
           (s, t) ->
               t.bytes()
                       * s.at("d")
-                      * (Math.min(s.at("T"), s.at("n")) * s.at("H") + s.at("n") * s.at("G"))
-                  + 4 * (s.at("H") * Math.min(s.at("T"), s.at("n")) + s.at("n") + s.at("k")),
-          (s, t) -> 2 * pairs(s, Math.max(0, s.get("T") - s.get("n"))) * s.at("H") * s.at("d"));
+                      * ((s.at("T") - spared(s)) * s.at("H") + candidateKeys(s) * s.at("G"))
+                  + 4 * (s.at("H") * (s.at("T") - spared(s)) + s.at("n") + s.at("k")),
+          (s, t) -> 2 * pairs(s, spared(s)) * s.at("H") * s.at("d"));
+
+  /** Keys of all candidates, w of each. */
+  private static double candidateKeys(Sizes s) {
+    return s.at("n") * s.get("w", 1);
+  }
+
+  /** First rows that give no score: as many rows do as there are candidates' keys. */
+  private static double spared(Sizes s) {
+    return Math.max(0, s.at("T") - candidateKeys(s));
+  }
+
+  /** Counting on one axis, at different paces on three. */
+  private static Tensor positions(Inputs in, int rows, int axes) {
+    int[] values = new int[Math.multiplyExact(axes, rows)];
+    Arrays.setAll(values, i -> (int) (((long) i / rows + 1) * (i % rows) % rows));
+    return axes == 1 ? in.ints("positions", values) : in.ints("positions", values, axes, rows);
+  }
+
+  /** Frequencies of each axis, as Qwen2.5-VL divides its 64: 16, 24 and 24. */
+  private static int[] sections(int half) {
+    int first = half / 4;
+    int second = (half - first) / 2;
+    return new int[] {first, second, half - first - second};
+  }
 
   /** T queries behind S − T cached rows; without a mask T = S. */
   private static AttentionInputs attention(Inputs in, Sizes s) {
@@ -105,9 +133,41 @@ final class AttentionOperators {
     Tensor q = in.floats("q", 1, s.get("T"), s.get("H"), d);
     Tensor k = in.floats("k", 1, s.get("S"), s.get("G"), d);
     Tensor v = in.floats("v", 1, s.get("S"), s.get("G"), d);
-    var kv = new Kv(k, v, segments(in, s.get("T"), s.get("S")));
+    var kv = new Kv(k, v, s.of().containsKey("window") ? windows(in, s) : oneOf(in, s));
     Mask mask = s.get("causal") == 1 ? Mask.CAUSAL : Mask.NONE;
     return new AttentionInputs(q, kv, mask, (float) (1 / Math.sqrt(d)));
+  }
+
+  private static Segments oneOf(Inputs in, Sizes s) {
+    return segments(in, s.get("T"), s.get("S"));
+  }
+
+  /** The windows of a grid, one after another, as segments of one call. */
+  private static Segments windows(Inputs in, Sizes s) {
+    var list = new ArrayList<Segment>();
+    int row = 0;
+    for (int rows : windowRows(s)) {
+      list.add(Segment.of(row, rows, row, rows));
+      row += rows;
+    }
+    int most = Arrays.stream(windowRows(s)).max().orElseThrow();
+    int[] table = Segments.table(list);
+    return new Segments(in.ints("segments", table, list.size(), Segments.WIDTH), most, most);
+  }
+
+  /**
+   * Rows of each window: the T rows are a grid with {@code across} in a line, cut into squares of
+   * {@code window} a side, which the right and lower border cut off.
+   */
+  static int[] windowRows(Sizes s) {
+    int side = s.get("window");
+    int wide = s.get("across");
+    int high = s.get("T") / wide;
+    int each = Math.ceilDiv(wide, side);
+    int[] rows = new int[Math.multiplyExact(Math.ceilDiv(high, side), each)];
+    Arrays.setAll(
+        rows, w -> Math.min(side, high - w / each * side) * Math.min(side, wide - w % each * side));
+    return rows;
   }
 
   /** One segment of {@code rows} rows, the last of {@code keys} keys. */
@@ -124,11 +184,15 @@ final class AttentionOperators {
   }
 
   /**
-   * Query-key pairs of rows {@code from … T}, and of the first n keys where there are candidates.
+   * Query-key pairs of rows {@code from … T}, and of the candidates' keys where there are any; with
+   * windows those inside them.
    */
-  private static double pairs(Sizes s, int from) {
+  private static double pairs(Sizes s, double from) {
+    if (s.of().containsKey("window")) {
+      return Arrays.stream(windowRows(s)).mapToDouble(n -> (double) n * n).sum();
+    }
     double rows = s.at("T") - from;
-    double keys = s.of().containsKey("n") ? s.at("n") : s.at("S");
+    double keys = s.of().containsKey("n") ? candidateKeys(s) : s.at("S");
     if (s.get("causal") == 0) {
       return rows * keys;
     }

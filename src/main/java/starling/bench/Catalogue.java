@@ -6,8 +6,9 @@ import java.util.NoSuchElementException;
 
 /**
  * Every operator of {@code Device}, in its order. Axes: T rows, D channels, H and G query and key
- * heads of d channels, S keys, n candidates, k kept, V vocabulary, L layers, w rows in a sum,
- * in_features and out_features of a product.
+ * heads of d channels, S keys, n candidates, k kept, V vocabulary, L layers, w rows in a sum or of
+ * a candidate, in_features and out_features of a product. Some rows have more: positions on three
+ * axes, and windows of so many rows a side in a grid of so many across.
  */
 final class Catalogue {
   /** Kernels that native devices choose for an operator's few rows, and the operator. */

@@ -52,6 +52,11 @@ record Operator(
       return value;
     }
 
+    /** Of an axis that not every row has. */
+    int get(String axis, int otherwise) {
+      return of.getOrDefault(axis, otherwise);
+    }
+
     /** For formulas, whose products go beyond an int and a long; exact below 2^53. */
     double at(String axis) {
       return get(axis);

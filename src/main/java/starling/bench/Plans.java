@@ -132,10 +132,35 @@ final class Plans {
     if (s.getOrDefault("causal", 0) < 0 || s.getOrDefault("causal", 0) > 1) {
       throw new InputException("--causal is " + s.get("causal") + "; it is 0 or 1");
     }
+    if (s.getOrDefault("axes", 1) != 1 && s.get("axes") != 3) {
+      throw new InputException("--axes is " + s.get("axes") + "; it is 1 or 3");
+    }
+    checkWindows(s);
     atMost(s, "k", "n");
     atMost(s, "k", "S");
     atMost(s, "n", s.containsKey("S") ? "S" : "T");
     atMost(s, "T", "S");
+    if (s.containsKey("causal")
+        && s.containsKey("w")
+        && (long) s.get("n") * s.get("w") > s.get("S")) {
+      throw new InputException(
+          "n=%d of w=%d are more than S=%d".formatted(s.get("n"), s.get("w"), s.get("S")));
+    }
+  }
+
+  private static void checkWindows(Map<String, Integer> s) {
+    if (s.containsKey("window") != s.containsKey("across")) {
+      throw new InputException(
+          "--window and --across, the rows of a line of the grid, go together");
+    }
+    if (s.containsKey("window")
+        && (s.get("T") % s.get("across") != 0
+            || !s.get("T").equals(s.get("S"))
+            || s.get("causal") == 1)) {
+      throw new InputException(
+          "--window needs T = S, causal 0, and T a multiple of across, which is "
+              + s.get("across"));
+    }
   }
 
   private static void atMost(Map<String, Integer> s, String small, String large) {

@@ -5,6 +5,7 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.stream.IntStream;
+import java.util.stream.Stream;
 import starling.bench.Operator.Sizes;
 import starling.input.InputException;
 
@@ -29,6 +30,13 @@ public enum Preset {
   /** The same as the checkpoint counts, of a photo of 640 x 427: 32 rows of 48 with newlines. */
   LLAVA_NEXT_STOCK("llava-next-stock", Tower.CLIP, Text.SEVEN, 576 + 32 * (48 + 1)),
 
+  /** The same photo on Mistral 7B, four query heads to a key head. */
+  LLAVA_NEXT_MISTRAL(
+      "llava-next-mistral",
+      Tower.CLIP,
+      new Text(4096, 32, 8, 14336, 32, 32064),
+      576 + 32 * (48 + 1)),
+
   /** Qwen2.5-VL 3B and an image of 1008 x 1008: cells of four patches. */
   QWEN_3B("qwen2.5-vl-3b", Tower.QWEN, new Text(2048, 16, 2, 11008, 36, 151_936), 36 * 36),
 
@@ -37,18 +45,36 @@ public enum Preset {
 
   private static final int PROMPT = 60; // rows of text
 
+  /** Visual tokens of the largest image. */
+  private static final int MOST = 16_384;
+
+  /** An image whose windows are cut off at both borders: 64, 48, 16 and 12 rows. */
+  private static final int[] RAGGED = {34, 46};
+
   /**
    * A vision tower; its attention is that of a block that sees the whole crop.
    *
    * @param image pixels of a side of a crop
    * @param classRows rows besides the patches
+   * @param window patches of a side of a window that other blocks see; 0 if there are none
    */
-  private record Tower(int image, int patch, int width, int heads, int inner, int classRows) {
+  private record Tower(
+      int image, int patch, int width, int heads, int inner, int classRows, int window) {
     static final Tower CLIP = clip(336, 14, 1024, 16, 4096);
-    static final Tower QWEN = new Tower(1008, 14, 1280, 16, 3420, 0);
+    static final Tower QWEN = new Tower(1008, 14, 1280, 16, 3420, 0, 8);
 
     static Tower clip(int image, int patch, int width, int heads, int inner) {
-      return new Tower(image, patch, width, heads, inner, 1);
+      return new Tower(image, patch, width, heads, inner, 1, 0);
+    }
+
+    /** A call in which {@code down} lines of {@code across} patches attend inside their windows. */
+    int[] windows(int down, int across) {
+      int n = down * across;
+      return new int[] {n, n, heads, heads, width / heads, 0, across, window};
+    }
+
+    boolean hasWindows() {
+      return window > 0;
     }
 
     int patches() {
@@ -103,7 +129,11 @@ public enum Preset {
 
   /** The rows of one operator. */
   List<Sizes> sizes(Operator operator) {
-    return Arrays.stream(values(operator.name())).map(values -> of(operator, values)).toList();
+    int[][] more = tower.hasWindows() ? added(operator.name()) : new int[0][];
+    return Stream.of(values(operator.name()), more)
+        .flatMap(Arrays::stream)
+        .map(values -> of(operator, values))
+        .toList();
   }
 
   /** A row per call of the model, its values in the order of the operator's axes. */
@@ -133,13 +163,21 @@ public enum Preset {
             {stay, width, text.inner},
             {1, width, text.inner}
           };
-      case "rope" -> new int[][] {{prompt, heads, keys, d}};
+      case "rope" ->
+          new int[][] {
+            tower.hasWindows()
+                ? new int[] {prompt, heads, keys, d, 3}
+                : new int[] {prompt, heads, keys, d}
+          };
       case "attention" ->
           new int[][] {vision, {prompt, prompt, heads, keys, d, 1}, {1, prompt, heads, keys, d, 1}};
       case "attention_colsum" -> new int[][] {vision, last};
       case "token_select" -> new int[][] {{visual, kept, heads}};
       case "colsum_select" ->
-          new int[][] {joined(vision, patches, kept), joined(last, visual, kept)};
+          new int[][] {
+            tower.hasWindows() ? joined(vision, visual, kept, 4) : joined(vision, patches, kept),
+            joined(last, visual, kept)
+          };
       case "cosines" -> new int[][] {{cells, tower.width * (patches / cells)}};
       case "drop_duplicates" -> new int[][] {{cells, cells / 10}};
       case "row_map", "hide_rows" -> new int[][] {{prompt, visual, kept}};
@@ -149,6 +187,26 @@ public enum Preset {
       case "sample" -> new int[][] {{text.vocabulary}};
       case "advance" -> new int[][] {{text.layers}};
       default -> throw new IllegalStateException("no sizes for " + operator);
+    };
+  }
+
+  /**
+   * What a tower with windows adds: windows, its own positions, tokens of four of its rows, and the
+   * most tokens there can be.
+   */
+  private int[][] added(String operator) {
+    int side = tower.image / tower.patch;
+    int heads = tower.heads;
+    int d = text.width / text.heads;
+    return switch (operator) {
+      case "rope" -> new int[][] {{tower.rows(), heads, heads, tower.width / heads, 3}};
+      case "attention" ->
+          new int[][] {tower.windows(side, side), tower.windows(RAGGED[0], RAGGED[1])};
+      case "token_select" ->
+          new int[][] {{visual, visual / 10, heads, 4}, {MOST, MOST / 10, heads, 4}};
+      case "colsum_select" ->
+          new int[][] {{PROMPT, MOST + PROMPT, text.heads, text.keyHeads, d, 1, MOST, MOST / 10}};
+      default -> new int[0][];
     };
   }
 

@@ -17,16 +17,17 @@ final class SelectionOperators {
   static final Operator TOKEN_SELECT =
       new Operator(
           "token_select",
-          List.of("n", "k", "H"),
+          List.of("n", "k", "H", "w"),
           false,
           (in, s) -> {
             Tensor keep = in.out("keep", DType.I32, s.get("k"));
             Tensor score = in.out("score", DType.F32, s.get("n"));
-            Tensor sums = in.floats("sums", DType.F32, 1, s.get("H"), s.get("n"));
+            int columns = Math.multiplyExact(s.get("n"), s.get("w", 1));
+            Tensor sums = in.floats("sums", DType.F32, 1, s.get("H"), columns);
             Tensor nonFinite = in.inOut("nonFinite", DType.I32, 0);
             return () -> in.device.tokenSelect(keep, score, sums, s.get("n"), nonFinite);
           },
-          (s, t) -> 4 * (s.at("H") * s.at("n") + s.at("n") + s.at("k")),
+          (s, t) -> 4 * (s.at("H") * s.at("n") * s.get("w", 1) + s.at("n") + s.at("k")),
           (s, t) -> 0);
 
   static final Operator COSINES =

@@ -45,8 +45,8 @@ final class KernelsCommand implements Callable<Integer> {
   @Option(
       names = "--preset",
       description =
-          "tiny, llava-1.5-7b, llava-1.5-13b, llava-next, llava-next-stock, qwen2.5-vl-3b or"
-              + " qwen2.5-vl-7b (tiny; on cuda llava-1.5-7b)")
+          "tiny, llava-1.5-7b, llava-1.5-13b, llava-next, llava-next-stock, llava-next-mistral,"
+              + " qwen2.5-vl-3b or qwen2.5-vl-7b (tiny; on cuda llava-1.5-7b)")
   private String preset;
 
   @Option(names = "--dtype", split = ",", description = "f32, bf16, f16 (f32; on cuda bf16)")

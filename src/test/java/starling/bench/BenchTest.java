@@ -82,6 +82,35 @@ class BenchTest {
     }
   }
 
+  /**
+   * Qwen's tower and decoder on the host layer, against the cpu device: windows of 64, 48, 16 and
+   * 12 rows with heads of 80, a block that sees the whole image, cells of four rows, three axes,
+   * the most tokens.
+   */
+  @Test
+  void whatQwenAsksIsRightOnTheHostLayer() {
+    Native.needs(Native.HOST);
+    var tower = Map.of("T", 1564, "S", 1564, "d", 80, "causal", 0);
+    rightOnTheHostLayer("attention", tower, Map.of("H", 16, "G", 16, "across", 46, "window", 8));
+    rightOnTheHostLayer("attention", tower, Map.of("H", 1, "G", 1));
+    rightOnTheHostLayer("colsum_select", tower, Map.of("H", 1, "G", 1, "n", 391, "k", 39, "w", 4));
+    rightOnTheHostLayer("rope", Map.of("T", 391, "axes", 3), Map.of("H", 16, "G", 2, "d", 128));
+    rightOnTheHostLayer("rope", Map.of("T", 391, "axes", 3), Map.of("H", 16, "G", 16, "d", 80));
+    rightOnTheHostLayer("token_select", Map.of("n", 16_384, "k", 1638), Map.of("H", 16, "w", 4));
+  }
+
+  private static void rightOnTheHostLayer(
+      String operator, Map<String, Integer> some, Map<String, Integer> others) {
+    var axes = new HashMap<String, List<Integer>>();
+    some.forEach((axis, n) -> axes.put(axis, List.of(n)));
+    others.forEach((axis, n) -> axes.put(axis, List.of(n)));
+    KernelReport report =
+        Bench.kernels(
+            options(DeviceType.EMULATED, List.of(operator), axes, DType.BF16), text -> {});
+    assertEquals(List.of(), report.failures());
+    assertEquals(1, report.rows().size());
+  }
+
   @Test
   void theKernelsBehindAnOperatorAreNamed() {
     Native.needs(Native.HOST);
@@ -153,6 +182,19 @@ class BenchTest {
     refused("--T is 0; it must be at least 1", List.of("rmsnorm"), Map.of("T", List.of(0)));
     refused("--causal is 2; it is 0 or 1", List.of("attention"), Map.of("causal", List.of(0, 2)));
     refused("--causal is -1; it is 0 or 1", List.of("attention"), Map.of("causal", List.of(-1)));
+    refused("--axes is 2; it is 1 or 3", List.of("rope"), Map.of("axes", List.of(2)));
+    refused(
+        "--window and --across, the rows of a line of the grid, go together",
+        List.of("attention"),
+        Map.of("window", List.of(8)));
+    refused(
+        "--window needs T = S, causal 0, and T a multiple of across, which is 46",
+        List.of("attention"),
+        Map.of("T", List.of(577), "S", List.of(577), "across", List.of(46), "window", List.of(8)));
+    refused(
+        "n=145 of w=4 are more than S=577",
+        List.of("colsum_select"),
+        Map.of("n", List.of(145), "w", List.of(4)));
     List<Integer> many = IntStream.rangeClosed(1, 101).boxed().toList();
     refused("more than 10000 rows", List.of("rmsnorm"), Map.of("T", many, "D", many));
   }

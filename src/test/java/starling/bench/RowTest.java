@@ -118,19 +118,19 @@ class RowTest {
         new KernelReport(Map.of(), null, null, List.of(), List.of(timed, counted, failed)).csv();
     String[] lines = csv.split("\n", 3);
     assertEquals(
-        "op,image,patch,T,D,V,in_features,out_features,H,G,d,S,causal,n,k,w,L,dtype,cache,median_us,p5_us,p95_us,"
+        "op,image,patch,T,D,V,in_features,out_features,H,G,d,axes,S,causal,across,window,n,k,w,L,dtype,cache,median_us,p5_us,p95_us,"
             + "min_us,spread,samples,precision,stopped,bytes,gb_per_s,flops,tflop_per_s,"
             + "percent_of_ceiling,bound,error,host_us,mhz_before,mhz_after,throttled,kernels,"
             + "launches,blocks,barriers,read_bytes,written_bytes,counted_flops,failure",
         lines[0]);
     assertEquals(
-        "token_select,,,,,,,,,,,,,576,,,,f32,warm,0.6666666666666666,0.3333333333333333,"
+        "token_select,,,,,,,,,,,,,,,,576,,,,f32,warm,0.6666666666666666,0.3333333333333333,"
             + "14.285714285714286,0.3333333333333333,20.92857142857143,3,Infinity,time used up at 3,"
             + "123456789,185185.1835,7,1.05E-5,12.345678901234567,bytes,1.25E-7,,,,,,,,,,,,",
         lines[1]);
     assertEquals(
-        "row_map,,,636,,,,,,,,,,,,,,f32,counted,,,,,,,,,10,,0,,,,0.0,,,,,a b,1,2,6,3,4,5,\n"
-            + "embed,,,,,5,,,,,,,,,,,,bf16,cold"
+        "row_map,,,636,,,,,,,,,,,,,,,,,f32,counted,,,,,,,,,10,,0,,,,0.0,,,,,a b,1,2,6,3,4,5,\n"
+            + "embed,,,,,5,,,,,,,,,,,,,,,bf16,cold"
             + ",".repeat(27)
             + "\"it said \"\"no\"\", twice\r\nand so\"\n",
         lines[2]);

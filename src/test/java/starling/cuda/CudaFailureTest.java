@@ -1,9 +1,11 @@
 package starling.cuda;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.Callable;
@@ -20,6 +22,7 @@ import starling.device.DeviceType;
 import starling.device.OutOfMemoryException;
 import starling.device.SegmentTable;
 import starling.device.Segments;
+import starling.device.Tensor;
 import starling.device.TensorArena;
 import starling.input.InputException;
 
@@ -79,6 +82,38 @@ class CudaFailureTest {
     }
   }
 
+  /** Of a card with less than a block of the kernel takes; one with more runs it. */
+  @Test
+  void moreSharedMemoryThanABlockHasIsRefused() {
+    try (var gpu = new FakeCuda("shared=49152");
+        Device device = NativeDevice.open(DeviceType.CUDA);
+        TensorArena arena = device.arena("select")) {
+      String sentence =
+          assertThrows(IllegalArgumentException.class, () -> select(device, arena, 16_384))
+              .getMessage();
+      assertTrue(
+          sentence.contains(
+              "token_select: its kernel needs 65536 bytes of shared memory in a block;"
+                  + " this device has 49152"),
+          sentence);
+      select(device, arena, 8000);
+      gpu.order("shared=232448");
+      select(device, arena, 16_384);
+    }
+  }
+
+  private static void select(Device device, TensorArena arena, int n) {
+    Tensor sums = arena.alloc("sums", DType.F32, 1, n);
+    device.upload(sums, MemorySegment.ofArray(new float[n]));
+    Tensor fault = arena.alloc("fault", DType.I32, 1);
+    device.upload(fault, MemorySegment.ofArray(new int[1]));
+    Tensor keep = arena.alloc("keep", DType.I32, 2);
+    device.tokenSelect(keep, arena.alloc("score", DType.F32, n), sums, 1, fault);
+    int[] kept = new int[2];
+    device.download(MemorySegment.ofArray(kept), keep);
+    assertArrayEquals(new int[] {0, 1}, kept);
+  }
+
   @Test
   void afterAFaultEveryCallSaysSoAndClosingIsQuiet() {
     try (var gpu = new FakeCuda("")) {
@@ -93,9 +128,7 @@ class CudaFailureTest {
         String sentence =
             assertThrows(
                     IllegalStateException.class,
-                    () ->
-                        device.download(
-                            java.lang.foreign.MemorySegment.ofArray(host), counter.table()))
+                    () -> device.download(MemorySegment.ofArray(host), counter.table()))
                 .getMessage();
         assertTrue(
             sentence.contains(
