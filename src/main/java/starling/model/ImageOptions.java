@@ -52,7 +52,9 @@ public record ImageOptions(
     /** It is there and always stays. */
     KEEP,
     /** It is not there. */
-    DROP;
+    DROP,
+    /** It is there, and cuts inside the decoder may drop it. */
+    COMPETE;
 
     /** The name on the command line. */
     public String label() {
