@@ -150,6 +150,12 @@ public record ImageOptions(
     return said;
   }
 
+  /** The same in one line, {@code name=value,name=value}; null if nothing is said. */
+  public String text() {
+    List<String> all = said().entrySet().stream().map(Map.Entry::toString).toList();
+    return all.isEmpty() ? null : String.join(",", all);
+  }
+
   private static void put(Map<String, String> said, String name, Object value) {
     if (value != null) {
       said.put(name, value.toString());

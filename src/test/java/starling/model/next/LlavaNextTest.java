@@ -125,29 +125,22 @@ class LlavaNextTest {
         LlavaNext.read(PublishedNext.vicunaSeven(dir)).tokens(h, w, ImageOptions.DEFAULT).rows());
   }
 
-  /** The settings of the published tables: 2880 patches, or whatever stock tiles give. */
+  /** The original's order of the list: the same count from a column of two tiles. */
   @Test
-  void thePapersSettingsGiveThePapersCounts(@TempDir Path dir) throws IOException {
+  void pinpointsReadTheOtherWayTurnTheGrid(@TempDir Path dir) throws IOException {
     LlavaNext family = LlavaNext.read(PublishedNext.vicunaSeven(dir));
-    var drop = ImageOptions.DEFAULT.newline(ImageOptions.Newline.DROP);
-    var visPruner = drop.anyres(ImageOptions.Anyres.TWO_BY_TWO).unpad(false);
-    for (int[] size : new int[][] {{336, 336}, {480, 640}, {200, 1000}}) {
-      ImageTokens tokens = family.tokens(size[0], size[1], visPruner);
-      assertEquals(2880, tokens.rows());
-      assertEquals(2880, tokens.candidates());
-      assertEquals(5, tokens.crops().size());
-    }
-    // FasterVLM and VisionZip: stock sizes, no unpadding, no newlines: 3 to 5 crops of 576.
-    assertEquals(3 * 576, family.tokens(336, 336, drop.unpad(false)).rows());
-    assertEquals(5 * 576, family.tokens(480, 640, drop.unpad(false)).rows());
-    assertEquals(4 * 576, family.tokens(200, 1000, drop.unpad(false)).rows());
-    // HiRED: unpadded, no newlines.
-    assertEquals(2340 - 36, family.tokens(480, 640, drop).rows());
-    // The original's order of the list: the same count from a column of two tiles.
-    var original = ImageOptions.DEFAULT.pinpoints(ImageOptions.Pinpoints.WH);
-    assertEquals(1176, family.tokens(336, 336, ImageOptions.DEFAULT).rows());
-    assertEquals(576 + 24 * 25, family.tokens(336, 336, original).rows());
-    assertEquals(24 + 576, family.tokens(336, 336, original).row()[576 + 24] - 1);
+    ImageTokens stock = family.tokens(336, 336, ImageOptions.DEFAULT);
+    ImageTokens original =
+        family.tokens(336, 336, ImageOptions.DEFAULT.pinpoints(ImageOptions.Pinpoints.WH));
+    assertEquals(576 + 24 * 25, stock.rows());
+    assertEquals(576 + 24 * 25, original.rows());
+    // Half of a row of two tiles is left, or half of each of two tiles.
+    assertEquals(12, stock.place()[576]);
+    assertEquals(List.of(1, 2), List.of(stock.crop()[576], stock.crop()[576 + 12]));
+    assertEquals(12 * 24, original.place()[576]);
+    assertEquals(
+        List.of(1, 1, 2),
+        List.of(original.crop()[576], original.crop()[576 + 23], original.crop()[576 + 12 * 24]));
   }
 
   @Test

@@ -5,11 +5,11 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 
 /** The configurations of the published sizes, as their files say. */
-final class PublishedNext {
+public final class PublishedNext {
   private PublishedNext() {}
 
   /** llava-v1.6-vicuna-7b-hf. */
-  static Path vicunaSeven(Path dir) throws IOException {
+  public static Path vicunaSeven(Path dir) throws IOException {
     return write(
         dir,
         """
@@ -20,7 +20,7 @@ final class PublishedNext {
   }
 
   /** llava-v1.6-vicuna-13b-hf. */
-  static Path vicunaThirteen(Path dir) throws IOException {
+  public static Path vicunaThirteen(Path dir) throws IOException {
     return write(
         dir,
         """
@@ -33,7 +33,7 @@ final class PublishedNext {
   }
 
   /** llava-v1.6-mistral-7b-hf. */
-  static Path mistralSeven(Path dir) throws IOException {
+  public static Path mistralSeven(Path dir) throws IOException {
     return write(
         dir,
         """
