@@ -106,6 +106,25 @@ class NewlineTest {
     referee(NativeDevice.open(DeviceType.EMULATED), name, newline);
   }
 
+  /** FastV's kept sets, and logits of the second layer on these rows alone. */
+  @ParameterizedTest
+  @ValueSource(strings = {"llama", "mistral"})
+  void whatFastVKeepsIsWhatTransformersGives(String name) throws IOException {
+    try (var at = NextCheckpoint.open(NextCheckpoint.folder(name), CpuDevice.open())) {
+      for (JsonNode golden : NextCheckpoint.cases(name)) {
+        assertEquals(2, golden.get("pruned").size());
+        for (JsonNode right : golden.get("pruned")) {
+          boolean competes = right.get("compete").booleanValue();
+          var options = ImageOptions.DEFAULT.newline(competes ? Newline.COMPETE : Newline.KEEP);
+          Outcome own =
+              at.run(List.of(at.image(golden, options)), "fastv:K=1,keep=9", Mode.COMPACT);
+          assertEquals(right.get("kept").toString(), own.kept().get(0).toString().replace(" ", ""));
+          NextCheckpoint.isNear(right.get("logits"), own.logits().get(0), BOUND);
+        }
+      }
+    }
+  }
+
   /** STAR's second stage alone; one image, of which both kinds of rows are dropped. */
   @Test
   void starsSecondStageDropsNewlinesToo() throws IOException {

@@ -1,5 +1,8 @@
 package starling.model.next;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
+import static org.junit.jupiter.api.Assertions.assertEquals;
+
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.awt.geom.Rectangle2D;
@@ -107,6 +110,21 @@ record NextCheckpoint(LlavaNext family, Safetensors files, Device device, Loaded
               .map(s -> Arrays.stream(generation.ints(s.kept())).boxed().toList())
               .toList();
       return new Outcome(logits, tokens, kept, generation.plan());
+    }
+  }
+
+  /** Logits of the first token, and all tokens, are those of transformers. */
+  static void isTheGolden(JsonNode golden, Outcome own, double bound) {
+    isNear(golden.get("logits"), own.logits().get(0), bound);
+    int[] ids = new int[TOKENS];
+    Arrays.setAll(ids, i -> golden.get("ids").get(i).intValue());
+    assertArrayEquals(ids, own.tokens());
+  }
+
+  static void isNear(JsonNode right, float[] own, double bound) {
+    assertEquals(right.size(), own.length);
+    for (int i = 0; i < own.length; i++) {
+      assertEquals(right.get(i).doubleValue(), own[i], bound, "logit " + i);
     }
   }
 
