@@ -5,7 +5,10 @@
 Needs torch and transformers 5.18. Writes next-llama/ and next-mistral/, each with config.json,
 generation_config.json, model.safetensors and golden.json: for three sizes of an image its pixels
 (random; float32, little-endian, base64), the last row's logits of the prompt `1 5 IMAGE 6 7 8` and
-five greedy tokens. Biases and norms are moved off 0 and 1, so that one left out is seen.
+five greedy tokens; and, with newlines as candidates and without, what FastV keeps behind the first
+layer, and the logits with only these rows in the second. Biases and norms are moved off 0 and 1, so
+that one left out is seen. Of next-saved-by-4.57.6/, which is there already, only golden.json is
+written: one size, without pixels, which are those of next-llama.
 """
 import base64
 import json
@@ -60,17 +63,62 @@ def model(kind):
     return net
 
 
-def golden(net, h, w):
+def newlines(h, w):
+    """Of the image's rows, those that end a row of the grid."""
+    side = TILE // PATCH
+    height, width = (s // PATCH for s in best(h, w))
+    inside = width if w / h > width / height else width - (width - int(round(w * (height / h), 7))) // 2 * 2
+    return [r for r in range(side * side, rows(h, w)) if (r - side * side) % (inside + 1) == inside]
+
+
+def pruned(net, inputs, h, w, count, compete):
+    """FastV with K=1: candidates by the attention of the last row in layer 0, then layer 1 on those."""
+    n = rows(h, w)
+    candidates = [r for r in range(n) if compete or r not in newlines(h, w)]
+    with torch.no_grad():
+        out = net(**inputs, output_hidden_states=True, output_attentions=True)
+        received = out.attentions[0][0].mean(0)[-1]
+        order = sorted(range(len(candidates)), key=lambda c: (-float(received[2 + candidates[c]]), c))
+        kept = sorted(order[:count])
+        gone = {2 + r for c, r in enumerate(candidates) if c not in kept}
+        stay = torch.tensor([r for r in range(n + 5) if r not in gone])
+        decoder = net.model.language_model
+        x = out.hidden_states[1][:, stay]
+        angles = decoder.rotary_emb(x, stay[None])
+        mask = torch.full((len(stay), len(stay)), float('-inf')).triu(1)[None, None]
+        x = decoder.layers[1](x, attention_mask=mask, position_ids=stay[None], position_embeddings=angles)
+        logits = net.lm_head(decoder.norm(x if torch.is_tensor(x) else x[0]))[0, -1]
+    return dict(compete=compete, kept=kept, logits=[float(v) for v in logits])
+
+
+def golden(net, h, w, pixels=None):
     height, width = best(h, w)
-    pixels = torch.randn(1, 1 + height * width // TILE ** 2, 3, TILE, TILE)
+    if pixels is None:
+        pixels = torch.randn(1, 1 + height * width // TILE ** 2, 3, TILE, TILE)
     ids = torch.tensor([[1, 5] + [IMAGE] * rows(h, w) + [6, 7, 8]])
     inputs = dict(input_ids=ids, attention_mask=torch.ones_like(ids), pixel_values=pixels,
                   image_sizes=torch.tensor([[h, w]]))
     with torch.no_grad():
         logits = net(**inputs).logits[0, -1]
         drawn = net.generate(**inputs, max_new_tokens=5, do_sample=False, pad_token_id=0, eos_token_id=[71])
+    cuts = [pruned(net, inputs, h, w, 9, compete) for compete in (False, True)]
     return dict(height=h, width=w, pixels=base64.b64encode(pixels[0].numpy().astype('<f4').tobytes()).decode(),
-                logits=[float(x) for x in logits], ids=[int(x) for x in drawn[0, ids.shape[1]:]])
+                logits=[float(x) for x in logits], ids=[int(x) for x in drawn[0, ids.shape[1]:]], pruned=cuts)
+
+
+def older(folder):
+    """A checkpoint that transformers 4.57.6 wrote, with the first image of next-llama."""
+    with open(os.path.join(folder, 'next-llama', 'golden.json')) as file:
+        case = json.load(file)[0]
+    saved = os.path.join(folder, 'next-saved-by-4.57.6')
+    net = LlavaNextForConditionalGeneration.from_pretrained(saved, dtype=torch.float32).eval()
+    net.set_attn_implementation('eager')
+    pixels = torch.frombuffer(bytearray(base64.b64decode(case['pixels'])), dtype=torch.float32)
+    own = golden(net, case['height'], case['width'], pixels.reshape(1, -1, 3, TILE, TILE))
+    del own['pixels']
+    with open(os.path.join(saved, 'golden.json'), 'w') as out:
+        json.dump([own], out, indent=1)
+        out.write('\n')
 
 
 if __name__ == '__main__':
@@ -83,3 +131,4 @@ if __name__ == '__main__':
         with open(os.path.join(folder, 'golden.json'), 'w') as out:
             json.dump(cases, out, indent=1)
             out.write('\n')
+    older(sys.argv[1])

@@ -21,6 +21,8 @@ import starling.device.DeviceType;
  * @param mode {@code compact} or {@code mask}
  * @param repetitionPenalty what made tokens less likely that were there before; null if nothing did
  * @param promptTokens ids as fed; every image once, as the model's image token
+ * @param imageOptions what the question said of how images become visual tokens, as {@code
+ *     anyres=672,newline=drop}; null if nothing
  * @param visualTokens visual tokens of all images at the start and behind the cuts
  * @param images the visual tokens of each image, before any are dropped
  * @param tokensPerLayer rows entering each decoder layer at prefill
@@ -51,6 +53,7 @@ public record Answer(
     String mode,
     Float repetitionPenalty,
     List<Integer> promptTokens,
+    String imageOptions,
     VisualTokens visualTokens,
     List<Image> images,
     List<Integer> tokensPerLayer,

@@ -53,6 +53,7 @@ final class AnswerReport {
         question.mode.name().toLowerCase(Locale.ROOT),
         generation.sampling().repeats() ? null : generation.sampling().repetitionPenalty(),
         ints(prompt.ids()),
+        question.imageOptions().text(),
         new Answer.VisualTokens(visual[0], visual[1], visual[2]),
         images.stream().map(AnswerReport::image).toList(),
         ints(plan.tokensPerLayer()),

@@ -1,18 +1,11 @@
 package starling;
 
-import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.ObjectMapper;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
-import java.util.Arrays;
-import java.util.LinkedHashMap;
-import java.util.List;
 import java.util.Map;
 import java.util.function.Consumer;
 import java.util.function.UnaryOperator;
@@ -73,23 +66,7 @@ record CheckpointCopy(Path dir) {
 
   /** All tensors, in the order of the header. */
   Map<String, Raw> tensors() throws IOException {
-    byte[] all = Files.readAllBytes(dir.resolve("model.safetensors"));
-    int header = (int) ByteBuffer.wrap(all).order(ByteOrder.LITTLE_ENDIAN).getLong();
-    JsonNode fields = JSON.readTree(new String(all, 8, header, StandardCharsets.UTF_8));
-    var tensors = new LinkedHashMap<String, Raw>();
-    for (var field : fields.properties()) {
-      JsonNode t = field.getValue();
-      if (!field.getKey().equals("__metadata__")) {
-        List<Integer> shape = new ArrayList<>();
-        t.get("shape").forEach(d -> shape.add(d.intValue()));
-        int begin = 8 + header + t.at("/data_offsets/0").intValue();
-        int end = 8 + header + t.at("/data_offsets/1").intValue();
-        tensors.put(
-            field.getKey(),
-            new Raw(t.get("dtype").textValue(), shape, Arrays.copyOfRange(all, begin, end)));
-      }
-    }
-    return tensors;
+    return SafetensorsFile.read(dir.resolve("model.safetensors"));
   }
 
   /** The answer to one question about one image. */

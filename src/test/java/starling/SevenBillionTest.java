@@ -4,18 +4,12 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
-import java.io.RandomAccessFile;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
-import java.util.stream.Collectors;
-import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
-import starling.checkpoint.SafetensorsFile;
+import starling.checkpoint.ZeroCheckpoint;
 
 /**
  * A checkpoint in the shapes of LLaVA-1.5-7B, 14 GB of zeros that take no room on the disk: it
@@ -24,66 +18,6 @@ import starling.checkpoint.SafetensorsFile;
  */
 class SevenBillionTest {
   private static final long LIMIT = 2_000_000_000L;
-
-  private final List<String> header = new ArrayList<>();
-  private long end;
-
-  private void tensor(String name, long... shape) {
-    long bytes = 2 * LongStream.of(shape).reduce(1, (a, b) -> a * b);
-    String dims =
-        LongStream.of(shape).mapToObj(String::valueOf).collect(Collectors.joining(",", "[", "]"));
-    header.add(SafetensorsFile.tensor(name, "F16", dims, end, end + bytes));
-    end += bytes;
-  }
-
-  private void linear(String name, long out, long in) {
-    tensor(name + ".weight", out, in);
-    tensor(name + ".bias", out);
-  }
-
-  private void norm(String name) {
-    tensor(name + ".weight", 1024);
-    tensor(name + ".bias", 1024);
-  }
-
-  private void vision() {
-    String v = "vision_tower.vision_model.";
-    tensor(v + "embeddings.class_embedding", 1024);
-    tensor(v + "embeddings.patch_embedding.weight", 1024, 3, 14, 14);
-    tensor(v + "embeddings.position_embedding.weight", 577, 1024);
-    norm(v + "pre_layrnorm");
-    norm(v + "post_layernorm");
-    for (int i = 0; i < 24; i++) {
-      String b = v + "encoder.layers." + i + ".";
-      for (String part : List.of("q_proj", "k_proj", "v_proj", "out_proj")) {
-        linear(b + "self_attn." + part, 1024, 1024);
-      }
-      norm(b + "layer_norm1");
-      norm(b + "layer_norm2");
-      linear(b + "mlp.fc1", 4096, 1024);
-      linear(b + "mlp.fc2", 1024, 4096);
-    }
-    linear("multi_modal_projector.linear_1", 4096, 1024);
-    linear("multi_modal_projector.linear_2", 4096, 4096);
-  }
-
-  private void decoder() {
-    String l = "language_model.model.";
-    tensor(l + "embed_tokens.weight", 32064, 4096);
-    for (int i = 0; i < 32; i++) {
-      String b = l + "layers." + i + ".";
-      for (String part : List.of("q_proj", "k_proj", "v_proj", "o_proj")) {
-        tensor(b + "self_attn." + part + ".weight", 4096, 4096);
-      }
-      tensor(b + "input_layernorm.weight", 4096);
-      tensor(b + "post_attention_layernorm.weight", 4096);
-      tensor(b + "mlp.gate_proj.weight", 11008, 4096);
-      tensor(b + "mlp.up_proj.weight", 11008, 4096);
-      tensor(b + "mlp.down_proj.weight", 4096, 11008);
-    }
-    tensor(l + "norm.weight", 4096);
-    tensor("language_model.lm_head.weight", 32064, 4096);
-  }
 
   /** In the build folder: where temporary files live in memory, holes would become pages. */
   private Path checkpoint() throws IOException {
@@ -103,16 +37,7 @@ class SevenBillionTest {
          "vision_config": {"model_type": "clip_vision_model", "hidden_size": 1024, "image_size": 336,
            "intermediate_size": 4096, "num_attention_heads": 16, "num_hidden_layers": 24, "patch_size": 14}}
         """);
-    vision();
-    decoder();
-    byte[] text = ("{" + String.join(",", header) + "}").getBytes(StandardCharsets.UTF_8);
-    try (var file = new RandomAccessFile(dir.resolve("model.safetensors").toFile(), "rw")) {
-      file.setLength(0);
-      file.write(
-          ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN).putLong(text.length).array());
-      file.write(text);
-      file.setLength(8 + text.length + end);
-    }
+    new ZeroCheckpoint().tower().decoder().write(dir);
     return dir;
   }
 

@@ -51,7 +51,12 @@ class TracePageTest {
 
   /** Those that are absent where they do not apply. */
   private static final Set<String> OPTIONAL =
-      Set.of("repetition_penalty", "first_logits", "stages[].crop", "stages[].counted");
+      Set.of(
+          "repetition_penalty",
+          "image_options",
+          "first_logits",
+          "stages[].crop",
+          "stages[].counted");
 
   /** What differs from run to run, or from machine to machine. */
   private static final Set<String> OF_THE_RUN = Set.of("device_description", "timings_ms");

@@ -1,6 +1,7 @@
 package starling.cli;
 
 import java.util.List;
+import java.util.Locale;
 import picocli.CommandLine;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
@@ -17,7 +18,9 @@ final class ImageArguments {
   @Option(
       names = "--newline",
       paramLabel = "FATE",
-      description = "LLaVA-NeXT, rows that end a row of patches: keep, drop")
+      description =
+          "LLaVA-NeXT, rows that end a row of patches: keep, drop, compete (a cut inside the"
+              + " decoder may drop them)")
   private String newline;
 
   @Option(
@@ -55,9 +58,9 @@ final class ImageArguments {
       boolean stock = anyres.equals("stock");
       options = options.anyres(stock ? ImageOptions.Anyres.STOCK : ImageOptions.Anyres.TWO_BY_TWO);
     }
-    if (chosen(command, "--newline", newline, "keep", "drop")) {
-      boolean keep = newline.equals("keep");
-      options = options.newline(keep ? ImageOptions.Newline.KEEP : ImageOptions.Newline.DROP);
+    if (chosen(command, "--newline", newline, "keep", "drop", "compete")) {
+      String name = newline.toUpperCase(Locale.ROOT);
+      options = options.newline(ImageOptions.Newline.valueOf(name));
     }
     if (chosen(command, "--unpad", unpad, "on", "off")) {
       options = options.unpad(unpad.equals("on"));

@@ -83,6 +83,8 @@ final class InspectCommand implements Callable<Integer> {
   private boolean json;
 
   /**
+   * @param imageSize as given; null for images of the tower's own size
+   * @param imageOptions as given; null if none was
    * @param counted true if a cut decides its count when it runs, so that all numbers are the most
    *     there can be; else null
    */
@@ -94,6 +96,8 @@ final class InspectCommand implements Callable<Integer> {
       String prune,
       String pruneOptions,
       int images,
+      @JsonInclude(JsonInclude.Include.NON_NULL) String imageSize,
+      @JsonInclude(JsonInclude.Include.NON_NULL) String imageOptions,
       int textTokens,
       int visionBlocks,
       List<Integer> tokensPerLayer,
@@ -170,6 +174,8 @@ final class InspectCommand implements Callable<Integer> {
         prune,
         plan.options(),
         images,
+        imageSize,
+        imageArguments.options(command.commandLine()).text(),
         textTokens,
         family.visionBlocks(),
         Arrays.stream(plan.tokensPerLayer()).boxed().toList(),

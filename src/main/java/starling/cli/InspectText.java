@@ -20,6 +20,7 @@ final class InspectText {
   String text() {
     model();
     weights(report.weights());
+    images();
     pruning();
     costs();
     return out.toString().stripTrailing();
@@ -55,6 +56,13 @@ final class InspectText {
     if (!w.unused().isEmpty()) {
       var names = w.unused().stream().map(InspectCommand.Tensor::name);
       line("not used", "%s", names.collect(Collectors.joining(", ")));
+    }
+  }
+
+  private void images() {
+    if (report.imageSize() != null) {
+      String options = report.imageOptions() == null ? "" : "; " + report.imageOptions();
+      line("images", "%d of %s pixels%s", report.images(), report.imageSize(), options);
     }
   }
 

@@ -28,6 +28,7 @@ record CheckedCuts(String name, VlmShape shape) {
     CutPoint before = null;
     for (CutPoint cut : cuts) {
       check(cut.where() != null && cut.positions() != null, "a cut says no place or no positions");
+      checkShown(cut);
       checkPlace(cut, before);
       checkCounts(cut);
       checkCandidates(cut, before);
@@ -38,6 +39,19 @@ record CheckedCuts(String name, VlmShape shape) {
         shape.visionBlocks() > 0 || !needsTower,
         "vision_feature_layer selects the embeddings, which have no attention");
     return List.copyOf(cuts);
+  }
+
+  /** A row of a table is not there before the decoder, and belongs to no crop. */
+  private void checkShown(CutPoint cut) {
+    boolean all = shape.images().stream().allMatch(i -> i.shown() == i.candidates());
+    check(
+        all || cut.where() == CutSite.DECODER,
+        "a cut before the decoder cannot choose among newline rows, which the tower does not see;"
+            + " with --newline compete only cuts inside the decoder are possible");
+    check(
+        all || shape.groups().stream().allMatch(group -> group.crop() < 0),
+        "newline rows belong to no crop; with --newline compete a method counts over the image"
+            + " (budget=image)");
   }
 
   private void checkPlace(CutPoint cut, CutPoint before) {

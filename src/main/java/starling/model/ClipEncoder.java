@@ -126,7 +126,7 @@ public final class ClipEncoder implements ImageEncoder {
   private void project(Tensor feature, ImageCuts cuts, TensorArena work) {
     Tensor h = work.alloc("projector", dtype, feature.rows(), tower.linear1().out());
     device.gemm(h, feature, tower.linear1(), null, Activation.GELU, null);
-    int newlines = cuts.tokens().fixedRows() - cuts.tokens().fixed().length;
+    int newlines = cuts.tokens().tableRows();
     Tensor rows = cuts.projected(newlines + feature.rows());
     if (newlines > 0) {
       Tensor zeros = work.alloc("newlines", DType.I32, newlines);

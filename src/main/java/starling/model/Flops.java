@@ -36,7 +36,7 @@ public record Flops(double dense, double pruned) {
     Arrays.fill(all, plan.denseTokens());
     double tower = images.stream().mapToDouble(model::towerFlops).sum();
     int rows = plan.projectedRows();
-    int allRows = images.stream().mapToInt(i -> i.fixed().length + i.candidates()).sum();
+    int allRows = images.stream().mapToInt(ImageTokens::towerMade).sum();
     return new Flops(
         tower + model.projectorFlops(allRows) + decoder(model.text(), all),
         tower + model.projectorFlops(rows) + decoder(model.text(), plan.tokensPerLayer()));

@@ -98,8 +98,9 @@ public final class ImageCuts {
   }
 
   /**
-   * Where {@code n} rows behind the projector may be written, for {@link #intoDecoder}: the fixed
-   * rows, then one for each candidate. If nothing comes between, these are the decoder's own.
+   * Where {@code n} rows behind the projector may be written, for {@link #intoDecoder}: those of a
+   * table, the fixed rows, then one for each candidate of the tower. If nothing comes between,
+   * these are the decoder's own.
    */
   public Tensor projected(int n) {
     return goesStraight()
@@ -116,7 +117,7 @@ public final class ImageCuts {
   }
 
   private boolean goesStraight() {
-    return pruner.planner().cutsAt(CutSite.PROJECTOR_OUTPUT).isEmpty() && tokens.fixedInFront();
+    return pruner.planner().cutsAt(CutSite.PROJECTOR_OUTPUT).isEmpty() && tokens.standsAsMade();
   }
 
   /** The image's rows of the decoder, as many as are left by now. */

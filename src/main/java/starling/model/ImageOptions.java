@@ -52,7 +52,9 @@ public record ImageOptions(
     /** It is there and always stays. */
     KEEP,
     /** It is not there. */
-    DROP;
+    DROP,
+    /** It is there, and cuts inside the decoder may drop it. */
+    COMPETE;
 
     /** The name on the command line. */
     public String label() {
@@ -146,6 +148,12 @@ public record ImageOptions(
     put(said, "min-image-tokens", minImageTokens);
     put(said, "max-image-tokens", maxImageTokens);
     return said;
+  }
+
+  /** The same in one line, {@code name=value,name=value}; null if nothing is said. */
+  public String text() {
+    List<String> all = said().entrySet().stream().map(Map.Entry::toString).toList();
+    return all.isEmpty() ? null : String.join(",", all);
   }
 
   private static void put(Map<String, String> said, String name, Object value) {

@@ -49,16 +49,17 @@ record ImageRows(Workspace workspace, Survivors left, boolean masks) {
    * Puts rows into their places in the decoder.
    *
    * @param to the image's rows of the decoder
-   * @param from the fixed rows, then one for each candidate that goes on
+   * @param from the fixed rows and those of a table, then one for each candidate of the tower that
+   *     goes on
    */
   void place(Tensor to, Tensor from) {
     copy(to, from, inPlace(from.rows()));
   }
 
-  /** For each of the image's rows in the decoder, where it is among fixed and kept ones. */
+  /** For each of the image's rows in the decoder, where it is among those that were made. */
   private Tensor inPlace(int n) {
     ImageTokens tokens = left.tokens();
-    if (tokens.fixedInFront()) {
+    if (tokens.standsAsMade()) {
       return workspace.iota().rows(0, n);
     }
     if (left.kept() == null || masks) {

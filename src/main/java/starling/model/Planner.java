@@ -215,7 +215,7 @@ record Planner(
   private int projected(int[] left) {
     int rows = Arrays.stream(left).sum();
     for (ImageTokens image : shape.images()) {
-      rows += image.fixed().length;
+      rows += image.towerMade() - image.candidates();
     }
     return rows;
   }

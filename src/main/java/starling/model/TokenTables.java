@@ -36,25 +36,33 @@ final class TokenTables {
     this.keys = new int[crops];
     if (!tokens.fixedInFront()) {
       row = tables.add(tokens.row());
+    }
+    if (!tokens.standsAsMade()) {
       placed = tables.add(placed());
     }
     if (!plain) {
       addCrops();
       tower =
           tables.add(
-              IntStream.concat(IntStream.of(tokens.fixed()), IntStream.of(tokens.sources()))
+              IntStream.concat(
+                      IntStream.of(tokens.fixed()),
+                      IntStream.of(tokens.sources()).filter(s -> s >= 0))
                   .toArray());
     }
   }
 
-  /** For each row of the image: its number among the fixed ones, or theirs and a candidate's. */
+  /** For each row of the image: where it is among all others and, behind them, the shown ones. */
   private int[] placed() {
     int[] placed = new int[tokens.rows()];
+    int others = placed.length - tokens.shown();
     int candidate = 0;
+    int before = 0; // shown candidates in front of this row
     for (int r = 0; r < placed.length; r++) {
       boolean chosen = candidate < tokens.candidates() && tokens.row()[candidate] == r;
-      placed[r] = chosen ? tokens.fixedRows() + candidate : r - candidate;
+      boolean shown = chosen && tokens.crop()[candidate] >= 0;
+      placed[r] = shown ? others + before : r - before;
       candidate += chosen ? 1 : 0;
+      before += shown ? 1 : 0;
     }
     return placed;
   }
@@ -106,14 +114,14 @@ final class TokenTables {
     return tokens.fixedInFront() ? null : tables.at(row, tokens.candidates());
   }
 
-  /** {@code [rows]}: where each row of the image is in {@code [fixed rows | candidates]}. */
+  /** {@code [rows]}: where each row of the image is among {@code [others | shown candidates]}. */
   Tensor inPlace() {
     return tables.at(placed, tokens.rows());
   }
 
-  /** {@code [fixed + n·w]}: the rows of the tower that go on, fixed ones first. */
+  /** {@code [fixed + shown·w]}: the rows of the tower that go on, fixed ones first. */
   Tensor tower() {
-    return tables.at(tower, tokens.fixed().length + tokens.sources().length);
+    return tables.at(tower, tokens.fixed().length + tokens.shown() * tokens.width());
   }
 
   /** The candidates of a crop. */

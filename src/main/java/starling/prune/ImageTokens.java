@@ -7,14 +7,16 @@ import java.util.stream.IntStream;
 /**
  * The visual tokens of one image: where they stand in the decoder, and what they are made of. The
  * image's rows in the decoder are candidates, which a method may drop, and fixed rows, which always
- * stay: a CLS row, the newlines of a grid. Arrays are not to be changed.
+ * stay: a CLS row, the newlines of a grid. A candidate may also be a row that no crop shows, from a
+ * table of the family; only a cut inside the decoder can drop it. Arrays are not to be changed.
  *
  * @param crops what the tower sees of the image; their rows follow each other in the tower
  * @param rows rows in the decoder with nothing dropped: candidates and fixed ones
  * @param row {@code [n]}: the row of each candidate among the image's, ascending
- * @param crop {@code [n]}: the crop that a candidate shows
- * @param place {@code [n]}: where in that crop's grid, in raster order
- * @param sources {@code [n·w]}: the rows of the tower that a candidate is made of, w for each
+ * @param crop {@code [n]}: the crop that a candidate shows; −1 for none
+ * @param place {@code [n]}: where in that crop's grid, in raster order; −1 without a crop
+ * @param sources {@code [n·w]}: the rows of the tower that a candidate is made of, w for each; −1
+ *     without a crop
  * @param fixed the rows of the tower that become fixed rows, in order; other fixed rows come from a
  *     table of the family
  */
@@ -43,7 +45,11 @@ public record ImageTokens(
   public ImageTokens {
     crops = List.copyOf(crops);
     int n = row.length;
-    if (crop.length != n || place.length != n || n == 0 || sources.length % n != 0) {
+    if (crop.length != n
+        || place.length != n
+        || n == 0
+        || sources.length % n != 0
+        || sources.length == 0) {
       throw new IllegalArgumentException(
           n
               + " candidates with "
@@ -58,6 +64,10 @@ public record ImageTokens(
       if (row[j] >= rows || row[j] < (j == 0 ? 0 : row[j - 1] + 1)) {
         throw new IllegalArgumentException(
             "candidate " + j + " stands at row " + row[j] + " of " + rows + ", out of order");
+      }
+      if (crop[j] < 0 != place[j] < 0 || crop[j] < 0 != sources[j * (sources.length / n)] < 0) {
+        throw new IllegalArgumentException(
+            "candidate " + j + " has a crop, a place or rows of the tower, and not all of them");
       }
     }
   }
@@ -91,6 +101,21 @@ public record ImageTokens(
     return (int) IntStream.of(crop).filter(c -> c == ofCrop).count();
   }
 
+  /** Those of them that some crop shows. */
+  public int shown() {
+    return (int) IntStream.of(crop).filter(c -> c >= 0).count();
+  }
+
+  /** Rows of the decoder that come from a table of the family and not from the tower. */
+  public int tableRows() {
+    return rows - towerMade();
+  }
+
+  /** Rows of the decoder that the tower makes, with nothing dropped. */
+  public int towerMade() {
+    return fixed.length + shown();
+  }
+
   /** Rows of the decoder that always stay. */
   public int fixedRows() {
     return rows - row.length;
@@ -112,12 +137,20 @@ public record ImageTokens(
   }
 
   /**
+   * Whether the rows stand in the decoder as they are made: those of a table, the fixed ones of the
+   * tower, the candidates.
+   */
+  public boolean standsAsMade() {
+    return fixedInFront() && shown() == candidates();
+  }
+
+  /**
    * Rows of the tower in front of the candidates' if those stand there as they do in the decoder,
    * to the last row; −1 if not.
    */
   public int inOrder() {
     int from = sources[0];
-    boolean inOrder = from + sources.length == towerRows();
+    boolean inOrder = shown() == candidates() && from + sources.length == towerRows();
     for (int i = 0; i < sources.length && inOrder; i++) {
       inOrder = sources[i] == from + i;
     }

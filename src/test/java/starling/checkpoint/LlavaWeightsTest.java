@@ -33,12 +33,23 @@ class LlavaWeightsTest {
   @Test
   void everyNamingReadsTheSame() throws IOException {
     String first = describe(read("", "", tensors(false)));
-    Map<String, Raw> second = renamed(tensors(false), "model.vision_tower.vision_model.");
-    Map<String, Raw> third = renamed(tensors(false), "model.vision_tower.");
-    assertEquals(first, describe(read("", "", second)));
-    assertEquals(first, describe(read("", "", third)));
     assertEquals(first, describe(read("", "", SafetensorsFile.originalNames(tensors(false)))));
+    for (String prefix : List.of("", "model.")) {
+      for (String tower : List.of("vision_tower.vision_model.", "vision_tower.")) {
+        for (String[] decoder : DECODERS) {
+          Map<String, Raw> renamed = renamed(tensors(false), prefix, prefix + tower, decoder);
+          assertEquals(first, describe(read("", "", renamed)), prefix + tower + " " + decoder[0]);
+        }
+      }
+    }
   }
+
+  /** Prefixes of the decoder's tensors, and of its head. */
+  private static final String[][] DECODERS = {
+    {"language_model.model.", "language_model."},
+    {"model.language_model.", ""},
+    {"model.language_model.model.", "model.language_model."}
+  };
 
   @Test
   void anOriginalCheckpointWithoutItsTowerIsSentToTheRightOne() {
@@ -141,15 +152,16 @@ class LlavaWeightsTest {
     }
   }
 
-  private static Map<String, Raw> renamed(Map<String, Raw> tensors, String tower) {
+  private static Map<String, Raw> renamed(
+      Map<String, Raw> tensors, String prefix, String tower, String[] decoder) {
     Map<String, Raw> renamed = new LinkedHashMap<>();
     tensors.forEach(
         (name, t) ->
             renamed.put(
                 name.replaceFirst("^vision_tower\\.vision_model\\.", tower)
-                    .replaceFirst("^multi_modal", "model.multi_modal")
-                    .replaceFirst("^language_model\\.model\\.", "model.language_model.")
-                    .replaceFirst("^language_model\\.lm_head", "lm_head"),
+                    .replaceFirst("^multi_modal", prefix + "multi_modal")
+                    .replaceFirst("^language_model\\.model\\.", decoder[0])
+                    .replaceFirst("^language_model\\.lm_head", decoder[1] + "lm_head"),
                 t));
     return renamed;
   }

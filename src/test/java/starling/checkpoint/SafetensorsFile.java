@@ -1,5 +1,7 @@
 package starling.checkpoint;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
@@ -7,6 +9,7 @@ import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
@@ -44,6 +47,28 @@ public final class SafetensorsFile {
           fields.add(tensor(name, t.dtype, t.shape.toString(), begin, data.position()));
         });
     writeHeader(file, "{" + String.join(",", fields) + "}", data.array());
+  }
+
+  /** All tensors of a file, in the order of its header. */
+  public static Map<String, Raw> read(Path file) throws IOException {
+    byte[] all = Files.readAllBytes(file);
+    int header = (int) ByteBuffer.wrap(all).order(ByteOrder.LITTLE_ENDIAN).getLong();
+    JsonNode fields =
+        new ObjectMapper().readTree(new String(all, 8, header, StandardCharsets.UTF_8));
+    var tensors = new LinkedHashMap<String, Raw>();
+    for (var field : fields.properties()) {
+      JsonNode t = field.getValue();
+      if (!field.getKey().equals("__metadata__")) {
+        List<Integer> shape = new ArrayList<>();
+        t.get("shape").forEach(d -> shape.add(d.intValue()));
+        int begin = 8 + header + t.at("/data_offsets/0").intValue();
+        int end = 8 + header + t.at("/data_offsets/1").intValue();
+        tensors.put(
+            field.getKey(),
+            new Raw(t.get("dtype").textValue(), shape, Arrays.copyOfRange(all, begin, end)));
+      }
+    }
+    return tensors;
   }
 
   /** Under haotian-liu's names, with the tower inside. */

@@ -21,6 +21,7 @@ class ReportedFiguresTest {
         "compact",
         null,
         List.of(1, 2),
+        null,
         new Answer.VisualTokens(576, 518, 58),
         List.of(new Answer.Image(576, 576, List.of(new Answer.Crop(24, 24)))),
         List.of(532, 72),

@@ -86,6 +86,28 @@ class TokenTablesTest {
     }
   }
 
+  /** The same decoder rows; the newlines are candidates, too. */
+  @Test
+  void rowsThatNoCropShowsComeFromTheTable() {
+    var tokens =
+        new ImageTokens(
+            List.of(new ImageTokens.Crop(1, 2, 0, 1, 4), new ImageTokens.Crop(1, 2, 5, 1, 4)),
+            7,
+            new int[] {1, 2, 3, 4, 5, 6},
+            new int[] {0, 1, -1, 0, 1, -1},
+            new int[] {0, 0, -1, 1, 1, -1},
+            new int[] {1, 3, 6, 8, -1, -1, 2, 4, 7, 9, -1, -1},
+            new int[] {0});
+    TokenTables own = of(tokens, 3);
+    assertFalse(own.plain());
+    assertNull(own.row(), "all candidates stand behind CLS");
+    // As they are made: CLS and two newlines, then the four cells.
+    assertArrayEquals(new int[] {0, 3, 4, 1, 5, 6, 2}, ints(own.inPlace()));
+    assertArrayEquals(new int[] {0, 1, 3, 6, 8, 2, 4, 7, 9}, ints(own.tower()));
+    assertArrayEquals(new int[] {0, 3}, ints(own.members(0)));
+    assertArrayEquals(new int[] {1, 3, 2, 4}, ints(own.keys(1).index()));
+  }
+
   @Test
   void cropsAreSegmentsOfTheTower() {
     Segments segments = of(crossed(), 2).segments();

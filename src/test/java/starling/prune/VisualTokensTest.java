@@ -108,6 +108,44 @@ class VisualTokensTest {
     assertThrows(IllegalArgumentException.class, () -> with(none, none, none, none));
   }
 
+  /** A patch, a row of a table that may be dropped, a patch; and a row that always stays. */
+  @Test
+  void aCandidateMayBeARowThatNoCropShows() {
+    ImageTokens tokens =
+        new ImageTokens(
+            List.of(new Crop(1, 2, 0, 0, 4)),
+            4,
+            new int[] {0, 1, 2},
+            new int[] {0, -1, 0},
+            new int[] {0, -1, 1},
+            new int[] {0, 1, -1, -1, 2, 3},
+            new int[0]);
+    assertEquals(3, tokens.candidates());
+    assertEquals(2, tokens.candidates(0));
+    assertEquals(2, tokens.shown());
+    assertEquals(2, tokens.towerMade());
+    assertEquals(2, tokens.tableRows());
+    assertEquals(1, tokens.fixedRows());
+    assertEquals(-1, tokens.inOrder());
+    assertFalse(tokens.standsAsMade());
+    ImageTokens grid = ImageTokens.grid(2, 3, 1, true);
+    assertTrue(grid.standsAsMade());
+    assertEquals(List.of(6, 7, 0), List.of(grid.shown(), grid.towerMade(), grid.tableRows()));
+  }
+
+  @Test
+  void aCandidateHasCropPlaceAndRowsOrNone() {
+    int[] two = {0, 1};
+    int[] none = {0, -1};
+    for (int[][] c : new int[][][] {{none, two, two}, {two, none, two}, {two, two, none}}) {
+      assertEquals(
+          "candidate 1 has a crop, a place or rows of the tower, and not all of them",
+          assertThrows(IllegalArgumentException.class, () -> with(two, c[0], c[1], c[2]))
+              .getMessage());
+    }
+    assertEquals(1, with(two, none, none, none).shown());
+  }
+
   @Test
   void rowsAscendFromZeroToTheLast() {
     int[] two = {0, 1};

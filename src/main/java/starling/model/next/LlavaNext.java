@@ -150,8 +150,8 @@ public record LlavaNext(LlavaNextConfig config) implements VisionLanguageModel {
         all
             ? new AnyResolution.Part(0, 0, down * side, across * side)
             : AnyResolution.unpadded(down * side, across * side, h, w);
-    boolean newlines = options.newline() != ImageOptions.Newline.DROP;
-    return new TiledImage(side, down, across, part, newlines).tokens();
+    var newline = options.newline() == null ? ImageOptions.Newline.KEEP : options.newline();
+    return new TiledImage(side, down, across, part, newline).tokens();
   }
 
   /** A square image of the tower's size, which has the list's first shape of two tiles or so. */

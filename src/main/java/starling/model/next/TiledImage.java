@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
 import starling.image.AnyResolution;
+import starling.model.ImageOptions.Newline;
 import starling.prune.ImageTokens;
 
 /**
@@ -14,14 +15,17 @@ import starling.prune.ImageTokens;
  * @param down tiles below each other
  * @param across tiles beside each other
  * @param part of the grid that becomes tokens
- * @param newlines whether a newline stands behind each row of it
+ * @param newline what stands behind each row of it: a fixed row of the family's table, a candidate
+ *     that no crop shows, or nothing
  */
-record TiledImage(int side, int down, int across, AnyResolution.Part part, boolean newlines) {
+record TiledImage(int side, int down, int across, AnyResolution.Part part, Newline newline) {
 
-  /** All candidates in the order of the decoder; newlines are fixed rows of the family's table. */
+  /** All candidates in the order of the decoder. */
   ImageTokens tokens() {
+    boolean fixed = newline == Newline.KEEP;
+    boolean competes = newline == Newline.COMPETE;
     int patches = side * side;
-    int n = patches + part.rows() * part.columns();
+    int n = patches + part.rows() * (part.columns() + (competes ? 1 : 0));
     int[] row = new int[n];
     int[] crop = new int[n];
     int[] place = new int[n];
@@ -34,11 +38,17 @@ record TiledImage(int side, int down, int across, AnyResolution.Part part, boole
       for (int x = part.left(); x < part.left() + part.columns(); x++, j++) {
         crop[j] = 1 + y / side * across + x / side;
         place[j] = y % side * side + x % side;
-        row[j] = j + (newlines ? y - part.top() : 0);
+        row[j] = j + (fixed ? y - part.top() : 0);
         sources[j] = crop[j] * (patches + 1) + 1 + place[j];
       }
+      if (competes) {
+        crop[j] = -1;
+        place[j] = -1;
+        sources[j] = -1;
+        j++;
+      }
     }
-    int rows = n + (newlines ? part.rows() : 0);
+    int rows = n + (fixed ? part.rows() : 0);
     return new ImageTokens(crops(), rows, row, crop, place, sources, new int[0]);
   }
 

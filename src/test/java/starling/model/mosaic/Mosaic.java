@@ -464,12 +464,12 @@ final class Mosaic implements VisionLanguageModel {
       device.gemm(x.rows(first, crop.end()), patches, patchEmbedding, null, Activation.NONE, where);
     }
 
-    /** Four rows to one, two products, and a newline for every fixed row. */
+    /** Four rows to one, two products, and the newlines. */
     private void merge(Tensor x, ImageCuts cuts, TensorArena work) {
       Tensor cells = cuts.beforeProjector(x.fold(4));
       Tensor h = work.alloc("merged", dtype, cells.rows(), linear1.out());
       device.gemm(h, cells, linear1, null, Activation.GELU, null);
-      int fixed = cuts.tokens().fixedRows();
+      int fixed = cuts.tokens().tableRows();
       Tensor rows = cuts.projected(fixed + cells.rows());
       device.embed(rows.rows(0, fixed), zeros.rows(0, fixed), newlineRow);
       device.gemm(rows.rows(fixed, rows.rows()), h, linear2, null, Activation.NONE, null);

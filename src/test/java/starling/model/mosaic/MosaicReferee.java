@@ -1,10 +1,17 @@
 package starling.model.mosaic;
 
+import static starling.model.Doubles.add;
+import static starling.model.Doubles.attention;
+import static starling.model.Doubles.gelu;
+import static starling.model.Doubles.layernorm;
+import static starling.model.Doubles.product;
+import static starling.model.Doubles.rmsnorm;
+import static starling.model.Doubles.row;
+
 import java.util.ArrayList;
 import java.util.List;
 import starling.checkpoint.DecoderWeights;
 import starling.checkpoint.TextConfig;
-import starling.device.StoredTensor;
 import starling.image.Preprocess;
 import starling.model.ImageInput;
 import starling.prune.ImageTokens;
@@ -139,7 +146,7 @@ final class MosaicReferee {
     double[][] k = new double[n][];
     double[][] v = new double[n][];
     for (int i = 0; i < n; i++) {
-      double[] normed = layernorm(x[i], w.norm1(), w.bias1());
+      double[] normed = layernorm(x[i], w.norm1(), w.bias1(), Mosaic.EPS);
       q[i] = product(w.q(), null, normed);
       k[i] = product(w.k(), null, normed);
       v[i] = product(w.v(), null, normed);
@@ -163,7 +170,7 @@ final class MosaicReferee {
       x[i] = add(x[i], product(w.out(), null, out));
     }
     for (int i = 0; i < n; i++) {
-      double[] h = product(w.fc1(), null, layernorm(x[i], w.norm2(), w.bias2()));
+      double[] h = product(w.fc1(), null, layernorm(x[i], w.norm2(), w.bias2(), Mosaic.EPS));
       for (int e = 0; e < h.length; e++) {
         h[e] = gelu(h[e]);
       }
@@ -185,7 +192,7 @@ final class MosaicReferee {
       var after = new ArrayList<Row>();
       for (int i = 0; i < n; i++) {
         Row r = rows.get(i);
-        double[] normed = rmsnorm(r.x, w.inputNorm());
+        double[] normed = rmsnorm(r.x, w.inputNorm(), m.text.rmsNormEps());
         double[] q = product(w.qWeight(), w.qBias(), normed);
         k[i] = product(w.kWeight(), w.kBias(), normed);
         v[i] = product(w.vWeight(), w.vBias(), normed);
@@ -204,7 +211,7 @@ final class MosaicReferee {
             l + 1 == layer && r.candidate >= 0 && !second.get(r.image).contains(r.candidate);
         if (!dropped) {
           double[] x = add(r.x, product(w.oWeight(), null, out));
-          double[] inner = rmsnorm(x, w.postAttentionNorm());
+          double[] inner = rmsnorm(x, w.postAttentionNorm(), m.text.rmsNormEps());
           double[] gate = product(w.gateWeight(), null, inner);
           double[] up = product(w.upWeight(), null, inner);
           for (int e = 0; e < up.length; e++) {
@@ -216,7 +223,7 @@ final class MosaicReferee {
       }
       rows = after;
     }
-    double[] last = rmsnorm(rows.getLast().x, m.decoder.norm());
+    double[] last = rmsnorm(rows.getLast().x, m.decoder.norm(), m.text.rmsNormEps());
     return product(m.decoder.lmHead(), null, last);
   }
 
@@ -233,92 +240,5 @@ final class MosaicReferee {
         x[h * d + i + d / 2] = b * Math.cos(angle) + a * Math.sin(angle);
       }
     }
-  }
-
-  // ---- arithmetic ----
-
-  private static double[] attention(double[] q, int from, double[][] k, int to, int d, int n) {
-    double[] a = new double[n];
-    double sum = 0;
-    for (int j = 0; j < n; j++) {
-      double dot = 0;
-      for (int e = 0; e < d; e++) {
-        dot += q[from + e] * k[j][to + e];
-      }
-      a[j] = Math.exp(dot / Math.sqrt(d));
-      sum += a[j];
-    }
-    for (int j = 0; j < n; j++) {
-      a[j] /= sum;
-    }
-    return a;
-  }
-
-  private static double[] product(StoredTensor w, StoredTensor bias, double[] x) {
-    double[] y = new double[w.shape().get(0)];
-    for (int o = 0; o < y.length; o++) {
-      y[o] = bias == null ? 0 : bias.get(o);
-      for (int i = 0; i < x.length; i++) {
-        y[o] += (double) w.get((long) o * x.length + i) * x[i];
-      }
-    }
-    return y;
-  }
-
-  private static double[] layernorm(double[] x, StoredTensor weight, StoredTensor bias) {
-    double mean = 0;
-    double square = 0;
-    for (double e : x) {
-      mean += e / x.length;
-    }
-    for (double e : x) {
-      square += (e - mean) * (e - mean) / x.length;
-    }
-    double[] y = new double[x.length];
-    for (int i = 0; i < x.length; i++) {
-      y[i] = (x[i] - mean) / Math.sqrt(square + Mosaic.EPS) * weight.get(i) + bias.get(i);
-    }
-    return y;
-  }
-
-  private double[] rmsnorm(double[] x, StoredTensor weight) {
-    double square = 0;
-    for (double e : x) {
-      square += e * e / x.length;
-    }
-    double[] y = new double[x.length];
-    for (int i = 0; i < x.length; i++) {
-      y[i] = x[i] / Math.sqrt(square + m.text.rmsNormEps()) * weight.get(i);
-    }
-    return y;
-  }
-
-  /** x·Φ(x), by Simpson's rule. */
-  static double gelu(double x) {
-    int n = 400;
-    double step = x / n;
-    double sum = 1 + Math.exp(-x * x / 2);
-    for (int i = 1; i < n; i++) {
-      double t = i * step;
-      sum += (i % 2 == 1 ? 4 : 2) * Math.exp(-t * t / 2);
-    }
-    return x * (0.5 + sum * step / 3 / Math.sqrt(2 * Math.PI));
-  }
-
-  private static double[] row(StoredTensor table, int i) {
-    int d = table.shape().get(1);
-    double[] row = new double[d];
-    for (int e = 0; e < d; e++) {
-      row[e] = table.get((long) i * d + e);
-    }
-    return row;
-  }
-
-  private static double[] add(double[] a, double[] b) {
-    double[] sum = a.clone();
-    for (int i = 0; i < sum.length; i++) {
-      sum[i] += b[i];
-    }
-    return sum;
   }
 }
