@@ -117,6 +117,12 @@ public record QwenConfig(
           "hidden_size",
           "is " + hidden + " for num_attention_heads " + heads + "; a head must be of even width");
     }
+    if (t.integer("head_dim", hidden / heads, 1) != hidden / heads) {
+      throw t.wrong(
+          "head_dim",
+          "is %d; hidden_size %d for num_attention_heads %d makes %d"
+              .formatted(t.integer("head_dim", 0, 1), hidden, heads, hidden / heads));
+    }
     t.required("num_hidden_layers");
     double eps = t.positive("rms_norm_eps", 0);
     if (eps == 0) {
