@@ -30,7 +30,7 @@ import starling.prune.Methods;
  * A random checkpoint on a device, and what transformers makes of images with it ({@code
  * src/test/golden/make_qwen_goldens.py}).
  */
-record QwenCheckpoint(
+public record QwenCheckpoint(
     Path dir, JsonNode golden, Qwen25Vl family, Safetensors files, LoadedModel model)
     implements AutoCloseable {
   /** Float32 against float32 on values of a few units, through eight blocks. */
@@ -147,7 +147,8 @@ record QwenCheckpoint(
     }
   }
 
-  static Image noise(int[] size, long seed) {
+  /** An image that script and test draw alike. */
+  public static Image noise(int[] size, long seed) {
     byte[] rgb = new byte[3 * size[0] * size[1]];
     long s = seed;
     for (int i = 0; i < rgb.length; i++) {
