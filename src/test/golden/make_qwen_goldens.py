@@ -2,7 +2,8 @@
 
     python3 make_qwen_goldens.py
 
-writes ../resources/starling/model/qwen-{free,tied}/. transformers 5.18.0, torch 2.13.0 and Pillow made the committed
+writes ../resources/starling/model/qwen-{free,tied}/, and beside the checkpoint in qwen-saved457/, which transformers
+4.57.6 saved from a random model with tied heads, what 5.18 reads there. transformers 5.18.0, torch 2.13.0 and Pillow made the committed
 files, in float32 with eager attention on one thread. Nothing is shared with the Java code: pixels are those of
 Qwen2VLImageProcessorPil, rows, logits and answers those of Qwen2_5_VLForConditionalGeneration, scores come from its own
 attention maps, and pruned prompts go through its decoder layers with rows left out and positions kept.
@@ -206,19 +207,25 @@ def case(net, sizes, ids):
                 penalized=answers[1], pruned=out)
 
 
+def write(folder, net, cases):
+    with torch.no_grad():
+        cases = [case(net, *c) for c in cases]
+    json.dump(dict(transformers=transformers.__version__, spec=dict(R=R, K=K, P=P), cases=cases),
+              open(folder + '/golden.json', 'w'), separators=(',', ':'))
+    json.dump(dict(PREPARE, image_mean=[0.48145466, 0.4578275, 0.40821073], image_std=[0.26862954, 0.26130258, 0.27577711],
+                   image_processor_type='Qwen2VLImageProcessor'), open(folder + '/preprocessor_config.json', 'w'), indent=1)
+    print(folder, [[i['grid'] for i in c['images']] for c in cases], [c['greedy'] for c in cases], [c['penalized'] for c in cases])
+
+
 here = os.path.join(os.path.dirname(os.path.abspath(__file__)), '../resources/starling/model')
 for tie in (False, True):
     net = make(tie, 11 + tie)
     folder = os.path.join(here, 'qwen-tied' if tie else 'qwen-free')
     os.makedirs(folder, exist_ok=True)
-    with torch.no_grad():
-        cases = [case(net, *c) for c in (CASES[1:3] if tie else CASES)]
-    json.dump(dict(transformers=transformers.__version__, spec=dict(R=R, K=K, P=P), cases=cases),
-              open(folder + '/golden.json', 'w'), separators=(',', ':'))
+    write(folder, net, CASES[1:3] if tie else CASES)
     net.bfloat16().save_pretrained(folder)
     os.chmod(folder + '/model.safetensors', 0o644)
-    json.dump(dict(PREPARE, image_mean=[0.48145466, 0.4578275, 0.40821073], image_std=[0.26862954, 0.26130258, 0.27577711],
-                   image_processor_type='Qwen2VLImageProcessor'), open(folder + '/preprocessor_config.json', 'w'), indent=1)
     if os.path.exists(folder + '/generation_config.json'):
         os.remove(folder + '/generation_config.json')
-    print(folder, [[i['grid'] for i in c['images']] for c in cases], [c['greedy'] for c in cases], [c['penalized'] for c in cases])
+saved = os.path.join(here, 'qwen-saved457')
+write(saved, Net.from_pretrained(saved, attn_implementation='eager').eval().float(), CASES[1:2])

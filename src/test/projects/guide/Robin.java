@@ -12,6 +12,7 @@ import starling.checkpoint.TextConfig;
 import starling.device.DType;
 import starling.device.Device;
 import starling.device.TensorArena;
+import starling.image.Image;
 import starling.image.Preprocess;
 import starling.model.ClipEncoder;
 import starling.model.ImageEncoder;
@@ -78,15 +79,20 @@ public record Robin(RobinConfig config) implements VisionLanguageModel {
   @Override
   public ImageProcessor images(Path dir) {
     Preprocess preprocess = PreprocessorConfig.read(dir, config.tower().imageSize());
-    return (image, options, name) -> {
-      options.only("Robin", "image-mode");
-      return new ImageInput(typicalImage(), List.of(preprocess.apply(image, options.mode(), name)));
-    };
-  }
+    return new ImageProcessor() {
+      @Override
+      public ImageInput prepare(Image image, ImageOptions options, String name) {
+        options.only("Robin", "image-mode");
+        var prepared = preprocess.apply(image, options.mode(), name);
+        return new ImageInput(typicalImage(), List.of(prepared));
+      }
 
-  @Override
-  public ImageTokens tokens(int height, int width, ImageOptions options) {
-    return typicalImage();
+      @Override
+      public ImageTokens tokens(int height, int width, ImageOptions options) {
+        options.only("Robin", "image-mode");
+        return typicalImage();
+      }
+    };
   }
 
   @Override

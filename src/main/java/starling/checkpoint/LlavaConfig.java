@@ -1,6 +1,5 @@
 package starling.checkpoint;
 
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
@@ -80,6 +79,7 @@ public record LlavaConfig(
     checkScores(text, vision, decoder);
     String strategy =
         top.oneOf("vision_feature_select_strategy", "default", List.of("default", "full"));
+    var common = CommonConfig.read(dir, top, text, "float16");
     return new LlavaConfig(
         vision,
         decoder,
@@ -87,9 +87,9 @@ public record LlavaConfig(
         layer,
         strategy.equals("full"),
         top.flag("multimodal_projector_bias", true),
-        dtype(top, text),
-        endTokens(dir, top, text),
-        top.flag("tie_word_embeddings", false) || text.flag("tie_word_embeddings", false),
+        common.dtype(),
+        common.eosTokenIds(),
+        common.tieWordEmbeddings(),
         List.copyOf(unknown));
   }
 
@@ -128,33 +128,5 @@ public record LlavaConfig(
           "vision_feature_layer", "is " + layer + ", but the tower has " + layers + " layers");
     }
     return layer;
-  }
-
-  private static String dtype(Fields top, Fields text) {
-    for (Fields fields : List.of(top, text)) {
-      for (String field : List.of("dtype", "torch_dtype")) {
-        if (fields.has(field)) {
-          return fields.text(field, "").replace("torch.", "");
-        }
-      }
-    }
-    return "float16";
-  }
-
-  private static List<Integer> endTokens(Path dir, Fields top, Fields text) {
-    var places = new ArrayList<Fields>();
-    Path generation = dir.resolve("generation_config.json");
-    if (Files.exists(generation)) {
-      places.add(Fields.read(generation));
-    }
-    places.add(top);
-    places.add(text);
-    for (Fields place : places) {
-      List<Integer> ids = place.integers("eos_token_id");
-      if (!ids.isEmpty()) {
-        return ids;
-      }
-    }
-    return List.of();
   }
 }

@@ -1,10 +1,10 @@
 package starling.checkpoint;
 
-import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
 import starling.input.InputJson;
+import starling.input.Limits;
 
 /**
  * {@code config.json} of a Qwen2.5-VL checkpoint, in every layout that transformers has written:
@@ -70,15 +70,36 @@ public record QwenConfig(
               + ", but the decoder's hidden_size is "
               + decoder.hiddenSize());
     }
+    checkScores(text, tower, decoder);
+    var common = CommonConfig.read(dir, top, text, "bfloat16");
     return new QwenConfig(
         tower,
         decoder,
         sections(text, decoder),
         top.integer("image_token_id", 151655, 0),
-        dtype(top, text),
-        endTokens(dir, top, text),
-        top.flag("tie_word_embeddings", false) || text.flag("tie_word_embeddings", false),
+        common.dtype(),
+        common.eosTokenIds(),
+        common.tieWordEmbeddings(),
         unknown);
+  }
+
+  /** Attention's work is not in the size of any file: that of the largest image. */
+  private static void checkScores(Fields fields, QwenVisionConfig tower, TextConfig decoder) {
+    double tokens = Limits.IMAGE_TOKENS;
+    double ofTower = tower.scores(tokens * tower.cellRows());
+    double ofDecoder = tokens * tokens * decoder.numAttentionHeads() * decoder.numHiddenLayers();
+    if (ofTower + ofDecoder > Limits.IMAGE_SCORES) {
+      throw fields.wrong(
+          "num_attention_heads",
+          "is %d in %d layers, with vision_config num_heads %d in %d blocks; for an image of %d visual tokens that is more than %d attention scores"
+              .formatted(
+                  decoder.numAttentionHeads(),
+                  decoder.numHiddenLayers(),
+                  tower.numHeads(),
+                  tower.depth(),
+                  Limits.IMAGE_TOKENS,
+                  Limits.IMAGE_SCORES));
+    }
   }
 
   private static TextConfig decoder(Fields t) {
@@ -95,6 +116,12 @@ public record QwenConfig(
       throw t.wrong(
           "hidden_size",
           "is " + hidden + " for num_attention_heads " + heads + "; a head must be of even width");
+    }
+    if (t.integer("head_dim", hidden / heads, 1) != hidden / heads) {
+      throw t.wrong(
+          "head_dim",
+          "is %d; hidden_size %d for num_attention_heads %d makes %d"
+              .formatted(t.integer("head_dim", 0, 1), hidden, heads, hidden / heads));
     }
     t.required("num_hidden_layers");
     double eps = t.positive("rms_norm_eps", 0);
@@ -165,31 +192,5 @@ public record QwenConfig(
             "layer_types", "holds " + InputJson.shown(type) + "; full_attention is supported");
       }
     }
-  }
-
-  private static String dtype(Fields top, Fields text) {
-    for (Fields fields : List.of(top, text)) {
-      for (String field : List.of("dtype", "torch_dtype")) {
-        if (fields.has(field)) {
-          return fields.text(field, "").replace("torch.", "");
-        }
-      }
-    }
-    return "bfloat16";
-  }
-
-  private static List<Integer> endTokens(Path dir, Fields top, Fields text) {
-    var places = new ArrayList<Fields>();
-    Path generation = dir.resolve("generation_config.json");
-    if (Files.exists(generation)) {
-      places.add(Fields.read(generation));
-    }
-    places.add(top);
-    places.add(text);
-    return places.stream()
-        .map(place -> place.integers("eos_token_id"))
-        .filter(ids -> !ids.isEmpty())
-        .findFirst()
-        .orElse(List.of());
   }
 }

@@ -4,7 +4,7 @@ package starling.checkpoint;
 final class QwenKeys {
   static final String TEXT =
       "model_type hidden_size intermediate_size num_hidden_layers num_attention_heads"
-          + " num_key_value_heads hidden_act max_position_embeddings rms_norm_eps rope_theta"
+          + " num_key_value_heads head_dim hidden_act max_position_embeddings rms_norm_eps rope_theta"
           + " rope_parameters rope_scaling vocab_size tie_word_embeddings torch_dtype dtype"
           + " eos_token_id bos_token_id use_sliding_window sliding_window max_window_layers"
           + " layer_types image_token_id video_token_id vision_start_token_id vision_end_token_id"

@@ -8,6 +8,7 @@ import java.util.Set;
 import starling.image.SmartResize;
 import starling.input.InputException;
 import starling.input.InputJson;
+import starling.input.Limits;
 
 /**
  * How a Qwen2.5-VL checkpoint wants images prepared: {@code preprocessor_config.json}, or the
@@ -72,11 +73,11 @@ public final class QwenPreprocessorConfig {
     long most = pixels(f, "max_pixels", "longest_edge", 28 * 28 * 1280);
     int cell = vision.cellSize();
     long tokens = most / ((long) cell * cell);
-    if (least > most || tokens < 1 || tokens > SmartResize.MOST_TOKENS) {
+    if (least > most || tokens < 1 || tokens > Limits.IMAGE_TOKENS) {
       throw f.wrong(
           f.has("max_pixels") ? "max_pixels" : "size.longest_edge",
           "is %d, for %d visual tokens; at least min_pixels, %d, and 1 to %d tokens are supported"
-              .formatted(most, tokens, least, SmartResize.MOST_TOKENS));
+              .formatted(most, tokens, least, Limits.IMAGE_TOKENS));
     }
     return new SmartResize(
         cell,

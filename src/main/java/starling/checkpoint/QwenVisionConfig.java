@@ -57,6 +57,18 @@ public record QwenVisionConfig(
     return windowSize / cellSize();
   }
 
+  /** Blocks that attend to the whole image. */
+  public int fullBlocks() {
+    return (int) fullattBlockIndexes.stream().distinct().count();
+  }
+
+  /** Attention scores of an image of so many rows of the tower, with no window cut. */
+  double scores(double rows) {
+    double window = (double) windowCells() * windowCells() * cellRows();
+    double full = fullBlocks();
+    return numHeads * rows * (full * rows + (depth - full) * Math.min(window, rows));
+  }
+
   /** Reads {@code vision_config}. */
   static QwenVisionConfig read(Fields v) {
     v.oneOf("model_type", "qwen2_5_vl", List.of("qwen2_5_vl", "qwen2_5_vl_vision"));

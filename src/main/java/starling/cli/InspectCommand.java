@@ -67,7 +67,8 @@ final class InspectCommand implements Callable<Integer> {
   @Option(
       names = "--image-size",
       paramLabel = "WxH",
-      description = "pixels of the images; unless given as the tower sees one")
+      description =
+          "pixels of the images; unless given as many as the tower sees, or 448x448 where it sees any")
   private String imageSize;
 
   @Mixin private ImageArguments imageArguments;
@@ -204,7 +205,9 @@ final class InspectCommand implements Callable<Integer> {
               + "'; it must be pixels across x pixels down, as 640x480");
     }
     String[] sides = imageSize.split("x", -1);
-    return family.tokens(Integer.parseInt(sides[1]), Integer.parseInt(sides[0]), options);
+    return family
+        .images(model)
+        .tokens(Integer.parseInt(sides[1]), Integer.parseInt(sides[0]), options);
   }
 
   private static KvBytes kvBytes(TextConfig text, Plan plan) {

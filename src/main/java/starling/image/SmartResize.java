@@ -4,6 +4,7 @@ import java.awt.geom.Rectangle2D;
 import java.util.Arrays;
 import java.util.List;
 import starling.input.InputException;
+import starling.input.Limits;
 
 /**
  * How Qwen2-VL and Qwen2.5-VL prepare an image of any size: both sides become multiples of {@code
@@ -26,9 +27,6 @@ public record SmartResize(
     List<Double> imageMean,
     List<Double> imageStd) {
 
-  /** Visual tokens of an image, at most: as many as the published limits of pixels allow. */
-  public static final int MOST_TOKENS = 16_384;
-
   /** The aspect that transformers refuses to go beyond. */
   private static final int THINNEST = 200;
 
@@ -45,14 +43,14 @@ public record SmartResize(
    * it would contradict the other; then it gives way.
    *
    * @throws InputException if both are given and contradict each other, or one is beyond {@link
-   *     #MOST_TOKENS}
+   *     Limits#IMAGE_TOKENS}
    */
   public SmartResize tokens(Integer least, Integer most) {
     for (Integer limit : Arrays.asList(least, most)) {
-      if (limit != null && limit > MOST_TOKENS) {
+      if (limit != null && limit > Limits.IMAGE_TOKENS) {
         throw new InputException(
             "%d visual tokens are asked for; an image may have at most %d"
-                .formatted(limit, MOST_TOKENS));
+                .formatted(limit, Limits.IMAGE_TOKENS));
       }
     }
     if (least != null && most != null && least > most) {
@@ -76,7 +74,8 @@ public record SmartResize(
    * The size that an image of {@code height} by {@code width} pixels becomes.
    *
    * @param name what messages call the image
-   * @throws InputException if it is more than 200 times as long as it is wide
+   * @throws InputException if it is more than 200 times as long as it is wide, or would be more
+   *     than {@link Limits#IMAGE_TOKENS} visual tokens
    */
   public Size of(int height, int width, String name) {
     if ((double) Math.max(height, width) / Math.min(height, width) > THINNEST) {
@@ -94,6 +93,12 @@ public record SmartResize(
       double by = Math.sqrt(minPixels / ((double) height * width));
       h = Math.ceil(height * by / factor) * factor;
       w = Math.ceil(width * by / factor) * factor;
+    }
+    double tokens = h / factor * (w / factor);
+    if (tokens > Limits.IMAGE_TOKENS) { // enlarging rounds up
+      throw new InputException(
+          "%s: the image would be %.0f visual tokens, and may be at most %d; ask for fewer at least"
+              .formatted(name, tokens, Limits.IMAGE_TOKENS));
     }
     return new Size((int) h, (int) w);
   }

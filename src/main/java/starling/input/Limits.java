@@ -61,6 +61,12 @@ public final class Limits {
   /** Attention scores of an image in tower and decoder: patches squared, times heads and layers. */
   public static final long SCORES = 1L << 33;
 
+  /** Visual tokens of an image that keeps its own size. */
+  public static final int IMAGE_TOKENS = 16_384;
+
+  /** {@link #SCORES} where an image keeps its own size and has {@link #IMAGE_TOKENS}. */
+  public static final long IMAGE_SCORES = 1L << 41;
+
   /** Bytes that any question may take beside the weights: keys, values and activations. */
   public static final long QUESTION_BYTES = 512L << 20;
 
@@ -89,6 +95,9 @@ public final class Limits {
 
   /** Characters that a normalizer or a decoder may add to any text, however short. */
   public static final int FREE_GROWTH = 1024;
+
+  /** Combining marks in a row of a text that is composed, which costs their number squared. */
+  public static final int MARKS = 256;
 
   /** Tokens that a post-processor puts around a text. */
   public static final int TEMPLATE = 256;

@@ -77,17 +77,13 @@ public interface VisionLanguageModel {
      * @param name what messages call the image
      */
     ImageInput prepare(Image image, ImageOptions options, String name);
-  }
 
-  /**
-   * The visual tokens of an image of so many pixels, for counting without it.
-   *
-   * @throws InputException if the family does not have one of the options, or cannot count so
-   */
-  default ImageTokens tokens(int height, int width, ImageOptions options) {
-    throw new InputException(
-        "the visual tokens of this family cannot be counted without an image; leave --image-size"
-            + " out");
+    /**
+     * The visual tokens of an image of so many pixels, for counting without it.
+     *
+     * @param options as for {@link #prepare}
+     */
+    ImageTokens tokens(int height, int width, ImageOptions options);
   }
 
   /** The visual tokens of an image of the tower's own size, for counting without an image. */

@@ -3,20 +3,19 @@ package starling.text;
 import java.text.Normalizer;
 import java.text.Normalizer.Form;
 import starling.input.InputException;
+import starling.input.Limits;
 
 /**
  * Unicode's normal form C. Java sorts marks behind a letter by insertion: a megabyte of them would
  * take hours, so a row of more marks than any writing has is refused.
  */
 final class Composition {
-  private static final int MARKS = 256;
-
   private Composition() {}
 
   /**
    * A text in form C.
    *
-   * @throws InputException if more than 256 combining marks stand in a row
+   * @throws InputException if more than {@link Limits#MARKS} combining marks stand in a row
    */
   static String of(String text) {
     checkMarks(text);
@@ -29,9 +28,12 @@ final class Composition {
       int c = text.codePointAt(i);
       i += Character.charCount(c);
       marks = isMark(c) ? marks + 1 : 0;
-      if (marks > MARKS) {
+      if (marks > Limits.MARKS) {
         throw new InputException(
-            "the text has more than " + MARKS + " combining marks in a row, up to index " + i);
+            "the text has more than "
+                + Limits.MARKS
+                + " combining marks in a row, up to index "
+                + i);
       }
     }
   }

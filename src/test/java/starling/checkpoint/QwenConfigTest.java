@@ -15,6 +15,7 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import org.junit.jupiter.params.provider.ValueSource;
+import starling.Checkout;
 import starling.checkpoint.SafetensorsTest.Refusal;
 import starling.image.SmartResize;
 
@@ -104,6 +105,61 @@ class QwenConfigTest {
     assertEquals(flat, read(FIVE));
   }
 
+  /** 4.49 wrote "default" over the published "mrope", beside a second name of the same field. */
+  @Test
+  void theKindOfRotaryEmbeddingHasManyNames() throws IOException {
+    for (String kind :
+        List.of("'type': 'default'", "'rope_type': 'default'", "'rope_type': 'mrope'")) {
+      ObjectNode other = object(FLAT);
+      String rope = "{'mrope_section': [2, 3, 3], " + kind + "}";
+      other.set("rope_scaling", JSON.readTree(rope.replace('\'', '"')));
+      assertEquals(read(FLAT), read(other.toString()), kind);
+    }
+  }
+
+  /** What 5.18 and 4.57.6 wrote themselves. */
+  @ParameterizedTest
+  @ValueSource(strings = {"qwen-free", "qwen-tied", "qwen-saved457"})
+  void savedConfigurationsHaveNoUnknownKey(String name) {
+    Path folder = Checkout.path("src/test/resources/starling/model").resolve(name);
+    QwenConfig saved = QwenConfig.read(folder);
+    assertEquals(List.of(), saved.unknownKeys());
+    assertEquals(90, saved.imageTokenId());
+    assertEquals(List.of(2, 3, 3), saved.mropeSection());
+    assertEquals(List.of(1, 3), saved.vision().fullattBlockIndexes());
+    assertEquals(List.of(94), saved.eosTokenIds());
+    assertEquals(name.equals("qwen-tied"), saved.tieWordEmbeddings());
+  }
+
+  /** Keys of training, of videos and of other classes, in either place and at any value. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "attention_dropout",
+        "initializer_range",
+        "use_cache",
+        "pad_token_id",
+        "_name_or_path",
+        "transformers_version",
+        "architectures",
+        "bos_token_id",
+        "video_token_id",
+        "vision_start_token_id",
+        "vision_end_token_id",
+        "vision_token_id",
+        "max_window_layers"
+      })
+  void harmlessKeysAreAccepted(String key) throws IOException {
+    for (String layout : List.of(FLAT, NESTED, FIVE)) {
+      ObjectNode other = object(layout);
+      other.put(key, 7);
+      if (other.has("text_config")) {
+        ((ObjectNode) other.get("text_config")).put(key, 7);
+      }
+      assertEquals(read(layout), read(other.toString()), key);
+    }
+  }
+
   /** 4.52 to 4.54 wrote both copies; the inner one counts. */
   @Test
   void ofTwoCopiesTheInnerOneCounts() throws IOException {
@@ -168,6 +224,12 @@ class QwenConfigTest {
         "rope_scaling | {\"mrope_section\": [4, 4]} | rope_scaling.mrope_section is [4, 4]; three numbers",
         "num_key_value_heads | 2 | num_attention_heads is 3, not a multiple of num_key_value_heads 2",
         "num_attention_heads | 16 | hidden_size is 48 for num_attention_heads 16",
+        "head_dim | 32 | head_dim is 32; hidden_size 48 for num_attention_heads 3 makes 16",
+        "num_hidden_layers | 4096 | num_attention_heads is 3 in 4096 layers",
+        "partial_rotary_factor | 0.5 | partial_rotary_factor is 0.5, which is not supported",
+        "attn_logit_softcapping | 30.0 | attn_logit_softcapping is 30.0, which is not supported",
+        "num_experts | 8 | num_experts is 8, which is not supported",
+        "use_qk_norm | true | use_qk_norm is true, which is not supported",
         "quantization_config | {\"quant_method\": \"awq\"} | quantization_config (awq) is not supported",
         "model_type | \"qwen2_vl\" | model_type is 'qwen2_vl'; supported is qwen2_5_vl"
       })
@@ -176,6 +238,19 @@ class QwenConfigTest {
     ObjectNode other = object(FLAT);
     other.set(field, JSON.readTree(value));
     Refusal.of(() -> read(other.toString()), sentence);
+    ObjectNode nested = object(NESTED);
+    boolean top = field.equals("model_type");
+    (top ? nested : (ObjectNode) nested.get("text_config")).set(field, JSON.readTree(value));
+    Refusal.of(() -> read(nested.toString()), (top ? "" : "text_config.") + sentence);
+  }
+
+  @Test
+  void twoBasesOfTheAnglesAreRefused() throws IOException {
+    ObjectNode other = object(FIVE);
+    ((ObjectNode) other.get("text_config")).put("rope_theta", 5.0);
+    Refusal.of(
+        () -> read(other.toString()),
+        "text_config.rope_theta is 5.0, but rope_parameters.rope_theta is 1000000.0");
   }
 
   @ParameterizedTest
@@ -188,6 +263,10 @@ class QwenConfigTest {
         "window_size | 27 | vision_config.window_size is 27 with patch_size 14",
         "num_heads | 3 | vision_config.hidden_size is 32 for num_heads 3",
         "num_heads | 16 | vision_config.hidden_size is 32 for num_heads 16; a head must be a multiple of four",
+        "hidden_act | 3 | vision_config.hidden_act is 3; it must be a text",
+        "temporal_patch_size | 17 | vision_config.temporal_patch_size is 17; at most 16",
+        "in_chans | 4 | vision_config.in_chans is 4; 3 is supported",
+        "rope_parameters | {\"rope_type\": \"default\"} | vision_config.rope_parameters.rope_type is 'default'",
         "fullatt_block_indexes | [1, 2] | vision_config.fullatt_block_indexes is [1, 2] for 4 blocks; the last, 3,",
         "fullatt_block_indexes | [3, 4] | vision_config.fullatt_block_indexes is [3, 4] for 4 blocks",
         "out_hidden_size | 32 | vision_config.out_hidden_size is 32, but the decoder's hidden_size is 48",
@@ -199,6 +278,17 @@ class QwenConfigTest {
     ObjectNode other = object(FIVE);
     ((ObjectNode) other.get("vision_config")).set(field, JSON.readTree(value));
     Refusal.of(() -> read(other.toString()), sentence);
+  }
+
+  /** Heads cost nothing in a file, and their attention scores do. */
+  @Test
+  void moreAttentionThanAnyModelHasIsRefused() throws IOException {
+    ObjectNode other = object(FIVE);
+    ((ObjectNode) other.get("vision_config")).put("hidden_size", 4096).put("num_heads", 1024);
+    Refusal.of(
+        () -> read(other.toString()),
+        "text_config.num_attention_heads is 3 in 3 layers, with vision_config num_heads 1024 in 4 blocks;"
+            + " for an image of 16384 visual tokens that is more than 2199023255552 attention scores");
   }
 
   @Test

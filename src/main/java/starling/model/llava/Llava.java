@@ -13,6 +13,7 @@ import starling.checkpoint.TextConfig;
 import starling.device.DType;
 import starling.device.Device;
 import starling.device.TensorArena;
+import starling.image.Image;
 import starling.image.Preprocess;
 import starling.input.InputException;
 import starling.model.ClipEncoder;
@@ -98,31 +99,34 @@ public record Llava(LlavaConfig config) implements VisionLanguageModel {
   public ImageProcessor images(Path dir) {
     int side = config.vision().imageSize();
     Preprocess preprocess = PreprocessorConfig.read(dir, side);
-    return (image, options, name) -> {
-      checkOptions(options);
-      Preprocess.Prepared prepared = preprocess.apply(image, options.mode(), name);
-      if (prepared.width() != side || prepared.height() != side) {
-        throw new InputException(
-            dir
-                + ": preprocessor_config.json (size, crop_size) makes "
-                + prepared.width()
-                + "x"
-                + prepared.height()
-                + " pixels of "
-                + name
-                + ", but config.json (vision_config image_size) asks for "
-                + side
-                + "x"
-                + side);
+    return new ImageProcessor() {
+      @Override
+      public ImageInput prepare(Image image, ImageOptions options, String name) {
+        checkOptions(options);
+        Preprocess.Prepared prepared = preprocess.apply(image, options.mode(), name);
+        if (prepared.width() != side || prepared.height() != side) {
+          throw new InputException(
+              dir
+                  + ": preprocessor_config.json (size, crop_size) makes "
+                  + prepared.width()
+                  + "x"
+                  + prepared.height()
+                  + " pixels of "
+                  + name
+                  + ", but config.json (vision_config image_size) asks for "
+                  + side
+                  + "x"
+                  + side);
+        }
+        return new ImageInput(typicalImage(), List.of(prepared));
       }
-      return new ImageInput(typicalImage(), List.of(prepared));
-    };
-  }
 
-  @Override
-  public ImageTokens tokens(int height, int width, ImageOptions options) {
-    checkOptions(options);
-    return typicalImage();
+      @Override
+      public ImageTokens tokens(int height, int width, ImageOptions options) {
+        checkOptions(options);
+        return typicalImage();
+      }
+    };
   }
 
   private static void checkOptions(ImageOptions options) {

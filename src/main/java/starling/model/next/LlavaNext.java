@@ -14,6 +14,7 @@ import starling.device.DType;
 import starling.device.Device;
 import starling.device.TensorArena;
 import starling.image.AnyResolution;
+import starling.image.Image;
 import starling.image.Tiles;
 import starling.model.ClipEncoder;
 import starling.model.ImageEncoder;
@@ -111,11 +112,19 @@ public record LlavaNext(LlavaNextConfig config) implements VisionLanguageModel {
   public ImageProcessor images(Path dir) {
     int side = vision().imageSize();
     var tiles = new Tiles(PreprocessorConfig.tiles(dir, side, config.imageGridPinpoints()), side);
-    return (image, options, name) -> {
-      checkOptions(options);
-      AnyResolution size = size(image.height(), image.width(), options, name);
-      ImageTokens tokens = tokens(image.height(), image.width(), size, options);
-      return new ImageInput(tokens, tiles.of(image, size));
+    return new ImageProcessor() {
+      @Override
+      public ImageInput prepare(Image image, ImageOptions options, String name) {
+        checkOptions(options);
+        AnyResolution size = size(image.height(), image.width(), options, name);
+        ImageTokens tokens = LlavaNext.this.tokens(image.height(), image.width(), size, options);
+        return new ImageInput(tokens, tiles.of(image, size));
+      }
+
+      @Override
+      public ImageTokens tokens(int height, int width, ImageOptions options) {
+        return LlavaNext.this.tokens(height, width, options);
+      }
     };
   }
 
@@ -123,8 +132,8 @@ public record LlavaNext(LlavaNextConfig config) implements VisionLanguageModel {
     options.only("LLaVA-NeXT", "anyres", "newline", "unpad", "pinpoints");
   }
 
-  @Override
-  public ImageTokens tokens(int height, int width, ImageOptions options) {
+  /** The visual tokens of an image of so many pixels. */
+  ImageTokens tokens(int height, int width, ImageOptions options) {
     checkOptions(options);
     return tokens(height, width, size(height, width, options, "the image"), options);
   }

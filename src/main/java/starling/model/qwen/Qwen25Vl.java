@@ -15,10 +15,12 @@ import starling.device.Device;
 import starling.device.PositionRule;
 import starling.device.Span;
 import starling.device.TensorArena;
+import starling.image.Image;
 import starling.image.Preprocess;
 import starling.image.SmartResize;
 import starling.model.ImageEncoder;
 import starling.model.ImageInput;
+import starling.model.ImageOptions;
 import starling.model.Layout;
 import starling.model.Positions;
 import starling.model.VisionLanguageModel;
@@ -100,15 +102,32 @@ public record Qwen25Vl(QwenConfig config) implements VisionLanguageModel {
 
   @Override
   public ImageProcessor images(Path dir) {
-    SmartResize resize = QwenPreprocessorConfig.read(dir, config.vision());
-    return (image, options, name) -> {
-      options.only("Qwen2.5-VL", "min-image-tokens", "max-image-tokens");
-      Preprocess.Prepared prepared =
-          resize.tokens(options.minImageTokens(), options.maxImageTokens()).apply(image, name);
-      int cell = config.vision().cellSize();
-      ImageTokens tokens = tokens(prepared.height() / cell, prepared.width() / cell);
-      return new ImageInput(tokens, List.of(prepared));
+    SmartResize own = QwenPreprocessorConfig.read(dir, config.vision());
+    return new ImageProcessor() {
+      @Override
+      public ImageInput prepare(Image image, ImageOptions options, String name) {
+        Preprocess.Prepared prepared = resize(own, options).apply(image, name);
+        ImageTokens tokens = tokensOf(prepared.height(), prepared.width());
+        return new ImageInput(tokens, List.of(prepared));
+      }
+
+      @Override
+      public ImageTokens tokens(int height, int width, ImageOptions options) {
+        SmartResize.Size size = resize(own, options).of(height, width, "the image");
+        return tokensOf(size.height(), size.width());
+      }
     };
+  }
+
+  private static SmartResize resize(SmartResize own, ImageOptions options) {
+    options.only("Qwen2.5-VL", "min-image-tokens", "max-image-tokens");
+    return own.tokens(options.minImageTokens(), options.maxImageTokens());
+  }
+
+  /** The visual tokens of an image of so many pixels, which are whole tokens. */
+  private ImageTokens tokensOf(int height, int width) {
+    int cell = config.vision().cellSize();
+    return tokens(height / cell, width / cell);
   }
 
   /** The visual tokens of an image of so many rows and columns of them. */
@@ -131,7 +150,7 @@ public record Qwen25Vl(QwenConfig config) implements VisionLanguageModel {
     ImageTokens.Crop grid = image.crops().get(0);
     double n = grid.patches();
     double d = v.hiddenSize();
-    double full = v.fullattBlockIndexes().stream().distinct().count();
+    double full = v.fullBlocks();
     double windows = Windows.of(grid.rows(), grid.columns(), v.windowCells()).squares();
     double patch = 3.0 * v.temporalPatchSize() * v.patchSize() * v.patchSize();
     return v.depth() * (8 * n * d * d + 6 * n * d * v.intermediateSize())

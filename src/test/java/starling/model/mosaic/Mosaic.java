@@ -198,17 +198,25 @@ final class Mosaic implements VisionLanguageModel {
   /** A small image of the whole, 2×2 tokens, and tiles of 2×3 tokens along the longer side. */
   @Override
   public ImageProcessor images(Path dir) {
-    return (image, options, name) -> {
-      boolean wide = image.width() > image.height();
-      int tiles = Math.round(wide ? ratio(image) : 1 / ratio(image));
-      var crops = new ArrayList<Preprocess.Prepared>();
-      crops.add(resized(image, 0, 0, image.width(), image.height(), 16, 16));
-      int w = wide ? image.width() / tiles : image.width();
-      int h = wide ? image.height() : image.height() / tiles;
-      for (int t = 0; t < tiles; t++) {
-        crops.add(resized(image, wide ? t * w : 0, wide ? 0 : t * h, w, h, 16, 24));
+    return new ImageProcessor() {
+      @Override
+      public ImageInput prepare(Image image, ImageOptions options, String name) {
+        boolean wide = image.width() > image.height();
+        int tiles = Math.round(wide ? ratio(image) : 1 / ratio(image));
+        var crops = new ArrayList<Preprocess.Prepared>();
+        crops.add(resized(image, 0, 0, image.width(), image.height(), 16, 16));
+        int w = wide ? image.width() / tiles : image.width();
+        int h = wide ? image.height() : image.height() / tiles;
+        for (int t = 0; t < tiles; t++) {
+          crops.add(resized(image, wide ? t * w : 0, wide ? 0 : t * h, w, h, 16, 24));
+        }
+        return new ImageInput(Mosaic.tokens(wide ? 1 : tiles, wide ? tiles : 1), crops);
       }
-      return new ImageInput(tokens(wide ? 1 : tiles, wide ? tiles : 1), crops);
+
+      @Override
+      public ImageTokens tokens(int height, int width, ImageOptions options) {
+        return typicalImage();
+      }
     };
   }
 
@@ -229,11 +237,6 @@ final class Mosaic implements VisionLanguageModel {
     float[] pixels =
         size.apply(new Image(w, h, part), starling.image.ImageMode.CHECKPOINT, "part").pixels();
     return new Preprocess.Prepared(pixels, height, width, new Rectangle2D.Double(x, y, w, h));
-  }
-
-  @Override
-  public ImageTokens tokens(int height, int width, ImageOptions options) {
-    return typicalImage();
   }
 
   @Override

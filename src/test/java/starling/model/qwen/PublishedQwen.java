@@ -5,16 +5,16 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 
 /** The configurations of the two published sizes, as their files say. */
-final class PublishedQwen {
+public final class PublishedQwen {
   private PublishedQwen() {}
 
   /** Qwen2.5-VL-3B-Instruct. */
-  static Path three(Path dir) throws IOException {
+  public static Path three(Path dir) throws IOException {
     return write(dir, 2048, 11008, 36, 16, 2, 70, 151936, true);
   }
 
   /** Qwen2.5-VL-7B-Instruct. */
-  static Path seven(Path dir) throws IOException {
+  public static Path seven(Path dir) throws IOException {
     return write(dir, 3584, 18944, 28, 28, 4, 28, 152064, false);
   }
 

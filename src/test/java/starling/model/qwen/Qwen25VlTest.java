@@ -110,6 +110,7 @@ class Qwen25VlTest {
     assertTrue(three.config().tieWordEmbeddings());
     assertEquals(151655, three.imageToken());
     Qwen25Vl seven = Qwen25Vl.read(PublishedQwen.seven(dir));
+    assertEquals(List.of(), seven.unknownKeys());
     assertEquals(28, seven.text().numAttentionHeads());
     assertEquals(80, seven.config().vision().headDim());
     assertEquals(4, seven.config().vision().windowCells());
