@@ -2,10 +2,6 @@ package starling.model;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
-import java.lang.foreign.MemorySegment;
-import java.lang.reflect.InvocationTargetException;
-import java.lang.reflect.Method;
-import java.lang.reflect.Proxy;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
@@ -13,112 +9,173 @@ import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.LinkedHashMap;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import starling.Devices;
 import starling.Families;
-import starling.checkpoint.PreprocessorConfig;
 import starling.checkpoint.Safetensors;
 import starling.device.DType;
 import starling.device.Device;
 import starling.device.DeviceType;
 import starling.device.Sampling;
-import starling.device.Tensor;
 import starling.image.Image;
-import starling.image.ImageMode;
 import starling.image.Preprocess;
+import starling.prune.ImageTokens;
 import starling.prune.Methods;
-import starling.text.Template;
 import starling.text.Tokenizer;
 
 /**
  * Writes what a model makes of a question in f32, step by step, for {@code tools/referee.py} to
  * hold against transformers: {@code Referee DEVICE OUT MODEL PROMPT PICTURE…}.
  *
- * <p>{@code OUT/referee.json}: text, ids, greedy answer, and the shape of every array; {@code
- * OUT/NAME.f32}: its values, little-endian. {@code pixels.P}; {@code vision.P.B}, the rows of image
- * P before block 0 and behind each block; {@code text.L}, the same of the decoder; {@code logits}.
+ * <p>{@code OUT/referee.json}: text, ids, positions, the answer without and with a repetition
+ * penalty, kept sets and answer of every pruning method in both modes, and the shape of every
+ * array. {@code OUT/NAME.f32}: its values, little-endian. {@code pixels.P}; {@code vision.P.B}, the
+ * rows of image P before block 0 of the tower and behind each block; {@code text.L}, the same of
+ * the decoder, with the projected rows of the images in {@code text.0}; {@code logits}; {@code SPEC
+ * MODE scores.S.P} of stage S; {@code SPEC MODE logits}.
  */
 public final class Referee {
   private static final int TOKENS = 6;
+  private static final float PENALTY = 1.3f;
+  private static final double R = 0.3;
+  private static final double P = 0.6;
+  private static final int LAYER = 1;
+  private static final String STAR = "star:R=" + R + ",K=" + LAYER + ",P=" + P;
+  private static final List<String> SPECS =
+      List.of(
+          STAR,
+          "fastv:K=" + LAYER + ",keep=0.4",
+          "fastervlm:keep=0.3",
+          "vispruner:keep=0.3",
+          "random:keep=0.3,seed=7",
+          "uniform:keep=0.3");
 
-  private final Device device;
-  private final int visionBlocks;
   private final Map<String, List<Integer>> shapes = new LinkedHashMap<>();
   private final Map<String, float[]> arrays = new LinkedHashMap<>();
-  private Tensor lastInput;
-  private int image = -1;
-  private int residuals;
-  private boolean decoding;
+  private final Map<String, Object> json = new LinkedHashMap<>();
+  private final VisionLanguageModel family;
+  private final int[] ids;
+  private final List<ImageInput> images;
+  private WatchedTower watch;
 
-  private Referee(Device device, int visionBlocks) {
-    this.device = device;
-    this.visionBlocks = visionBlocks;
+  private Referee(VisionLanguageModel family, int[] ids, List<ImageInput> images) {
+    this.family = family;
+    this.ids = ids;
+    this.images = images;
   }
 
   public static void main(String[] args) throws IOException {
     Path out = Files.createDirectories(Path.of(args[1]));
     Path dir = Path.of(args[2]);
-    List<Path> images = List.of(args).subList(4, args.length).stream().map(Path::of).toList();
-    VisionLanguageModel config = Families.read(dir);
-    var preprocess = PreprocessorConfig.read(dir);
-    int[] ids =
-        Template.LLAVA_HF.ids(Tokenizer.read(dir), args[3], images.size(), config.imageToken());
-    var pixels = new ArrayList<Preprocess.Prepared>();
-    for (Path file : images) {
-      pixels.add(preprocess.apply(Image.read(file), ImageMode.CHECKPOINT, file.toString()));
+    List<String> pictures = List.of(args).subList(4, args.length);
+    VisionLanguageModel family = Families.read(dir);
+    VisionLanguageModel.ImageProcessor processor = family.images(dir);
+    var images = new ArrayList<ImageInput>();
+    for (String file : pictures) {
+      images.add(processor.prepare(Image.read(Path.of(file)), ImageOptions.DEFAULT, file));
     }
+    int count = images.size();
+    int[] ids = family.template().ids(Tokenizer.read(dir), args[3], count, family.imageToken());
+    var referee = new Referee(family, ids, images);
+    referee.json.put("pictures", pictures);
+    referee.json.put("text", family.template().text(args[3], count));
     try (Device device = Devices.open(DeviceType.of(args[0]));
         var files = Safetensors.open(dir)) {
-      var weights = config.weights(files);
-      var referee = new Referee(device, config.visionBlocks());
-      for (int p = 0; p < pixels.size(); p++) {
-        referee.keep(
-            "pixels." + p,
-            pixels.get(p).pixels(),
-            3,
-            pixels.get(p).height(),
-            pixels.get(p).width());
-      }
-      var answer = new ArrayList<Integer>();
-      try (var llava = new LoadedModel(referee.watched(), config, weights, DType.F32);
-          Generation generation =
-              llava.prefill(
-                  new Request(
-                      ids,
-                      pixels.stream()
-                          .map(p -> new ImageInput(config.typicalImage(), List.of(p)))
-                          .toList(),
-                      Methods.parse("none"),
-                      Mode.COMPACT,
-                      Sampling.GREEDY,
-                      TOKENS,
-                      (phase, done, of) -> {}))) {
-        answer.add(generation.next());
-        referee.decoding = true;
-        referee.keep("logits", generation.logits(), config.text().vocabSize());
-        while (answer.size() < TOKENS && !config.endTokens().contains(answer.getLast())) {
-          answer.add(generation.next());
+      referee.json.put("device", device.type().label() + ": " + device.description());
+      referee.prompt();
+      referee.run(device, files);
+    }
+    referee.write(out);
+  }
+
+  /** What is known before anything runs: pixels, ids, positions. */
+  private void prompt() {
+    for (int p = 0; p < images.size(); p++) {
+      List<Preprocess.Prepared> crops = images.get(p).crops();
+      int h = crops.get(0).height();
+      int w = crops.get(0).width();
+      var all = ByteBuffer.allocate(4 * 3 * h * w * crops.size()).asFloatBuffer();
+      crops.forEach(crop -> all.put(crop.pixels()));
+      float[] pixels = new float[all.capacity()];
+      all.flip().get(pixels);
+      keep("pixels." + p, pixels, crops.size(), 3, h, w);
+    }
+    List<ImageTokens> tokens = images.stream().map(ImageInput::tokens).toList();
+    int[] rows = tokens.stream().mapToInt(ImageTokens::rows).toArray();
+    Positions positions =
+        family.positions(Layout.of(ids, family.imageToken(), rows), tokens);
+    json.put("ids", ids);
+    json.put("positions", positions.values());
+    json.put("next", positions.next());
+  }
+
+  private void run(Device device, Safetensors files) {
+    watch = new WatchedTower(device, this::keep);
+    try (var model =
+        new LoadedModel(watch.device(), family, watch.weights(family.weights(files)), DType.F32)) {
+      json.put("answer", answer(model, Sampling.GREEDY));
+      json.put("penalty", PENALTY);
+      json.put("penalized", answer(model, Sampling.GREEDY.penalizing(PENALTY)));
+      var pruned = new ArrayList<Map<String, Object>>();
+      for (String spec : SPECS) {
+        for (Mode mode : Mode.values()) {
+          pruned.add(pruned(model, spec, mode));
         }
       }
-      referee.write(out, Template.LLAVA_HF.text(args[3], images.size()), ids, answer, images);
+      json.put("pruned", pruned);
     }
   }
 
-  private void write(Path out, String text, int[] ids, List<Integer> answer, List<Path> images)
-      throws IOException {
-    for (var array : arrays.entrySet()) {
-      var bytes = ByteBuffer.allocate(4 * array.getValue().length).order(ByteOrder.LITTLE_ENDIAN);
-      bytes.asFloatBuffer().put(array.getValue());
-      Files.write(out.resolve(array.getKey() + ".f32"), bytes.array());
+  private Request request(String spec, Mode mode, Sampling sampling) {
+    return new Request(
+        ids, images, Methods.parse(spec), mode, sampling, TOKENS, (phase, done, of) -> {});
+  }
+
+  private List<Integer> answer(LoadedModel model, Sampling sampling) {
+    try (Generation generation = model.prefill(request("none", Mode.COMPACT, sampling))) {
+      return answer(generation, "logits");
     }
-    var json = new LinkedHashMap<String, Object>();
-    json.put("device", device.type().label() + ": " + device.description());
-    json.put("text", text);
-    json.put("ids", ids);
-    json.put("answer", answer);
-    json.put("pictures", images.stream().map(Path::toString).toList());
-    json.put("shapes", shapes);
-    new ObjectMapper().writeValue(out.resolve("referee.json").toFile(), json);
+  }
+
+  /** The answer from its first token on, whose logits are kept. */
+  private List<Integer> answer(Generation generation, String logits) {
+    var answer = new ArrayList<>(List.of(generation.next()));
+    watch.enough();
+    keep(logits, generation.logits(), family.text().vocabSize());
+    while (answer.size() < TOKENS && !family.endTokens().contains(answer.getLast())) {
+      answer.add(generation.next());
+    }
+    return answer;
+  }
+
+  private Map<String, Object> pruned(LoadedModel model, String spec, Mode mode) {
+    String name = spec + " " + mode.name().toLowerCase(Locale.ROOT);
+    var run = new LinkedHashMap<String, Object>();
+    run.put("spec", spec);
+    run.put("mode", mode.name().toLowerCase(Locale.ROOT));
+    run.put("layer", LAYER);
+    if (spec.equals(STAR)) {
+      run.put("R", R);
+      run.put("P", P);
+    }
+    try (Generation generation = model.prefill(request(spec, mode, Sampling.GREEDY))) {
+      run.put("answer", answer(generation, name + " logits"));
+      var kept = new LinkedHashMap<String, int[]>();
+      for (Stage stage : generation.stages()) {
+        String place = stage.stage() + "." + stage.image();
+        kept.put(place, generation.ints(stage.kept()));
+        if (stage.score() != null) {
+          float[] scores = generation.floats(stage.score());
+          keep(name + " scores." + place, scores, scores.length);
+        }
+      }
+      run.put("kept", kept);
+      if (!kept.containsKey("2.0")) {
+        run.put("layer", 0); // no cut inside the decoder
+      }
+    }
+    return run;
   }
 
   private void keep(String name, float[] values, Integer... shape) {
@@ -126,53 +183,13 @@ public final class Referee {
     arrays.put(name, values);
   }
 
-  private void keep(String name, Tensor rows) {
-    float[] values = new float[rows.rows() * rows.width()];
-    device.download(MemorySegment.ofArray(values), rows);
-    keep(name, values, rows.rows(), rows.width());
-  }
-
-  /** The device, with the residual stream written down as it passes. */
-  private Device watched() {
-    return (Device)
-        Proxy.newProxyInstance(
-            Device.class.getClassLoader(),
-            new Class<?>[] {Device.class},
-            (self, method, arguments) -> {
-              try {
-                Object result = method.invoke(device, arguments);
-                if (!decoding) {
-                  watch(method, arguments);
-                }
-                return result;
-              } catch (InvocationTargetException e) {
-                throw e.getCause();
-              }
-            });
-  }
-
-  private void watch(Method method, Object[] a) {
-    switch (method.getName()) {
-      case "layernorm" -> { // CLIP's first norm: the others are part of a gemm
-        image++;
-        residuals = 0;
-        keep("vision." + image + ".0", (Tensor) a[0]);
-      }
-      case "rope" -> {
-        if (!shapes.containsKey("text.0")) {
-          residuals = 0;
-          keep("text.0", lastInput);
-        }
-      }
-      case "gemm" -> {
-        lastInput = (Tensor) a[1];
-        if (a[0] == a[5] && ++residuals % 2 == 0) { // a block adds twice
-          boolean inTower = !shapes.containsKey("text.0") && residuals / 2 <= visionBlocks;
-          String stream = inTower ? "vision." + image : "text";
-          keep(stream + "." + residuals / 2, (Tensor) a[0]);
-        }
-      }
-      default -> {}
+  private void write(Path out) throws IOException {
+    for (var array : arrays.entrySet()) {
+      var bytes = ByteBuffer.allocate(4 * array.getValue().length).order(ByteOrder.LITTLE_ENDIAN);
+      bytes.asFloatBuffer().put(array.getValue());
+      Files.write(out.resolve(array.getKey() + ".f32"), bytes.array());
     }
+    json.put("shapes", shapes);
+    new ObjectMapper().writeValue(out.resolve("referee.json").toFile(), json);
   }
 }
