@@ -399,4 +399,68 @@ class ImageCasesTest {
         "image: the image is broken (a palette of 771 bytes)",
         assertThrows(InputException.class, () -> read(more)).getMessage());
   }
+
+  /** Bytes between two segments that belong to none are passed over, however many. */
+  @Test
+  void junkBetweenSegmentsIsPassedOver() {
+    int[][][] blocks = blocks(3);
+    byte[] rgb = read(FlatJpeg.of(blocks, YCBCR)).rgb();
+    byte[] comment = FlatJpeg.app(0xFE, "a comment");
+    for (byte[] junk : new byte[][] {{1}, {1, 2}, {1, 2, 3}, {-1, 0}, {-1, 0, 5}, {7, -1, 0, -1}}) {
+      assertArrayEquals(
+          rgb, read(FlatJpeg.of(blocks, YCBCR, comment, junk)).rgb(), Arrays.toString(junk));
+    }
+  }
+
+  /** The borders of what stands between two known kinds of marker. */
+  @Test
+  void markersOfNoKindAreNamedByTheirPlace() {
+    int[][][] blocks = blocks(3);
+    for (int marker : new int[] {0x02, 0xBF, 0xC8, 0xD8, 0xF0, 0xFD}) {
+      byte[] file = FlatJpeg.of(blocks, YCBCR, FlatJpeg.app(marker, "12"));
+      assertEquals(
+          "image: the image is broken (an unknown marker at byte 2)",
+          assertThrows(InputException.class, () -> read(file)).getMessage(),
+          Integer.toHexString(marker));
+    }
+    for (int marker : new int[] {0xE0, 0xEF, 0xFE}) {
+      read(FlatJpeg.of(blocks, YCBCR, FlatJpeg.app(marker, "12")));
+    }
+    for (int marker : new int[] {0x01, 0xD0, 0xD7}) { // without contents
+      read(FlatJpeg.of(blocks, YCBCR, new byte[] {-1, (byte) marker}));
+    }
+  }
+
+  /** Chunks have names of letters, digits and underscores; the last may end with the file. */
+  @Test
+  void aPngEndsWithItsLastByte() {
+    byte[] row = {0, 1, 2, 3};
+    byte[] file = PngFile.of(PngFile.header(1, 1, 8, 2), PngFile.data(row), PngFile.end());
+    assertArrayEquals(new byte[] {1, 2, 3}, read(file).rgb());
+    for (int cut = 1; cut < file.length; cut++) {
+      byte[] shorter = Arrays.copyOf(file, file.length - cut);
+      assertThrows(InputException.class, () -> read(shorter), cut + " bytes are missing");
+    }
+    byte[] header = Arrays.copyOf(file, 8);
+    assertEquals(
+        "image: the image is cut off",
+        assertThrows(InputException.class, () -> read(header)).getMessage());
+    byte[] junk = PngFile.of(PngFile.header(1, 1, 8, 2), PngFile.data(row), new byte[12]);
+    assertArrayEquals(new byte[] {1, 2, 3}, read(junk).rgb(), "junk behind the image data");
+    byte[] early = PngFile.of(PngFile.header(1, 1, 8, 2), new byte[12], PngFile.data(row));
+    assertTrue(
+        assertThrows(InputException.class, () -> read(early))
+            .getMessage()
+            .startsWith("image: the image is broken (a chunk without a name at byte 33"));
+    byte[] palette = PngFile.of(PngFile.header(1, 1, 8, 3), PngFile.data(row), PngFile.end());
+    assertEquals(
+        "image: the image is broken (image data before the palette)",
+        assertThrows(InputException.class, () -> read(palette)).getMessage());
+    byte[] filter =
+        PngFile.of(
+            PngFile.header(1, 1, 8, 2), PngFile.data(new byte[] {9, 1, 2, 3}), PngFile.end());
+    assertEquals(
+        "image: the image is broken (a row of filter 9)",
+        assertThrows(InputException.class, () -> read(filter)).getMessage());
+  }
 }

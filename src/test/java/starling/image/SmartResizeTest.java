@@ -74,4 +74,34 @@ class SmartResizeTest {
         "16385 visual tokens are asked for; an image may have at most 16384",
         assertThrows(InputException.class, () -> PUBLISHED.tokens(null, 16385)).getMessage());
   }
+
+  @Test
+  void limitsThemselvesAreAllowed() {
+    assertEquals("56x56 4", shown(limits(784, 3136).of(57, 56, "image")), "as many as the most");
+    assertEquals("112x112 16", shown(limits(12_544, 12_544).of(100, 100, "image")));
+    assertEquals("224x224 64", shown(PUBLISHED.tokens(64, 64).of(1000, 1000, "image")));
+    assertEquals(16_384L * 784, PUBLISHED.tokens(null, 16_384).maxPixels());
+  }
+
+  /** One colour stays one colour, whatever the filter; the region is the whole image. */
+  @Test
+  void anImageIsScaledAndNormalized() {
+    var half = List.of(0.5, 0.25, 0.0);
+    var resize = new SmartResize(28, 784, 3136, 3, half, List.of(0.5, 1.0, 2.0));
+    byte[] rgb = new byte[3 * 100 * 60];
+    for (int i = 0; i < rgb.length; i += 3) {
+      rgb[i] = (byte) 255;
+      rgb[i + 1] = 51;
+    }
+    Preprocess.Prepared prepared = resize.apply(new Image(60, 100, rgb), "image");
+    assertEquals(new java.awt.geom.Rectangle2D.Double(0, 0, 60, 100), prepared.region());
+    assertEquals(56, prepared.height());
+    assertEquals(28, prepared.width());
+    assertEquals(3 * 56 * 28, prepared.pixels().length);
+    for (int i = 0; i < 56 * 28; i++) {
+      assertEquals(1f, prepared.pixels()[i]);
+      assertEquals(-0.05f, prepared.pixels()[56 * 28 + i], 1e-6f);
+      assertEquals(0f, prepared.pixels()[2 * 56 * 28 + i]);
+    }
+  }
 }

@@ -78,4 +78,22 @@ class TilesTest {
     Rectangle2D beyond = crops(28, 28).get(1).region();
     assertEquals(new Rectangle2D.Double(-14, 0, 28, 28), beyond);
   }
+
+  /** 140 by 100 pixels become 56 by 40 in the middle of 56 by 56; a pixel of a tile is 2.5 wide. */
+  @Test
+  void regionsAreScaledAsTheImageWas() {
+    List<Preprocess.Prepared> crops = crops(100, 140);
+    assertEquals(new Rectangle2D.Double(0, 0, 140, 100), crops.get(0).region());
+    AnyResolution size = AnyResolution.of(100, 140, SIZES, "it");
+    double x = 140.0 / size.fittedWidth();
+    double y = 100.0 / size.fittedHeight();
+    assertEquals(5, crops.size());
+    for (int tile = 0; tile < 4; tile++) {
+      Rectangle2D region = crops.get(1 + tile).region();
+      assertEquals((tile % 2 * 28 - size.padLeft()) * x, region.getX(), 1e-9);
+      assertEquals((tile / 2 * 28 - size.padTop()) * y, region.getY(), 1e-9);
+      assertEquals(28 * x, region.getWidth(), 1e-9);
+      assertEquals(28 * y, region.getHeight(), 1e-9);
+    }
+  }
 }
