@@ -180,6 +180,10 @@ class HeadersTest {
     assertEquals(OptionalInt.of(8), Orientation.of(two), "the last one counts");
     ByteBuffer shorter = two.slice(0, 33);
     assertEquals(OptionalInt.of(6), Orientation.of(shorter), "an entry that is cut");
+    ByteBuffer one = two.putShort(8, (short) 1);
+    assertEquals(OptionalInt.of(6), Orientation.of(one), "an entry more than there are");
+    ByteBuffer ends = tiff(4, 1).putInt(18, 6).slice(0, 22);
+    assertEquals(OptionalInt.of(6), Orientation.of(ends), "the block ends with its value");
   }
 
   @Test

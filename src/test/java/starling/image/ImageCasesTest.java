@@ -463,4 +463,37 @@ class ImageCasesTest {
         "image: the image is broken (a row of filter 9)",
         assertThrows(InputException.class, () -> read(filter)).getMessage());
   }
+
+  @Test
+  void filesOfNothingButTheirBeginningAreCutOff() {
+    byte[] jpeg = FlatJpeg.of(blocks(1), new int[] {1}, FlatJpeg.JFIF);
+    byte[] png = PngFile.of(PngFile.header(1, 1, 8, 2), PngFile.end());
+    for (int length = 2; length < jpeg.length; length++) {
+      byte[] cut = Arrays.copyOf(jpeg, length);
+      assertEquals(
+          "image: the image is cut off",
+          assertThrows(InputException.class, () -> read(cut)).getMessage(),
+          length + " bytes");
+    }
+    for (int length = 4; length <= 8; length++) {
+      byte[] cut = Arrays.copyOf(png, length);
+      assertEquals(
+          "image: the image is cut off",
+          assertThrows(InputException.class, () -> read(cut)).getMessage(),
+          length + " bytes");
+    }
+  }
+
+  /** Of one column, passes two, four and six hold nothing, not even their rows' filters. */
+  @Test
+  void aPassOfAnInterlacedImageMayBeEmpty() {
+    byte[] header = PngFile.header(1, 3, 8, 0);
+    header[header.length - 5] = 1;
+    var crc = new java.util.zip.CRC32();
+    crc.update(header, 4, 17);
+    ByteBuffer.wrap(header).putInt(header.length - 4, (int) crc.getValue());
+    byte[] rows = {0, 10, 0, 30, 0, 20}; // of the first, the fifth and the seventh pass
+    byte[] file = PngFile.of(header, PngFile.data(rows), PngFile.end());
+    assertArrayEquals(new byte[] {10, 10, 10, 20, 20, 20, 30, 30, 30}, read(file).rgb());
+  }
 }

@@ -222,4 +222,20 @@ class ImageLimitsTest {
         message);
     assertTrue(allocated() - before < 4 << 20, "allocated " + (allocated() - before));
   }
+
+  /** The kind of the frame header says what is kept until the last scan. */
+  @Test
+  void aLargeProgressiveImageIsRefusedFromItsHeader() {
+    int side = 13_377;
+    int[] frame = {8, side >> 8, side & 255, side >> 8, side & 255, 3};
+    int[] content = java.util.Arrays.copyOf(frame, 15);
+    for (int c = 0; c < 3; c++) {
+      content[6 + 3 * c] = c + 1;
+      content[7 + 3 * c] = 0x11;
+    }
+    byte[] start = {-1, (byte) 0xd8};
+    byte[] large =
+        PngFile.concat(start, segment(0xc2, content), segment(0xda, 3, 1, 0, 2, 0, 3, 0, 0, 0, 0));
+    assertTrue(refusal(large).contains("MiB to read; make it smaller"), refusal(large));
+  }
 }

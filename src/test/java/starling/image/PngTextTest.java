@@ -64,8 +64,21 @@ class PngTextTest {
     assertEquals(6, said(PngText::international, bytes(key + "\0\0\0\0\0" + XMP)));
     assertEquals(6, said(PngText::international, bytes(key + "\0\1\0\0\0"), packed));
     assertEquals(1, said(PngText::international, bytes(key + "\0\1\1\0\0"), packed));
+    assertEquals(6, said(PngText::international, bytes(key + "\0\0\1\0\0" + XMP)), "no method");
     assertEquals(1, said(PngText::international, bytes(key + "\0\0\0en\0name")));
     assertEquals(1, said(PngText::international, bytes(key + "\0\0\0en")));
     assertEquals(1, said(PngText::international, bytes(key)));
+  }
+
+  /** The block's directory would stand behind the text, in the bytes of the next chunk. */
+  @Test
+  void aBlockEndsWithItsText() {
+    byte[] key = bytes("exif\0");
+    byte[] file = PngFile.concat(key, TIFF);
+    var exif = new Exif();
+    new PngText(file, exif, "x.png").plain(0, key.length + 8);
+    assertEquals(1, exif.orientation());
+    new PngText(file, exif, "x.png").plain(0, file.length);
+    assertEquals(6, exif.orientation());
   }
 }
