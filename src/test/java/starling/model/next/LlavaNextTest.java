@@ -27,6 +27,7 @@ import starling.model.ImageOptions;
 import starling.model.Mode;
 import starling.model.next.NextCheckpoint.Outcome;
 import starling.prune.ImageTokens;
+import starling.text.Template;
 
 /**
  * Two tiny checkpoints, with a Llama and a Mistral decoder, against transformers 5.18 ({@code
@@ -147,6 +148,30 @@ class LlavaNextTest {
     assertEquals(
         rows,
         LlavaNext.read(PublishedNext.vicunaSeven(dir)).tokens(h, w, ImageOptions.DEFAULT).rows());
+  }
+
+  @Test
+  void withoutAnImageTheTowersOwnSizeIsCounted(@TempDir Path dir) throws IOException {
+    LlavaNext family = LlavaNext.read(PublishedNext.vicunaSeven(dir));
+    assertEquals(family.tokens(336, 336, ImageOptions.DEFAULT), family.typicalImage());
+    assertEquals(1176, family.typicalImage().rows());
+  }
+
+  @Test
+  void aMistralIsAskedInAnotherForm(@TempDir Path dir) throws IOException {
+    assertEquals(
+        Template.NEXT_VICUNA, LlavaNext.read(PublishedNext.vicunaThirteen(dir)).template());
+    assertEquals(Template.MISTRAL, LlavaNext.read(PublishedNext.mistralSeven(dir)).template());
+  }
+
+  /** Pixels twice, and for each row its activations: what a question is refused by if it is much. */
+  @Test
+  void theTowersMemoryGrowsWithTheCrops(@TempDir Path dir) throws IOException {
+    LlavaNext family = LlavaNext.read(PublishedNext.vicunaSeven(dir));
+    for (int[] c : new int[][] {{336, 336, 3}, {200, 1000, 4}, {480, 640, 5}}) {
+      long elements = family.towerElements(family.tokens(c[0], c[1], ImageOptions.DEFAULT));
+      assertEquals(c[2] * (2L * 3 * 336 * 336 + 577L * (6 * 1024 + 4096 + 2 * 4096)), elements);
+    }
   }
 
   /** The original's order of the list: the same count from a column of two tiles. */
