@@ -138,9 +138,7 @@ class NextCommandTest {
         "--image-mode pad does not apply to this model, which is LLaVA-NeXT",
         ask("--image-mode", "pad"));
     assertRefused(
-        1,
-        "--max-image-tokens 9 does not apply to this model",
-        ask("--max-image-tokens", "9"));
+        1, "--max-image-tokens 9 does not apply to this model", ask("--max-image-tokens", "9"));
   }
 
   @Test

@@ -108,7 +108,9 @@ class LlavaNextTest {
     try (var at = NextCheckpoint.open(NextCheckpoint.folder("llama"), CpuDevice.open())) {
       ImageTokens tokens = at.family().tokens(56, 2, ImageOptions.DEFAULT);
       assertEquals(16 + 8, tokens.rows());
-      assertEquals(List.of(16, 0, 0), List.of(tokens.candidates(0), tokens.candidates(1), tokens.candidates(2)));
+      assertEquals(
+          List.of(16, 0, 0),
+          List.of(tokens.candidates(0), tokens.candidates(1), tokens.candidates(2)));
       ImageInput square = at.image(NextCheckpoint.cases("llama").get(0), ImageOptions.DEFAULT);
       var images = List.of(new ImageInput(tokens, square.crops()));
       Outcome compact = at.run(images, spec, Mode.COMPACT);
@@ -138,11 +140,21 @@ class LlavaNextTest {
 
   @ParameterizedTest
   @CsvSource({
-    "336,336,1176", "480,640,2340", "640,480,2352", "427,640,2144", "200,1000,1598",
-    "1000,200,1656", "333,500,1464", "100,100,1176", "1080,1920,1948", "2000,300,1368",
-    "672,672,2928", "37,911,722",
+    "336,336,1176",
+    "480,640,2340",
+    "640,480,2352",
+    "427,640,2144",
+    "200,1000,1598",
+    "1000,200,1656",
+    "333,500,1464",
+    "100,100,1176",
+    "1080,1920,1948",
+    "2000,300,1368",
+    "672,672,2928",
+    "37,911,722",
     // Rounded up to whole pixels these would be a patch wider on either side.
-    "968,1258,2340", "1013,527,1776"
+    "968,1258,2340",
+    "1013,527,1776"
   })
   void rowsAreAsManyAsInTransformers(int h, int w, int rows, @TempDir Path dir) throws IOException {
     assertEquals(
@@ -164,7 +176,9 @@ class LlavaNextTest {
     assertEquals(Template.MISTRAL, LlavaNext.read(PublishedNext.mistralSeven(dir)).template());
   }
 
-  /** Pixels twice, and for each row its activations: what a question is refused by if it is much. */
+  /**
+   * Pixels twice, and for each row its activations: what a question is refused by if it is much.
+   */
   @Test
   void theTowersMemoryGrowsWithTheCrops(@TempDir Path dir) throws IOException {
     LlavaNext family = LlavaNext.read(PublishedNext.vicunaSeven(dir));
