@@ -37,7 +37,7 @@ class SevenBillionTest {
          "vision_config": {"model_type": "clip_vision_model", "hidden_size": 1024, "image_size": 336,
            "intermediate_size": 4096, "num_attention_heads": 16, "num_hidden_layers": 24, "patch_size": 14}}
         """);
-    new ZeroCheckpoint().tower().decoder().write(dir);
+    new ZeroCheckpoint("F16").tower().decoder().write(dir);
     return dir;
   }
 

@@ -48,8 +48,9 @@ record TowerAttention(Workspace workspace, Survivors left, List<Attention.Part> 
     boolean whole = crop < 0;
     var parts = new ArrayList<Attention.Part>();
     for (int c = 0; c < crops.size(); c++) {
-      if (whole || crop == c) {
-        parts.add(crops.get(c).of(tables.keys(c)));
+      Candidates keys = tables.keys(c);
+      if ((whole || crop == c) && keys.count() > 0) { // a tile may hold nothing of a thin image
+        parts.add(crops.get(c).of(keys));
       }
     }
     Tensor order = whole ? tables.byCrop() : tables.inCrop();

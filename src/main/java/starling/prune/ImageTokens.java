@@ -150,7 +150,7 @@ public record ImageTokens(
    */
   public int inOrder() {
     int from = sources[0];
-    boolean inOrder = shown() == candidates() && from + sources.length == towerRows();
+    boolean inOrder = from + sources.length == towerRows();
     for (int i = 0; i < sources.length && inOrder; i++) {
       inOrder = sources[i] == from + i;
     }

@@ -39,7 +39,10 @@ public record VlmShape(
     }
   }
 
-  /** The groups of all images, in order: {@link CutPoint#kept} counts them from 0. */
+  /**
+   * The groups of all images, in order: {@link CutPoint#kept} counts them from 0. A crop without
+   * candidates is none.
+   */
   public List<Group> groups() {
     var groups = new ArrayList<Group>();
     for (int image = 0; image < images.size(); image++) {
@@ -50,7 +53,10 @@ public record VlmShape(
         continue;
       }
       for (int crop = 0; crop < crops; crop++) {
-        groups.add(new Group(image, crop, tokens.candidates(crop), tokens));
+        int size = tokens.candidates(crop);
+        if (size > 0) { // a tile may hold nothing of a thin image
+          groups.add(new Group(image, crop, size, tokens));
+        }
       }
     }
     return groups;

@@ -142,7 +142,7 @@ class LlavaNextConfigTest {
         "[] | a list of 1 to 64 sizes is needed",
         "\"336\" | a list of 1 to 64 sizes is needed",
         "null | a list of 1 to 64 sizes is needed",
-        "[[336,500]] | holds 500, which is no multiple of vision_config image_size 336",
+        "[[336,350]] | holds 350, which is no multiple of vision_config image_size 336",
         "[[0,336]] | holds 0, which is no multiple",
         "[[-336,336]] | holds -336, which is no multiple",
         "[[336,33600000]] | holds 33600000, which is no multiple",

@@ -14,19 +14,30 @@ import java.util.stream.LongStream;
 /** Weights of any size that are all zero: a header, and a hole that takes no room on the disk. */
 public final class ZeroCheckpoint {
   private final List<String> header = new ArrayList<>();
+  private final String dtype;
   private long end;
 
-  /** Adds a tensor of two bytes an element. */
+  /**
+   * A checkpoint without tensors.
+   *
+   * @param dtype of all, of two bytes an element
+   */
+  public ZeroCheckpoint(String dtype) {
+    this.dtype = dtype;
+  }
+
+  /** Adds a tensor. */
   public ZeroCheckpoint tensor(String name, long... shape) {
     long bytes = 2 * LongStream.of(shape).reduce(1, (a, b) -> a * b);
     String dims =
         LongStream.of(shape).mapToObj(String::valueOf).collect(Collectors.joining(",", "[", "]"));
-    header.add(SafetensorsFile.tensor(name, "F16", dims, end, end + bytes));
+    header.add(SafetensorsFile.tensor(name, dtype, dims, end, end + bytes));
     end += bytes;
     return this;
   }
 
-  private void linear(String name, long out, long in) {
+  /** Adds a matrix and its bias. */
+  public void linear(String name, long out, long in) {
     tensor(name + ".weight", out, in);
     tensor(name + ".bias", out);
   }

@@ -132,6 +132,16 @@ class NextCommandTest {
   }
 
   @Test
+  void anotherFamilysOptionIsRefused() {
+    assertRefused(
+        1,
+        "--image-mode pad does not apply to this model, which is LLaVA-NeXT",
+        ask("--image-mode", "pad"));
+    assertRefused(
+        1, "--max-image-tokens 9 does not apply to this model", ask("--max-image-tokens", "9"));
+  }
+
+  @Test
   void aMethodThatCutsBeforeTheDecoderIsRefusedWithNewlinesThatCompete() {
     Result refused = ask("--newline", "compete", "--prune", "star:R=0.5,K=1,P=0.8");
     assertRefused(1, "a cut before the decoder cannot choose among newline rows", refused);

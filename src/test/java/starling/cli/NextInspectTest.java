@@ -201,6 +201,8 @@ class NextInspectTest {
   }
 
   private double operations(String newline) {
-    return report("640x480", "newline=" + newline, "none").at("/flops/dense").doubleValue();
+    JsonNode flops = report("640x480", "newline=" + newline, "none").get("flops");
+    assertEquals(0, flops.get("reduction").doubleValue(), "nothing is dropped");
+    return flops.get("dense").doubleValue();
   }
 }

@@ -77,6 +77,15 @@ class TilesTest {
     assertEquals(new Rectangle2D.Double(0, 28, 28, 28), crops.get(2).region());
     Rectangle2D beyond = crops(28, 28).get(1).region();
     assertEquals(new Rectangle2D.Double(-14, 0, 28, 28), beyond);
+    // 64 x 43 pixels fitted to 56 x 38, which is 37.6 rounded up: the axes have scales of their
+    // own.
+    Rectangle2D below = crops(43, 64).get(3).region();
+    double across = 64 / 56.0;
+    double down = 43 / 38.0;
+    assertEquals(0, below.getX(), 1e-12);
+    assertEquals(19 * down, below.getY(), 1e-12);
+    assertEquals(28 * across, below.getWidth(), 1e-12);
+    assertEquals(28 * down, below.getHeight(), 1e-12);
   }
 
   /** 140 by 100 pixels become 56 by 40 in the middle of 56 by 56; a pixel of a tile is 2.5 wide. */

@@ -108,6 +108,22 @@ class VisualTokensTest {
     assertThrows(IllegalArgumentException.class, () -> with(none, none, none, none));
   }
 
+  @Test
+  void aCropWithoutCandidatesIsNoGroup() {
+    ImageTokens tokens =
+        new ImageTokens(
+            List.of(new Crop(1, 2, 0, 0, 2), new Crop(1, 2, 2, 0, 2), new Crop(1, 2, 4, 0, 2)),
+            2,
+            new int[] {0, 1},
+            new int[] {0, 2},
+            new int[] {1, 0},
+            new int[] {1, 4},
+            new int[0]);
+    assertEquals(
+        List.of(0, 2),
+        shape(Budget.CROP, tokens).groups().stream().map(VlmShape.Group::crop).toList());
+  }
+
   /** A patch, a row of a table that may be dropped, a patch; and a row that always stays. */
   @Test
   void aCandidateMayBeARowThatNoCropShows() {

@@ -22,10 +22,12 @@ import starling.device.Device;
 import starling.device.DeviceType;
 import starling.image.ImageMode;
 import starling.input.InputException;
+import starling.model.ImageInput;
 import starling.model.ImageOptions;
 import starling.model.Mode;
 import starling.model.next.NextCheckpoint.Outcome;
 import starling.prune.ImageTokens;
+import starling.text.Template;
 
 /**
  * Two tiny checkpoints, with a Llama and a Mistral decoder, against transformers 5.18 ({@code
@@ -90,6 +92,37 @@ class LlavaNextTest {
     }
   }
 
+  /** 2 x 56 pixels are a third of a patch wide in the grid: its rows are newlines alone. */
+  @ParameterizedTest
+  @ValueSource(
+      strings = {
+        "fastervlm:keep=5",
+        "fastervlm:keep=5,budget=crop",
+        "vispruner:keep=5",
+        "star:R=0.3,K=1,P=0.6",
+        "star:R=0.3,K=1,P=0.6,budget=crop",
+        "fastv:K=1,keep=5",
+        "uniform:keep=0.5,budget=crop"
+      })
+  void tilesThatHoldNothingOfAThinImageAreNoneOfTheMethods(String spec) throws IOException {
+    try (var at = NextCheckpoint.open(NextCheckpoint.folder("llama"), CpuDevice.open())) {
+      ImageTokens tokens = at.family().tokens(56, 2, ImageOptions.DEFAULT);
+      assertEquals(16 + 8, tokens.rows());
+      assertEquals(
+          List.of(16, 0, 0),
+          List.of(tokens.candidates(0), tokens.candidates(1), tokens.candidates(2)));
+      ImageInput square = at.image(NextCheckpoint.cases("llama").get(0), ImageOptions.DEFAULT);
+      var images = List.of(new ImageInput(tokens, square.crops()));
+      Outcome compact = at.run(images, spec, Mode.COMPACT);
+      Outcome mask = at.run(images, spec, Mode.MASK);
+      assertEquals(compact.kept(), mask.kept());
+      assertTrue(compact.kept().getLast().size() <= 8);
+      for (int i = 0; i < NextCheckpoint.TOKENS; i++) {
+        assertTrue(distance(compact.logits().get(i), mask.logits().get(i)) < BOUND, spec + i);
+      }
+    }
+  }
+
   @ParameterizedTest
   @ValueSource(strings = {"fastv:K=1,keep=1.0", "fastervlm:keep=1.0", "star:R=0,K=1,P=0"})
   void keepingAllChangesNoBit(String spec) throws IOException {
@@ -107,14 +140,52 @@ class LlavaNextTest {
 
   @ParameterizedTest
   @CsvSource({
-    "336,336,1176", "480,640,2340", "640,480,2352", "427,640,2144", "200,1000,1598",
-    "1000,200,1656", "333,500,1464", "100,100,1176", "1080,1920,1948", "2000,300,1368",
-    "672,672,2928", "37,911,722"
+    "336,336,1176",
+    "480,640,2340",
+    "640,480,2352",
+    "427,640,2144",
+    "200,1000,1598",
+    "1000,200,1656",
+    "333,500,1464",
+    "100,100,1176",
+    "1080,1920,1948",
+    "2000,300,1368",
+    "672,672,2928",
+    "37,911,722",
+    // Rounded up to whole pixels these would be a patch wider on either side.
+    "968,1258,2340",
+    "1013,527,1776"
   })
   void rowsAreAsManyAsInTransformers(int h, int w, int rows, @TempDir Path dir) throws IOException {
     assertEquals(
         rows,
         LlavaNext.read(PublishedNext.vicunaSeven(dir)).tokens(h, w, ImageOptions.DEFAULT).rows());
+  }
+
+  @Test
+  void withoutAnImageTheTowersOwnSizeIsCounted(@TempDir Path dir) throws IOException {
+    LlavaNext family = LlavaNext.read(PublishedNext.vicunaSeven(dir));
+    assertEquals(family.tokens(336, 336, ImageOptions.DEFAULT), family.typicalImage());
+    assertEquals(1176, family.typicalImage().rows());
+  }
+
+  @Test
+  void aMistralIsAskedInAnotherForm(@TempDir Path dir) throws IOException {
+    assertEquals(
+        Template.NEXT_VICUNA, LlavaNext.read(PublishedNext.vicunaThirteen(dir)).template());
+    assertEquals(Template.MISTRAL, LlavaNext.read(PublishedNext.mistralSeven(dir)).template());
+  }
+
+  /**
+   * Pixels twice, and for each row its activations: what a question is refused by if it is much.
+   */
+  @Test
+  void theTowersMemoryGrowsWithTheCrops(@TempDir Path dir) throws IOException {
+    LlavaNext family = LlavaNext.read(PublishedNext.vicunaSeven(dir));
+    for (int[] c : new int[][] {{336, 336, 3}, {200, 1000, 4}, {480, 640, 5}}) {
+      long elements = family.towerElements(family.tokens(c[0], c[1], ImageOptions.DEFAULT));
+      assertEquals(c[2] * (2L * 3 * 336 * 336 + 577L * (6 * 1024 + 4096 + 2 * 4096)), elements);
+    }
   }
 
   /** The original's order of the list: the same count from a column of two tiles. */

@@ -35,7 +35,7 @@ class NextSevenBillionTest {
   private static Path checkpoint() throws IOException {
     Path dir = Files.createDirectories(Checkout.path("target/next-seven-billion"));
     PublishedNext.vicunaSeven(dir);
-    new ZeroCheckpoint().tower().decoder().tensor("image_newline", 4096).write(dir);
+    new ZeroCheckpoint("F16").tower().decoder().tensor("image_newline", 4096).write(dir);
     return dir;
   }
 

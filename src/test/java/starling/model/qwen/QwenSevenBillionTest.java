@@ -5,20 +5,13 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
-import java.io.RandomAccessFile;
-import java.nio.ByteBuffer;
-import java.nio.ByteOrder;
-import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
-import java.util.ArrayList;
 import java.util.List;
-import java.util.stream.Collectors;
-import java.util.stream.LongStream;
 import org.junit.jupiter.api.Test;
 import starling.Checkout;
 import starling.checkpoint.Safetensors;
-import starling.checkpoint.SafetensorsFile;
+import starling.checkpoint.ZeroCheckpoint;
 import starling.cpu.CpuDevice;
 import starling.device.DType;
 import starling.device.Device;
@@ -38,55 +31,41 @@ import starling.prune.Methods;
  * needs, since weights are mapped.
  */
 class QwenSevenBillionTest {
-  private final List<String> header = new ArrayList<>();
-  private long end;
-
-  private void tensor(String name, long... shape) {
-    long bytes = 2 * LongStream.of(shape).reduce(1, (a, b) -> a * b);
-    String dims =
-        LongStream.of(shape).mapToObj(String::valueOf).collect(Collectors.joining(",", "[", "]"));
-    header.add(SafetensorsFile.tensor(name, "BF16", dims, end, end + bytes));
-    end += bytes;
-  }
-
-  private void linear(String name, long out, long in) {
-    tensor(name + ".weight", out, in);
-    tensor(name + ".bias", out);
-  }
+  private final ZeroCheckpoint zeros = new ZeroCheckpoint("BF16");
 
   private void vision() {
-    tensor("visual.patch_embed.proj.weight", 1280, 3, 2, 14, 14);
+    zeros.tensor("visual.patch_embed.proj.weight", 1280, 3, 2, 14, 14);
     for (int i = 0; i < 32; i++) {
       String b = "visual.blocks." + i + ".";
-      tensor(b + "norm1.weight", 1280);
-      tensor(b + "norm2.weight", 1280);
-      linear(b + "attn.qkv", 3840, 1280);
-      linear(b + "attn.proj", 1280, 1280);
-      linear(b + "mlp.gate_proj", 3420, 1280);
-      linear(b + "mlp.up_proj", 3420, 1280);
-      linear(b + "mlp.down_proj", 1280, 3420);
+      zeros.tensor(b + "norm1.weight", 1280);
+      zeros.tensor(b + "norm2.weight", 1280);
+      zeros.linear(b + "attn.qkv", 3840, 1280);
+      zeros.linear(b + "attn.proj", 1280, 1280);
+      zeros.linear(b + "mlp.gate_proj", 3420, 1280);
+      zeros.linear(b + "mlp.up_proj", 3420, 1280);
+      zeros.linear(b + "mlp.down_proj", 1280, 3420);
     }
-    tensor("visual.merger.ln_q.weight", 1280);
-    linear("visual.merger.mlp.0", 5120, 5120);
-    linear("visual.merger.mlp.2", 3584, 5120);
+    zeros.tensor("visual.merger.ln_q.weight", 1280);
+    zeros.linear("visual.merger.mlp.0", 5120, 5120);
+    zeros.linear("visual.merger.mlp.2", 3584, 5120);
   }
 
   private void decoder() {
-    tensor("model.embed_tokens.weight", 152064, 3584);
+    zeros.tensor("model.embed_tokens.weight", 152064, 3584);
     for (int i = 0; i < 28; i++) {
       String b = "model.layers." + i + ".";
-      linear(b + "self_attn.q_proj", 3584, 3584);
-      linear(b + "self_attn.k_proj", 512, 3584);
-      linear(b + "self_attn.v_proj", 512, 3584);
-      tensor(b + "self_attn.o_proj.weight", 3584, 3584);
-      tensor(b + "input_layernorm.weight", 3584);
-      tensor(b + "post_attention_layernorm.weight", 3584);
-      tensor(b + "mlp.gate_proj.weight", 18944, 3584);
-      tensor(b + "mlp.up_proj.weight", 18944, 3584);
-      tensor(b + "mlp.down_proj.weight", 3584, 18944);
+      zeros.linear(b + "self_attn.q_proj", 3584, 3584);
+      zeros.linear(b + "self_attn.k_proj", 512, 3584);
+      zeros.linear(b + "self_attn.v_proj", 512, 3584);
+      zeros.tensor(b + "self_attn.o_proj.weight", 3584, 3584);
+      zeros.tensor(b + "input_layernorm.weight", 3584);
+      zeros.tensor(b + "post_attention_layernorm.weight", 3584);
+      zeros.tensor(b + "mlp.gate_proj.weight", 18944, 3584);
+      zeros.tensor(b + "mlp.up_proj.weight", 18944, 3584);
+      zeros.tensor(b + "mlp.down_proj.weight", 3584, 18944);
     }
-    tensor("model.norm.weight", 3584);
-    tensor("lm_head.weight", 152064, 3584);
+    zeros.tensor("model.norm.weight", 3584);
+    zeros.tensor("lm_head.weight", 152064, 3584);
   }
 
   /** In the build folder: where temporary files live in memory, holes would become pages. */
@@ -95,14 +74,7 @@ class QwenSevenBillionTest {
     PublishedQwen.seven(dir);
     vision();
     decoder();
-    byte[] text = ("{" + String.join(",", header) + "}").getBytes(StandardCharsets.UTF_8);
-    try (var file = new RandomAccessFile(dir.resolve("model.safetensors").toFile(), "rw")) {
-      file.setLength(0);
-      file.write(
-          ByteBuffer.allocate(8).order(ByteOrder.LITTLE_ENDIAN).putLong(text.length).array());
-      file.write(text);
-      file.setLength(8 + text.length + end);
-    }
+    zeros.write(dir);
     return dir;
   }
 
