@@ -16,8 +16,6 @@ package starling.checkpoint;
  * @param decoder the language model
  */
 public record QwenWeights(QwenVisionWeights vision, DecoderWeights decoder) {
-  private static final String HEAD = "lm_head.weight";
-
   /**
    * Finds every tensor that the model uses; none is read yet.
    *
@@ -29,10 +27,13 @@ public record QwenWeights(QwenVisionWeights vision, DecoderWeights decoder) {
   public static QwenWeights read(QwenConfig config, Safetensors files) {
     String vision = files.has("model.visual.patch_embed.proj.weight") ? "model.visual." : "visual.";
     boolean inside = files.has("model.language_model.embed_tokens.weight");
-    boolean tied = config.tieWordEmbeddings() && !files.has(HEAD);
     return new QwenWeights(
         QwenVisionWeights.read(config.vision(), files, vision),
         DecoderWeights.withoutOutputBias(
-            config.text(), tied, files, inside ? "model.language_model." : "model.", HEAD));
+            config.text(),
+            config.tieWordEmbeddings(),
+            files,
+            inside ? "model.language_model." : "model.",
+            "lm_head.weight"));
   }
 }

@@ -107,12 +107,13 @@ class QwenRunTest {
         ints(of.get("greedy")), ints(run(off.toArray(String[]::new)).get("output_tokens")));
   }
 
-  /** Rows of light in eight colours, 640 by 427 pixels, of which 644 by 420 are seen. */
+  /** Rows of light in six colours, 640 by 427 pixels, of which 644 by 420 are seen. */
   private static BufferedImage drawn() {
     var image = new BufferedImage(640, 427, BufferedImage.TYPE_INT_RGB);
     Graphics2D g = image.createGraphics();
     for (int y = 0; y < 427; y++) {
-      g.setColor(Color.getHSBColor(y / 80 / 6f, 0.6f, 1));
+      int row = y / 80;
+      g.setColor(Color.getHSBColor(row / 6f, 0.6f, 1));
       g.fillRect(0, y, 640, 1);
     }
     g.setColor(Color.BLUE);

@@ -1,28 +1,54 @@
 package starling.fuzz;
 
+import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.ObjectMapper;
+import java.io.IOException;
+import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Files;
 import java.nio.file.Path;
+import java.text.Normalizer;
 import java.util.Arrays;
 import java.util.List;
 import starling.Checkout;
 import starling.text.Tokenizer;
 
 /**
- * Any bytes as {@code tokenizer.json}; or, after {@code t}, as a text for the bundled one. What is
- * read must encode and decode.
+ * Any bytes as {@code tokenizer.json}; or, after {@code t}, as a text for the bundled one, and
+ * after {@code b} for one of Qwen's kind. What is read must encode and decode; of Qwen's kind
+ * nothing may get lost but the form of what is composed.
  */
 public final class TokenizerFuzz {
   private static final Path DIR = Fuzzed.folder();
   private static final Tokenizer GOOD =
       Tokenizer.read(Checkout.path("src/demo/resources/starling/demo/model"));
 
+  private static final Tokenizer BYTES = bytes();
+
   private TokenizerFuzz() {}
 
+  private static Tokenizer bytes() {
+    try {
+      Path golden = Checkout.path("src/test/resources/starling/text/byte-level.json");
+      JsonNode tokenizer = new ObjectMapper().readTree(golden.toFile()).get("tokenizer");
+      Files.writeString(DIR.resolve("tokenizer.json"), tokenizer.toString());
+      return Tokenizer.read(DIR);
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+
   public static void fuzzerTestOneInput(byte[] data) {
-    if (data.length > 0 && data[0] == 't') {
+    boolean bytes = data.length > 0 && data[0] == 'b';
+    if (bytes || (data.length > 0 && data[0] == 't')) {
       String text = new String(Arrays.copyOfRange(data, 1, data.length), StandardCharsets.UTF_8);
-      Fuzzed.read(() -> use(GOOD, text));
+      Fuzzed.read(
+          () -> {
+            String back = use(bytes ? BYTES : GOOD, text);
+            if (bytes && !back.equals(Normalizer.normalize(text, Normalizer.Form.NFC))) {
+              throw new IllegalStateException("'" + text + "' came back as '" + back + "'");
+            }
+          });
       return;
     }
     Fuzzed.read(
@@ -32,7 +58,8 @@ public final class TokenizerFuzz {
         });
   }
 
-  private static void use(Tokenizer tokenizer, String text) {
+  /** The text of the tokens. */
+  private static String use(Tokenizer tokenizer, String text) {
     List<Integer> ids = tokenizer.encode(text);
     tokenizer.decode(ids, true);
     var decoding = tokenizer.decoding();
@@ -40,5 +67,6 @@ public final class TokenizerFuzz {
       decoding.next(id);
     }
     decoding.finish();
+    return tokenizer.decode(ids, false);
   }
 }

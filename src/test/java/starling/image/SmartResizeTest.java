@@ -36,7 +36,8 @@ class SmartResizeTest {
     "20, 300, 28x308 11, 140x1736 310",
     "4000, 6000, 2912x4368 16224, 812x1204 1247",
     "70, 14, 140x28 5, 1008x224 288",
-    "42, 70, 56x56 4, 364x588 273"
+    "42, 70, 56x56 4, 364x588 273",
+    "70, 42, 56x56 4, 588x364 273"
   })
   void sidesAreMultiplesOf28InsideTheLimits(int h, int w, String published, String evaluation) {
     assertEquals(published, shown(PUBLISHED.of(h, w, "image")));
@@ -65,6 +66,9 @@ class SmartResizeTest {
     assertEquals("224x224 64", shown(PUBLISHED.tokens(null, 64).of(1000, 1000, "image")));
     // A limit of the checkpoint gives way to one that is asked for.
     assertEquals("28x28 1", shown(PUBLISHED.tokens(null, 1).of(1000, 1000, "image")));
+    // A side is never less than a token, so thin images stay above the limit.
+    assertEquals("28x392 14", shown(PUBLISHED.tokens(null, 1).of(28, 5600, "image")));
+    assertEquals("392x28 14", shown(PUBLISHED.tokens(null, 1).of(5600, 28, "image")));
     assertEquals("1120x1120 1600", shown(EVALUATION.tokens(1600, null).of(300, 300, "image")));
     assertEquals(PUBLISHED, PUBLISHED.tokens(null, null));
     assertEquals(

@@ -7,6 +7,7 @@ import static org.junit.jupiter.api.Assertions.fail;
 import java.io.IOException;
 import java.util.Arrays;
 import java.util.List;
+import org.junit.jupiter.api.Tag;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -36,6 +37,7 @@ class QwenLargeImageTest {
 
   /** 16,400 patches attend to each other, and both cuts choose among more than 4,096. */
   @Test
+  @Tag("slow")
   void moreThanFourThousandTokensAreScoredAndPruned() throws IOException {
     try (Device cpu = CpuDevice.open();
         QwenCheckpoint checkpoint = QwenCheckpoint.open("qwen-free", cpu)) {
