@@ -88,7 +88,8 @@ def compared(folder, ours_folder):
     with torch.no_grad():
         rows = whole_prompt(family, record, full, ours, lines)
         lines.equal('answer', steps.answer(family, full, len(ours['answer']), 1.0), ours['answer'])
-        lines.equal('next', record.positions[2].flatten().unique().tolist(), [ours['next']])
+        if len(ours['answer']) > 1:  # the first token did not end it
+            lines.equal('next', record.positions[2].flatten().unique().tolist(), [ours['next']])
         lines.equal('penalized', steps.answer(family, full, len(ours['penalized']), ours['penalty']), ours['penalized'])
         for run in ours['pruned']:
             pruned_prompt(family, record, spans, rows, run, lines)

@@ -103,8 +103,7 @@ public final class Referee {
     }
     List<ImageTokens> tokens = images.stream().map(ImageInput::tokens).toList();
     int[] rows = tokens.stream().mapToInt(ImageTokens::rows).toArray();
-    Positions positions =
-        family.positions(Layout.of(ids, family.imageToken(), rows), tokens);
+    Positions positions = family.positions(Layout.of(ids, family.imageToken(), rows), tokens);
     json.put("ids", ids);
     json.put("positions", positions.values());
     json.put("next", positions.next());
