@@ -14,8 +14,11 @@ import java.util.Map;
 import java.util.Random;
 import java.util.TreeMap;
 import java.util.regex.Pattern;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.io.TempDir;
 import starling.Checkout;
 import starling.Families;
 import starling.checkpoint.Safetensors;
@@ -27,6 +30,7 @@ import starling.device.Device;
 import starling.device.DeviceType;
 import starling.device.Sampling;
 import starling.image.Image;
+import starling.prune.Method;
 import starling.prune.Methods;
 
 /**
@@ -67,6 +71,8 @@ class FamilyAgreementTest {
   private static final String HEAD =
       row("family", "prune", "kept", "compact", "mask", "mask - compact");
 
+  @TempDir private static Path dir;
+
   @BeforeAll
   static void needs() {
     Native.needs(Native.HOST);
@@ -75,9 +81,14 @@ class FamilyAgreementTest {
   /**
    * @param kept what each group keeps in each stage
    * @param left candidates that the last stage leaves of all images
+   * @param trace the kept sets as a replay reads them
    */
   private record Outcome(
-      List<float[]> logits, List<Integer> tokens, List<List<Integer>> kept, int left) {
+      List<float[]> logits,
+      List<Integer> tokens,
+      List<List<Integer>> kept,
+      int left,
+      String trace) {
     /** The largest difference of a logit, as a share of the largest logit. */
     double from(Outcome other) {
       double apart = 0;
@@ -114,12 +125,11 @@ class FamilyAgreementTest {
           new LoadedModel(kernels, family, weights, DType.F32));
     }
 
-    Outcome run(LoadedModel on, String spec, Mode mode) {
+    Outcome run(LoadedModel on, Method method, Mode mode) {
       int image = family.imageToken();
       int[] ids = {1, image, 5, image, 6, 7, 8};
       var request =
-          new Request(
-              ids, images, Methods.parse(spec), mode, Sampling.GREEDY, TOKENS, (p, d, o) -> {});
+          new Request(ids, images, method, mode, Sampling.GREEDY, TOKENS, (p, d, o) -> {});
       try (Generation generation = on.prefill(request)) {
         var logits = new ArrayList<float[]>();
         var tokens = new ArrayList<Integer>();
@@ -133,8 +143,22 @@ class FamilyAgreementTest {
                 .toList();
         int[] visual = generation.plan().visualTokens();
         int fixed = images.stream().mapToInt(i -> i.tokens().fixedRows()).sum();
-        return new Outcome(logits, tokens, kept, visual[2] - fixed);
+        String trace = trace(generation.stages(), kept);
+        return new Outcome(logits, tokens, kept, visual[2] - fixed, trace);
       }
+    }
+
+    private static String trace(List<Stage> stages, List<List<Integer>> kept) {
+      return IntStream.range(0, kept.size())
+          .mapToObj(
+              i ->
+                  "{\"stage\":%d,\"image\":%d,\"layer\":%d,\"kept\":%s}"
+                      .formatted(
+                          stages.get(i).stage(),
+                          stages.get(i).image(),
+                          stages.get(i).layer(),
+                          kept.get(i)))
+          .collect(Collectors.joining(",", "{\"stages\":[", "]}"));
     }
 
     void close() {
@@ -156,15 +180,22 @@ class FamilyAgreementTest {
         .stripTrailing();
   }
 
+  /** Of what STAR keeps. */
+  private static Method replay(Checkpoint checkpoint) throws IOException {
+    Outcome star = checkpoint.run(checkpoint.cpu, Methods.parse(SPECS.get(1)), Mode.COMPACT);
+    Path file = Files.writeString(dir.resolve("trace.json"), star.trace);
+    return Methods.parse("replay:" + file);
+  }
+
   private static String share(double value) {
     return String.format(Locale.ROOT, "%.0e", value);
   }
 
-  private static String compared(String name, Checkpoint checkpoint, String spec) {
-    Outcome compact = checkpoint.run(checkpoint.cpu, spec, Mode.COMPACT);
-    Outcome mask = checkpoint.run(checkpoint.cpu, spec, Mode.MASK);
-    Outcome ofKernels = checkpoint.run(checkpoint.kernels, spec, Mode.COMPACT);
-    Outcome maskOfKernels = checkpoint.run(checkpoint.kernels, spec, Mode.MASK);
+  private static String compared(String name, Checkpoint checkpoint, String spec, Method method) {
+    Outcome compact = checkpoint.run(checkpoint.cpu, method, Mode.COMPACT);
+    Outcome mask = checkpoint.run(checkpoint.cpu, method, Mode.MASK);
+    Outcome ofKernels = checkpoint.run(checkpoint.kernels, method, Mode.COMPACT);
+    Outcome maskOfKernels = checkpoint.run(checkpoint.kernels, method, Mode.MASK);
     for (Outcome other : List.of(mask, ofKernels, maskOfKernels)) {
       assertEquals(compact.kept, other.kept, name + " " + spec);
       assertEquals(compact.tokens, other.tokens, name + " " + spec);
@@ -194,10 +225,13 @@ class FamilyAgreementTest {
     try (Device cpu = CpuDevice.open();
         Device kernels = NativeDevice.open(DeviceType.EMULATED)) {
       for (var family : FAMILIES.entrySet()) {
-        Path dir = Checkout.path("src/test/resources/starling").resolve(family.getValue());
-        try (Safetensors files = Safetensors.open(dir)) {
-          Checkpoint checkpoint = Checkpoint.open(dir, files, cpu, kernels);
-          SPECS.forEach(spec -> table.add(compared(family.getKey(), checkpoint, spec)));
+        Path folder = Checkout.path("src/test/resources/starling").resolve(family.getValue());
+        try (Safetensors files = Safetensors.open(folder)) {
+          Checkpoint checkpoint = Checkpoint.open(folder, files, cpu, kernels);
+          SPECS.forEach(
+              spec -> table.add(compared(family.getKey(), checkpoint, spec, Methods.parse(spec))));
+          table.add(
+              compared(family.getKey(), checkpoint, "replay:FILE of star's", replay(checkpoint)));
           checkpoint.close();
         }
       }
