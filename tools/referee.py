@@ -35,7 +35,7 @@ class Lines:
         print(f"{name:<28} {'same' if ok else 'DIFFERS':<8} {what}")
 
     def equal(self, name, theirs, ours):
-        text = f'{theirs}' if len(theirs) < 10 else f'{len(theirs)} numbers'
+        text = f'{theirs}' if len(str(theirs)) < 50 else f'{len(theirs)} numbers or lists'
         self.line(name, theirs == ours, text if theirs == ours else f'{theirs} and ours {ours}')
 
     def near(self, name, theirs):
@@ -62,11 +62,10 @@ def whole_prompt(family, record, full, ours, lines):
     return theirs['text.0']
 
 
-def pruned_prompt(family, record, spans, rows, run, lines):
+def pruned_prompt(pruned, answered, run, lines):
     """A prompt as a method prunes it: STAR chooses for itself, of the others the kept sets are taken over."""
     name = f"{run['spec']} {run['mode']}"
-    pruned = steps.Pruned(family, record, spans, rows, run)
-    logits, answer = pruned.answer(len(run['answer']))
+    logits, answer = answered
     for place in pruned.scores:
         lines.near(f"{name} scores.{place}", pruned.scores[place])
         lines.equal(f"{name} kept.{place}", list(pruned.kept[place]), run['kept'][place])
@@ -88,14 +87,20 @@ def compared(folder, ours_folder):
     with torch.no_grad():
         rows = whole_prompt(family, record, full, ours, lines)
         lines.equal('answer', steps.answer(family, full, len(ours['answer']), 1.0), ours['answer'])
-        lines.equal('next', record.positions[2].flatten().unique().tolist(), [ours['next']])
+        if len(ours['answer']) > 1:  # the first token did not end it
+            lines.equal('next', record.positions[2].flatten().unique().tolist(), [ours['next']])
         lines.equal('penalized', steps.answer(family, full, len(ours['penalized']), ours['penalty']), ours['penalized'])
-        for run in ours['pruned']:
-            pruned_prompt(family, record, spans, rows, run, lines)
+        for compact, mask in zip(ours['pruned'][::2], ours['pruned'][1::2]):
+            lines.equal(f"{compact['spec']} kept", list(compact['kept'].values()), list(mask['kept'].values()))
+            pruned = steps.Pruned(family, record, spans, rows, compact)
+            answered = pruned.answer(len(compact['answer']))
+            pruned_prompt(pruned, answered, compact, lines)
+            pruned_prompt(pruned, answered, mask, lines)
     return lines.bad
 
 
 def main():
+    torch.set_num_threads(1)
     print(f'transformers {transformers.__version__}, torch {torch.__version__}')
     runs = sys.argv[1:]
     bad = [compared(*run) for run in zip(runs[::2], runs[1::2])]

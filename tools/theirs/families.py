@@ -150,6 +150,8 @@ class Qwen:
         self.model, self.decoder = model, model.get_decoder()
         self.tower = model.model.visual.blocks
         self.last = len(self.tower) - 1
+        vision = model.config.vision_config
+        self.window = vision.window_size // vision.patch_size // vision.spatial_merge_size
         self.image_token = model.config.image_token_id
         self.processor = kind('Qwen2VLImageProcessor').from_pretrained(folder)
 
@@ -175,9 +177,12 @@ class Qwen:
         return rows[self.starts[p]:self.starts[p + 1]]
 
     def in_raster(self, cells, p):
-        order, _ = self.model.model.visual.get_window_index(self.grids[p:p + 1])
+        """Cells in the tower's order, window by window, put back"""
+        _, h, w = (int(n) // 2 for n in self.grids[p])
+        order = [y * w + x for top in range(0, h, self.window) for left in range(0, w, self.window)
+                 for y in range(top, min(top + self.window, h)) for x in range(left, min(left + self.window, w))]
         raster = torch.empty_like(cells)
-        raster[torch.as_tensor(order)] = cells
+        raster[order] = cells
         return raster
 
     def used(self, rows, p):

@@ -32,7 +32,7 @@ def byte_level():
     own = [split.pre_tokenize_str(c)[0][0] for c in CHARACTERS]
     merges = [('i', 's'), ('r', 'e'), ('re', 'd')]
     words = vocabulary(own, alphabet, QWEN, merges)
-    tokenizer = Tokenizer(models.BPE(vocab={w: i for w, i in words.items() if w not in QWEN}, merges=merges))
+    tokenizer = Tokenizer(models.BPE(vocab=words, merges=merges))
     tokenizer.normalizer = normalizers.NFC()
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(QWEN_SPLIT), 'isolated'), split])
     tokenizer.decoder = decoders.ByteLevel()

@@ -16,9 +16,9 @@ class Record:
                 block.register_forward_hook(lambda _, args, out, seen=seen: seen.append(first(out)))
         family.decoder.rotary_emb.register_forward_pre_hook(
             lambda _, args, kwargs: self.positions.append(kwargs.get('position_ids', args[-1])), with_kwargs=True)
-        for block in (family.tower[0], family.decoder.layers[0]):
-            attention = getattr(block, 'self_attn', None) or block.attn
-            self.record_maps(sys.modules[type(attention).__module__])
+        blocks = (family.tower[0], family.decoder.layers[0])
+        for file in {type(getattr(block, 'self_attn', None) or block.attn).__module__ for block in blocks}:
+            self.record_maps(sys.modules[file])
 
     def record_maps(self, code):
         """Has the eager attention of a file of transformers keep its maps, by module."""

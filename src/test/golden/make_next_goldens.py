@@ -3,7 +3,7 @@
     python make_next_goldens.py ../resources/starling
 
 Needs torch and transformers 5.18. Writes next-llama/ and next-mistral/, each with config.json,
-generation_config.json, model.safetensors and golden.json: for three sizes of an image its pixels
+generation_config.json, preprocessor_config.json, model.safetensors and golden.json: for three sizes of an image its pixels
 (random; float32, little-endian, base64), the last row's logits of the prompt `1 5 IMAGE 6 7 8` and
 five greedy tokens; and, with newlines as candidates and without, what FastV keeps behind the first
 layer, and the logits with only these rows in the second. Biases and norms are moved off 0 and 1, so
@@ -17,6 +17,7 @@ import sys
 
 import torch
 from transformers import LlavaNextConfig, LlavaNextForConditionalGeneration
+from transformers.models.llava_next.image_processing_pil_llava_next import LlavaNextImageProcessorPil as Processor
 
 TILE, PATCH, IMAGE = 28, 7, 70
 SIZES = [[28, 56], [56, 28], [56, 56], [84, 28], [28, 84]]
@@ -128,6 +129,8 @@ if __name__ == '__main__':
         net = model(kind)
         cases = [golden(net, h, w) for h, w in ((28, 28), (40, 53), (90, 17))]
         net.save_pretrained(folder)
+        Processor(size=dict(shortest_edge=TILE), crop_size=dict(height=TILE, width=TILE),
+                  image_grid_pinpoints=SIZES).save_pretrained(folder)
         with open(os.path.join(folder, 'golden.json'), 'w') as out:
             json.dump(cases, out, indent=1)
             out.write('\n')

@@ -133,6 +133,7 @@ public record Answer(
    * @param countsText whether the prompt's text is in it: always true
    * @param countsVision whether the tower is in it: always true
    * @param visionBlocks blocks of the tower that ran
+   * @param vision those of the tower without the projector, which is a part of both
    */
   @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
   public record FlopCount(
@@ -142,7 +143,8 @@ public record Answer(
       double reduction,
       boolean countsText,
       boolean countsVision,
-      int visionBlocks) {}
+      int visionBlocks,
+      double vision) {}
 
   /**
    * Bytes of the keys and values of the prompt.

@@ -80,7 +80,8 @@ final class AnswerReport {
         flops.reduction(),
         true,
         true,
-        model.family().visionBlocks());
+        model.family().visionBlocks(),
+        flops.vision());
   }
 
   private static Answer.Image image(ImageTokens tokens) {

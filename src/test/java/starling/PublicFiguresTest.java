@@ -58,6 +58,7 @@ class PublicFiguresTest {
     assertEquals(dense, a.flops().dense());
     assertEquals(pruned, a.flops().pruned());
     assertEquals(1 - pruned / dense, a.flops().reduction());
+    assertEquals(TOWER, a.flops().vision());
     assertEquals(4.38e9, a.flops().dense(), 0.005e9);
     assertEquals(0.403, a.flops().reduction(), 0.0005);
     assertEquals(4, a.flops().visionBlocks());

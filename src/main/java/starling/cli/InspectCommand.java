@@ -122,7 +122,7 @@ final class InspectCommand implements Callable<Integer> {
   @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
   record VisualTokens(int input, int afterStage1, int afterStage2) {}
 
-  record FlopCount(String formula, double dense, double pruned, double reduction) {}
+  record FlopCount(String formula, double dense, double pruned, double reduction, double vision) {}
 
   /** At two bytes per element, as bf16 and f16 hold them. */
   record KvBytes(long dense, long pruned) {}
@@ -182,7 +182,8 @@ final class InspectCommand implements Callable<Integer> {
         Arrays.stream(plan.tokensPerLayer()).boxed().toList(),
         new VisualTokens(visual[0], visual[1], visual[2]),
         plan.visualTokensPerLayer(),
-        new FlopCount(Flops.FORMULA, flops.dense(), flops.pruned(), flops.reduction()),
+        new FlopCount(
+            Flops.FORMULA, flops.dense(), flops.pruned(), flops.reduction(), flops.vision()),
         kvBytes(family.text(), plan),
         plan.cuts().stream().anyMatch(CutPoint::counted) ? true : null);
   }

@@ -94,6 +94,13 @@ final class InspectText {
         100 * report.flops().reduction(),
         report.flops().formula());
     line(
+        "",
+        "%.4g of them in the vision tower, which hardly any pruning spares: %.0f %% of all without"
+            + " pruning, %.0f %% with it",
+        report.flops().vision(),
+        100 * report.flops().vision() / report.flops().dense(),
+        100 * report.flops().vision() / report.flops().pruned());
+    line(
         "KV",
         "%.2f of %.2f MB at two bytes per element",
         report.kvBytes().pruned() / 1e6,

@@ -31,7 +31,7 @@ class ReportedFiguresTest {
         List.of(5, 2),
         "x",
         "stop",
-        new Answer.FlopCount("F3", 4e9, pruned, 1 - pruned / 4e9, true, true, 4),
+        new Answer.FlopCount("F3", 4e9, pruned, 1 - pruned / 4e9, true, true, 4, 1e9),
         new Answer.KvBytes(4_849_999, 2_450_000),
         3_000_000,
         8_000_000,
