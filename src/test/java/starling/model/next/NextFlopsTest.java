@@ -12,19 +12,14 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import starling.checkpoint.TextConfig;
-import starling.device.Sampling;
 import starling.model.Flops;
-import starling.model.ImageInput;
 import starling.model.ImageOptions;
-import starling.model.Mode;
+import starling.model.ImagePlan;
 import starling.model.Plan;
-import starling.model.Request;
 import starling.prune.ImageTokens;
-import starling.prune.Methods;
 
 /** FLOPs and cache of the published sizes of LLaVA-NeXT, as absolute numbers. */
 class NextFlopsTest {
-  private static final int IMAGE = 32000;
   private static final String LLAMA_7B =
       "{\"model_type\":\"llama\",\"vocab_size\":32064,\"max_position_embeddings\":4096}";
   private static final String LLAMA_13B =
@@ -56,22 +51,6 @@ class NextFlopsTest {
     return LlavaNext.read(dir);
   }
 
-  private static Plan plan(LlavaNext model, ImageTokens image, String spec, int text) {
-    int[] ids = new int[1 + text];
-    Arrays.fill(ids, 1);
-    ids[0] = IMAGE;
-    var request =
-        new Request(
-            ids,
-            List.of(new ImageInput(image, List.of())),
-            Methods.parse(spec),
-            Mode.COMPACT,
-            Sampling.GREEDY,
-            1,
-            (phase, done, of) -> {});
-    return Plan.of(model, request);
-  }
-
   /**
    * Stock tiles, 60 text tokens; height, width, TFLOP. Transformers projects the padding too, which
    * is left out before the projector here: up to 0.05 TFLOP.
@@ -88,7 +67,7 @@ class NextFlopsTest {
   void anImageOfAnySizeCosts(int height, int width, double tera) throws IOException {
     LlavaNext model = model(LLAMA_7B, -2);
     ImageTokens image = model.tokens(height, width, ImageOptions.DEFAULT);
-    Flops flops = Flops.of(model, plan(model, image, "none", 60), List.of(image));
+    Flops flops = Flops.of(model, ImagePlan.of(model, image, "none", 60), List.of(image));
     int padding = 576 * image.crops().size() - image.candidates();
     assertEquals(tera, (flops.dense() + model.projectorFlops(padding)) / 1e12, 0.0055);
     // Every crop is 577 rows through 23 blocks, whatever is unpadded behind them.
@@ -128,7 +107,7 @@ class NextFlopsTest {
             .newline(ImageOptions.Newline.DROP)
             .unpad(false);
     ImageTokens image = model.tokens(480, 640, papers);
-    Plan plan = plan(model, image, "fastervlm:budget=crop,keep=" + crop, 0);
+    Plan plan = ImagePlan.of(model, image, "fastervlm:budget=crop,keep=" + crop, 0);
     assertEquals(5 * crop, plan.visualTokens()[1]);
     TextConfig text = model.text();
     double d = text.hiddenSize();
@@ -164,8 +143,8 @@ class NextFlopsTest {
     double ratios = 0;
     for (int i = 0; i < TEXT.length; i++) {
       ImageTokens image = ImageTokens.grid(1, visual[i % visual.length], 1, false);
-      double all = f1(model, plan(model, image, "none", TEXT[i]));
-      double pruned = f1(model, plan(model, image, "uniform:keep=0.098", TEXT[i]));
+      double all = f1(model, ImagePlan.of(model, image, "none", TEXT[i]));
+      double pruned = f1(model, ImagePlan.of(model, image, "uniform:keep=0.098", TEXT[i]));
       sumOfFull += all / TEXT.length;
       sumOfLeft += pruned / TEXT.length;
       ratios += pruned / all / TEXT.length;

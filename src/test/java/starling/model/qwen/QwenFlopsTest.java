@@ -13,14 +13,10 @@ import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import starling.checkpoint.TextConfig;
-import starling.device.Sampling;
 import starling.model.Flops;
-import starling.model.ImageInput;
-import starling.model.Mode;
+import starling.model.ImagePlan;
 import starling.model.Plan;
-import starling.model.Request;
 import starling.prune.ImageTokens;
-import starling.prune.Methods;
 
 /** FLOPs and cache of the two published sizes of Qwen2.5-VL with 30 text tokens. */
 class QwenFlopsTest {
@@ -32,24 +28,8 @@ class QwenFlopsTest {
     return Qwen25Vl.read(size.equals("3B") ? PublishedQwen.three(dir) : PublishedQwen.seven(dir));
   }
 
-  private static Plan plan(Qwen25Vl model, ImageTokens image, String spec) {
-    int[] ids = new int[31];
-    Arrays.fill(ids, 1);
-    ids[0] = model.imageToken();
-    var request =
-        new Request(
-            ids,
-            List.of(new ImageInput(image, List.of())),
-            Methods.parse(spec),
-            Mode.COMPACT,
-            Sampling.GREEDY,
-            1,
-            (phase, done, of) -> {});
-    return Plan.of(model, request);
-  }
-
   private static double decoder(Qwen25Vl model, ImageTokens image, String spec) {
-    Plan plan = plan(model, image, spec);
+    Plan plan = ImagePlan.of(model, image, spec, 30);
     double pruned = Flops.of(model, plan, List.of(image)).pruned();
     return pruned - model.towerFlops(image) - model.projectorFlops(plan.projectedRows());
   }
@@ -111,9 +91,9 @@ class QwenFlopsTest {
   void halfOfTheSmallModelsWorkIsTheTowers() throws IOException {
     Qwen25Vl model = model("3B");
     ImageTokens image = model.tokens(17, 23);
-    Flops dense = Flops.of(model, plan(model, image, "none"), List.of(image));
+    Flops dense = Flops.of(model, ImagePlan.of(model, image, "none", 30), List.of(image));
     assertEquals(0.46, dense.vision() / dense.dense(), 0.01);
-    Flops few = Flops.of(model, plan(model, image, SHARE + "0.111"), List.of(image));
+    Flops few = Flops.of(model, ImagePlan.of(model, image, SHARE + "0.111", 30), List.of(image));
     assertEquals(0.45, few.reduction(), 0.01);
     assertEquals(0.83, few.vision() / few.pruned(), 0.01);
   }
