@@ -52,7 +52,8 @@ class KeptTokensTest {
     var tiles = IntStream.of(colours).mapToObj(KeptTokensTest::filled).toList();
     var regions = new ArrayList<Rectangle2D>();
     for (int i = 0; i < 4; i++) {
-      regions.add(new Rectangle2D.Double(i % 2 * 318.7, -107.2 + i / 2 * 318.7, 318.7, 318.7));
+      int row = i / 2;
+      regions.add(new Rectangle2D.Double(i % 2 * 318.7, -107.2 + row * 318.7, 318.7, 318.7));
     }
     BufferedImage all = KeptTokens.tiled(tiles, regions);
     assertEquals(List.of(14, 10), List.of(all.getWidth(), all.getHeight()));

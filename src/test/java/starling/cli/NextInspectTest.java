@@ -39,7 +39,8 @@ class NextInspectTest {
   private JsonNode report(String size, String options, String spec) {
     var args = new ArrayList<>(List.of("--image-size", size, "--prune", spec, "--json"));
     for (String option : options.isEmpty() ? new String[0] : options.split(" ")) {
-      args.addAll(List.of("--" + option.split("=")[0], option.split("=")[1]));
+      int equals = option.indexOf('=');
+      args.addAll(List.of("--" + option.substring(0, equals), option.substring(equals + 1)));
     }
     return inspect(args.toArray(String[]::new)).json();
   }
