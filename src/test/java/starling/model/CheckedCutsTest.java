@@ -169,4 +169,37 @@ class CheckedCutsTest {
     assertEquals(drawn, checked(0, "mine", drawn));
     assertEquals(scored, checked(1, "mine", scored));
   }
+
+  /** Compares two; behind a cut that the device counts nobody knows whether more are left. */
+  private record Two(CutSite where, int layer, int kept, boolean counted) implements CutPoint {
+    @Override
+    public int kept(int group) {
+      return kept;
+    }
+
+    @Override
+    public int mostCandidates() {
+      return layer > 0 ? 2 : 16_384;
+    }
+
+    @Override
+    public PositionRule positions() {
+      return PositionRule.KEEP;
+    }
+
+    @Override
+    public void select(CutContext context, Selection out) {
+      throw new AssertionError("nothing is run");
+    }
+  }
+
+  @Test
+  void candidatesBehindACountedCutAreNotKnownYet() {
+    var second = new Two(CutSite.DECODER, 1, 1, false);
+    accepted(new Two(CutSite.VISION, 0, 2, false), second);
+    accepted(new Two(CutSite.VISION, 0, 3, true), second);
+    refused(
+        "a cut at DECODER would choose among 3 visual tokens of image 0; at most 2 are compared",
+        List.of(new Two(CutSite.VISION, 0, 3, false), second));
+  }
 }

@@ -349,4 +349,27 @@ class QuestionLifeTest {
     Files.write(dir.resolve("model.safetensors"), weights);
     return dir;
   }
+
+  /** Steps behind a cut that empties the caches below it, where rows are moved and where hidden. */
+  @Test
+  void compactedCachesAreReadAsHiddenOnesAre() {
+    on(
+        FOLDER,
+        (watched, model) -> {
+          String method = "star:R=0.5,K=3,P=0.9,kv=compact";
+          try (Generation moved = prefill(model, method, Mode.COMPACT);
+              Generation hidden = prefill(model, method, Mode.MASK);
+              Generation full = prefill(model, "star:R=0.5,K=3,P=0.9", Mode.COMPACT)) {
+            boolean differs = false;
+            for (int token = 0; token < 6; token++) {
+              assertEquals(moved.next(), hidden.next(), "token " + token);
+              full.next();
+              assertArrayEquals(moved.logits(), hidden.logits(), 1e-5f, "token " + token);
+              differs |= !Arrays.equals(moved.logits(), full.logits());
+            }
+            assertTrue(differs, "otherwise nothing would be seen of the caches");
+            assertTrue(moved.cachedRows()[0] < full.cachedRows()[0]);
+          }
+        });
+  }
 }

@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.stream.IntStream;
@@ -136,5 +137,13 @@ class Qwen25VlTest {
     long patch = 3 * 14 * 14;
     long row = 10 * 1280 + 3420 + 2 * 16;
     assertEquals(1024 * (4 * patch + row), seven.towerElements(seven.typicalImage()));
+  }
+
+  @Test
+  void aKeyThatNobodyKnowsIsToldOf() throws IOException {
+    Path config = PublishedQwen.seven(dir).resolve("config.json");
+    String text = Files.readString(config);
+    Files.writeString(config, text.replace("\"vocab_size\"", "\"colour\": 1, \"vocab_size\""));
+    assertEquals(List.of("colour"), Qwen25Vl.read(dir).unknownKeys());
   }
 }
