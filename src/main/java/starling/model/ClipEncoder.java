@@ -1,6 +1,5 @@
 package starling.model;
 
-import java.lang.foreign.MemorySegment;
 import java.util.List;
 import starling.checkpoint.ClipConfig;
 import starling.checkpoint.ClipWeights;
@@ -129,9 +128,8 @@ public final class ClipEncoder implements ImageEncoder {
     int newlines = cuts.tokens().tableRows();
     Tensor rows = cuts.projected(newlines + feature.rows());
     if (newlines > 0) {
-      Tensor zeros = work.alloc("newlines", DType.I32, newlines);
-      device.upload(zeros, MemorySegment.ofArray(new int[newlines]));
-      device.embed(rows.rows(0, newlines), zeros, newline);
+      Tensor first = work.alloc("newlines", DType.I32, newlines); // zeros: the table's only row
+      device.embed(rows.rows(0, newlines), first, newline);
     }
     Tensor patches = rows.rows(newlines, rows.rows());
     device.gemm(patches, h, tower.linear2(), null, Activation.NONE, null);

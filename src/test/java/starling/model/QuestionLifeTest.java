@@ -266,11 +266,30 @@ class QuestionLifeTest {
             assertArrayEquals(rows, generation.cachedRows());
             assertEquals(
                 2L * (IntStream.of(rows).sum() + 5 * 8) * 32 * 4, generation.reservedBytes());
+            boolean before = where == CutSite.VISION || where == CutSite.PROJECTOR_INPUT;
+            assertEquals(before ? 2 + 4 + 9 : 2 * 50, generation.plan().projectedRows());
             assertEquals(4, generation.stages().get(0).kept().rows());
             assertEquals(9, generation.stages().get(1).kept().rows());
             assertTrue(generation.stages().get(1).counted());
             generation.next();
           }
+        });
+  }
+
+  /** Hidden rows stay, so they are projected; behind the last image stand two of text. */
+  @ParameterizedTest
+  @EnumSource(CutSite.class)
+  void aMaskedPlanCountsEveryRow(CutSite where) {
+    on(
+        FOLDER,
+        (watched, model) -> {
+          var method = new Counting(where, 3, 4, 9);
+          Request request = request(model, method, Mode.MASK, (phase, done, of) -> {});
+          try (Generation generation = model.prefill(request)) {
+            assertEquals(2 * 50, generation.plan().projectedRows());
+            assertEquals(4 + 2 * 50, generation.plan().layout().rows());
+          }
+          assertEquals(2, Planner.of(model.family(), request).shape().textRows());
         });
   }
 

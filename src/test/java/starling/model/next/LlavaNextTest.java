@@ -8,9 +8,11 @@ import static starling.model.next.NextCheckpoint.distance;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import java.io.IOException;
+import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
@@ -20,6 +22,7 @@ import starling.cuda.Native;
 import starling.cuda.NativeDevice;
 import starling.device.Device;
 import starling.device.DeviceType;
+import starling.image.Image;
 import starling.image.ImageMode;
 import starling.input.InputException;
 import starling.model.ImageInput;
@@ -215,5 +218,44 @@ class LlavaNextTest {
         "--image-mode pad does not apply to this model, which is LLaVA-NeXT; only LLaVA-1.5 has"
             + " that option",
         e.getMessage());
+  }
+
+  @Test
+  void theFamilySaysWhatTheCheckpointSays(@TempDir Path dir) throws IOException {
+    Path file = PublishedNext.vicunaSeven(dir).resolve("config.json");
+    String text = Files.readString(file);
+    Files.writeString(file, text.replace("\"ignore_index\"", "\"colour\": 1, \"ignore_index\""));
+    Files.writeString(dir.resolve("generation_config.json"), "{\"eos_token_id\": [2, 7]}");
+    LlavaNext vicuna = LlavaNext.read(dir);
+    assertEquals("float16", vicuna.dtype());
+    assertEquals(List.of(2, 7), vicuna.endTokens());
+    assertEquals(List.of("colour"), vicuna.unknownKeys());
+    assertEquals(32000, vicuna.imageToken());
+    assertEquals(23, vicuna.visionBlocks());
+    assertEquals(
+        "23 of 24 blocks run, width 1024, 16 heads, the image and its tiles of 336x336 pixels, patch"
+            + " 14: 576 patches each",
+        vicuna.tower());
+  }
+
+  @Test
+  void anImageIsCutIntoItsTiles() {
+    Path folder = NextCheckpoint.folder("llama");
+    LlavaNext family = LlavaNext.read(folder);
+    var image = new Image(53, 40, new byte[3 * 53 * 40]);
+    var images = family.images(folder);
+    ImageInput input = images.prepare(image, ImageOptions.DEFAULT, "image");
+    assertEquals(5, input.crops().size());
+    assertEquals(family.tokens(40, 53, ImageOptions.DEFAULT), input.tokens());
+    assertEquals(images.tokens(40, 53, ImageOptions.DEFAULT), input.tokens());
+    var pad = ImageOptions.DEFAULT.mode(ImageMode.PAD);
+    for (Executable asking :
+        List.<Executable>of(
+            () -> images.prepare(image, pad, "image"), () -> images.tokens(40, 53, pad))) {
+      assertTrue(
+          assertThrows(InputException.class, asking)
+              .getMessage()
+              .startsWith("--image-mode pad does not apply to this model"));
+    }
   }
 }
