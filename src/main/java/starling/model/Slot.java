@@ -23,10 +23,6 @@ final class Slot implements AutoCloseable {
 
   Slot(KvPool pool, KvPool.Range range, LayerRows rows) {
     this.pool = pool;
-    enter(range, rows);
-  }
-
-  private void enter(KvPool.Range range, LayerRows rows) {
     this.range = range;
     this.rows = rows;
     this.arena = pool.device().arena("slot");
@@ -75,9 +71,19 @@ final class Slot implements AutoCloseable {
       next.close();
       throw e;
     }
+    become(next);
+  }
+
+  /** Takes the rows of a slot that is none from then on; nothing of it can fail. */
+  private void become(Slot next) {
     leave();
-    next.close();
-    enter(next.range, next.rows);
+    range = next.range;
+    rows = next.rows;
+    arena = next.arena;
+    k = next.k;
+    v = next.v;
+    range.slots.set(range.slots.indexOf(next), this);
+    next.closed = true;
   }
 
   /** One layer's rows alone: a segment's {@code at} is 0. */

@@ -18,6 +18,7 @@ import starling.cpu.CpuDevice;
 import starling.device.Device;
 import starling.device.Sampling;
 import starling.device.Span;
+import starling.device.TensorArena;
 import starling.input.InputException;
 import starling.model.llava.Llava;
 import starling.prune.CutContext;
@@ -57,6 +58,11 @@ class PrunerTest {
   }
 
   private static Pruner pruner(Device device, CutPoint cut, Mode mode, int images, int patches) {
+    return pruner(device, cut, mode, images, patches, null);
+  }
+
+  private static Pruner pruner(
+      Device device, CutPoint cut, Mode mode, int images, int patches, TensorArena arena) {
     var config =
         new Llava(
             new LlavaConfig(
@@ -82,7 +88,7 @@ class PrunerTest {
             Sampling.GREEDY,
             1,
             (p, d, o) -> {});
-    var at = new Workspace(device, null, null, null, null);
+    var at = new Workspace(device, arena, arena, null, null);
     var tables = Collections.nCopies(images, new TokenTables(tokens, new Tables()));
     return new Pruner(at, Planner.of(config, request), tables);
   }
@@ -149,6 +155,24 @@ class PrunerTest {
                               (image, group) -> new Choices.Seen(null, null)))
               .getMessage();
       assertTrue(sentence.contains("would choose among 4097 visual tokens"), sentence);
+    }
+  }
+
+  /** As many as are compared go on to the method, here one that is not to be asked. */
+  @Test
+  void asManyCandidatesAsAreComparedAreChosenFrom() {
+    try (Device device = CpuDevice.open(1);
+        TensorArena arena = device.arena("test")) {
+      Pruner pruner = pruner(device, new First(CutSite.VISION), Mode.COMPACT, 1, 4096, arena);
+      assertThrows(
+          AssertionError.class,
+          () ->
+              pruner
+                  .choices()
+                  .of(
+                      new First(CutSite.VISION, 4096),
+                      new Span(0, 1),
+                      (image, group) -> new Choices.Seen(null, null)));
     }
   }
 }

@@ -30,6 +30,7 @@ import starling.Demo;
 import starling.Families;
 import starling.checkpoint.PreprocessorConfig;
 import starling.checkpoint.Safetensors;
+import starling.device.Candidates;
 import starling.device.DType;
 import starling.device.Sampling;
 import starling.image.ImageMode;
@@ -213,7 +214,27 @@ class QuestionLifeTest {
   }
 
   /** Keeps the first candidates of a group, as many as the device says: at most nine. */
-  private record Counting(CutSite where, int layer, int... said) implements Method, CutPoint {
+  private static class Counting implements Method, CutPoint {
+    private final CutSite where;
+    private final int layer;
+    private final int[] said;
+
+    Counting(CutSite where, int layer, int... said) {
+      this.where = where;
+      this.layer = layer;
+      this.said = said;
+    }
+
+    @Override
+    public CutSite where() {
+      return where;
+    }
+
+    @Override
+    public int layer() {
+      return layer;
+    }
+
     @Override
     public String spec(VlmShape shape) {
       return "counting";
@@ -389,6 +410,39 @@ class QuestionLifeTest {
             assertTrue(differs, "otherwise nothing would be seen of the caches");
             assertTrue(moved.cachedRows()[0] < full.cachedRows()[0]);
           }
+        });
+  }
+
+  /** Behind layer 1 the candidates of an image are the rows behind its CLS row, and no others. */
+  @ParameterizedTest
+  @EnumSource(Mode.class)
+  void candidatesInTheDecoderStandBehindCls(Mode mode) {
+    on(
+        FOLDER,
+        (watched, model) -> {
+          var seen = new ArrayList<Candidates>();
+          var method =
+              new Counting(CutSite.DECODER, 1, 9, 9) {
+                @Override
+                public void select(CutContext context, Selection out) {
+                  seen.add(context.attention().parts().getFirst().candidates());
+                  super.select(context, out);
+                }
+              };
+          model.prefill(request(model, method, mode, (phase, done, of) -> {})).close();
+          assertEquals(List.of(1 + 1, 1 + 50 + 1 + 1), seen.stream().map(Candidates::at).toList());
+          assertEquals(List.of(49, 49), seen.stream().map(Candidates::count).toList());
+        });
+  }
+
+  /** Of five layers, 32 wide with an MLP of 40, and the head of 503 tokens, all in float32. */
+  @Test
+  void theDecodersBytesAreThoseOfItsMatrices() {
+    on(
+        FOLDER,
+        (watched, model) -> {
+          long layer = 32 * (3 * 32 + 32 + 2 * 40) + 32 * 40;
+          assertEquals(4 * (5 * layer + 503 * 32), model.decoderBytes());
         });
   }
 }

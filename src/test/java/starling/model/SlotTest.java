@@ -6,9 +6,11 @@ import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 import org.junit.jupiter.api.AfterEach;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import starling.cpu.CpuDevice;
 import starling.device.DType;
 import starling.device.Kv;
@@ -156,15 +158,64 @@ class SlotTest {
     Tensor k = a.own(0, null).k();
     a.close();
     a.close();
-    assertThrows(IllegalStateException.class, () -> a.own(0, null));
-    assertThrows(IllegalStateException.class, a::copy);
-    assertThrows(IllegalStateException.class, () -> a.grow(new int[] {9}));
-    assertThrows(IllegalStateException.class, () -> a.at(0));
+    for (Executable use :
+        List.<Executable>of(
+            () -> a.own(0, null),
+            () -> a.shared(null),
+            a::copy,
+            () -> a.grow(new int[] {9}),
+            () -> a.at(0),
+            a::bytes)) {
+      assertEquals(
+          "a slot is used after it was closed",
+          assertThrows(IllegalStateException.class, use).getMessage());
+    }
     String sentence = assertThrows(IllegalStateException.class, () -> read(k, 1)).getMessage();
     assertTrue(sentence.contains("keys is used after its arena 'slot' was closed"), sentence);
     Slot b = pool.take(new int[] {5});
     pool.close();
     assertThrows(IllegalStateException.class, () -> b.own(0, null));
     pool.close();
+  }
+
+  @Test
+  void rowsThatASlotHasLeftAreFree() {
+    pool.take(new int[] {30}).close();
+    long bytes = pool.bytes();
+    Slot a = pool.take(new int[] {5});
+    a.grow(new int[] {20}); // behind what it leaves
+    assertEquals(0, pool.take(new int[] {5}).at(0));
+    a.close();
+    assertEquals(5, pool.take(new int[] {25}).at(0));
+    assertEquals(bytes, pool.bytes());
+  }
+
+  /** A copy that fails on the way gives its rows back, and the slot is what it was. */
+  @Test
+  void aCopyThatFailsLeavesNothing() {
+    try (var watched = new WatchedDevice();
+        var own = new KvPool(watched.device(), DType.F32, 2, 4)) {
+      own.take(new int[] {40}).close();
+      Slot slot = own.take(new int[] {5, 3});
+      for (boolean copies : new boolean[] {true, false}) {
+        int failures = 0;
+        for (boolean fails = true; fails; failures += fails ? 1 : 0) {
+          watched.failAfter(failures);
+          try (Slot other = copies ? slot.copy() : null) {
+            if (other == null) {
+              slot.grow(new int[] {9, 3});
+            }
+            fails = false;
+          } catch (WatchedDevice.Planted e) {
+            assertEquals(List.of("keys and values", "slot"), watched.open());
+            assertEquals(5, slot.capacity(0));
+          }
+        }
+        watched.failAfter(-1);
+        assertTrue(failures >= 4, "calls that can fail: " + failures);
+      }
+      assertEquals(9, slot.capacity(0));
+      assertEquals(List.of("keys and values", "slot"), watched.open());
+    }
   }
 }
