@@ -341,6 +341,9 @@ class QuestionLifeTest {
             assertTrue(generation.visionMillis() > 0);
             assertTrue(generation.prefillMillis() > 0);
             assertTrue(generation.pruneMillis() > 0);
+            try (Generation one = prefill(model, "fastv:K=2,keep=9", Mode.COMPACT)) {
+              assertTrue(one.pruneMillis() > 0, "a cut in the decoder counts, too");
+            }
             assertTrue(generation.visionMillis() + generation.prefillMillis() <= passed);
             assertTrue(
                 generation.pruneMillis() < generation.visionMillis() + generation.prefillMillis());

@@ -4,9 +4,13 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.function.Executable;
+import org.junit.jupiter.api.io.TempDir;
 import starling.Demo;
 import starling.image.ImageMode;
 import starling.input.InputException;
@@ -38,5 +42,12 @@ class LlavaTest {
       String why = assertThrows(InputException.class, asking).getMessage();
       assertTrue(why.startsWith("--max-image-tokens 100 does not apply to this model"), why);
     }
+  }
+
+  @Test
+  void aKeyThatNobodyKnowsIsToldOf(@TempDir Path dir) throws IOException {
+    String config = Files.readString(Demo.MODEL.resolve("config.json"));
+    Files.writeString(dir.resolve("config.json"), "{\"colour\": 1, " + config.substring(1));
+    assertEquals(List.of("colour"), Llava.read(dir).unknownKeys());
   }
 }
