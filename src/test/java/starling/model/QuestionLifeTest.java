@@ -6,10 +6,15 @@ import static org.junit.jupiter.api.Assertions.assertNotSame;
 import static org.junit.jupiter.api.Assertions.assertSame;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
+import static starling.model.TinyQuestion.DRAWN;
+import static starling.model.TinyQuestion.FOLDER;
+import static starling.model.TinyQuestion.OF_THE_MODEL;
+import static starling.model.TinyQuestion.on;
+import static starling.model.TinyQuestion.prefill;
+import static starling.model.TinyQuestion.request;
 
 import com.fasterxml.jackson.databind.ObjectMapper;
 import java.io.IOException;
-import java.lang.foreign.MemorySegment;
 import java.nio.ByteBuffer;
 import java.nio.ByteOrder;
 import java.nio.file.Files;
@@ -23,68 +28,15 @@ import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
-import org.junit.jupiter.params.provider.EnumSource;
 import org.junit.jupiter.params.provider.ValueSource;
-import starling.Checkout;
-import starling.Demo;
-import starling.Families;
-import starling.checkpoint.PreprocessorConfig;
-import starling.checkpoint.Safetensors;
-import starling.device.Candidates;
-import starling.device.DType;
-import starling.device.Sampling;
-import starling.image.ImageMode;
 import starling.input.InputException;
 import starling.model.Request.Progress;
-import starling.prune.CutContext;
-import starling.prune.CutPoint;
-import starling.prune.CutSite;
-import starling.prune.Method;
 import starling.prune.Methods;
-import starling.prune.Selection;
-import starling.prune.VlmShape;
 
 /**
  * What a question takes of the device, what it says of itself, and that all of it is given back.
  */
 class QuestionLifeTest {
-  private static final Path FOLDER = Checkout.path("src/test/resources/starling/model/names5");
-  private static final List<String> OF_THE_MODEL = List.of("keys and values", "weights");
-  private static final Sampling DRAWN = new Sampling(2, 0, 1, 5);
-
-  private interface Use {
-    void of(WatchedDevice watched, LoadedModel model);
-  }
-
-  private static void on(Path folder, Use use) {
-    VisionLanguageModel family = Families.read(folder);
-    try (var watched = new WatchedDevice();
-        var files = Safetensors.open(folder)) {
-      try (var model =
-          new LoadedModel(watched.device(), family, family.weights(files), DType.F32)) {
-        use.of(watched, model);
-      }
-      assertEquals(List.of(), watched.open(), "of a closed model");
-    }
-  }
-
-  /** Two images, four words, nine tokens; with CLS 50 rows an image. */
-  private static Request request(LoadedModel model, Method method, Mode mode, Progress progress) {
-    var preprocess = PreprocessorConfig.read(FOLDER);
-    var images = new ArrayList<ImageInput>();
-    for (String name : List.of("small-00.png", "small-01.png")) {
-      var pixels = preprocess.apply(Demo.read(name), ImageMode.CHECKPOINT, name);
-      images.add(new ImageInput(model.family().typicalImage(), List.of(pixels)));
-    }
-    int image = model.family().imageToken();
-    int[] ids = {1, image, 300, image, 301, 302};
-    return new Request(ids, images, method, mode, DRAWN, 9, progress);
-  }
-
-  private static Generation prefill(LoadedModel model, String method, Mode mode) {
-    return model.prefill(request(model, Methods.parse(method), mode, (phase, done, of) -> {}));
-  }
-
   // ---- what is given back ----
 
   @ParameterizedTest
@@ -213,122 +165,6 @@ class QuestionLifeTest {
         });
   }
 
-  /** Keeps the first candidates of a group, as many as the device says: at most nine. */
-  private static class Counting implements Method, CutPoint {
-    private final CutSite where;
-    private final int layer;
-    private final int[] said;
-
-    Counting(CutSite where, int layer, int... said) {
-      this.where = where;
-      this.layer = layer;
-      this.said = said;
-    }
-
-    @Override
-    public CutSite where() {
-      return where;
-    }
-
-    @Override
-    public int layer() {
-      return layer;
-    }
-
-    @Override
-    public String spec(VlmShape shape) {
-      return "counting";
-    }
-
-    @Override
-    public List<CutPoint> cuts(VlmShape shape) {
-      return List.of(this);
-    }
-
-    @Override
-    public int kept(int group) {
-      return 9;
-    }
-
-    @Override
-    public boolean counted() {
-      return true;
-    }
-
-    @Override
-    public boolean scored() {
-      return false;
-    }
-
-    @Override
-    public void select(CutContext context, Selection out) {
-      context.device().upload(out.keep(), MemorySegment.ofArray(IntStream.range(0, 9).toArray()));
-      int[] count = {said[context.group()]};
-      context.device().upload(out.count(), MemorySegment.ofArray(count));
-    }
-  }
-
-  /**
-   * Rows are reserved for what is kept, not for what might have been; so the answer is the same.
-   */
-  @ParameterizedTest
-  @EnumSource(CutSite.class)
-  void whatTheDeviceCountsIsReservedAsCounted(CutSite where) {
-    on(
-        FOLDER,
-        (watched, model) -> {
-          var method = new Counting(where, 3, 4, 9);
-          Request request = request(model, method, Mode.COMPACT, (phase, done, of) -> {});
-          try (Generation generation = model.prefill(request)) {
-            generation.next();
-            int all = where == CutSite.DECODER ? 4 + 2 * 50 : 4 + 2 + 4 + 9;
-            int left = 4 + 2 + 4 + 9;
-            int[] rows = {all, all, all, left, left};
-            assertArrayEquals(rows, generation.cachedRows());
-            assertEquals(
-                2L * (IntStream.of(rows).sum() + 5 * 8) * 32 * 4, generation.reservedBytes());
-            boolean before = where == CutSite.VISION || where == CutSite.PROJECTOR_INPUT;
-            assertEquals(before ? 2 + 4 + 9 : 2 * 50, generation.plan().projectedRows());
-            assertEquals(4, generation.stages().get(0).kept().rows());
-            assertEquals(9, generation.stages().get(1).kept().rows());
-            assertTrue(generation.stages().get(1).counted());
-            generation.next();
-          }
-        });
-  }
-
-  /** Hidden rows stay, so they are projected; behind the last image stand two of text. */
-  @ParameterizedTest
-  @EnumSource(CutSite.class)
-  void aMaskedPlanCountsEveryRow(CutSite where) {
-    on(
-        FOLDER,
-        (watched, model) -> {
-          var method = new Counting(where, 3, 4, 9);
-          Request request = request(model, method, Mode.MASK, (phase, done, of) -> {});
-          try (Generation generation = model.prefill(request)) {
-            assertEquals(2 * 50, generation.plan().projectedRows());
-            assertEquals(4 + 2 * 50, generation.plan().layout().rows());
-          }
-          assertEquals(2, Planner.of(model.family(), request).shape().textRows());
-        });
-  }
-
-  @ParameterizedTest
-  @CsvSource({"PROJECTOR_OUTPUT, 1, 0", "DECODER, 2, 0", "DECODER, 2, 10", "DECODER, 2, -1"})
-  void aCountOutsideOfWhatWasSaidIsRefused(CutSite where, int stage, int count) {
-    on(
-        FOLDER,
-        (watched, model) -> {
-          var method = new Counting(where, 3, 1, count);
-          Request request = request(model, method, Mode.COMPACT, (phase, done, of) -> {});
-          assertEquals(
-              "stage " + stage + " keeps " + count + " visual tokens; the method said 1 to 9",
-              assertThrows(InputException.class, () -> model.prefill(request)).getMessage());
-          assertTrue(OF_THE_MODEL.containsAll(watched.open()), watched.open().toString());
-        });
-  }
-
   /** Parts of the time that passed while the prompt was read, none of them nothing. */
   @Test
   void itsTimesArePartsOfTheTimeThatPassed() {
@@ -413,28 +249,6 @@ class QuestionLifeTest {
             assertTrue(differs, "otherwise nothing would be seen of the caches");
             assertTrue(moved.cachedRows()[0] < full.cachedRows()[0]);
           }
-        });
-  }
-
-  /** Behind layer 1 the candidates of an image are the rows behind its CLS row, and no others. */
-  @ParameterizedTest
-  @EnumSource(Mode.class)
-  void candidatesInTheDecoderStandBehindCls(Mode mode) {
-    on(
-        FOLDER,
-        (watched, model) -> {
-          var seen = new ArrayList<Candidates>();
-          var method =
-              new Counting(CutSite.DECODER, 1, 9, 9) {
-                @Override
-                public void select(CutContext context, Selection out) {
-                  seen.add(context.attention().parts().getFirst().candidates());
-                  super.select(context, out);
-                }
-              };
-          model.prefill(request(model, method, mode, (phase, done, of) -> {})).close();
-          assertEquals(List.of(1 + 1, 1 + 50 + 1 + 1), seen.stream().map(Candidates::at).toList());
-          assertEquals(List.of(49, 49), seen.stream().map(Candidates::count).toList());
         });
   }
 

@@ -21,7 +21,9 @@ import starling.checkpoint.Safetensors;
 import starling.cpu.CpuDevice;
 import starling.device.DType;
 import starling.device.Sampling;
+import starling.device.Tensor;
 import starling.image.ImageMode;
+import starling.prune.Attention;
 import starling.prune.CutContext;
 import starling.prune.CutPoint;
 import starling.prune.CutSite;
@@ -38,7 +40,7 @@ class VisionFeatureTest {
   private static final double BOUND = 2e-5;
 
   /** Keeps everything and copies what it sees to the host. */
-  private static final class Look implements Method, CutPoint {
+  private static class Look implements Method, CutPoint {
     private final CutSite where;
     private final int patches;
     private float[] rows;
@@ -84,6 +86,10 @@ class VisionFeatureTest {
       width = context.features().width();
       rows = new float[patches * width];
       context.device().download(MemorySegment.ofArray(rows), context.features());
+      keepAll(context, out);
+    }
+
+    void keepAll(CutContext context, Selection out) {
       context
           .device()
           .upload(out.keep(), MemorySegment.ofArray(IntStream.range(0, patches).toArray()));
@@ -136,5 +142,66 @@ class VisionFeatureTest {
         assertTrue(compared >= 16);
       }
     }
+  }
+
+  /** Sees what the methods go by before the decoder, and keeps what it checks. */
+  private static final class Statistics extends Look {
+    private double worst = 0;
+
+    Statistics(int patches) {
+      super(CutSite.VISION, patches);
+    }
+
+    @Override
+    public void select(CutContext context, Selection out) {
+      Attention.Part part = context.attention().parts().getFirst();
+      Tensor q = part.inputs().q();
+      Tensor k = part.inputs().kv().k();
+      float[] queries = context.floats(q.rows(0, part.rows()));
+      float[] keys = context.floats(k.rows(0, part.rows()));
+      float[] lse = context.floats(part.lse());
+      int heads = q.dim(1);
+      int d = q.dim(2);
+      for (int h = 0; h < heads; h++) {
+        for (int t = 0; t < part.rows(); t++) {
+          double sum = 0;
+          for (int j = 0; j < part.rows(); j++) {
+            double dot = 0;
+            for (int c = 0; c < d; c++) {
+              dot += (double) queries[(t * heads + h) * d + c] * keys[(j * heads + h) * d + c];
+            }
+            sum += Math.exp(dot * part.inputs().scale());
+          }
+          worst = Math.max(worst, Math.abs(Math.log(sum) / Math.log(2) - lse[h * part.rows() + t]));
+        }
+      }
+      keepAll(context, out);
+    }
+  }
+
+  /** What a block's softmax was divided by is that of the block whose attention is handed over. */
+  @ParameterizedTest
+  @ValueSource(strings = {"names5", "qwen-free"})
+  void statisticsAreThoseOfTheLastAttention(String name) {
+    Path folder = Checkout.path("src/test/resources/starling/model").resolve(name);
+    VisionLanguageModel family = Families.read(folder);
+    ImageInput image =
+        family.images(folder).prepare(Demo.read("small-00.png"), ImageOptions.DEFAULT, "image");
+    var statistics = new Statistics(image.tokens().candidates());
+    var request =
+        new Request(
+            new int[] {1, family.imageToken(), 3},
+            List.of(image),
+            statistics,
+            Mode.COMPACT,
+            Sampling.GREEDY,
+            1,
+            (p, d, o) -> {});
+    try (var device = CpuDevice.open();
+        var files = Safetensors.open(folder);
+        var model = new LoadedModel(device, family, family.weights(files), DType.F32)) {
+      model.prefill(request).close();
+    }
+    assertEquals(0, statistics.worst, BOUND);
   }
 }
