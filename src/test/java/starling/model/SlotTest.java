@@ -88,6 +88,7 @@ class SlotTest {
   void rowsThatAreGivenBackAreHandedOutAgain() {
     pool.take(new int[] {30}).close();
     long bytes = pool.bytes();
+    assertEquals(2 * 30 * 8 * 4, bytes);
     Slot a = pool.take(new int[] {10});
     Slot b = pool.take(new int[] {10});
     Slot c = pool.take(new int[] {10});
@@ -216,6 +217,18 @@ class SlotTest {
       }
       assertEquals(9, slot.capacity(0));
       assertEquals(List.of("keys and values", "slot"), watched.open());
+    }
+  }
+
+  @Test
+  void allocationsThatNobodyUsesAreFreed() {
+    try (var watched = new WatchedDevice();
+        var own = new KvPool(watched.device(), DType.F32, 2, 4)) {
+      own.take(new int[] {10}).close();
+      assertEquals(List.of("keys and values"), watched.open());
+      own.take(new int[] {20}).close();
+      assertEquals(List.of("keys and values"), watched.open());
+      assertEquals(2 * 20 * 8 * 4, own.bytes());
     }
   }
 }

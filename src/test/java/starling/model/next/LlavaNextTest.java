@@ -258,4 +258,25 @@ class LlavaNextTest {
               .startsWith("--image-mode pad does not apply to this model"));
     }
   }
+
+  /** 88 rows of an image of five crops, of which 18 enter a context of 60. */
+  @Test
+  void anImageOfMoreRowsThanTheContextIsPrunedBeforeTheDecoder(@TempDir Path dir)
+      throws IOException {
+    Path folder = NextCheckpoint.folder("llama");
+    String config = Files.readString(folder.resolve("config.json"));
+    String shorter =
+        config.replaceAll("\"max_position_embeddings\": *\\d+", "\"max_position_embeddings\": 60");
+    Files.writeString(dir.resolve("config.json"), shorter);
+    Files.copy(folder.resolve("model.safetensors"), dir.resolve("model.safetensors"));
+    Files.copy(folder.resolve("preprocessor_config.json"), dir.resolve("preprocessor_config.json"));
+    try (NextCheckpoint small = NextCheckpoint.open(dir, CpuDevice.open(1))) {
+      assertEquals(60, small.family().text().maxPositionEmbeddings());
+      var image = new Image(56, 56, new byte[3 * 56 * 56]);
+      ImageInput input = small.family().images(dir).prepare(image, ImageOptions.DEFAULT, "image");
+      assertEquals(16 + 8 * 9, input.tokens().rows());
+      Outcome out = small.run(List.of(input), "fastervlm:keep=10", Mode.COMPACT);
+      assertEquals(10, out.kept().getFirst().size());
+    }
+  }
 }

@@ -80,6 +80,8 @@ class Qwen25VlTest {
     var image = new Image(640, 427, new byte[3 * 640 * 427]);
     ImageInput own = family.images(dir).prepare(image, ImageOptions.DEFAULT, "image");
     assertEquals(345, own.tokens().candidates());
+    assertEquals(
+        own.tokens(), family.images(dir).tokens(427, 640, ImageOptions.DEFAULT), "the same");
     assertEquals(0, own.tokens().fixedRows());
     assertEquals(30 * 46, own.tokens().towerRows());
     ImageInput few =
