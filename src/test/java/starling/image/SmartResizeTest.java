@@ -85,6 +85,12 @@ class SmartResizeTest {
     assertEquals("112x112 16", shown(limits(12_544, 12_544).of(100, 100, "image")));
     assertEquals("224x224 64", shown(PUBLISHED.tokens(64, 64).of(1000, 1000, "image")));
     assertEquals(16_384L * 784, PUBLISHED.tokens(null, 16_384).maxPixels());
+    assertEquals(
+        "image: the image would be 16485 visual tokens, and may be at most 16384; ask for fewer at"
+            + " least",
+        assertThrows(
+                InputException.class, () -> PUBLISHED.tokens(16_384, null).of(200, 300, "image"))
+            .getMessage());
   }
 
   /** One colour stays one colour, whatever the filter; the region is the whole image. */
