@@ -11,7 +11,9 @@ import starling.device.TensorArena;
 /** The cpu device, watched: which arenas it gave, and a call of it that fails. */
 final class WatchedDevice implements AutoCloseable {
   /** The failure that was asked for. */
-  static final class Planted extends RuntimeException {}
+  static final class Planted extends RuntimeException {
+    private static final long serialVersionUID = 1L;
+  }
 
   private final CpuDevice cpu = CpuDevice.open(1);
   private final List<TensorArena> arenas = new ArrayList<>();
