@@ -115,7 +115,7 @@ class CpuDeviceTest {
   /** Each behind a call in which all threads worked, for memory that one thread alone may touch. */
   @Test
   void everyOperatorSeesForItselfWhoseMemoryItIs() {
-    int n = 64;
+    int n = 256;
     try (CpuDevice device = CpuDevice.open(2);
         var arena = device.arena("shared");
         var confined = Arena.ofConfined()) {

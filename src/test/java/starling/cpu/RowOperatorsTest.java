@@ -1,10 +1,14 @@
 package starling.cpu;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.lang.foreign.MemorySegment;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -12,6 +16,7 @@ import starling.device.Activation;
 import starling.device.DType;
 import starling.device.Linear;
 import starling.device.Norm;
+import starling.device.StoredTensor;
 import starling.device.Tensor;
 
 /** Products, norms and inputs, against their definitions in double. */
@@ -22,7 +27,14 @@ class RowOperatorsTest extends CpuOperators {
   @EnumSource(Activation.class)
   void gemmFollowsItsDefinition(Activation activation) {
     int[][] shapes = {
-      {1, 64, 64}, {2, 63, 65}, {5, 300, 7}, {6, 64, 128}, {7, 257, 63}, {65, 1, 1}, {101, 520, 130}
+      {1, 64, 64},
+      {2, 63, 65},
+      {5, 300, 7},
+      {6, 64, 128},
+      {7, 257, 63},
+      {65, 1, 1},
+      {101, 520, 130},
+      {300, 20, 8}
     };
     for (int[] s : shapes) {
       int t = s[0];
@@ -53,6 +65,34 @@ class RowOperatorsTest extends CpuOperators {
             residual);
         // Products of norm about 1; SILU_MUL multiplies two of them.
         assertNear(expected, y, EPS * (in + 64) * 8);
+      }
+    }
+  }
+
+  /** Matrices that become one stand in it one below the other, and so do their biases. */
+  @Test
+  void weightsOfSeveralPartsKeepTheirBiases() {
+    int[] outs = {3, 5, 2};
+    var weights = new ArrayList<StoredTensor>();
+    var biases = new ArrayList<StoredTensor>();
+    float[] all = new float[10];
+    for (int part = 0, at = 0; part < 3; at += outs[part++]) {
+      float[] bias = new float[outs[part]];
+      for (int i = 0; i < bias.length && part != 1; i++) {
+        bias[i] = all[at + i] = 10 * part + i + 1;
+      }
+      weights.add(StoredTensor.of("w", List.of(outs[part], 8), new float[8 * outs[part]]));
+      biases.add(part == 1 ? null : StoredTensor.of("b", List.of(outs[part]), bias));
+    }
+    for (CpuDevice device : devices()) {
+      for (int rows : new int[] {1, 40}) {
+        Tensor x = gaussian("x", rows, 8);
+        Tensor y = like("y", x, rows, 10);
+        Linear parts = device.linear(arena, DType.F32, new Linear.Source(weights, biases, 0, 0));
+        device.gemm(y, x, parts, null, Activation.NONE, null);
+        float[] last = new float[10];
+        device.download(MemorySegment.ofArray(last), y.rows(rows - 1, rows));
+        assertArrayEquals(all, last);
       }
     }
   }

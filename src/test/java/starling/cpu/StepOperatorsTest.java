@@ -229,12 +229,15 @@ class StepOperatorsTest extends CpuOperators {
     above[3] = 4;
     above[40] = 3;
     above[69] = 2;
+    float[] first = above.clone();
+    first[0] = 5;
     float[] below = new float[70];
     Arrays.fill(below, -9);
     below[3] = -1;
     below[40] = -1.5f;
     for (Device device : List.of(reference, vector, scalar)) {
       assertEquals(List.of(3, 40, 3, 3), greedy(device, above, twice, 9));
+      assertEquals(List.of(0, 3, 40, 0), greedy(device, first, twice, 9), "token 0 counts, too");
       assertEquals(List.of(40, 3, 3, 3), greedy(device, below, twice, 3));
       assertEquals(
           List.of(3, 3, 3, 3), greedy(device, above, Sampling.GREEDY, 3), "without a penalty");
