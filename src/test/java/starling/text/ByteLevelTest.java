@@ -1,5 +1,6 @@
 package starling.text;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
@@ -64,6 +65,19 @@ class ByteLevelTest {
   void vocabularyAndMergesInFilesOfTheirOwnAreTheSameTokenizer() throws IOException {
     writeVocabularyFiles("Qwen2Tokenizer");
     check(Tokenizer.read(dir));
+    Path merges = dir.resolve("merges.txt");
+    Files.writeString(merges, Files.readString(merges).replaceFirst("\n", "\n\n \n") + "\n");
+    check(Tokenizer.read(dir));
+  }
+
+  /** 256 characters stand for bytes; a token with any other is text. */
+  @Test
+  void aCharacterOfATokenIsAByte() {
+    assertArrayEquals(new byte[] {0, 'a', -1}, ByteCharacters.bytes("\u0100a\u00ff"));
+    for (String text : List.of("\u0144a", "\u00ad", "\uffff")) {
+      assertArrayEquals(
+          text.getBytes(StandardCharsets.UTF_8), ByteCharacters.bytes(text), "no byte's");
+    }
   }
 
   private static void check(Tokenizer tokenizer) {
@@ -131,6 +145,8 @@ class ByteLevelTest {
     var e = assertThrows(InputException.class, () -> Tokenizer.read(dir));
     assertTrue(
         e.getMessage().contains("tokenizer_config.json: added_tokens_decoder"), e.getMessage());
+    assertEquals(
+        !config.contains("added_tokens_decoder"), e.getMessage().endsWith(" is missing"), config);
   }
 
   @Test

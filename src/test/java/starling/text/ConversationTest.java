@@ -15,6 +15,7 @@ import java.nio.file.Path;
 import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.Test;
+import org.junit.jupiter.api.function.Executable;
 import org.junit.jupiter.api.io.TempDir;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.EnumSource;
@@ -82,10 +83,25 @@ class ConversationTest {
     assertEquals(
         "USER: Which? ASSISTANT: Red. USER: And <image>? ASSISTANT:",
         text(LLAVA_HF, turns(null, "Which?", "And <image>?"), 0));
+    assertEquals(
+        "USER: Which <image>? ASSISTANT: Red. USER: And now? ASSISTANT:",
+        text(LLAVA_HF, turns(null, "Which <image>?", "And now?"), 0));
     for (String mark : List.of("<image>", PICTURE)) {
       String written = text(CHATML, turns(null, "Which?", "And " + mark + "?"), 0);
       assertTrue(written.contains("user\nWhich?<"), written);
       assertTrue(written.contains("user\nAnd " + PICTURE + "?<"), written);
+    }
+  }
+
+  @Test
+  void aPromptThatIsTheWholeTextStandsAlone() {
+    var said = turns(null, "Which?", "And now?");
+    for (Executable asking :
+        List.<Executable>of(
+            () -> RAW.text(said, new int[0]), () -> RAW.bare(null, said, new int[0], 1))) {
+      assertEquals(
+          "template raw uses the prompt as given; write the system text and earlier turns into it",
+          assertThrows(InputException.class, asking).getMessage());
     }
   }
 
