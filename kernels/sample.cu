@@ -109,7 +109,6 @@ sample_kernel(int32_t* id, int32_t* seen, const float* row, int64_t seen_stride,
   float top_p = __uint_as_float(uint32_t(load(numbers + SEGMENT_TOP_P)));
   checked(top_k, 0x7fffffff, "top-k");
   checked(temperature > 0 && top_p > 0 && top_p <= 1 ? 0 : -1, 1, "temperature above 0 and top-p of 0 to 1");
-  uint64_t seed = uint64_t(uint32_t(load(numbers + SEGMENT_SEED))) | uint64_t(load(numbers + SEGMENT_SEED + 1)) << 32;
   float top = logits[likeliest];
   auto mass = [&](float logit) { return uint64_t(exp((double(logit) - double(top)) / double(temperature)) * 4294967296.0); };
   auto logit_of = [](uint32_t key) { return __uint_as_float(key & 0x80000000u ? key & 0x7fffffffu : ~key); };
@@ -130,6 +129,7 @@ sample_kernel(int32_t* id, int32_t* seen, const float* row, int64_t seen_stride,
   uint64_t each = mass(logit_of(edge.key));
   uint64_t nucleus = edge.above + ((need - 1 - edge.above) / each + 1) * each;
 
+  uint64_t seed = uint64_t(uint32_t(load(numbers + SEGMENT_SEED))) | uint64_t(load(numbers + SEGMENT_SEED + 1)) << 32;
   Philox random = philox(seed, uint64_t(load(numbers + SEGMENT_STEP)), 0);
   uint64_t target = __umul64hi(nucleus, uint64_t(random.word[1]) << 32 | random.word[0]);
   Place drawn = find_place(logits, n, target, mass);
@@ -138,8 +138,11 @@ sample_kernel(int32_t* id, int32_t* seen, const float* row, int64_t seen_stride,
   int from = int(threadIdx.x) * per, to = from + per < n ? from + per : n;
   uint32_t equal = 0;
   SHARED(int, chosen, 1);
+  // 1024 threads leave 64 registers to each, which these loops would exceed on sm_120.
+  NO_UNROLL
   for (int i = from; i < to; i++) equal += order_key(logits[i]) == drawn.key;
   uint32_t before = block_scan<SAMPLE_THREADS>(equal);
+  NO_UNROLL
   for (int i = from; i < to; i++) {
     if (order_key(logits[i]) != drawn.key) continue;
     if (before == rank) chosen[0] = i;

@@ -23,12 +23,14 @@
 #define KERNEL(threads) __global__ void __launch_bounds__(threads, 1)
 #define DEVICE __device__ __forceinline__
 #define UNROLL _Pragma("unroll")
+#define NO_UNROLL _Pragma("unroll 1")
 #define SITE
 #define SITE_LAST
 #else
 #define KERNEL(threads) inline void
 #define DEVICE inline __attribute__((always_inline))
 #define UNROLL
+#define NO_UNROLL
 // Where a primitive was called, for the host layer's messages: the last parameter of those that can fail.
 #define SITE host::Site at = host::Site::here()
 #define SITE_LAST , host::Site at = host::Site::here()
