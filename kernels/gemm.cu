@@ -93,9 +93,9 @@ gemm_kernel(const T* x, const T* w, int64_t x_stride, int64_t w_stride, int rows
 
 template <class T>
 static void gemm(const T* x, const T* w, const T* norm_weight, const T* norm_bias, int64_t x_stride, int64_t w_stride,
-                 int rows, int in, float eps, const Epilogue& p, starling_stream* stream) {
+                 int rows, int in, float eps, const Epilogue& p, const ProductRows& around, starling_stream* stream) {
   bool gated = p.activation == STARLING_SILU_MUL;
-  if (rows <= GEMV_ROWS) return gemv(x, w, norm_weight, norm_bias, x_stride, w_stride, rows, in, eps, p, stream);
+  if (rows <= GEMV_ROWS) return gemv(x, w, norm_weight, norm_bias, x_stride, w_stride, rows, in, eps, p, around, stream);
   if (norm_weight) {
     int64_t stride = (in + 7) / 8 * 8;
     auto* normed = static_cast<T*>(gpu::scratch(stream, size_t(rows) * stride * sizeof(T)));
@@ -119,7 +119,7 @@ static void gemm(const T* x, const T* w, const T* norm_weight, const T* norm_bia
 
 extern "C" int starling_gemm(const starling_gemm_args* args, starling_stream* stream) {
   return gpu::guarded("gemm", args, [&](const starling_gemm_args& a) {
-    int rows = a.x.rows, in = a.x.width, out = a.y.width;
+    int rows = a.y.rows, in = a.x.width, out = a.y.width;
     gpu::require(out >= 1 && in >= 1, "a size is not positive");
     gpu::require(a.activation >= STARLING_NONE && a.activation <= STARLING_SILU_MUL, "unknown activation");
     gpu::require(a.y.dtype == a.x.dtype || a.y.dtype == STARLING_F32, "y must have the type of x, or f32");
@@ -127,8 +127,16 @@ extern "C" int starling_gemm(const starling_gemm_args* args, starling_stream* st
     gpu::require(!a.w.scale && !a.w.minimum && !a.w.group, "a plain w has no groups, scales or minima");
     int64_t w_rows = a.activation == STARLING_SILU_MUL ? int64_t(2) * out : out;
     auto* bias = gpu::optional_vector<float>("bias", a.bias, w_rows);
+    auto* sources = gpu::optional_vector<int32_t>("rows", a.rows, rows);
+    int source_rows = sources ? a.x.rows : rows;
+    int parts = gpu::ceil_div(out, rows <= GEMV_ROWS ? 16 : 64);
+    auto* statistics = gpu::optional_matrix<float>("statistics", a.statistics, rows, 2 * parts);
+    gpu::require(!a.norm_statistics.data || a.norm_weight.data, "statistics of x, and no norm that they are for");
+    gpu::require(!a.norm_statistics.data || a.norm_statistics.width % 2 == 0, "norm_statistics are pairs");
+    auto* known = gpu::optional_matrix<float>("norm_statistics", a.norm_statistics, rows, a.norm_statistics.width);
+    gpu::require(!statistics && !sources && !known, "not there yet");
     gpu::with_type(a.x.dtype, [&]<class T>() {
-      auto* x = gpu::matrix16<T>("x", a.x, rows, in);
+      auto* x = gpu::matrix16<T>("x", a.x, source_rows, in);
       auto* w = gpu::matrix16<T>("w", {const_cast<void*>(a.w.data), a.w.stride, a.w.rows, in, a.x.dtype, 0}, w_rows, in);
       auto* nw = gpu::optional_vector16<T>("norm_weight", a.norm_weight, in);
       auto* nb = gpu::optional_vector16<T>("norm_bias", a.norm_bias, in);
@@ -137,10 +145,16 @@ extern "C" int starling_gemm(const starling_gemm_args* args, starling_stream* st
       void* residual = a.residual.data;
       if (residual) {
         gpu::require(a.residual.dtype == a.y.dtype, "residual and y have different types");
-        gpu::require_shape("residual", a.residual, rows, out);
+        gpu::require_shape("residual", a.residual, source_rows, out);
       }
       Epilogue p{y, bias, residual, a.y.stride, a.residual.stride, out, a.activation, f32, 0};
-      gemm<T>(x, w, nw, nb, a.x.stride, a.w.stride, rows, in, a.eps, p, stream);
+      ProductRows around{{known, a.norm_statistics.stride, a.norm_statistics.width / 2, in},
+                         statistics,
+                         sources,
+                         a.statistics.stride,
+                         source_rows,
+                         0};
+      gemm<T>(x, w, nw, nb, a.x.stride, a.w.stride, rows, in, a.eps, p, around, stream);
     });
   });
 }

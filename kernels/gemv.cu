@@ -89,7 +89,7 @@ gemv_kernel(const T* x, const T* w, const T* norm_weight, const T* norm_bias, in
 
 template <class T>
 void gemv(const T* x, const T* w, const T* norm_weight, const T* norm_bias, int64_t x_stride, int64_t w_stride, int rows,
-          int in, float eps, const Epilogue& p, starling_stream* stream) {
+          int in, float eps, const Epilogue& p, const ProductRows&, starling_stream* stream) {
   auto launch = [&]<int ROWS, bool GATED>() {
     gpu::launch<gemv_kernel<T, ROWS, GATED>>(dim3(gpu::ceil_div(p.out, 4 * (GATED ? COLUMNS / 2 : COLUMNS))), dim3(128), 0,
                                              stream, x, w, norm_weight, norm_bias, x_stride, w_stride, rows, in, eps, p);
@@ -108,7 +108,7 @@ void gemv(const T* x, const T* w, const T* norm_weight, const T* norm_bias, int6
 
 #define GEMV(T)                                                                                                     \
   template void gemv<T>(const T*, const T*, const T*, const T*, int64_t, int64_t, int, int, float, const Epilogue&, \
-                        starling_stream*);
+                        const ProductRows&, starling_stream*);
 GEMV(float)
 GEMV(bf16)
 GEMV(f16)

@@ -8,9 +8,13 @@ struct RowStatistics {
   float scale;  // 1 / sqrt(mean of squares + eps)
 };
 
+// Of n elements: their mean, if it is wanted, and the sum of the squares of what is left.
+struct PartStatistics {
+  float mean, squares;
+};
 template <class T>
-DEVICE RowStatistics row_statistics(const T* row, int n, float eps, bool centred) {
-  RowStatistics s{0.f, 0.f};
+DEVICE PartStatistics part_statistics(const T* row, int n, bool centred = true) {
+  PartStatistics s{0.f, 0.f};
   float v[VEC<T>];
   if (centred) {
     float sum = 0.f;
@@ -30,6 +34,12 @@ DEVICE RowStatistics row_statistics(const T* row, int n, float eps, bool centred
       squares = fmaf(x, x, squares);
     }
   }
-  s.scale = 1.f / sqrtf(warp_sum(squares) / float(n) + eps);
+  s.squares = warp_sum(squares);
   return s;
+}
+
+template <class T>
+DEVICE RowStatistics row_statistics(const T* row, int n, float eps, bool centred) {
+  PartStatistics s = part_statistics(row, n, centred);
+  return RowStatistics{s.mean, 1.f / sqrtf(s.squares / float(n) + eps)};
 }

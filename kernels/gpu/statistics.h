@@ -1,0 +1,44 @@
+// Statistics of a row in parts, as the product that made the row left them: of each part its mean and the sum of (x − mean)².
+// Parts have equally many columns, the last one may have fewer. They add up without the loss that sums of squares have when
+// the mean is large (Chan, Golub and LeVeque, 1979).
+#pragma once
+#include "norm.h"
+
+// Of the rows of a call: `parts` pairs a row; none if `first` is NULL.
+struct Statistics {
+  const float* first;
+  int64_t stride;
+  int32_t parts, width;  // width: columns of the row itself
+};
+
+// What a product has to do with those around it.
+struct ProductRows {
+  Statistics known;        // of x, or none
+  float* statistics;       // of y, or none
+  const int32_t* sources;  // row i is made of sources[i] of x and of the residual; or none
+  int64_t statistics_stride;
+  int32_t source_rows, reserved;
+};
+
+// Statistics of a whole row, by one warp, in a fixed order.
+DEVICE RowStatistics row_statistics(const Statistics& s, int row, float eps, bool centred) {
+  const auto* part = reinterpret_cast<const PartStatistics*>(s.first + row * s.stride);
+  int columns = (s.width + s.parts - 1) / s.parts;
+  RowStatistics all{0.f, 0.f};
+  if (centred) {
+    float sum = 0.f;
+    for (int i = lane_id(); i < s.parts; i += 32) {
+      int n = s.width - i * columns < columns ? s.width - i * columns : columns;
+      sum += load(part + i).mean * float(n);
+    }
+    all.mean = warp_sum(sum) / float(s.width);
+  }
+  float squares = 0.f;
+  for (int i = lane_id(); i < s.parts; i += 32) {
+    int n = s.width - i * columns < columns ? s.width - i * columns : columns;
+    PartStatistics p = load(part + i);
+    squares += fmaf(float(n) * (p.mean - all.mean), p.mean - all.mean, p.squares);
+  }
+  all.scale = 1.f / sqrtf(warp_sum(squares) / float(s.width) + eps);
+  return all;
+}
