@@ -58,7 +58,10 @@ void* allocate(int64_t bytes, gpu::Stream) {
   host::allocated(memory, size_t(bytes));
   return memory;
 }
-void zero(void* memory, int64_t bytes, gpu::Stream) { std::memset(memory, 0, size_t(bytes)); }
+void zero(void* memory, int64_t bytes, gpu::Stream stream) {
+  host::Launch run = [=] { std::memset(memory, 0, size_t(bytes)); };
+  host::submit(stream, "memset", nullptr, 0, run);
+}
 void release(void* memory, gpu::Stream) { release_unused(memory); }
 void release_unused(void* memory) {
   host::freed(memory);

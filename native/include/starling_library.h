@@ -11,7 +11,7 @@ extern "C" {
 #define STARLING_API __attribute__((visibility("default")))
 
 /* Changes with every change of the interface that a caller could notice. */
-#define STARLING_ABI_VERSION 7
+#define STARLING_ABI_VERSION 8
 
 enum starling_status {
   STARLING_OK = 0,
@@ -60,6 +60,9 @@ STARLING_API int starling_card_describe(starling_card *out /* host */, int32_t i
 /* `bytes` zeroed bytes at a multiple of 256, for the work that is put on `stream` from here on. Other streams wait for this
  * one before they touch them (starling_stream_wait, or an event of the program's own). */
 STARLING_API int starling_allocate(void **out /* host */, int64_t bytes, starling_stream *stream);
+
+/* Makes bytes of device memory 0, in the order of a stream. It may be captured. */
+STARLING_API int starling_zero(void *memory, int64_t bytes, starling_stream *stream);
 
 /* Claims a part of an allocation as one sequence's slot, which makes the allocation a pool: libstarling_host.so then refuses
  * a launch with a segment that does not lie in one slot, and AddressSanitizer reports whoever touches what is in none.

@@ -106,6 +106,13 @@ int starling_allocate(void** out, int64_t bytes, starling_stream* stream) {
   });
 }
 
+int starling_zero(void* memory, int64_t bytes, starling_stream* stream) {
+  return gpu::guarded([&] {
+    gpu::require(bytes >= 0, "zero: a negative size");
+    platform::zero(memory, bytes, stream->handle);
+  });
+}
+
 int starling_slot_claim(void* memory, int64_t bytes) {
   return gpu::guarded([&] {
     gpu::require(memory && bytes >= 0, "slot_claim: no memory, or fewer than no bytes");

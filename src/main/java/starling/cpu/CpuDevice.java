@@ -20,6 +20,7 @@ import starling.device.Norm;
 import starling.device.PositionRule;
 import starling.device.Rope;
 import starling.device.Segments;
+import starling.device.Slab;
 import starling.device.Span;
 import starling.device.StoredTensor;
 import starling.device.Tensor;
@@ -47,6 +48,11 @@ public final class CpuDevice implements Device {
         @Override
         public void free(Block block) {
           arenas.remove(block.memory()).close();
+        }
+
+        @Override
+        public void zero(Block block) {
+          block.memory().fill((byte) 0);
         }
       };
 
@@ -126,6 +132,11 @@ public final class CpuDevice implements Device {
   public TensorArena arena(String name) {
     checkOpen();
     return new TensorArena(name, HOST);
+  }
+
+  @Override
+  public Slab slab(String slab) {
+    return new Slab(slab, HOST);
   }
 
   @Override

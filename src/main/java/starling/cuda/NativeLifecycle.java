@@ -11,6 +11,7 @@ import starling.device.DeviceProperties;
 import starling.device.DeviceType;
 import starling.device.Linear;
 import starling.device.Providers;
+import starling.device.Slab;
 import starling.device.StoredTensor;
 import starling.device.Tensor;
 import starling.device.TensorArena;
@@ -161,6 +162,12 @@ abstract class NativeLifecycle implements Device {
   public TensorArena arena(String arena) {
     stream.checkOpen();
     return new TensorArena(arena, memory);
+  }
+
+  @Override
+  public Slab slab(String slab) {
+    stream.checkOpen();
+    return new Slab(slab, memory);
   }
 
   @Override

@@ -51,6 +51,14 @@ final class NativeMemory implements TensorArena.Memory {
   }
 
   @Override
+  public void zero(Block block) {
+    synchronized (lock) {
+      stream.checkOpen();
+      stream.check(stream.library().zero(block.address(), block.bytes(), stream.handle()));
+    }
+  }
+
+  @Override
   public void claim(Block block, long offset, long bytes) {
     synchronized (lock) {
       stream.check(stream.library().slotClaim(block.address() + offset, bytes));

@@ -43,6 +43,14 @@ public interface Device extends AutoCloseable {
    */
   TensorArena arena(String name);
 
+  /**
+   * A slab of this device's memory, for arenas that come and go; the caller closes it, before the
+   * device.
+   *
+   * @param name what messages call it
+   */
+  Slab slab(String name);
+
   /** Channels that a head of {@code d} channels takes on this device; the rest is zero. */
   int headSize(int d);
 

@@ -21,6 +21,9 @@ public final class TensorArena implements AutoCloseable {
     /** Frees a block, after the work on it that is still to be done. */
     void free(Block block);
 
+    /** Makes all bytes of a block or of a part of one 0, in the order of the device's work. */
+    void zero(Block block);
+
     /**
      * {@code bytes} of a block are in use from now on. A block of which a part was ever claimed is
      * a pool: a device that checks what its kernels touch reports a kernel that touches the rest.
@@ -49,8 +52,17 @@ public final class TensorArena implements AutoCloseable {
    * @param name what messages call it
    */
   public TensorArena(String name, Memory memory) {
+    this(name, memory, null);
+  }
+
+  /**
+   * An arena whose tensors are parts of a slab.
+   *
+   * @param slab of the same memory; null if each tensor is a block of its own
+   */
+  TensorArena(String name, Memory memory, Slab slab) {
     this.name = name;
-    this.blocks = new Blocks(name, memory, new Throwable("opened here"));
+    this.blocks = new Blocks(name, memory, slab, new Throwable("opened here"));
     this.cleanable = CLEANER.register(this, blocks);
   }
 
@@ -82,12 +94,25 @@ public final class TensorArena implements AutoCloseable {
    * @throws OutOfMemoryException if the device has not that much left
    */
   public Tensor alloc(String tensor, DType dtype, int... shape) {
+    return alloc(tensor, dtype, shape, true);
+  }
+
+  /**
+   * The same without a promise of what is in it: of a tensor that is written before it is read.
+   *
+   * @throws IllegalArgumentException as {@link #alloc} does, and so the others
+   */
+  public Tensor empty(String tensor, DType dtype, int... shape) {
+    return alloc(tensor, dtype, shape, false);
+  }
+
+  private Tensor alloc(String tensor, DType dtype, int[] shape, boolean zeroed) {
     int width = width(tensor, shape);
     int stride = shape.length == 1 ? 1 : aligned(tensor, width);
     long bytes = bytes(tensor, shape[0], stride, dtype);
     checkOpen(tensor);
-    return new Tensor(
-        this, tensor, dtype, null, shape.clone(), stride, blocks.allocate(tensor, bytes), 0);
+    Block block = blocks.allocate(tensor, bytes, zeroed);
+    return new Tensor(this, tensor, dtype, null, shape.clone(), stride, block, 0);
   }
 
   /**
@@ -202,6 +227,7 @@ public final class TensorArena implements AutoCloseable {
   private static final class Blocks implements Runnable {
     private final String name;
     private final Memory memory;
+    private final Slab slab; // null: the memory's own blocks
     private final Throwable site;
     private final Deque<Block> stack = new ArrayDeque<>();
     private final Deque<Claim> claims = new ArrayDeque<>();
@@ -209,16 +235,20 @@ public final class TensorArena implements AutoCloseable {
     private volatile boolean open = true;
     private boolean closed;
 
-    Blocks(String name, Memory memory, Throwable site) {
+    Blocks(String name, Memory memory, Slab slab, Throwable site) {
       this.name = name;
       this.memory = memory;
+      this.slab = slab;
       this.site = site;
     }
 
-    Block allocate(String tensor, long size) {
-      Block block = allocate(tensor, size, memory);
+    Block allocate(String tensor, long size, boolean zeroed) {
+      Block block = allocate(tensor, size);
       stack.push(block);
       bytes += size;
+      if (zeroed && slab != null) {
+        memory.zero(block);
+      }
       return block;
     }
 
@@ -227,9 +257,9 @@ public final class TensorArena implements AutoCloseable {
       claims.push(new Claim(block, offset));
     }
 
-    private Block allocate(String tensor, long size, Memory from) {
+    private Block allocate(String tensor, long size) {
       try {
-        return from.allocate(size);
+        return slab == null ? memory.allocate(size) : slab.take(size);
       } catch (OutOfMemoryException e) {
         throw new OutOfMemoryException(
             e.getMessage()
@@ -258,7 +288,12 @@ public final class TensorArena implements AutoCloseable {
         memory.unclaim(claim.block, claim.offset);
       }
       while (!stack.isEmpty()) {
-        memory.free(stack.pop());
+        Block block = stack.pop();
+        if (slab == null) {
+          memory.free(block);
+        } else {
+          slab.give(block);
+        }
       }
       bytes = 0;
     }

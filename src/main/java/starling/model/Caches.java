@@ -37,7 +37,7 @@ final class Caches implements AutoCloseable {
     this.model = model;
     this.request = request;
     this.stepQueries = stepQueries;
-    this.table = arena.alloc("segments", DType.I32, 2 * layers, Segments.WIDTH);
+    this.table = arena.empty("segments", DType.I32, 2 * layers, Segments.WIDTH);
     this.prompt = new Kv[layers];
     this.steps = new AttentionInputs[layers];
     this.masks = new Mask[layers];

@@ -67,12 +67,12 @@ public final class ClipEncoder implements ImageEncoder {
   public void encode(List<Tensor> pixels, ImageCuts cuts, TensorArena work) {
     int rows = cuts.tokens().towerRows();
     int wide = config.numAttentionHeads() * device.headSize(config.headDim());
-    Tensor x = work.alloc("vision rows", dtype, rows, config.hiddenSize());
+    Tensor x = work.empty("vision rows", dtype, rows, config.hiddenSize());
     embed(x, pixels, work);
-    Tensor qkv = work.alloc("vision qkv", dtype, rows, 3 * wide);
-    Tensor attn = work.alloc("vision attention", dtype, rows, wide);
-    Tensor mlp = work.alloc("vision mlp", dtype, rows, config.intermediateSize());
-    Tensor lse = work.alloc("vision lse", DType.F32, config.numAttentionHeads(), rows);
+    Tensor qkv = work.empty("vision qkv", dtype, rows, 3 * wide);
+    Tensor attn = work.empty("vision attention", dtype, rows, wide);
+    Tensor mlp = work.empty("vision mlp", dtype, rows, config.intermediateSize());
+    Tensor lse = work.empty("vision lse", DType.F32, config.numAttentionHeads(), rows);
     AttentionInputs in = inputs(qkv, wide, cuts.segments());
     cuts.sees(in, lse);
     int blocks = tower.blocks().size();
@@ -98,7 +98,7 @@ public final class ClipEncoder implements ImageEncoder {
   private void embed(Tensor x, List<Tensor> crops, TensorArena work) {
     int rows = tower.positions().rows();
     int patch = config.patchSize();
-    Tensor patches = work.alloc("patches", dtype, rows - 1, 3 * patch * patch);
+    Tensor patches = work.empty("patches", dtype, rows - 1, 3 * patch * patch);
     Tensor positions = tower.positions().rows(1, rows);
     for (int c = 0; c < crops.size(); c++) {
       Tensor own = x.rows(c * rows, (c + 1) * rows);
@@ -123,7 +123,7 @@ public final class ClipEncoder implements ImageEncoder {
   }
 
   private void project(Tensor feature, ImageCuts cuts, TensorArena work) {
-    Tensor h = work.alloc("projector", dtype, feature.rows(), tower.linear1().out());
+    Tensor h = work.empty("projector", dtype, feature.rows(), tower.linear1().out());
     device.gemm(h, feature, tower.linear1(), null, Activation.GELU, null);
     int newlines = cuts.tokens().tableRows();
     Tensor rows = cuts.projected(newlines + feature.rows());

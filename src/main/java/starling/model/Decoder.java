@@ -11,6 +11,7 @@ import starling.device.DType;
 import starling.device.Device;
 import starling.device.Linear;
 import starling.device.Norm;
+import starling.device.Slab;
 import starling.device.StoredTensor;
 import starling.device.Tensor;
 import starling.device.TensorArena;
@@ -107,11 +108,11 @@ final class Decoder {
     int heads = config.numAttentionHeads();
     int keyHeads = config.numKeyValueHeads();
     return new Rows(
-        arena.alloc("rows", dtype, count, config.hiddenSize()),
-        arena.alloc("qkv", dtype, count, (heads + 2 * keyHeads) * head),
-        arena.alloc("q", dtype, count, heads * head).split(heads, head),
-        arena.alloc("attention", dtype, count, heads * head),
-        arena.alloc("mlp", dtype, count, config.intermediateSize()),
+        arena.empty("rows", dtype, count, config.hiddenSize()),
+        arena.empty("qkv", dtype, count, (heads + 2 * keyHeads) * head),
+        arena.empty("q", dtype, count, heads * head).split(heads, head),
+        arena.empty("attention", dtype, count, heads * head),
+        arena.empty("mlp", dtype, count, config.intermediateSize()),
         heads,
         head);
   }
@@ -137,8 +138,8 @@ final class Decoder {
   }
 
   /** Memory for the keys and values of this decoder's layers. */
-  KvPool pool() {
-    return new KvPool(device, dtype, config.numKeyValueHeads(), head);
+  KvPool pool(Slab slab) {
+    return new KvPool(device, slab, dtype, config.numKeyValueHeads(), head);
   }
 
   /** Rows of the vocabulary. */

@@ -43,10 +43,10 @@ public final class Generation implements AutoCloseable {
     this.model = model;
     this.device = model.device();
     this.planner = planner;
-    this.arena = device.arena("generation");
+    this.arena = model.slab().arena("generation");
     this.nonFinite = arena.alloc("nonFinite", DType.I32, 1);
-    this.id = arena.alloc("id", DType.I32, 1);
-    this.logits = arena.alloc("logits", DType.F32, 1, model.family().text().vocabSize());
+    this.id = arena.empty("id", DType.I32, 1);
+    this.logits = arena.empty("logits", DType.F32, 1, model.family().text().vocabSize());
     this.row = model.decoder().rows(arena, 1);
     this.sampling = request.sampling();
     this.tokens = sampling.repeats() ? null : tokens(request.ids(), logits.width());
@@ -69,7 +69,7 @@ public final class Generation implements AutoCloseable {
         bits[id / 32] |= 1 << id % 32;
       }
     }
-    Tensor tensor = arena.alloc("tokens", DType.I32, 1, bits.length);
+    Tensor tensor = arena.empty("tokens", DType.I32, 1, bits.length);
     device.upload(tensor, MemorySegment.ofArray(bits));
     return tensor;
   }

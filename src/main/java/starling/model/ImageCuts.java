@@ -105,7 +105,7 @@ public final class ImageCuts {
   public Tensor projected(int n) {
     return goesStraight()
         ? decoderRows()
-        : workspace.work().alloc("projected", x.dtype(), n, x.width());
+        : workspace.work().empty("projected", x.dtype(), n, x.width());
   }
 
   /** Behind the projector: puts the rows that go on into their places in the decoder. */

@@ -39,7 +39,7 @@ record ImageRows(Workspace workspace, Survivors left, boolean masks) {
   List<Tensor> taken(List<Tensor> tensors, Tensor index) {
     var taken = new ArrayList<Tensor>();
     for (Tensor t : tensors) {
-      taken.add(workspace.work().alloc(t.name(), t.dtype(), index.rows(), t.width()));
+      taken.add(workspace.work().empty(t.name(), t.dtype(), index.rows(), t.width()));
     }
     workspace.device().gatherRows(taken, tensors, index);
     return taken;

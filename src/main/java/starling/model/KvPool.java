@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.stream.IntStream;
 import starling.device.DType;
 import starling.device.Device;
+import starling.device.Slab;
 import starling.device.Tensor;
 import starling.device.TensorArena;
 
@@ -24,17 +25,20 @@ import starling.device.TensorArena;
  */
 final class KvPool implements AutoCloseable {
   private final Device device;
+  private final Slab slab;
   private final DType dtype;
   private final int heads;
   private final int head;
   private final List<Range> ranges = new ArrayList<>();
 
   /**
+   * @param slab for what a copy needs on the way
    * @param heads key heads of a layer
    * @param head channels of a head, as the device stores them
    */
-  KvPool(Device device, DType dtype, int heads, int head) {
+  KvPool(Device device, Slab slab, DType dtype, int heads, int head) {
     this.device = device;
+    this.slab = slab;
     this.dtype = dtype;
     this.heads = heads;
     this.head = head;
@@ -110,8 +114,8 @@ final class KvPool implements AutoCloseable {
 
   /** Copies the rows of one sequence's keys and values into as many of another's. */
   void copyRows(Tensor k, Tensor v, Tensor toK, Tensor toV) {
-    try (TensorArena scratch = device.arena("copy")) {
-      Tensor index = scratch.alloc("rows", DType.I32, k.rows());
+    try (TensorArena scratch = slab.arena("copy")) {
+      Tensor index = scratch.empty("rows", DType.I32, k.rows());
       device.upload(index, MemorySegment.ofArray(IntStream.range(0, k.rows()).toArray()));
       device.gatherRows(
           List.of(toK.split(k.width()), toV.split(v.width())),

@@ -9,6 +9,7 @@ import starling.device.Candidates;
 import starling.device.DType;
 import starling.device.Device;
 import starling.device.Mask;
+import starling.device.Slab;
 import starling.device.Span;
 import starling.device.Tensor;
 import starling.device.TensorArena;
@@ -27,6 +28,7 @@ public final class LoadedModel implements AutoCloseable {
   private final TensorArena arena;
   private final ImageEncoder encoder;
   private final Decoder decoder;
+  private final Slab slab; // of the questions' arenas
   private final KvPool pool;
   private Tensor iota; // i32: 0, 1, 2 …
 
@@ -43,7 +45,8 @@ public final class LoadedModel implements AutoCloseable {
     this.encoder = weights.encoder(device, arena, dtype);
     this.decoder =
         new Decoder(device, arena, dtype, family.text(), weights.decoder(), family.ropeSections());
-    this.pool = decoder.pool();
+    this.slab = device.slab("questions");
+    this.pool = decoder.pool(slab);
     count(Math.max(family.text().maxPositionEmbeddings(), family.typicalImage().towerRows()));
   }
 
@@ -65,6 +68,10 @@ public final class LoadedModel implements AutoCloseable {
 
   KvPool pool() {
     return pool;
+  }
+
+  Slab slab() {
+    return slab;
   }
 
   /** What the checkpoint says of itself. */
@@ -100,7 +107,7 @@ public final class LoadedModel implements AutoCloseable {
       count(Math.max(image.tokens().rows(), image.tokens().towerRows()));
     }
     var generation = new Generation(this, request, planner);
-    try (TensorArena work = device.arena("prefill")) {
+    try (TensorArena work = slab.arena("prefill")) {
       var tables = new Tables();
       int ids = tables.add(request.ids());
       Positions positions = planner.positions();
@@ -136,10 +143,10 @@ public final class LoadedModel implements AutoCloseable {
   private void encode(Request request, Tensor x, Pruner pruner, Generation generation) {
     for (int image = 0; image < request.images().size(); image++) {
       request.progress().at("vision", image, request.images().size());
-      try (TensorArena work = device.arena("image")) {
+      try (TensorArena work = slab.arena("image")) {
         var pixels = new ArrayList<Tensor>();
         for (Preprocess.Prepared crop : request.images().get(image).crops()) {
-          Tensor one = work.alloc("pixels", DType.F32, 3, crop.height(), crop.width());
+          Tensor one = work.empty("pixels", DType.F32, 3, crop.height(), crop.width());
           device.upload(one, MemorySegment.ofArray(crop.pixels()));
           pixels.add(one);
         }
@@ -166,7 +173,7 @@ public final class LoadedModel implements AutoCloseable {
       Decoder.Rows rows = now.rows();
       CutPoint cut = pruner.planner().cutBehind(l + 1);
       Tensor lse =
-          cut == null ? null : work.alloc("lse", DType.F32, rows.q().dim(1), rows.x().rows());
+          cut == null ? null : work.empty("lse", DType.F32, rows.q().dim(1), rows.x().rows());
       var in = new AttentionInputs(rows.q(), caches.whilePrompt(l), now.mask(), decoder.scale());
       decoder.attend(l, rows, in, now.positions(), lse);
       caches.filled(l, now.mask());
@@ -193,6 +200,7 @@ public final class LoadedModel implements AutoCloseable {
   @Override
   public void close() {
     pool.close();
+    slab.close();
     arena.close();
   }
 }

@@ -157,7 +157,7 @@ final class Survivors {
 
   /** {@code kept[keep]}: the candidates that {@code keep} numbers among those that are left. */
   private Tensor composed(Tensor keep) {
-    Tensor candidates = workspace.arena().alloc("survivors", DType.I32, keep.rows());
+    Tensor candidates = workspace.arena().empty("survivors", DType.I32, keep.rows());
     Tensor unused = workspace.indices("rows", keep.rows());
     var one = List.of(new Cut(0, left, keep, null));
     workspace.device().rowMap(unused, candidates, null, kept, one, PositionRule.KEEP);

@@ -24,7 +24,7 @@ final class Tables {
   }
 
   void upload(Device device, TensorArena arena) {
-    all = arena.alloc("tables", DType.I32, size);
+    all = arena.empty("tables", DType.I32, size);
     device.upload(all, MemorySegment.ofArray(values).asSlice(0, 4L * size));
   }
 

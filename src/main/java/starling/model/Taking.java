@@ -35,7 +35,7 @@ record Taking(Workspace workspace, List<Cut> cuts, List<Choices.Chosen> chosen) 
     workspace.device().rowMap(rows, standing, sources, positions, cuts, rule);
     var taken = new ArrayList<Tensor>();
     for (Tensor tensor : tensors) {
-      taken.add(workspace.work().alloc(tensor.name(), tensor.dtype(), after, tensor.width()));
+      taken.add(workspace.work().empty(tensor.name(), tensor.dtype(), after, tensor.width()));
     }
     if (merges) {
       workspace.device().gatherRows(taken, merged(tensors, positions), sources);
@@ -55,7 +55,7 @@ record Taking(Workspace workspace, List<Cut> cuts, List<Choices.Chosen> chosen) 
     int sums = cuts.stream().mapToInt(c -> c.keep().rows()).sum();
     var merged = new ArrayList<Tensor>();
     for (Tensor tensor : tensors) {
-      merged.add(workspace.work().alloc("merged", tensor.dtype(), fixed + sums, tensor.width()));
+      merged.add(workspace.work().empty("merged", tensor.dtype(), fixed + sums, tensor.width()));
     }
     if (fixed > 0) {
       Tensor rows = workspace.indices("fixed rows", fixed);
@@ -97,7 +97,7 @@ record Taking(Workspace workspace, List<Cut> cuts, List<Choices.Chosen> chosen) 
     if (cut.candidates() == null) {
       return rows;
     }
-    Tensor some = workspace.work().alloc("candidates", rows.dtype(), cut.size(), rows.width());
+    Tensor some = workspace.work().empty("candidates", rows.dtype(), cut.size(), rows.width());
     workspace.device().gatherRows(List.of(some), List.of(rows), cut.candidates());
     return some;
   }

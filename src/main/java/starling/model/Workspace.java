@@ -21,19 +21,19 @@ record Workspace(
 
   /** i32 {@code [n]} until prefill ends. */
   Tensor indices(String name, int n) {
-    return work.alloc(name, DType.I32, n);
+    return work.empty(name, DType.I32, n);
   }
 
   /** Memory for n positions on as many axes as {@code like} has, until prefill ends. */
   Tensor positions(Tensor like, int n) {
     return like.rank() == 1
         ? indices("positions", n)
-        : work.alloc("positions", DType.I32, like.rows(), n);
+        : work.empty("positions", DType.I32, like.rows(), n);
   }
 
   /** i32 {@code [n]}: {@code list[index]}, as long as the answer lives. */
   Tensor pick(Tensor list, Tensor index) {
-    Tensor out = arena.alloc(list.name(), DType.I32, index.rows());
+    Tensor out = arena.empty(list.name(), DType.I32, index.rows());
     device.gatherRows(List.of(out.fold(1)), List.of(list.fold(1)), index);
     return out;
   }

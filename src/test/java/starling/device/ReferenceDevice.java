@@ -36,24 +36,36 @@ public final class ReferenceDevice implements Device {
     return "f32, of their values in double";
   }
 
+  private TensorArena.Memory memory() {
+    return new TensorArena.Memory() {
+      @Override
+      public Block allocate(long bytes) {
+        Arena arena = Arena.ofShared();
+        MemorySegment memory = arena.allocate(bytes, 64);
+        arenas.put(memory, arena);
+        return new Block(memory, 0);
+      }
+
+      @Override
+      public void free(Block block) {
+        arenas.remove(block.memory()).close();
+      }
+
+      @Override
+      public void zero(Block block) {
+        block.memory().fill((byte) 0);
+      }
+    };
+  }
+
   @Override
   public TensorArena arena(String name) {
-    return new TensorArena(
-        name,
-        new TensorArena.Memory() {
-          @Override
-          public Block allocate(long bytes) {
-            Arena arena = Arena.ofShared();
-            MemorySegment memory = arena.allocate(bytes, 64);
-            arenas.put(memory, arena);
-            return new Block(memory, 0);
-          }
+    return new TensorArena(name, memory());
+  }
 
-          @Override
-          public void free(Block block) {
-            arenas.remove(block.memory()).close();
-          }
-        });
+  @Override
+  public Slab slab(String name) {
+    return new Slab(name, memory());
   }
 
   @Override

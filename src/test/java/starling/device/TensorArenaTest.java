@@ -36,6 +36,11 @@ class TensorArenaTest {
     public void free(Block block) {
       freed.add(block.address());
     }
+
+    @Override
+    public void zero(Block block) {
+      block.memory().fill((byte) 0);
+    }
   }
 
   @Test

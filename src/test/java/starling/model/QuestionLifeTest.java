@@ -58,7 +58,7 @@ class QuestionLifeTest {
             generation.next();
             generation.next();
             assertEquals(
-                List.of("generation", "keys and values", "slot", "weights"), watched.open());
+                List.of("keys and values", "questions", "slot", "weights"), watched.open());
             generation.close();
             generation.close();
             assertEquals(OF_THE_MODEL, watched.open());
@@ -77,7 +77,7 @@ class QuestionLifeTest {
           int before = watched.calls();
           prefill(model, method, Mode.COMPACT).close();
           int calls = watched.calls() - before;
-          assertTrue(calls > 100, "calls of a prompt: " + calls);
+          assertTrue(calls > 90, "calls of a prompt: " + calls);
           float[] whole = logits(model, method);
           for (int call = 0; call < calls; call++) {
             watched.failAfter(call);

@@ -4,8 +4,13 @@ import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
+import java.util.TreeMap;
+import java.util.stream.Stream;
 import starling.cpu.CpuDevice;
+import starling.device.DType;
 import starling.device.Device;
+import starling.device.Slab;
 import starling.device.TensorArena;
 
 /** The cpu device, watched: which arenas it gave, and a call of it that fails. */
@@ -17,6 +22,7 @@ final class WatchedDevice implements AutoCloseable {
 
   private final CpuDevice cpu = CpuDevice.open(1);
   private final List<TensorArena> arenas = new ArrayList<>();
+  private final Map<String, Slab> slabs = new TreeMap<>();
   private int calls;
   private int failing = -1;
 
@@ -35,6 +41,9 @@ final class WatchedDevice implements AutoCloseable {
                 if (result instanceof TensorArena arena) {
                   arenas.add(arena);
                 }
+                if (result instanceof Slab slab) {
+                  slabs.put((String) arguments[0], slab);
+                }
                 return result;
               } catch (InvocationTargetException e) {
                 throw e.getCause();
@@ -52,9 +61,18 @@ final class WatchedDevice implements AutoCloseable {
     failing = more < 0 ? -1 : calls + more;
   }
 
-  /** Names of the arenas that are open. */
+  /** A pool of its memory, for slots of two heads of four channels. */
+  KvPool pool() {
+    return new KvPool(device(), cpu.slab("copies"), DType.F32, 2, 4);
+  }
+
+  /** Names of the arenas that are open, and of slabs that are in use. */
   List<String> open() {
-    return arenas.stream().filter(TensorArena::isOpen).map(TensorArena::name).sorted().toList();
+    return Stream.concat(
+            arenas.stream().filter(TensorArena::isOpen).map(TensorArena::name),
+            slabs.keySet().stream().filter(name -> slabs.get(name).used() > 0))
+        .sorted()
+        .toList();
   }
 
   /** Bytes of the arena that was given last under this name. */

@@ -30,6 +30,8 @@ public final class Bindings {
       Symbols.function(JAVA_INT, ADDRESS, JAVA_INT);
   private static final MethodHandle ALLOCATE =
       Symbols.function(JAVA_INT, ADDRESS, JAVA_LONG, ADDRESS);
+  private static final MethodHandle ZERO =
+      Symbols.function(JAVA_INT, JAVA_LONG, JAVA_LONG, ADDRESS);
   private static final MethodHandle SLOT_CLAIM =
       Symbols.function(JAVA_INT, JAVA_LONG, JAVA_LONG);
   private static final MethodHandle SLOT_RELEASE =
@@ -71,6 +73,8 @@ public final class Bindings {
   private static final MethodHandle LAYERNORM =
       Symbols.function(JAVA_INT, ADDRESS, ADDRESS);
   private static final MethodHandle RMSNORM =
+      Symbols.function(JAVA_INT, ADDRESS, ADDRESS);
+  private static final MethodHandle ROW_STATISTICS =
       Symbols.function(JAVA_INT, ADDRESS, ADDRESS);
   private static final MethodHandle GEMM =
       Symbols.function(JAVA_INT, ADDRESS, ADDRESS);
@@ -116,6 +120,7 @@ public final class Bindings {
   private final MemorySegment cardCount;
   private final MemorySegment cardDescribe;
   private final MemorySegment allocate;
+  private final MemorySegment zero;
   private final MemorySegment slotClaim;
   private final MemorySegment slotRelease;
   private final MemorySegment free;
@@ -137,6 +142,7 @@ public final class Bindings {
   private final MemorySegment embed;
   private final MemorySegment layernorm;
   private final MemorySegment rmsnorm;
+  private final MemorySegment rowStatistics;
   private final MemorySegment gemm;
   private final MemorySegment activation;
   private final MemorySegment rope;
@@ -165,6 +171,7 @@ public final class Bindings {
     cardCount = Symbols.find(library, "starling_card_count");
     cardDescribe = Symbols.find(library, "starling_card_describe");
     allocate = Symbols.find(library, "starling_allocate");
+    zero = Symbols.find(library, "starling_zero");
     slotClaim = Symbols.find(library, "starling_slot_claim");
     slotRelease = Symbols.find(library, "starling_slot_release");
     free = Symbols.find(library, "starling_free");
@@ -186,6 +193,7 @@ public final class Bindings {
     embed = Symbols.find(library, "starling_embed");
     layernorm = Symbols.find(library, "starling_layernorm");
     rmsnorm = Symbols.find(library, "starling_rmsnorm");
+    rowStatistics = Symbols.find(library, "starling_row_statistics");
     gemm = Symbols.find(library, "starling_gemm");
     activation = Symbols.find(library, "starling_activation");
     rope = Symbols.find(library, "starling_rope");
@@ -257,6 +265,14 @@ public final class Bindings {
   public int allocate(MemorySegment out, long bytes, MemorySegment stream) {
     try {
       return (int) ALLOCATE.invokeExact(this.allocate, out, bytes, stream);
+    } catch (Throwable e) {
+      throw Symbols.thrown(e);
+    }
+  }
+
+  public int zero(long memory, long bytes, MemorySegment stream) {
+    try {
+      return (int) ZERO.invokeExact(this.zero, memory, bytes, stream);
     } catch (Throwable e) {
       throw Symbols.thrown(e);
     }
@@ -425,6 +441,14 @@ public final class Bindings {
   public int rmsnorm(RmsnormArgs args, MemorySegment stream) {
     try {
       return (int) RMSNORM.invokeExact(this.rmsnorm, args.memory(), stream);
+    } catch (Throwable e) {
+      throw Symbols.thrown(e);
+    }
+  }
+
+  public int rowStatistics(RowStatisticsArgs args, MemorySegment stream) {
+    try {
+      return (int) ROW_STATISTICS.invokeExact(this.rowStatistics, args.memory(), stream);
     } catch (Throwable e) {
       throw Symbols.thrown(e);
     }

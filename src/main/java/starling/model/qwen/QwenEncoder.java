@@ -46,12 +46,12 @@ final class QwenEncoder implements ImageEncoder {
     int rows = grid.patches();
     int head = device.headSize(config.headDim());
     int wide = config.numHeads() * head;
-    Tensor x = work.alloc("vision rows", dtype, rows, config.hiddenSize());
+    Tensor x = work.empty("vision rows", dtype, rows, config.hiddenSize());
     embed(x, pixels.get(0), tables.patches(), work);
-    Tensor qkv = work.alloc("vision qkv", dtype, rows, 3 * wide);
-    Tensor attn = work.alloc("vision attention", dtype, rows, wide);
-    Tensor mlp = work.alloc("vision mlp", dtype, rows, config.intermediateSize());
-    Tensor lse = work.alloc("vision lse", DType.F32, config.numHeads(), rows);
+    Tensor qkv = work.empty("vision qkv", dtype, rows, 3 * wide);
+    Tensor attn = work.empty("vision attention", dtype, rows, wide);
+    Tensor mlp = work.empty("vision mlp", dtype, rows, config.intermediateSize());
+    Tensor lse = work.empty("vision lse", DType.F32, config.numHeads(), rows);
     AttentionInputs whole = inputs(rows, wide, head, work);
     var kv = new Kv(whole.kv().k(), whole.kv().v(), tables.windows());
     var inside = new AttentionInputs(whole.q(), kv, Mask.NONE, whole.scale());
@@ -80,8 +80,8 @@ final class QwenEncoder implements ImageEncoder {
   /** The patches, in the order of the tower's rows. */
   private void embed(Tensor x, Tensor pixels, Tensor order, TensorArena work) {
     int patch = config.patchSize();
-    Tensor raster = work.alloc("patches", dtype, x.rows(), 3 * patch * patch);
-    Tensor ordered = work.alloc("ordered patches", dtype, x.rows(), 3 * patch * patch);
+    Tensor raster = work.empty("patches", dtype, x.rows(), 3 * patch * patch);
+    Tensor ordered = work.empty("ordered patches", dtype, x.rows(), 3 * patch * patch);
     device.patchify(raster, pixels, patch);
     device.gatherRows(List.of(ordered), List.of(raster), order);
     device.gemm(x, ordered, tower.patchEmbedding(), null, Activation.NONE, null);
@@ -89,9 +89,9 @@ final class QwenEncoder implements ImageEncoder {
 
   /** Queries, keys and values of all rows, as {@code rope} writes them. */
   private AttentionInputs inputs(int rows, int wide, int head, TensorArena work) {
-    Tensor q = work.alloc("vision q", dtype, rows, wide).split(config.numHeads(), head);
-    Tensor k = work.alloc("vision k", dtype, rows, wide).split(config.numHeads(), head);
-    Tensor v = work.alloc("vision v", dtype, rows, wide).split(config.numHeads(), head);
+    Tensor q = work.empty("vision q", dtype, rows, wide).split(config.numHeads(), head);
+    Tensor k = work.empty("vision k", dtype, rows, wide).split(config.numHeads(), head);
+    Tensor v = work.empty("vision v", dtype, rows, wide).split(config.numHeads(), head);
     float scale = (float) (1 / Math.sqrt(config.headDim()));
     return new AttentionInputs(q, new Kv(k, v, null), Mask.NONE, scale);
   }
@@ -100,7 +100,7 @@ final class QwenEncoder implements ImageEncoder {
   private void merge(Tensor x, ImageCuts cuts, TensorArena work) {
     device.rmsnorm(x, x, tower.mergerNorm());
     Tensor cells = cuts.beforeProjector(x.fold(config.cellRows()));
-    Tensor h = work.alloc("merged", dtype, cells.rows(), tower.merge1().out());
+    Tensor h = work.empty("merged", dtype, cells.rows(), tower.merge1().out());
     device.gemm(h, cells, tower.merge1(), null, Activation.GELU, null);
     Tensor rows = cuts.projected(cells.rows());
     device.gemm(rows, h, tower.merge2(), null, Activation.NONE, null);

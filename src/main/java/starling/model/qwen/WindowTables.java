@@ -33,7 +33,7 @@ record WindowTables(Tensor patches, Tensor positions, Segments windows, Rope rop
     int[] positions = windows.positions();
     int[] segments = Segments.table(segments(windows));
     int[] all = Stream.of(patches, positions, segments).flatMapToInt(IntStream::of).toArray();
-    Tensor on = arena.alloc("windows", DType.I32, all.length);
+    Tensor on = arena.empty("windows", DType.I32, all.length);
     device.upload(on, MemorySegment.ofArray(all));
     int n = patches.length;
     int most = 4 * IntStream.of(windows.sizes()).max().orElseThrow();
