@@ -114,18 +114,23 @@ void require_rows16(const T* p, int64_t stride, const char* name) {
 
 }  // namespace gpu
 
+namespace platform {
+struct Staging;
+}
+
 // A stream, its scratch memory and its tickets. One thread at a time.
 struct starling_stream {
   gpu::Stream handle;
   bool owned;
   void* scratch;
   size_t scratch_bytes;
-  unsigned* tickets;                 // [STREAM_TICKETS], zero between launches
-  bool scratch_captured = false;     // a graph has its address
-  std::vector<void*> captured = {};  // scratch that has been outgrown and is in a graph
-  std::vector<void*> freed = {};     // while the stream was captured
-  bool capturing = false;            // from capture_begin to capture_end
-  std::string refused = {};          // why what is captured cannot become a graph
+  unsigned* tickets;                     // [STREAM_TICKETS], zero between launches
+  bool scratch_captured = false;         // a graph has its address
+  std::vector<void*> captured = {};      // scratch that has been outgrown and is in a graph
+  std::vector<void*> freed = {};         // while the stream was captured
+  bool capturing = false;                // from capture_begin to capture_end
+  platform::Staging* staging = nullptr;  // what its uploads go through
+  std::string refused = {};              // why what is captured cannot become a graph
 };
 
 namespace gpu {

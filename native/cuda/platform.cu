@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "runtime/platform.h"
+#include "staging.h"
 #include "starling_bench.h"
 
 namespace gpu {
@@ -210,15 +211,23 @@ void claim_slot(void*, int64_t) {}
 void release_slot(void*) {}
 void release_unused(void* memory) { check_release(cudaFree(memory), "cudaFree"); }
 
-void copy(void* dst, int64_t dst_stride, const void* src, int64_t src_stride, int64_t width, int64_t rows,
-          Direction direction, gpu::Stream stream) {
-  cudaMemcpyKind kind = direction == Direction::TO_DEVICE ? cudaMemcpyHostToDevice : cudaMemcpyDeviceToHost;
+void destroy_staging(Staging* staging) { delete staging; }
+
+void upload(void* dst, int64_t dst_stride, const void* src, int64_t src_stride, int64_t width, int64_t rows,
+            Staging*& staging, gpu::Stream stream) {
+  if (!staging) staging = new Staging;
+  staging->upload(static_cast<char*>(dst), dst_stride, static_cast<const char*>(src), src_stride, width, rows,
+                  static_cast<cudaStream_t>(stream));
+}
+
+void download(void* dst, int64_t dst_stride, const void* src, int64_t src_stride, int64_t width, int64_t rows,
+              gpu::Stream stream) {
   auto on = static_cast<cudaStream_t>(stream);
   bool one = rows == 1 || (dst_stride == width && src_stride == width);
   if (one) {
-    check(cudaMemcpyAsync(dst, src, size_t(width * rows), kind, on), "cudaMemcpy");
+    check(cudaMemcpyAsync(dst, src, size_t(width * rows), cudaMemcpyDeviceToHost, on), "cudaMemcpy");
   } else {
-    check(cudaMemcpy2DAsync(dst, dst_stride, src, src_stride, width, rows, kind, on), "cudaMemcpy2D");
+    check(cudaMemcpy2DAsync(dst, dst_stride, src, src_stride, width, rows, cudaMemcpyDeviceToHost, on), "cudaMemcpy2D");
   }
   wait(stream);
 }

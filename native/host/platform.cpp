@@ -73,11 +73,18 @@ static void slots(const char* refused) {
 void claim_slot(void* memory, int64_t bytes) { slots(host::claim_slot(memory, size_t(bytes))); }
 void release_slot(void* memory) { slots(host::release_slot(memory)); }
 
-void copy(void* dst, int64_t dst_stride, const void* src, int64_t src_stride, int64_t width, int64_t rows, Direction,
-          gpu::Stream) {
+static void copy(void* dst, int64_t dst_stride, const void* src, int64_t src_stride, int64_t width, int64_t rows) {
   for (int64_t r = 0; r < rows; r++) {
     std::memcpy(static_cast<char*>(dst) + r * dst_stride, static_cast<const char*>(src) + r * src_stride, size_t(width));
   }
+}
+void destroy_staging(Staging*) {}
+void upload(void* dst, int64_t dst_stride, const void* src, int64_t src_stride, int64_t width, int64_t rows, Staging*&,
+            gpu::Stream) {
+  copy(dst, dst_stride, src, src_stride, width, rows);
+}
+void download(void* dst, int64_t dst_stride, const void* src, int64_t src_stride, int64_t width, int64_t rows, gpu::Stream) {
+  copy(dst, dst_stride, src, src_stride, width, rows);
 }
 
 gpu::Stream create_stream() { return new Queue; }

@@ -137,8 +137,7 @@ int starling_upload(void* dst, int64_t dst_stride_bytes, const void* src, int64_
   return gpu::guarded([&] {
     gpu::require(width <= dst_stride_bytes || rows <= 1, "upload: rows of dst overlap");
     gpu::refuse_in_capture(stream, "bytes of the host are uploaded");
-    platform::copy(dst, dst_stride_bytes, src, src_stride_bytes, width, rows, platform::Direction::TO_DEVICE,
-                   stream->handle);
+    platform::upload(dst, dst_stride_bytes, src, src_stride_bytes, width, rows, stream->staging, stream->handle);
   });
 }
 
@@ -147,7 +146,7 @@ int starling_download(void* dst, int64_t dst_stride_bytes, const void* src, int6
   return gpu::guarded([&] {
     gpu::require(width <= dst_stride_bytes || rows <= 1, "download: rows of dst overlap");
     gpu::refuse_in_capture(stream, "bytes are downloaded");
-    platform::copy(dst, dst_stride_bytes, src, src_stride_bytes, width, rows, platform::Direction::TO_HOST, stream->handle);
+    platform::download(dst, dst_stride_bytes, src, src_stride_bytes, width, rows, stream->handle);
   });
 }
 
@@ -183,6 +182,7 @@ int starling_stream_destroy(starling_stream* stream) {
     std::unique_ptr<starling_stream> owner(stream);
     gpu::free_kept(stream);
     platform::drain(stream->handle);
+    platform::destroy_staging(stream->staging);
     for (void* memory : stream->captured) platform::release_unused(memory);
     platform::release_unused(stream->scratch);
     platform::release_unused(stream->tickets);

@@ -24,10 +24,15 @@ void claim_slot(void* memory, int64_t bytes);  // a part of an allocation
 void release_slot(void* memory);
 void release_unused(void* memory);  // nothing uses it any more, on any stream
 
-enum class Direction { TO_DEVICE, TO_HOST };
+// Host memory in which a stream's uploads wait for their turn; made when it is first needed.
+struct Staging;
+void destroy_staging(Staging* staging);  // of a stream whose work is done
+// Returns when the host's bytes are read; does not wait for the stream, unless much more is on its way than fits.
+void upload(void* dst, int64_t dst_stride, const void* src, int64_t src_stride, int64_t width, int64_t rows,
+            Staging*& staging, gpu::Stream stream);
 // Returns when the bytes are there.
-void copy(void* dst, int64_t dst_stride, const void* src, int64_t src_stride, int64_t width, int64_t rows,
-          Direction direction, gpu::Stream stream);
+void download(void* dst, int64_t dst_stride, const void* src, int64_t src_stride, int64_t width, int64_t rows,
+              gpu::Stream stream);
 
 gpu::Stream create_stream();
 gpu::Stream adopt_stream(void* cuda_stream);

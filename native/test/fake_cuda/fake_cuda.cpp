@@ -24,7 +24,10 @@ struct Orders {
 
 size_t held = 0;  // bytes that are not freed and not about to be
 std::set<const void*> freed_soon;
-int events = 0, graphs = 0;
+int events = 0, graphs = 0, pinned = 0;
+struct Counts {
+  int allocations, frees, memsets, uploads, launches, waits;  // calls; a graph is one launch
+} counts{};
 
 void order(const char* text) {
   orders = Orders{};
@@ -85,6 +88,7 @@ void host::submit(void* stream, const char* kernel, const Argument* arguments, i
   gpu::check(state(), "launch");
   fake::Stream* on = fake::stream_of(stream);
   gpu::check(on ? cudaSuccess : cudaErrorInvalidResourceHandle, "launch");
+  counts.launches += on->capture == cudaStreamCaptureStatusNone;
   auto run = [launch = std::move(launch)] {
     if (orders.fault && --orders.fault == 0) fake::failed = true;
     if (!orders.mute && !fake::failed) launch();
@@ -133,6 +137,7 @@ cudaError_t cudaMemGetInfo(size_t* free, size_t* total) {
   return state();
 }
 static cudaError_t take(void** p, size_t bytes) {
+  counts.allocations++;
   if (held + bytes > size_t(orders.memory) || !(*p = fake::allocate(bytes))) return cudaErrorMemoryAllocation;
   held += bytes;
   return state();
@@ -155,11 +160,25 @@ static cudaError_t not_allocated(const char* call) {
   fake::fault(std::string(call) + " of memory that is freed or was never allocated");
   return cudaErrorInvalidValue;
 }
+cudaError_t cudaMallocHost(void** p, size_t bytes) {
+  Guard guard(fake::lock);
+  if (auto refused = fake::unsafe_call()) return refused;
+  counts.allocations++;
+  pinned++;
+  *p = malloc(bytes);
+  return state();
+}
+cudaError_t cudaFreeHost(void* p) {
+  Guard guard(fake::lock);
+  pinned--;
+  return ::free(p), state();
+}
 // It may wait for work, and need not: it frees at once.
 cudaError_t cudaFree(void* p) {
   Guard guard(fake::lock);
   if (!p || fake::failed) return state();
   if (auto refused = fake::unsafe_call()) return refused;
+  counts.frees++;
   if (!fake::size_of(p)) return not_allocated("cudaFree");
   if (auto* work = fake::in_flight(p)) fake::fault("cudaFree under " + work->what + ", which is in flight");
   if (!freed_soon.insert(p).second) return not_allocated("cudaFree");
@@ -170,6 +189,7 @@ cudaError_t cudaFree(void* p) {
 cudaError_t cudaFreeAsync(void* p, cudaStream_t s) {
   Guard guard(fake::lock);
   if (fake::failed) return state();
+  counts.frees++;
   fake::Stream* on = fake::stream_of(s);
   if (!on) return cudaErrorInvalidResourceHandle;
   if (on->capture != cudaStreamCaptureStatusNone) return fake::spoil(on);
@@ -188,6 +208,7 @@ cudaError_t cudaMemsetAsync(void* p, int value, size_t bytes, cudaStream_t s) {
   fake::Stream* on = fake::stream_of(s);
   if (!on) return cudaErrorInvalidResourceHandle;
   if (!bytes) return state();
+  counts.memsets++;
   auto done = fake::submit(on, {"cudaMemsetAsync", {p}, true, [=] { memset(p, value, bytes); }});
   return done ? done : state();
 }
@@ -199,6 +220,7 @@ cudaError_t cudaMemcpy2DAsync(void* to, size_t to_stride, const void* from, size
   if (!on) return cudaErrorInvalidResourceHandle;
   if (!width || !rows) return state();
   bool up = kind == cudaMemcpyHostToDevice;
+  counts.uploads += up;
   const char* first = static_cast<const char*>(up ? to : from);
   const char* last = first + (rows - 1) * (up ? to_stride : from_stride) + width - 1;
   auto copy = [=] {
@@ -232,12 +254,14 @@ cudaError_t cudaStreamSynchronize(cudaStream_t s) {
   fake::Stream* stream = fake::stream_of(s);
   if (!stream) return cudaErrorInvalidResourceHandle;
   if (stream->capture != cudaStreamCaptureStatusNone) return fake::spoil(stream);
+  counts.waits++;
   fake::run_until(stream, fake::last_number());
   return state();
 }
 cudaError_t cudaDeviceSynchronize() {
   Guard guard(fake::lock);
   if (auto refused = fake::unsafe_call()) return refused;
+  counts.waits++;
   fake::run_all();
   return state();
 }
@@ -270,10 +294,17 @@ cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t s) {
   e->number = fake::last_number();
   return done ? done : state();
 }
+cudaError_t cudaEventQuery(cudaEvent_t e) {
+  Guard guard(fake::lock);
+  if (e->captured) return fake::spoil(e->stream), cudaErrorCapturedEvent;
+  if (e->stream && !fake::done(e->stream, e->number)) return cudaErrorNotReady;
+  return state();
+}
 cudaError_t cudaEventSynchronize(cudaEvent_t e) {
   Guard guard(fake::lock);
   if (e->captured) return fake::spoil(e->stream), cudaErrorCapturedEvent;
   if (auto refused = fake::unsafe_call()) return refused;
+  counts.waits++;
   if (e->stream) fake::run_until(e->stream, e->number);
   return state();
 }
@@ -342,6 +373,7 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t g, cudaStream_t s) {
   Guard guard(fake::lock);
   fake::Stream* stream = fake::stream_of(s);
   if (!stream) return cudaErrorInvalidResourceHandle;
+  counts.launches++;
   for (const fake::Work& one : g->work) {
     if (auto refused = fake::submit(stream, one)) return refused;
   }
@@ -375,6 +407,16 @@ __attribute__((visibility("default"))) const char* fake_cuda_alive() {
   say(fake::streams(), "stream");
   say(events, "event");
   say(graphs, "graph");
+  say(pinned, "piece of pinned memory");
+  return text.c_str();
+}
+// What it has called since the last call of this: "allocations=2 frees=0 memsets=3 uploads=1 launches=300 waits=1".
+__attribute__((visibility("default"))) const char* fake_cuda_counts() {
+  Guard guard(fake::lock);
+  auto said = [](const char* what, int n) { return std::string(what) + "=" + std::to_string(n); };
+  text = said("allocations", counts.allocations) + said(" frees", counts.frees) + said(" memsets", counts.memsets) +
+         said(" uploads", counts.uploads) + said(" launches", counts.launches) + said(" waits", counts.waits);
+  counts = {};
   return text.c_str();
 }
 }

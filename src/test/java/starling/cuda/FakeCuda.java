@@ -9,6 +9,9 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.SymbolLookup;
 import java.lang.foreign.ValueLayout;
 import java.lang.invoke.MethodHandle;
+import java.util.Arrays;
+import java.util.Map;
+import java.util.stream.Collectors;
 import starling.foreign.Symbols;
 
 /**
@@ -22,6 +25,7 @@ public final class FakeCuda implements AutoCloseable {
   private final MethodHandle order;
   private final MethodHandle faults;
   private final MethodHandle alive;
+  private final MethodHandle counts;
   private final String before; // what another test left
 
   @SuppressWarnings("restricted")
@@ -36,6 +40,7 @@ public final class FakeCuda implements AutoCloseable {
                 FunctionDescriptor.ofVoid(ValueLayout.ADDRESS));
     faults = text(library, "fake_cuda_faults");
     alive = text(library, "fake_cuda_alive");
+    counts = text(library, "fake_cuda_counts");
     order(orders);
     before = alive();
     faults();
@@ -64,6 +69,16 @@ public final class FakeCuda implements AutoCloseable {
   /** What was not given back: "2 allocations, 1 stream", or nothing. */
   public String alive() {
     return call(alive);
+  }
+
+  /**
+   * What was called since the last call of this: "allocations", "frees", "memsets", "uploads",
+   * "launches" (a graph is one) and "waits".
+   */
+  public Map<String, Integer> counts() {
+    return Arrays.stream(call(counts).split(" "))
+        .map(one -> one.split("="))
+        .collect(Collectors.toMap(one -> one[0], one -> Integer.valueOf(one[1])));
   }
 
   /** What is wrong with it from now on: {@code "memory=1000000 fault=3"}; the rest is well. */
