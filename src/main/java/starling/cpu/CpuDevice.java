@@ -14,6 +14,7 @@ import starling.device.Cut;
 import starling.device.DType;
 import starling.device.Device;
 import starling.device.DeviceType;
+import starling.device.Graph;
 import starling.device.Kv;
 import starling.device.Linear;
 import starling.device.Norm;
@@ -137,6 +138,20 @@ public final class CpuDevice implements Device {
   @Override
   public Slab slab(String slab) {
     return new Slab(slab, HOST);
+  }
+
+  /** There is nothing to gain here: the work is done again. */
+  @Override
+  public Graph graph(Runnable work) {
+    return new Graph() {
+      @Override
+      public void launch() {
+        work.run();
+      }
+
+      @Override
+      public void close() {}
+    };
   }
 
   @Override

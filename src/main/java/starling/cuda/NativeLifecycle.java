@@ -9,6 +9,7 @@ import starling.device.DType;
 import starling.device.Device;
 import starling.device.DeviceProperties;
 import starling.device.DeviceType;
+import starling.device.Graph;
 import starling.device.Linear;
 import starling.device.Providers;
 import starling.device.Slab;
@@ -142,6 +143,16 @@ abstract class NativeLifecycle implements Device {
   synchronized MemorySegment capture(Runnable step) {
     stream.checkOpen();
     return stream.capture(step);
+  }
+
+  @Override
+  public Graph graph(Runnable work) {
+    return new NativeGraph(this, capture(work));
+  }
+
+  /** Also when the device is closed already: a graph lives in the library, not on the stream. */
+  synchronized void destroy(MemorySegment graph) {
+    stream.check(stream.library().graphDestroy(graph));
   }
 
   @Override

@@ -89,6 +89,15 @@ public interface Device extends AutoCloseable {
   /** Milliseconds from one event to a later one; waits for the later. */
   double elapsedMillis(long from, long to);
 
+  /**
+   * What {@code work} puts on the device, as one piece that can be put there again. The work itself
+   * is not done. It has been done once before, so that kernels are loaded and scratch memory is
+   * there; it neither allocates nor copies to or from the host, nor records events.
+   *
+   * @throws IllegalArgumentException if it does, and there is no graph
+   */
+  Graph graph(Runnable work);
+
   // ---- rows ----
 
   /** Cuts an image into patches, row-major; a row holds the patch as channel, y, x. */

@@ -6,13 +6,11 @@ import java.util.Arrays;
 import java.util.List;
 import java.util.stream.IntStream;
 import starling.device.AttentionInputs;
-import starling.device.DType;
 import starling.device.Kv;
 import starling.device.Mask;
 import starling.device.Segment;
 import starling.device.Segments;
 import starling.device.Tensor;
-import starling.device.TensorArena;
 
 /**
  * The keys and values of one sequence in every decoder layer: its {@link Slot}, and where each
@@ -29,15 +27,12 @@ final class Caches implements AutoCloseable {
   private Slot slot;
   private Segments allSteps;
 
-  /**
-   * @param stepQueries {@code [1, H, C]}: where a step has its queries
-   */
-  Caches(LoadedModel model, Request request, TensorArena arena, Tensor stepQueries) {
+  Caches(LoadedModel model, Request request, StepMemory steps) {
     int layers = model.decoder().layers();
     this.model = model;
     this.request = request;
-    this.stepQueries = stepQueries;
-    this.table = arena.empty("segments", DType.I32, 2 * layers, Segments.WIDTH);
+    this.stepQueries = steps.row().q();
+    this.table = steps.table();
     this.prompt = new Kv[layers];
     this.steps = new AttentionInputs[layers];
     this.masks = new Mask[layers];
@@ -59,13 +54,13 @@ final class Caches implements AutoCloseable {
     for (int l = 0; l < known; l++) {
       capacity[l] = plan.capacity(l);
     }
-    List<Segment> segments = segments(plan, capacity, known);
-    model.device().upload(table, MemorySegment.ofArray(Segments.table(segments)));
     if (slot == null) {
       slot = model.pool().take(capacity);
     } else {
       slot.grow(capacity);
     }
+    List<Segment> segments = segments(plan, capacity, known);
+    model.device().upload(table, MemorySegment.ofArray(Segments.table(segments)));
     int most = IntStream.of(capacity).max().orElse(0);
     allSteps = new Segments(table.rows(layers, 2 * layers), 1, most);
     for (int l = 0; l < known; l++) {
@@ -89,17 +84,22 @@ final class Caches implements AutoCloseable {
     for (int l = 0; l < capacity.length; l++) {
       Segment step =
           l < known
-              ? Segment.of(0, rows, 0, capacity[l]).behind(plan.cachedRows()[l])
+              ? Segment.of(0, rows, slot.at(l), capacity[l]).behind(plan.cachedRows()[l])
               : Segment.idle();
       list.add(step.hidden(hidden).standing(plan.nextPosition()[l]).drawing(1, request.sampling()));
     }
     return list;
   }
 
-  /** This sequence alone, in a row of the table. */
-  private Segments alone(int index, int rows) {
-    int capacity = slot.capacity(index % prompt.length);
-    return new Segments(table.rows(index, index + 1), rows, capacity);
+  /** This sequence alone in layer {@code l} while the prompt is read. */
+  private Segments alone(int l, int rows) {
+    return new Segments(table.rows(l, l + 1), rows, slot.capacity(l));
+  }
+
+  /** Its segment of a step, in the pool: with a class of capacity, of which there are few. */
+  private Segments step(int l, int capacity) {
+    int index = prompt.length + l;
+    return new Segments(table.rows(index, index + 1), 1, StepMemory.classOf(capacity));
   }
 
   /** Layer {@code l}'s while the prompt is read. */
@@ -115,12 +115,27 @@ final class Caches implements AutoCloseable {
   /** Layer {@code l} has taken in the prompt's rows; steps attend to them under {@code mask}. */
   void filled(int l, Mask mask) {
     masks[l] = mask;
-    Kv own = slot.own(l, alone(prompt.length + l, 1));
+    Kv own = slot.shared(step(l, slot.capacity(l)));
     steps[l] = new AttentionInputs(stepQueries, own, mask, model.decoder().scale());
   }
 
+  /** What a graph of a step depends on. */
+  StepMemory.Shape shape() {
+    var tensors = new ArrayList<Tensor>();
+    var keys = new ArrayList<Integer>();
+    for (AttentionInputs step : steps) {
+      tensors.add(step.kv().k());
+      tensors.add(step.kv().v());
+      if (step.mask().hidden() != null) {
+        tensors.add(step.mask().hidden());
+      }
+      keys.add(step.kv().segments().keys());
+    }
+    return new StepMemory.Shape(tensors, keys, request.sampling().repeats());
+  }
+
   /** What a step attends to in layer {@code l}. */
-  AttentionInputs step(int l) {
+  AttentionInputs stepIn(int l) {
     return steps[l];
   }
 

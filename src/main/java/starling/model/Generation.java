@@ -4,7 +4,6 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
-import starling.device.DType;
 import starling.device.Device;
 import starling.device.Mask;
 import starling.device.Sampling;
@@ -17,7 +16,8 @@ import starling.prune.CutPoint;
 /**
  * The life of one question on the device. {@link LoadedModel#prefill} reads the prompt and draws
  * the first token, {@link #next} gives one token after the other, {@link #close} gives the memory
- * back. A step allocates nothing, and one integer comes down per token. One thread at a time.
+ * back. A step allocates nothing, is one graph from the second of its kind on ({@link StepMemory}),
+ * and one integer comes down per token. One thread at a time.
  */
 public final class Generation implements AutoCloseable {
   private final LoadedModel model;
@@ -25,13 +25,12 @@ public final class Generation implements AutoCloseable {
   private final Planner planner;
   private final TensorArena arena;
   private final Caches caches;
-  private final Tensor nonFinite; // i32 [1]
-  private final Tensor id; // i32 [1]
-  private final Tensor logits; // f32 [1, V]
-  private final Tensor tokens; // i32 [1, ⌈V/32⌉]: tokens so far; null if they count for nothing
+  private final StepMemory memory;
+  private final Tensor tokens; // of the memory; null if they count for nothing
   private final Sampling sampling;
-  private final Decoder.Rows row; // of a step
   private final MemorySegment hostId = Arena.ofAuto().allocate(ValueLayout.JAVA_INT);
+  private final Runnable step = this::step;
+  private StepMemory.Shape shape; // of every step
   private Segments lastStep;
   private Pruner pruner;
   private int drawn;
@@ -43,35 +42,34 @@ public final class Generation implements AutoCloseable {
     this.model = model;
     this.device = model.device();
     this.planner = planner;
-    this.arena = model.slab().arena("generation");
-    this.nonFinite = arena.alloc("nonFinite", DType.I32, 1);
-    this.id = arena.empty("id", DType.I32, 1);
-    this.logits = arena.empty("logits", DType.F32, 1, model.family().text().vocabSize());
-    this.row = model.decoder().rows(arena, 1);
     this.sampling = request.sampling();
-    this.tokens = sampling.repeats() ? null : tokens(request.ids(), logits.width());
-    this.caches = new Caches(model, request, arena, row.q());
+    this.arena = model.slab().arena("generation");
+    this.memory = model.lend();
+    this.tokens = sampling.repeats() ? null : memory.tokens();
+    this.caches = new Caches(model, request, memory);
     try {
+      memory.begin();
+      if (tokens != null) {
+        tokens(request.ids(), memory.logits().width());
+      }
       if (planner.known(0) > 0) {
         caches.reserve(plan(), planner.known(1));
       }
     } catch (RuntimeException e) {
-      arena.close();
+      close();
       throw e;
     }
   }
 
   /** A bit for every token of the prompt; the device adds those that it draws. */
-  private Tensor tokens(int[] ids, int vocabulary) {
+  private void tokens(int[] ids, int vocabulary) {
     int[] bits = new int[(vocabulary + 31) / 32];
     for (int id : ids) {
       if (id < vocabulary) { // an image's may be none that can be drawn
         bits[id / 32] |= 1 << id % 32;
       }
     }
-    Tensor tensor = arena.empty("tokens", DType.I32, 1, bits.length);
-    device.upload(tensor, MemorySegment.ofArray(bits));
-    return tensor;
+    device.upload(tokens, MemorySegment.ofArray(bits));
   }
 
   // ---- prefill, called by LoadedModel ----
@@ -81,7 +79,7 @@ public final class Generation implements AutoCloseable {
   }
 
   Workspace workspace(Tensor iota, TensorArena work) {
-    return new Workspace(device, arena, work, iota, nonFinite);
+    return new Workspace(device, arena, work, iota, memory.nonFinite());
   }
 
   Pruner pruner(Tensor iota, TensorArena work, List<TokenTables> tables) {
@@ -112,8 +110,10 @@ public final class Generation implements AutoCloseable {
   void begin(long start, long seen) {
     this.start = start;
     this.seen = seen;
+    this.shape = caches.shape();
     this.lastStep = caches.steps().only(model.decoder().layers() - 1);
-    device.sample(id, tokens, logits, caches.lastOfPrompt(plan()), nonFinite);
+    Segments last = caches.lastOfPrompt(plan());
+    device.sample(memory.id(), tokens, memory.logits(), last, memory.nonFinite());
     this.read = device.recordEvent();
   }
 
@@ -126,9 +126,9 @@ public final class Generation implements AutoCloseable {
    */
   public int next() {
     if (drawn > 0) {
-      step();
+      memory.step(shape, step);
     }
-    device.download(hostId, id);
+    device.download(hostId, memory.id());
     int token = hostId.get(ValueLayout.JAVA_INT, 0);
     if (token < 0) {
       throw notFinite();
@@ -140,13 +140,14 @@ public final class Generation implements AutoCloseable {
   /** Embeds the token that was drawn last, runs the layers on one row, draws the next. */
   private void step() {
     Decoder decoder = model.decoder();
-    decoder.embed(row.x(), id);
+    Decoder.Rows row = memory.row();
+    decoder.embed(row.x(), memory.id());
     for (int l = 0; l < decoder.layers(); l++) {
-      decoder.attend(l, row, caches.step(l), null, null);
+      decoder.attend(l, row, caches.stepIn(l), null, null);
       decoder.finish(l, row);
     }
-    decoder.logits(logits, row.x());
-    device.sample(id, tokens, logits, lastStep, nonFinite);
+    decoder.logits(memory.logits(), row.x());
+    device.sample(memory.id(), tokens, memory.logits(), lastStep, memory.nonFinite());
     device.advance(caches.steps());
   }
 
@@ -156,7 +157,7 @@ public final class Generation implements AutoCloseable {
         stage.checkFinite(floats(stage.score()));
       }
     }
-    if (ints(nonFinite)[0] != 0) {
+    if (ints(memory.nonFinite())[0] != 0) {
       return new InputException(
           "a visual feature that the pruning method compares is not finite; the weights are damaged");
     }
@@ -200,7 +201,7 @@ public final class Generation implements AutoCloseable {
 
   /** Where the logits of a step go: f32 {@code [1, V]}. */
   Tensor logitRow() {
-    return logits;
+    return memory.logits();
   }
 
   /** How its tokens are drawn. */
@@ -212,7 +213,7 @@ public final class Generation implements AutoCloseable {
    * Logits of the token drawn last, before penalty and temperature: one per row of the output head.
    */
   public float[] logits() {
-    return floats(logits);
+    return floats(memory.logits());
   }
 
   /** Rows that each layer's cache held when prefill ended. */
@@ -243,7 +244,10 @@ public final class Generation implements AutoCloseable {
   /** Gives the memory back; harmless when repeated. */
   @Override
   public void close() {
-    caches.close();
-    arena.close();
+    if (arena.isOpen()) {
+      caches.close();
+      arena.close();
+      model.giveBack(memory);
+    }
   }
 }

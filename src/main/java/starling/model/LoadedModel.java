@@ -1,7 +1,9 @@
 package starling.model;
 
 import java.lang.foreign.MemorySegment;
+import java.util.ArrayDeque;
 import java.util.ArrayList;
+import java.util.Deque;
 import java.util.List;
 import java.util.stream.IntStream;
 import starling.device.AttentionInputs;
@@ -30,6 +32,7 @@ public final class LoadedModel implements AutoCloseable {
   private final Decoder decoder;
   private final Slab slab; // of the questions' arenas
   private final KvPool pool;
+  private final Deque<StepMemory> idle = new ArrayDeque<>(); // lent to no question
   private Tensor iota; // i32: 0, 1, 2 …
 
   /**
@@ -72,6 +75,19 @@ public final class LoadedModel implements AutoCloseable {
 
   Slab slab() {
     return slab;
+  }
+
+  /** Memory for a question's steps, which it gives back. */
+  StepMemory lend() {
+    return idle.isEmpty() ? new StepMemory(device, decoder, family.text().vocabSize()) : idle.pop();
+  }
+
+  void giveBack(StepMemory memory) {
+    if (arena.isOpen()) {
+      idle.push(memory);
+    } else {
+      memory.close();
+    }
   }
 
   /** What the checkpoint says of itself. */
@@ -199,6 +215,8 @@ public final class LoadedModel implements AutoCloseable {
 
   @Override
   public void close() {
+    idle.forEach(StepMemory::close);
+    idle.clear();
     pool.close();
     slab.close();
     arena.close();

@@ -125,9 +125,10 @@ class LaunchTest {
     var transfers = device.transfers();
     generation[0].close();
     int l = config.text().numHiddenLayers();
-    // Pixels, ids and a table of this sequence in every layer, for the prompt and for the steps.
-    long up = 4L * before.length + 4L * 7 + 2L * l * 64;
-    assertEquals(new Transfers(3, up, 8, 4 * 8), transfers);
+    // Pixels, ids, a flag, and a table of this sequence in every layer, for the prompt and for the
+    // steps.
+    long up = 4L * before.length + 4L * 7 + 4 + 2L * l * 64;
+    assertEquals(new Transfers(4, up, 8, 4 * 8), transfers);
 
     int b = visionBlocks();
     assertEquals(LaunchFormula.prefill(spec, b, l), counts(prefill), spec);

@@ -69,6 +69,11 @@ public final class ReferenceDevice implements Device {
   }
 
   @Override
+  public Graph graph(Runnable work) {
+    throw new UnsupportedOperationException();
+  }
+
+  @Override
   public int headSize(int d) {
     return d;
   }

@@ -20,7 +20,7 @@ import starling.prune.Methods;
 /** Questions about two images to a checkpoint of some kilobytes, on a watched device. */
 final class TinyQuestion {
   static final Path FOLDER = Checkout.path("src/test/resources/starling/model/names5");
-  static final List<String> OF_THE_MODEL = List.of("keys and values", "weights");
+  static final List<String> OF_THE_MODEL = List.of("keys and values", "step", "weights");
   static final Sampling DRAWN = new Sampling(2, 0, 1, 5);
 
   interface Use {
