@@ -51,6 +51,8 @@ class BenchTest {
             "type",
             "description",
             "arena",
+            "graph",
+            "slab",
             "head_size",
             "weight_formats",
             "linear",

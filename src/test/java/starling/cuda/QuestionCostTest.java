@@ -1,18 +1,26 @@
 package starling.cuda;
 
+import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Proxy;
+import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
 import java.util.Map;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
+import org.junit.jupiter.params.provider.EnumSource;
 import starling.Demo;
 import starling.Families;
 import starling.checkpoint.Safetensors;
 import starling.device.DType;
+import starling.device.Device;
 import starling.device.DeviceType;
+import starling.device.Graph;
 import starling.device.Sampling;
 import starling.image.Image;
 import starling.model.Generation;
@@ -26,7 +34,8 @@ import starling.prune.Methods;
 
 /**
  * What a question asks of CUDA beside its kernels, counted on a made-up GPU: behind the first one
- * of its size no memory is taken or freed, and nobody waits but for a token.
+ * of its size no memory is taken or freed, and nobody waits but for a token. A step is a graph,
+ * with the bits of its operators.
  */
 class QuestionCostTest {
   private static Request request(VisionLanguageModel family, String method, Mode mode, int images) {
@@ -85,6 +94,104 @@ class QuestionCostTest {
         }
       }
       assertEquals("", gpu.faults());
+    }
+  }
+
+  /** The first step of a shape is put there operator by operator, each later one as a graph. */
+  @Test
+  void aTokenIsOneLaunchOneWaitAndNothingElse() throws Exception {
+    try (var gpu = new FakeCuda("memory=40000000000");
+        NativeDevice device = NativeDevice.open(DeviceType.CUDA);
+        Safetensors files = Safetensors.open(Demo.MODEL)) {
+      VisionLanguageModel family = Families.read(Demo.MODEL);
+      try (var model = new LoadedModel(device, family, family.weights(files), DType.BF16)) {
+        Request request = request(family, "star:R=0.1,K=4,P=0.9", Mode.COMPACT, 1);
+        for (int question = 0; question < 2; question++) {
+          try (Generation generation = model.prefill(request)) {
+            generation.next();
+            for (int token = 1; token < 4; token++) {
+              gpu.counts();
+              generation.next();
+              Map<String, Integer> cost = gpu.counts();
+              if (question == 0 && token == 1) {
+                assertTrue(cost.get("launches") > 30, "no graph yet: " + cost);
+              } else {
+                assertEquals(1, cost.get("launches"), "token " + token + ": " + cost);
+              }
+              assertEquals(1, cost.get("waits"), cost.toString());
+              for (String none : List.of("allocations", "frees", "memsets", "uploads")) {
+                assertEquals(0, cost.get(none), cost.toString());
+              }
+            }
+          }
+        }
+      }
+      assertEquals("", gpu.faults());
+    }
+  }
+
+  /** A device that knows no graphs: their work is done one operator after the other. */
+  private static Device eager(Device device) {
+    return (Device)
+        Proxy.newProxyInstance(
+            Device.class.getClassLoader(),
+            new Class<?>[] {Device.class},
+            (proxy, method, arguments) -> {
+              if (method.getName().equals("graph")) {
+                var work = (Runnable) arguments[0];
+                return new Graph() {
+                  @Override
+                  public void launch() {
+                    work.run();
+                  }
+
+                  @Override
+                  public void close() {}
+                };
+              }
+              try {
+                return method.invoke(device, arguments);
+              } catch (InvocationTargetException e) {
+                throw e.getCause();
+              }
+            });
+  }
+
+  private static List<float[]> logits(LoadedModel model, Request request) {
+    var all = new ArrayList<float[]>();
+    try (Generation generation = model.prefill(request)) {
+      for (int i = 0; i < 4; i++) {
+        generation.next();
+        all.add(generation.logits());
+      }
+    }
+    return all;
+  }
+
+  @ParameterizedTest
+  @EnumSource(names = {"EMULATED", "CUDA"})
+  void aGraphGivesTheBitsOfItsOperators(DeviceType type) throws Exception {
+    Native.needs(Native.HOST);
+    try (var _ = new FakeCuda("memory=40000000000");
+        NativeDevice device = NativeDevice.open(type);
+        Safetensors files = Safetensors.open(Demo.MODEL)) {
+      VisionLanguageModel family = Families.read(Demo.MODEL);
+      var weights = family.weights(files);
+      try (var model = new LoadedModel(device, family, weights, DType.BF16);
+          var plain = new LoadedModel(eager(device), family, weights, DType.BF16)) {
+        for (String method : List.of("none", "star:R=0.1,K=4,P=0.9", "none")) {
+          for (Mode mode : Mode.values()) {
+            Request request = request(family, method, mode, 1);
+            List<float[]> expected = logits(plain, request);
+            for (int question = 0; question < 2; question++) {
+              List<float[]> found = logits(model, request);
+              for (int i = 0; i < expected.size(); i++) {
+                assertArrayEquals(expected.get(i), found.get(i), method + " " + mode + ", " + i);
+              }
+            }
+          }
+        }
+      }
     }
   }
 }

@@ -30,6 +30,8 @@ class OperatorArgumentsTest extends OnEveryDevice {
           "description",
           "weightFormats",
           "arena",
+          "graph",
+          "slab",
           "headSize",
           "recordEvent",
           "elapsedMillis",
