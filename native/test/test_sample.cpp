@@ -191,11 +191,19 @@ TEST(tokens_of_hardly_any_or_no_mass_are_drawn_by_their_share) {
       }
     }
   }
-  // Around the smallest mass there is.
-  std::vector<float> few = {0, -22, -22.17f, -22.18f, -22.2f, -30, -22.1f};
-  for (float p : {1.f, 0.9999999f}) {
-    for (int k : {0, 3, 6}) equal("token", expected(few, 1, k, p, 1, 1), draw(few, 1, k, p, 1, 1));
+  // A step whose number falls among the tokens of mass 3 behind one of 2^32.
+  std::vector<float> behind(2001, -21.f);
+  behind[1234] = 0;
+  uint64_t total = (uint64_t(1) << 32) + 2000 * uint64_t(std::exp(-21.0) * 0x1p32), position = 0;
+  int step = -1;
+  while (position < uint64_t(1) << 32) {
+    uint32_t w[4];
+    philox(9, uint64_t(++step), w);
+    position = uint64_t((__uint128_t(total) * (uint64_t(w[1]) << 32 | w[0])) >> 64);
   }
+  int token = expected(behind, 1, 0, 1, 9, step);
+  equal("it is not the likeliest", false, token == 1234);
+  equal("token far behind", token, draw(behind, 1, 0, 1, 9, step));
 }
 
 #if defined(STARLING_EMULATED) && !defined(HOST_TSAN)
