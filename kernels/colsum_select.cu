@@ -1,24 +1,28 @@
 // colsum_select: column sums, mean over heads, and selection, in one launch.
 //
 // Math      attention_colsum.cu over n·w keys, then token_select.cu with rows = row_to − row_from; the same bits as the two.
+//           With rows, row_map.cu of cuts whose kept sets are there, this one's among them; the same bits as that.
 // Shapes    as those; sums stay in the stream's scratch memory. A visual token of four patches is a candidate of w = 4 keys,
 //           and index undoes the order of a tower's windows.
 // Launch    grid (⌈n·w/64⌉, H), 128 threads. A block leaves the sums of 64 keys of one head; the last of the H blocks of a
 //           key tile (ticket, release and acquire) adds the heads in order; the last key tile to get there adds each
 //           candidate's w keys and selects. No block waits for another, and who comes last changes nothing: every sum
-//           has its own order.
+//           has its own order. The rows are mapped by that block too, behind a barrier.
 // Shared    the tiles of attention_colsum, and in their place, when the last block selects, 4 bytes a candidate: 18 KB at
 //           d = 64 and 34 KB at d = 128 in bf16, 64 KB with 16384 candidates.
 // Cost      saves one launch and its gap beside the two-call form (two beside three kernels that also reduce apart), and
-//           reads the H·n·w sums by ⌈n·w/64⌉ blocks instead of one. The selection runs in 128 threads.
+//           reads the H·n·w sums by ⌈n·w/64⌉ blocks instead of one. The selection runs in 128 threads,
+//           and so does the map: a search in each list for each row, where row_map.cu has ⌈T/256⌉ blocks. It saves that
+//           launch, which is more as long as the rows are a few thousand.
 // Limits    n ≤ 16384, H ≤ 65535. Needs sm_80.
 #include "gpu/column_sums.h"
+#include "gpu/cuts.h"
 #include "gpu/select.h"
 
 template <class T, int D>
 KERNEL(COLSUM_THREADS)
 colsum_select_kernel(int32_t* keep, float* score, int32_t* non_finite, float* sums, float* columns, unsigned* tickets,
-                     ColumnSums<T> p, int n, int kept) {
+                     ColumnSums<T> p, int n, int kept, RowMap map) {
   constexpr int TILES = 2 * COLSUM_QUERIES * PADDED<T, D> * int(sizeof(T)) / int(sizeof(uint32_t));
   Smem smem;
   uint32_t* keys = smem.take<uint32_t>(unsigned(n > TILES ? n : TILES));  // first the tiles' place
@@ -45,6 +49,11 @@ colsum_select_kernel(int32_t* keep, float* score, int32_t* non_finite, float* su
   }
   __syncthreads();
   select_block<COLSUM_THREADS>(keep, keys, n, kept);
+  if (map.rows) {
+    __syncthreads();  // before what is kept is read
+    check_lists(map.cuts, int(threadIdx.x), COLSUM_THREADS);
+    map_rows(map, int(threadIdx.x), COLSUM_THREADS);
+  }
 }
 
 extern "C" int starling_colsum_select(const starling_colsum_select_args* args, starling_stream* stream) {
@@ -58,6 +67,10 @@ extern "C" int starling_colsum_select(const starling_colsum_select_args* args, s
     auto* keep = gpu::vector<int32_t>("keep", a.keep, kept);
     auto* score = gpu::vector<float>("score", a.score, n);
     auto* non_finite = gpu::vector<int32_t>("non_finite", a.non_finite, 1);
+    RowMap map{};
+    if (a.rows.data) {
+      map = checked_row_map(a.rows, a.positions_out, a.row_sources, a.positions_in, a.cuts, a.cut_count, a.rule);
+    }
     gpu::with_type(a.in.q.dtype, [&]<class T>() {
       ColumnSums<T> p = column_sums<T>(a.in, a.lse, a.index, a.row_from, a.row_to, a.key_at, int(keys));
       auto* sums = static_cast<float*>(gpu::scratch(stream, (size_t(heads) + 1) * keys * sizeof(float)));
@@ -65,7 +78,7 @@ extern "C" int starling_colsum_select(const starling_colsum_select_args* args, s
         size_t tiles = colsum_smem<T, D>(), selection = smem_bytes<uint32_t>(size_t(n));
         gpu::launch<colsum_select_kernel<T, D>>(dim3(gpu::ceil_div(keys, COLSUM_KEYS), heads), dim3(COLSUM_THREADS),
                                                 tiles > selection ? tiles : selection, stream, keep, score, non_finite, sums,
-                                                sums + heads * keys, stream->tickets, p, n, kept);
+                                                sums + heads * keys, stream->tickets, p, n, kept, map);
       });
     });
   });

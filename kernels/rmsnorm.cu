@@ -1,31 +1,28 @@
 // rmsnorm: x / sqrt(mean(x²) + eps) · weight, row by row.
 //
-// Math      f32 statistics, two reads of the row; the result is rounded once.
+// Math      f32 statistics, of the row as it is held; the result is rounded once.
 // Shapes    x, out [T, D], weight [D]; any D. out may be x.
-// Launch    ⌈T/4⌉ blocks of 128 threads: a warp has a row, no barrier.
-// Cost      2·T·D elements of traffic (the second read is from L1): 636 rows of 4096 in bf16 are 10.4 MB. Bound by memory.
+// Launch    ⌈T/4⌉ blocks of 128 threads: a warp has a row, no barrier. It reads the row once, into 4 or 8 pieces of sixteen
+//           bytes a lane, and stores sixteen bytes at a time where the rows of out allow it. A longer row, of more than
+//           2048 channels (f32: 1024), is read again for each statistic and for the result, from L1.
+// Cost      2·T·D elements of traffic: 636 rows of 4096 in bf16 are 10.4 MB. Bound by memory.
 // Limits    one row alone is slow (one warp reads it); decode folds the norm into gemv.cu instead.
 #include "gpu/args.h"
 #include "gpu/norm.h"
 
-template <class T>
+template <class T, int N>
 KERNEL(128)
 rmsnorm_kernel(T* out, const T* x, const T* weight, int64_t out_stride, int64_t x_stride, int rows, int width, float eps) {
   int row = int(blockIdx.x) * 4 + warp_id();
-  if (row < rows) {
-    x += row * x_stride;
-    out += row * out_stride;
-    RowStatistics s = row_statistics(x, width, eps, false);
-    for (int k = lane_id() * VEC<T>; k < width; k += 32 * VEC<T>) {
-      float v[VEC<T>], w[VEC<T>];
-      load_vector(x, k, width, v);
-      load_vector(weight, k, width, w);
-      UNROLL
-      for (int i = 0; i < VEC<T>; i++) {
-        if (k + i < width) store(out + k + i, from_float<T>(v[i] * s.scale * w[i]));
-      }
-    }
-  }
+  if (row >= rows) return;
+  normalize_row<T, N>(out + row * out_stride, x + row * x_stride, width, eps, false,
+                      [&](const RowStatistics& s, int k, float(&v)[VEC<T>]) {
+                        float w[VEC<T>];
+                        load_vector(weight, k, width, w);
+
+                        UNROLL
+                        for (int i = 0; i < VEC<T>; i++) v[i] = v[i] * s.scale * w[i];
+                      });
 }
 
 extern "C" int starling_rmsnorm(const starling_rmsnorm_args* args, starling_stream* stream) {
@@ -35,8 +32,10 @@ extern "C" int starling_rmsnorm(const starling_rmsnorm_args* args, starling_stre
     gpu::with_type(a.x.dtype, [&]<class T>() {
       auto *out = gpu::matrix<T>("out", a.out, rows, width), *x = gpu::matrix16<T>("x", a.x, rows, width);
       auto* weight = gpu::vector16<T>("weight", a.weight, width);
-      gpu::launch<rmsnorm_kernel<T>>(dim3(gpu::ceil_div(rows, 4)), dim3(128), 0, stream, out, x, weight, a.out.stride,
-                                     a.x.stride, rows, width, a.eps);
+      with_pieces<T>(width, [&]<int N>() {
+        gpu::launch<rmsnorm_kernel<T, N>>(dim3(gpu::ceil_div(rows, 4)), dim3(128), 0, stream, out, x, weight, a.out.stride,
+                                          a.x.stride, rows, width, a.eps);
+      });
     });
   });
 }

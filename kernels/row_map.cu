@@ -13,29 +13,15 @@
 #include "gpu/prims.h"
 
 KERNEL(256)
-row_map_kernel(int32_t* rows, int32_t* sources, Positions positions, Cuts cuts, int row_count, int stay, int rule) {
-  int row = int(blockIdx.x) * 256 + int(threadIdx.x);
-  check_lists(cuts, row, int(gridDim.x) * 256);
-  if (row < row_count) {
-    Fate f = fate_of(cuts, row);
-    int to = row - f.candidates + f.kept;
-    if ((!f.is_candidate || f.is_kept) && unsigned(to) < unsigned(stay)) {
-      store(rows + to, row);
-      if (sources) store(sources + to, f.is_candidate ? row_count - cuts.candidates + f.kept : row - f.candidates);
-      store_positions(positions, to, row, rule == STARLING_KEEP ? -1 : to);
-    }
-  }
+row_map_kernel(RowMap map) {
+  int first = int(blockIdx.x) * 256 + int(threadIdx.x), step = int(gridDim.x) * 256;
+  check_lists(map.cuts, first, step);
+  map_rows(map, first, step);
 }
 
 extern "C" int starling_row_map(const starling_row_map_args* args, starling_stream* stream) {
   return gpu::guarded("row_map", args, [&](const starling_row_map_args& a) {
-    int all = a.positions_in.width;
-    Cuts cuts = checked_cuts(a.cuts, a.cut_count, all);
-    int stay = all - cuts.candidates + cuts.kept;
-    Positions positions = checked_positions(a.positions_out, a.positions_in, stay);
-    auto* rows = gpu::vector<int32_t>("rows", a.rows, stay);
-    auto* sources = gpu::optional_vector<int32_t>("sources", a.sources, stay);
-    gpu::launch<row_map_kernel>(dim3(gpu::ceil_div(all, 256)), dim3(256), 0, stream, rows, sources, positions, cuts, all,
-                                stay, a.rule);
+    RowMap map = checked_row_map(a.rows, a.positions_out, a.sources, a.positions_in, a.cuts, a.cut_count, a.rule);
+    gpu::launch<row_map_kernel>(dim3(gpu::ceil_div(map.row_count, 256)), dim3(256), 0, stream, map);
   });
 }

@@ -114,3 +114,38 @@ DEVICE void store_positions(const Positions& p, int to, int row, int number) {
     store(p.out + a * p.out_stride + to, number < 0 ? load(p.in + a * p.in_stride + row) : number);
   }
 }
+
+// What row_map.cu writes, and of what.
+struct RowMap {
+  int32_t* rows;
+  int32_t* sources;  // or none
+  Positions positions;
+  Cuts cuts;
+  int32_t row_count, stay, rule, reserved;
+};
+inline RowMap checked_row_map(const starling_tensor& rows, const starling_tensor& positions_out,
+                              const starling_tensor& sources, const starling_tensor& positions_in, const starling_cut* cuts,
+                              int cut_count, int rule) {
+  int all = positions_in.width;
+  Cuts checked = checked_cuts(cuts, cut_count, all);
+  int stay = all - checked.candidates + checked.kept;
+  return RowMap{gpu::vector<int32_t>("rows", rows, stay),
+                gpu::optional_vector<int32_t>("sources", sources, stay),
+                checked_positions(positions_out, positions_in, stay),
+                checked,
+                all,
+                stay,
+                rule,
+                0};
+}
+DEVICE void map_rows(const RowMap& map, int first, int step) {
+  for (int row = first; row < map.row_count; row += step) {
+    Fate f = fate_of(map.cuts, row);
+    int to = row - f.candidates + f.kept;
+    if ((f.is_candidate && !f.is_kept) || unsigned(to) >= unsigned(map.stay)) continue;
+    store(map.rows + to, row);
+    int source = f.is_candidate ? map.row_count - map.cuts.candidates + f.kept : row - f.candidates;
+    if (map.sources) store(map.sources + to, source);
+    store_positions(map.positions, to, row, map.rule == STARLING_KEEP ? -1 : to);
+  }
+}

@@ -45,3 +45,29 @@ DEVICE void store_pair(T* p, float a, float b) {
     store(p + 1, from_float<T>(b));
   }
 }
+
+// Sixteen bytes of values, each rounded once.
+template <class T>
+DEVICE Vec16 packed(const float (&values)[16 / sizeof(T)]) {
+  T rounded[VEC<T>];
+  UNROLL
+  for (int i = 0; i < VEC<T>; i++) rounded[i] = from_float<T>(values[i]);
+  Vec16 v;
+  memcpy(&v, rounded, 16);
+  return v;
+}
+
+// Elements k … k + VEC − 1 of a row of n, those that there are: in one store where the address allows it.
+template <class T>
+DEVICE void store_vector(T* row, int k, int n, Vec16 v) {
+  if (k + VEC<T> <= n && reinterpret_cast<uintptr_t>(row + k) % 16 == 0) {
+    store(reinterpret_cast<Vec16*>(row + k), v);
+  } else {
+    T values[VEC<T>];
+    memcpy(values, &v, 16);
+    UNROLL
+    for (int i = 0; i < VEC<T>; i++) {
+      if (k + i < n) store(row + k + i, values[i]);
+    }
+  }
+}

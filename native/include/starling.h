@@ -274,9 +274,21 @@ typedef struct {
 } starling_token_select_args;
 STARLING_API int starling_token_select(const starling_token_select_args *args /* host */, starling_stream *stream);
 
+/* A choice among rows of a sequence: candidates, and which of them stay. Rows that are no candidates stay too. */
+typedef struct {
+  starling_tensor keep;       /* i32 [kept], ascending, below n */
+  starling_tensor candidates; /* i32 [n], ascending, below count: candidate j is row at + candidates[j]; not there: n = count
+                                 and candidate j is row at + j */
+  int32_t at;                 /* first row */
+  int32_t count;              /* rows from there on that the candidates lie in */
+} starling_cut;
+
+#define STARLING_MAX_CUTS 64
+
 /* starling_attention_colsum and starling_token_select with rows = row_to - row_from, in one launch and with the same bits:
  * the last block of a group of keys adds the heads in order, the last block of all selects. A candidate has w keys, which
- * follow one another. */
+ * follow one another. With `rows` the last block also does starling_row_map, with the same members; `keep` of this call may be
+ * that of a cut. */
 typedef struct {
   uint32_t size;
   starling_tensor keep;       /* i32 [k] */
@@ -287,6 +299,13 @@ typedef struct {
   starling_tensor index;      /* i32 [n*w], or not there */
   int32_t row_from, row_to, key_at;
   int32_t sources; /* w; 0: 1 */
+  int32_t rule;    /* starling_positions; this and the rest with rows alone */
+  starling_tensor rows;          /* i32 [T'], or not there */
+  starling_tensor positions_out; /* i32 [A, T'] */
+  starling_tensor row_sources;   /* i32 [T'], or not there */
+  starling_tensor positions_in;  /* i32 [A, T] */
+  const starling_cut *cuts;      /* host [cut_count] */
+  int32_t cut_count;
 } starling_colsum_select_args;
 STARLING_API int starling_colsum_select(const starling_colsum_select_args *args /* host */, starling_stream *stream);
 
@@ -310,17 +329,6 @@ typedef struct {
   int32_t best;
 } starling_drop_duplicates_args;
 STARLING_API int starling_drop_duplicates(const starling_drop_duplicates_args *args /* host */, starling_stream *stream);
-
-/* A choice among rows of a sequence: candidates, and which of them stay. Rows that are no candidates stay too. */
-typedef struct {
-  starling_tensor keep;       /* i32 [kept], ascending, below n */
-  starling_tensor candidates; /* i32 [n], ascending, below count: candidate j is row at + candidates[j]; not there: n = count
-                                 and candidate j is row at + j */
-  int32_t at;                 /* first row */
-  int32_t count;              /* rows from there on that the candidates lie in */
-} starling_cut;
-
-#define STARLING_MAX_CUTS 64
 
 /* The rows that stay, ascending, and their positions on A axes. sources[i]: for a row that is no candidate, its number among
  * such rows; for a kept candidate, T - sum(n) plus its number among the kept. No candidate is in two cuts;

@@ -21,6 +21,7 @@ std::vector<Case> cases() {
             {70, 9, 1, 1, 80, true, true},
             {1, 300, 2, 1, 80, true, true},
             {70, 75, 1, 1, 32, true, true},
+            {70, 9, 1, 1, 32, true, false},
             {70, 5, 1, 1, 32, false, false}};
   list.push_back({577, 0, 2, 2, 64, false, false});
   list.push_back({300, 340, 4, 2, 128, true, true});

@@ -3,6 +3,11 @@
 #include <numeric>
 
 #include "check.h"
+#if defined(STARLING_EMULATED)
+#include <cstdio>
+
+#include "starling_bench.h"
+#endif
 
 using namespace check;
 
@@ -100,6 +105,60 @@ TEST(duplicates_are_dropped_by_their_bookkeeping) {
     }
   }
 }
+
+// Candidates that have more others near them than a list holds, all at even places or gone after a while: lists must be
+// made anew.
+TEST(duplicates_beyond_a_list_are_found) {
+  int n = small ? 120 : 400;
+  Tensor score = gaussian(STARLING_F32, 1, n), alike = filled(STARLING_F32, n, n, NAN);
+  for (int i = 0; i < n; i++) score.at(0, i) = float(n - i);
+  score.send();
+  for (int group : {2, n / 2, n}) {
+    for (int i = 0; i < n; i++) {
+      // In the first round the even ones are the nearest, in the second others of its group.
+      for (int j = 0; j < n; j++) {
+        bool near = i / group == j / group;
+        alike.at(i, j) = (group == 2 ? j % 2 == 0 : near) ? 0.75f + float(rng() % 64) / 512 : float(rng() % 64) / 512;
+      }
+    }
+    alike.send();
+    for (int k : {4, n / 4, n - 9}) {
+      for (int best : {k / 8 * 2, k / 8 * 2 + 1}) {
+        equal("keep", expected(score.values, alike, k, best), drop_duplicates(score, alike, k, best));
+      }
+    }
+  }
+}
+
+#if defined(STARLING_EMULATED) && !defined(HOST_TSAN)
+// Sectors of 32 bytes that are read, against one for each pair of an even and an odd place of each round.
+TEST(duplicates_are_found_without_gathering_pairs) {
+  for (int n : small ? std::vector<int>{200} : std::vector<int>{576, 2880}) {
+    int k = n == 2880 ? 640 : n * 2 / 9, best = k / 2;
+    Tensor score = gaussian(STARLING_F32, 1, n), alike(STARLING_F32, n, n);
+    for (int i = 0; i < n; i++) {  // groups of nine, so that the nearest ones go first
+      for (int j = 0; j <= i; j++) {
+        alike.at(i, j) = alike.at(j, i) =
+            i == j ? 1.f : (i * 7 % (n / 9 + 1) == j * 7 % (n / 9 + 1) ? 0.7f : 0.f) + float(rng() % 4096) / 16384;
+      }
+    }
+    alike.send();
+    double pairs = 0;
+    for (int length = n - best; length > k - best; length -= std::min(8, length - (k - best))) {
+      pairs += double((length + 1) / 2) * double(length / 2);
+    }
+    starling_host_reset_counters();
+    std::vector<int32_t> kept = drop_duplicates(score, alike, k, best);
+    uint64_t work[8];
+    starling_host_counters(work);
+    double sectors = double(work[2]) / 32;  // all reads are of consecutive lanes
+    printf("%d candidates, %d stay: %.2f million pairs, %.2f million sectors: 1/%.0f\n", n, k, pairs / 1e6, sectors / 1e6,
+           pairs / sectors);
+    equal("keep", expected(score.values, alike, k, best), kept);
+    if (!(sectors <= pairs / (n == 2880 ? 20 : 4))) fail("too many sectors are read");
+  }
+}
+#endif
 
 TEST(duplicates_that_are_not_finite_are_the_lowest) {
   Tensor score = gaussian(STARLING_F32, 1, 41), alike = gaussian(STARLING_F32, 41, 41);

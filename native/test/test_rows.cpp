@@ -5,7 +5,8 @@
 using namespace check;
 
 TEST(norms_follow_their_definitions) {
-  std::vector<int> widths = small ? std::vector<int>{7, 300} : std::vector<int>{1, 7, 63, 64, 577, 1024, 4099};
+  std::vector<int> widths =
+      small ? std::vector<int>{7, 300, 4099} : std::vector<int>{1, 7, 63, 64, 577, 1024, 2050, 4096, 4099};
   for (int dtype : all_dtypes()) {
     for (int d : widths) {
       Tensor x = gaussian(dtype, 5, d), w = gaussian(dtype, 1, d), b = gaussian(dtype, 1, d);
@@ -32,6 +33,12 @@ TEST(norms_follow_their_definitions) {
           near("rmsnorm", m, rms.at(r, i), loss * std::fabs(m) + eps_of(dtype) * std::fabs(m) + EPS);
         }
       }
+      Tensor beside(dtype, 5, d, 1);  // its rows do not start at multiples of 16 bytes
+      for (float& v : beside.values) v = NAN;
+      beside.send();
+      ok(CALL(layernorm, .out = beside, .x = x, .weight = w.vector(), .bias = b.vector(), .eps = 1e-5f));
+      beside.receive();
+      same_bits("of rows that are not aligned", layer, beside);
       ok(CALL(rmsnorm, .out = x, .x = x, .weight = w.vector(), .eps = 1e-6f));
       x.receive();
       same_bits("in place", rms, x);
@@ -120,6 +127,42 @@ TEST(rope_turns_and_appends) {
           equal("another cache row", k0.at(row, i), k.at(row, i));
           equal("another cache row", v0.at(row, i), v.at(row, i));
         }
+      }
+    }
+  }
+}
+
+// Rows that start at multiples of 16 bytes are moved by vectors; they have the bits of those that do not. Sections end inside
+// a vector, heads have padding, and the last group of heads is not full.
+TEST(rope_by_vectors_gives_the_bits_of_channels) {
+  constexpr int ROWS = 5, D = 64, HALF = 24;
+  for (int heads : {1, 41}) {
+    for (int dtype : all_dtypes()) {
+      int width = heads * D, all = (heads + 2) * D;
+      Tensor qkv = gaussian(dtype, ROWS, all), cos = gaussian(STARLING_F32, 60, HALF),
+             sin = gaussian(STARLING_F32, 60, HALF);
+      Tensor odd(dtype, ROWS, all, 3);
+      odd.values = qkv.values;
+      odd.send();
+      std::vector<int32_t> positions(3 * ROWS);
+      for (int i = 0; i < 3 * ROWS; i++) positions[i] = i * 17 % 60;
+      Ints at(positions);
+      starling_tensor axes{at.data, ROWS, 3, ROWS, STARLING_I32, 0};
+      std::vector<Tensor> out;
+      for (const Tensor* from : {&qkv, &odd}) {
+        Tensor q = filled(dtype, ROWS, width, NAN), k = filled(dtype, ROWS, D, NAN), v = filled(dtype, ROWS, D, NAN);
+        ok(CALL(rope, .q = q, .k = k, .v = v, .qkv = *from, .positions = axes, .cos = cos, .sin = sin, .heads = heads,
+                .kv_heads = 1, .head_size = D, .axes = 3, .section_first = 4, .section_second = 8));
+        for (Tensor* t : {&q, &k, &v}) {
+          t->receive();
+          out.push_back(std::move(*t));
+        }
+      }
+      for (int i = 0; i < 3; i++) same_bits("rope", out[i], out[i + 3]);
+      for (int c : {0, 4, 12}) {  // the first of each section
+        int p = positions[(c == 0 ? 0 : c == 4 ? 1 : 2) * ROWS + 1];
+        double a = qkv.at(1, c), b = qkv.at(1, HALF + c);
+        near("q", a * cos.at(p, c) - b * sin.at(p, c), out[0].at(1, c), 64 * EPS + 8 * eps_of(dtype));
       }
     }
   }

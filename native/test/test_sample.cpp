@@ -5,6 +5,11 @@
 
 #include "check.h"
 #include "segment_case.h"
+#if defined(STARLING_EMULATED)
+#include <cstdio>
+
+#include "starling_bench.h"
+#endif
 
 using namespace check;
 
@@ -170,6 +175,61 @@ TEST(top_p_reaches_its_share_and_not_one_unit_less) {
   }
   if (told == 0) fail("no draw that rounding down would change was found");
 }
+
+// Masses from 2^32 down to one and to none: the rank of the token that is drawn is known from the position alone. Keys of
+// both signs, of one exponent, and next to one another.
+TEST(tokens_of_hardly_any_or_no_mass_are_drawn_by_their_share) {
+  int n = small ? 300 : 3001;
+  for (float temperature : {1e-3f, 0.25f, 1.f, 40.f}) {
+    for (float top : {2.f, 0.f, -7.f, 1e6f, 1e-30f}) {
+      std::vector<float> logits(n);
+      for (int i = 0; i < n; i++) logits[(i * 7) % n] = top - temperature * float(i % 251) / 10;  // 25 temperatures below
+      for (int step = 0; step < (small ? 2 : 5); step++) {
+        equal("token", expected(logits, temperature, 0, 1, 9, step), draw(logits, temperature, 0, 1, 9, step));
+        equal("token of the best", expected(logits, temperature, n - 3, 0.999999f, 9, step),
+              draw(logits, temperature, n - 3, 0.999999f, 9, step));
+      }
+    }
+  }
+  // A step whose number falls among the tokens of mass 3 behind one of 2^32.
+  std::vector<float> behind(2001, -21.f);
+  behind[1234] = 0;
+  uint64_t total = (uint64_t(1) << 32) + 2000 * uint64_t(std::exp(-21.0) * 0x1p32), position = 0;
+  int step = -1;
+  while (position < uint64_t(1) << 32) {
+    uint32_t w[4];
+    philox(9, uint64_t(++step), w);
+    position = uint64_t((__uint128_t(total) * (uint64_t(w[1]) << 32 | w[0])) >> 64);
+  }
+  int token = expected(behind, 1, 0, 1, 9, step);
+  equal("it is not the likeliest", false, token == 1234);
+  equal("token far behind", token, draw(behind, 1, 0, 1, 9, step));
+}
+
+#if defined(STARLING_EMULATED) && !defined(HOST_TSAN)
+// Bytes that a draw reads, in vocabularies of four bytes a token.
+TEST(reads_of_the_logits) {
+  int n = small ? 2000 : 32000;
+  std::normal_distribution<float> normal;
+  std::vector<float> logits(n);
+  for (float& v : logits) v = 3 * normal(rng);
+  struct Way {
+    float temperature;
+    int top_k;
+    float top_p;
+    double most;
+  };
+  for (Way w : {Way{0, 0, 1, 1}, {1, 0, 1, 6}, {1, 0, 0.9f, 8}, {1, 50, 0.9f, 10}}) {
+    starling_host_reset_counters();
+    draw(logits, w.temperature, w.top_k, w.top_p, 5, 1);
+    uint64_t work[8];
+    starling_host_counters(work);
+    double reads = double(work[2]) / (4.0 * n);
+    printf("temperature %g, top-k %d, top-p %g: %.2f reads of the logits\n", w.temperature, w.top_k, w.top_p, reads);
+    if (!(reads < w.most + 0.3 + 30000. / n)) fail("more reads of the logits than " + std::to_string(w.most));
+  }
+}
+#endif
 
 TEST(frequencies_are_the_probabilities) {
   if (small) return;

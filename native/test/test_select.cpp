@@ -235,6 +235,53 @@ TEST(colsum_select_is_its_two_parts_to_the_bit) {
   }
 }
 
+// The rows that stay after this call's selection and an earlier one, as row_map would list them.
+TEST(colsum_select_maps_rows_as_row_map_does) {
+  Case c{90, 0, 2, 2, 32, false, false};
+  for (int dtype : all_dtypes()) {
+    Inputs in(c, dtype);
+    Tensor out = filled(dtype, c.rows, c.heads * c.d, NAN), lse = filled(STARLING_F32, c.heads, c.rows, NAN);
+    in.attention(out, &lse);
+    for (bool listed : {false, true}) {
+      int n = 70, kept = 23, all = 333, stay = all - n + kept - 6 + 2, stride = all + 3;
+      std::vector<int32_t> candidates, positions(2 * stride, -1);
+      for (int i = 0; i < n; i++) candidates.push_back(3 * i + i % 2);
+      for (int a = 0; a < 2; a++) {
+        for (int i = 0; i < all; i++) positions[a * stride + i] = 1000 * a + 3 * i;
+      }
+      Ints keep1(kept), keep2(kept), fault(1, 0), list(candidates), before(std::vector<int32_t>{1, 4}),
+          in_positions(positions);
+      Tensor score = filled(STARLING_F32, 1, n, NAN);
+      auto cuts = [&](Ints& keep) {
+        starling_cut own{keep, listed ? starling_tensor(list) : starling_tensor{}, 7, listed ? 3 * n : n};
+        return std::vector<starling_cut>{{before, {}, 300, 6}, own};
+      };
+      for (int rule : {STARLING_CONTIGUOUS, STARLING_KEEP}) {
+        for (bool sources : {false, true}) {
+          Ints rows1(stay), rows2(stay), out1(2 * stay), out2(2 * stay), sources1(stay), sources2(stay);
+          starling_tensor none{};
+          std::vector<starling_cut> one = cuts(keep1), two = cuts(keep2);
+          ok(CALL(colsum_select, .keep = keep1, .score = score.vector(), .non_finite = fault, .in = in.inputs(), .lse = lse,
+                  .row_to = c.rows, .key_at = 1));
+          ok(CALL(row_map, .rows = rows1, .positions_out = rows_of(out1, 2, stay, stay),
+                  .sources = sources ? starling_tensor(sources1) : none,
+                  .positions_in = rows_of(in_positions, 2, all, stride), .cuts = one.data(), .cut_count = 2, .rule = rule));
+          ok(CALL(colsum_select, .keep = keep2, .score = score.vector(), .non_finite = fault, .in = in.inputs(), .lse = lse,
+                  .row_to = c.rows, .key_at = 1, .rule = rule, .rows = rows2, .positions_out = rows_of(out2, 2, stay, stay),
+                  .row_sources = sources ? starling_tensor(sources2) : none,
+                  .positions_in = rows_of(in_positions, 2, all, stride), .cuts = two.data(), .cut_count = 2));
+          for (Ints* i : {&keep1, &keep2, &rows1, &rows2, &out1, &out2, &sources1, &sources2}) i->receive();
+          equal("keep", keep1.values, keep2.values);
+          equal("rows", rows1.values, rows2.values);
+          equal("positions", out1.values, out2.values);
+          equal("sources", sources1.values, sources2.values);
+          equal("the last row", all - 1, int(rows2.values[stay - 1]));
+        }
+      }
+    }
+  }
+}
+
 // The most candidates there may be, with the largest tiles: their keys take the tiles' place.
 TEST(colsum_select_takes_many_candidates) {
   int n = small ? 700 : 16384;
