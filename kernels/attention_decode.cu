@@ -9,8 +9,9 @@
 //           own, or its rows, end at once.
 // Launch    grid (⌈most keys of a segment/64⌉, H, S · most rows of a segment), 128 threads. Sixteen bytes of a key per lane,
 //           so d = 128 in bf16 takes 16 lanes and a warp reads two keys at once; d = 80 takes as many, and those beyond its
-//           end read nothing. All keys and values of a thread (8 and 8 vectors at d = 128 in bf16, 16 and 16 in f32) are on
-//           their way before the first is multiplied. The last block has 8 parts a thread on their way.
+//           end read nothing. All keys of a thread (8 vectors at d = 128 in bf16, 16 in f32) are on their way
+//           before the first is multiplied, and its values before the scores are there. Of the last block a thread has 8
+//           parts on their way.
 // Shared    64 scores, 128·(16 bytes / element) partial sums, 128 shares: up to 5 KB.
 // Cost      k and v once per query head (grouped heads find them in L2): 636 keys of 32 heads of 128 in bf16 are 10.4 MB
 //           a layer, and 1.3 MB of parts. Bound by memory.

@@ -271,6 +271,7 @@ DEVICE void gemv_block(const GemvInputs<T>& a, const Epilogue& p, const ProductR
         fetch(1);
       }
       if (k0 + depth == a.in && lane < a.in - whole) {  // what is left of a row, an element a lane
+        count_flops(2 * COLUMNS * a.rows);
         UNROLL
         for (int c = 0; c < COLUMNS; c++) {
           float w = to_float(load(row_of_w(group, c) + whole + lane));
