@@ -47,7 +47,7 @@ DEVICE void gemv_statistics(RowStatistics* statistics, const GemvInputs<T>& a, c
   int quarter = warp_id() % 4, row0 = warp_id() / 4, tid = int(threadIdx.x);
   const Statistics& known = around.known;
   int units = known.first ? known.parts : (a.in + VEC<T> - 1) / VEC<T>;
-  int part_columns = known.first ? (known.width + known.parts - 1) / known.parts : 0;
+  int columns = known.first ? part_columns(known) : 0;
   bool centred = a.norm_bias != nullptr;
   auto add_up = [&](auto unit) {
     float sum[PER_WARP] = {};
@@ -71,8 +71,8 @@ DEVICE void gemv_statistics(RowStatistics* statistics, const GemvInputs<T>& a, c
     return load(reinterpret_cast<const PartStatistics*>(known.first + r * known.stride) + i);
   };
   auto columns_of = [&](int i) {
-    int left = known.width - i * part_columns;
-    return float(left < part_columns ? left : part_columns);
+    int left = known.width - i * columns;
+    return float(left < columns ? left : columns);
   };
   auto row_of = [&](int r) { return a.x + int64_t(around.sources ? load(around.sources + r) : r) * a.x_stride; };
   if (centred) {
