@@ -20,10 +20,17 @@ struct ProductRows {
   int32_t source_rows, reserved;
 };
 
+// Columns of a part. A product's parts have 16 or 64, and the last one may be much shorter; others are as even as can be.
+DEVICE int part_columns(const Statistics& s) {
+  if (s.parts == (s.width + 15) / 16) return 16;
+  if (s.parts == (s.width + 63) / 64) return 64;
+  return (s.width + s.parts - 1) / s.parts;
+}
+
 // Statistics of a whole row, by one warp, in a fixed order.
 DEVICE RowStatistics row_statistics(const Statistics& s, int row, float eps, bool centred) {
   const auto* part = reinterpret_cast<const PartStatistics*>(s.first + row * s.stride);
-  int columns = (s.width + s.parts - 1) / s.parts;
+  int columns = part_columns(s);
   RowStatistics all{0.f, 0.f};
   if (centred) {
     float sum = 0.f;
