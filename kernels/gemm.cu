@@ -131,7 +131,7 @@ DEVICE void finish(const float* sums, int row0, int rows, int column0, const Epi
 }
 
 template <class T, class S, bool GATED, bool NORM>
-KERNEL(THREADS<S>)
+KERNEL_BLOCKS(THREADS<S>, sizeof(T) == 2 ? 256 / THREADS<S> * 2 : 1)
 gemm_kernel(Product<T> a, Epilogue p, ProductRows around) {
   constexpr int LD = PADDED<T, DEPTH<T>>, KS = DEPTH<T> / 16, NT = S::NT, WARPS = S::COLUMNS / (8 * NT);
   static_assert(S::ROWS * SUMS<S> * sizeof(float) <= STAGES * STAGE<T, S, NORM> * sizeof(T));
@@ -139,52 +139,64 @@ gemm_kernel(Product<T> a, Epilogue p, ProductRows around) {
   T* stages = smem.take<T>(STAGES * STAGE<T, S, NORM>);
   int out = p.out, row0 = int(blockIdx.x) * S::ROWS, column0 = int(blockIdx.y) * OWN<S, GATED>;
   int warp_row = warp_id() / WARPS * 16 * MT, warp_column = warp_id() % WARPS * 8 * NT;
-  auto stage = [&](int step) { return stages + unsigned(step) % STAGES * STAGE<T, S, NORM>; };
+  auto next_stage = [&](T* stage) {
+    return stage == stages + (STAGES - 1) * STAGE<T, S, NORM> ? stages : stage + STAGE<T, S, NORM>;
+  };
 
   // Rows and columns that y does not have are copies of the last ones, and are not stored. Gated: gate columns, then up.
   auto last = [&](int row) { return row0 + row < a.rows ? row0 + row : a.rows - 1; };
   using Rows = TileReader<T, S::ROWS, DEPTH<T>, THREADS<S>>;
-  Rows x(a.x, a.x_stride, a.in, [&](int r) { return source_of(around, last(r)); });
-  TileReader<T, S::COLUMNS, DEPTH<T>, THREADS<S>> w(a.w, a.w_stride, a.in, [&](int r) {
+  Rows x(a.x, a.x_stride, [&](int r) { return source_of(around, last(r)); });
+  TileReader<T, S::COLUMNS, DEPTH<T>, THREADS<S>> w(a.w, a.w_stride, [&](int r) {
     int column = column0 + r % OWN<S, GATED>;
     return (column < out ? column : out - 1) + (r < OWN<S, GATED> ? 0 : out);
   });
-  auto fetch = [&](int step) {
-    T* to = stage(step);
-    if constexpr (NORM) {
-      constexpr int PER_ROW = Rows::PER_ROW;
-      if (threadIdx.x < 2 * PER_ROW) {  // its weight, and its bias or zeros
-        const T* from = threadIdx.x < PER_ROW ? a.norm_weight : a.norm_bias;
-        int valid = !from || x.left < 0 ? 0 : x.left < VEC<T> ? x.left : VEC<T>;
-        copy_async(to + (S::ROWS + S::COLUMNS) * LD + int(threadIdx.x) / PER_ROW * LD + x.column,
-                   valid ? from + step * DEPTH<T> + x.column : a.norm_weight, valid * int(sizeof(T)));
-      }
-    }
-    x.next(to);
-    w.next(to + S::ROWS * LD);
+  // Threads of the first rows bring the norm's weight and bias.
+  const T* norm = int(threadIdx.x) < Rows::PER_ROW ? a.norm_weight : a.norm_bias;
+  bool brings = NORM && threadIdx.x < 2 * Rows::PER_ROW && norm;
+  if (NORM) norm += x.column;
+  int left = a.in;  // elements of a row from the next step on
+  T* to = stages;   // the stage that it fills
+  auto copy = [&]<bool WHOLE>() {
+    int own = (left - x.column) * int(sizeof(T)), valid = own < 0 ? 0 : own < 16 ? own : 16;
+    x.template next<WHOLE>(to, valid);
+    w.template next<WHOLE>(to + S::ROWS * LD, valid);
+    if (brings) copy_async(to + (S::ROWS + S::COLUMNS + x.row) * LD + x.column, norm, WHOLE ? 16 : valid);
+  };
+  auto fetch = [&] {
+    if (left >= DEPTH<T>) copy.template operator()<true>();
+    else copy.template operator()<false>();
+    if (NORM) norm += DEPTH<T>;
+    left -= DEPTH<T>;
+    to = next_stage(to);
   };
 
   int steps = (a.in + DEPTH<T> - 1) / DEPTH<T>;
   for (int s = 0; s < STAGES - 1; s++) {
-    if (s < steps) fetch(s);
+    if (left > 0) fetch();
     copy_commit();
   }
 
   RowStatistics own[Rows::COUNT];  // of this thread's rows of x
-  auto normalize = [&](int step) {
-    T* tile = stage(step);
-    const T* norm = tile + (S::ROWS + S::COLUMNS) * LD + x.column;
+  auto normalize_as = [&]<bool CENTRED>(T* tile) {
+    const T* norm_rows = tile + (S::ROWS + S::COLUMNS) * LD + x.column;
     float weight[VEC<T>], bias[VEC<T>], v[VEC<T>];
-    unpack<T>(*reinterpret_cast<const Vec16*>(norm), weight);
-    unpack<T>(*reinterpret_cast<const Vec16*>(norm + LD), bias);
+    unpack<T>(*reinterpret_cast<const Vec16*>(norm_rows), weight);
+    if (CENTRED) unpack<T>(*reinterpret_cast<const Vec16*>(norm_rows + LD), bias);
     UNROLL
     for (int i = 0; i < Rows::COUNT; i++) {
       auto* at = reinterpret_cast<Vec16*>(tile + x.at(i));
       unpack<T>(*at, v);
       UNROLL
-      for (int j = 0; j < VEC<T>; j++) v[j] = (v[j] - own[i].mean) * own[i].scale * weight[j] + bias[j];
+      for (int j = 0; j < VEC<T>; j++) {
+        v[j] = CENTRED ? (v[j] - own[i].mean) * own[i].scale * weight[j] + bias[j] : v[j] * own[i].scale * weight[j];
+      }
       *at = packed<T>(v);
     }
+  };
+  auto normalize = [&](T* tile) {
+    if (a.norm_bias) normalize_as.template operator()<true>(tile);
+    else normalize_as.template operator()<false>(tile);
   };
   if constexpr (NORM) {
     SHARED(RowStatistics, statistics, S::ROWS);
@@ -198,19 +210,21 @@ gemm_kernel(Product<T> a, Epilogue p, ProductRows around) {
     __syncthreads();  // the statistics and step 0 are there
     UNROLL
     for (int i = 0; i < Rows::COUNT; i++) own[i] = statistics[x.row + i * Rows::APART];
-    normalize(0);
+    normalize(stages);
   }
 
   float acc[MT][NT][4] = {};
+  T* stage = stages;
   NO_UNROLL
   for (int s = 0; s < steps; s++) {
     copy_wait<STAGES - (NORM ? 3 : 2)>();
     __syncthreads();  // stage s is there (with a norm s + 1 too), and stage s − 1 is free
-    if (s + STAGES - 1 < steps) fetch(s + STAGES - 1);
+    if (left > 0) fetch();
     copy_commit();
-    if (NORM && s + 1 < steps) normalize(s + 1);
-    const T* xt = stage(s) + warp_row * LD;
-    const T* wt = stage(s) + (S::ROWS + warp_column) * LD;
+    T* next = next_stage(stage);
+    if (NORM && s + 1 < steps) normalize(next);
+    const T* xt = stage + warp_row * LD;
+    const T* wt = stage + (S::ROWS + warp_column) * LD;
     Fragment<T> fragments[MT][KS];
     UNROLL
     for (int mt = 0; mt < MT; mt++) {
@@ -218,6 +232,7 @@ gemm_kernel(Product<T> a, Epilogue p, ProductRows around) {
       for (int ks = 0; ks < KS; ks++) load_fragment(fragments[mt][ks], xt + mt * 16 * LD + ks * 16, LD);
     }
     tile_mma<MT, NT, KS, true>(acc, fragments, wt, LD);
+    stage = next;
   }
   copy_wait<0>();
   __syncthreads();  // all have multiplied: the sums go where the stages were
@@ -282,6 +297,9 @@ extern "C" int starling_gemm(const starling_gemm_args* args, starling_stream* st
     auto* statistics = gpu::optional_matrix<float>("statistics", a.statistics, rows, 2 * parts);
     gpu::require(!a.norm_statistics.data || a.norm_weight.data, "statistics of x, and no norm that they are for");
     gpu::require(!a.norm_statistics.data || a.norm_statistics.width % 2 == 0, "norm_statistics are pairs");
+    int known_parts = a.norm_statistics.width / 2;
+    gpu::require(!a.norm_statistics.data || (known_parts >= 1 && (known_parts - 1) * part_columns(in, known_parts) < in),
+                 "norm_statistics are in no number of parts of a power of two of columns");
     auto* known = gpu::optional_matrix<float>("norm_statistics", a.norm_statistics, rows, a.norm_statistics.width);
     gpu::require(rows > GEMV_ROWS || (!statistics && !sources && !known), "not there yet");
     gpu::with_type(a.x.dtype, [&]<class T>() {
@@ -297,12 +315,8 @@ extern "C" int starling_gemm(const starling_gemm_args* args, starling_stream* st
         gpu::require_shape("residual", a.residual, source_rows, out);
       }
       Epilogue p{y, bias, residual, a.y.stride, a.residual.stride, out, a.activation, f32, 0};
-      ProductRows around{{known, a.norm_statistics.stride, a.norm_statistics.width / 2, in},
-                         statistics,
-                         sources,
-                         a.statistics.stride,
-                         source_rows,
-                         0};
+      ProductRows around{
+          {known, a.norm_statistics.stride, known_parts, in}, statistics, sources, a.statistics.stride, source_rows, 0};
       if (rows <= GEMV_ROWS) {
         gemv(x, w, nw, nb, a.x.stride, a.w.stride, rows, in, a.eps, p, around, stream);
       } else {

@@ -1,5 +1,5 @@
 // Statistics of a row in parts, as the product that made the row left them: of each part its mean and the sum of (x − mean)².
-// Parts have equally many columns, the last one may have fewer. They add up without the loss that sums of squares have when
+// Parts have a power of two of columns, the last one what is left. They add up without the loss that sums of squares have when
 // the mean is large (Chan, Golub and LeVeque, 1979).
 #pragma once
 #include "norm.h"
@@ -10,6 +10,13 @@ struct Statistics {
   int64_t stride;
   int32_t parts, width;  // width: columns of the row itself
 };
+
+// Columns of each of `parts` parts but the last: their number says it.
+__host__ DEVICE int part_columns(int width, int parts) {
+  int columns = 1;
+  while (int64_t(columns) * parts < width) columns *= 2;
+  return columns;
+}
 
 // What a product has to do with those around it.
 struct ProductRows {
@@ -24,7 +31,7 @@ struct ProductRows {
 template <int LANES = 32>
 DEVICE RowStatistics row_statistics(const Statistics& s, int row, float eps, bool centred) {
   const auto* part = reinterpret_cast<const PartStatistics*>(s.first + row * s.stride);
-  int columns = (s.width + s.parts - 1) / s.parts, lane = lane_id() % LANES;
+  int columns = part_columns(s.width, s.parts), lane = lane_id() % LANES;
   auto add_lanes = [](float x) {
     UNROLL
     for (int bits = LANES / 2; bits; bits >>= 1) x += __shfl_xor_sync(ALL_LANES, x, bits);

@@ -31,27 +31,26 @@ struct TileReader {
   static_assert(COUNT * THREADS == ROWS * PER_ROW && APART * PER_ROW == THREADS);
   const T* from[COUNT];
   int row, column;  // in the tile, of the first of this thread's vectors; the others are APART rows apart
-  int left;         // elements of a row from there on
 
-  // Row r of the tiles is row place(r), which exists, of n elements.
+  // Row r of the tiles is row place(r), which exists.
   template <class Place>
-  DEVICE TileReader(const T* rows, int64_t stride, int n, Place place) {
+  DEVICE TileReader(const T* rows, int64_t stride, Place place) {
     row = int(threadIdx.x) / PER_ROW;
     column = int(threadIdx.x) % PER_ROW * VEC<T>;
-    left = n - column;
     UNROLL
     for (int i = 0; i < COUNT; i++) from[i] = rows + int64_t(place(row + i * APART)) * stride + column;
   }
   // Place of vector i in the tile.
   DEVICE int at(int i) const { return (row + i * APART) * PADDED<T, COLUMNS> + column; }
-  DEVICE void next(T* tile) {
-    int valid = (left < 0 ? 0 : left < VEC<T> ? left : VEC<T>)*int(sizeof(T));
+  // WHOLE: all COLUMNS elements exist. Otherwise `valid` bytes of each of this thread's vectors do.
+  template <bool WHOLE>
+  DEVICE void next(T* tile, int valid) {
     UNROLL
     for (int i = 0; i < COUNT; i++) {
-      copy_async(tile + at(i), from[i], valid);
+      if constexpr (WHOLE) copy_async(tile + at(i), from[i]);
+      else copy_async(tile + at(i), from[i], valid);
       from[i] += COLUMNS;
     }
-    left -= COLUMNS;
   }
 };
 
