@@ -47,7 +47,7 @@ DEVICE void gemv_statistics(RowStatistics* statistics, const GemvInputs<T>& a, c
   int quarter = warp_id() % 4, row0 = warp_id() / 4, tid = int(threadIdx.x);
   const Statistics& known = around.known;
   int units = known.first ? known.parts : (a.in + VEC<T> - 1) / VEC<T>;
-  int columns = known.first ? part_columns(known) : 0;
+  int columns = known.first ? part_columns(known.width, known.parts) : 0;
   bool centred = a.norm_bias != nullptr;
   auto add_up = [&](auto unit) {
     float sum[PER_WARP] = {};

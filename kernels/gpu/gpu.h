@@ -8,6 +8,7 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #if defined(__CUDACC__)
 #include <cuda_bf16.h>
@@ -20,7 +21,9 @@
 // ---- functions ----
 
 #if defined(__CUDACC__)
-#define KERNEL(threads) __global__ void __launch_bounds__(threads, 1)
+#define KERNEL(threads) KERNEL_BLOCKS(threads, 1)
+// That many blocks fit on a multiprocessor by their registers.
+#define KERNEL_BLOCKS(threads, blocks) __global__ void __launch_bounds__(threads, blocks)
 #define DEVICE __device__ __forceinline__
 #define UNROLL _Pragma("unroll")
 #define NO_UNROLL _Pragma("unroll 1")
@@ -28,6 +31,7 @@
 #define SITE_LAST
 #else
 #define KERNEL(threads) inline void
+#define KERNEL_BLOCKS(threads, blocks) inline void
 #define DEVICE inline __attribute__((always_inline))
 #define UNROLL
 #define NO_UNROLL
@@ -101,10 +105,18 @@ template <class T>
 constexpr int VEC = 16 / sizeof(T);
 template <class T>
 DEVICE void unpack(Vec16 v, float (&out)[16 / sizeof(T)]) {
-  T values[16 / sizeof(T)];
-  memcpy(values, &v, 16);
-  UNROLL
-  for (int i = 0; i < VEC<T>; i++) out[i] = to_float(values[i]);
+  if constexpr (std::is_same_v<T, bf16>) {  // an instruction each, where halves of a register would be two
+    UNROLL
+    for (int i = 0; i < 4; i++) {
+      out[2 * i] = __uint_as_float(v.w[i] << 16);
+      out[2 * i + 1] = __uint_as_float(v.w[i] & 0xffff0000u);
+    }
+  } else {
+    T values[16 / sizeof(T)];
+    memcpy(values, &v, 16);
+    UNROLL
+    for (int i = 0; i < VEC<T>; i++) out[i] = to_float(values[i]);
+  }
 }
 
 // ---- global memory ----

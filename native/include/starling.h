@@ -154,9 +154,9 @@ STARLING_API int starling_row_statistics(const starling_row_statistics_args *arg
  * norm_statistics the rows of x are not read for their statistics. With STARLING_SILU_MUL w has 2*out rows, gate rows first,
  * and so has bias. y and residual have x's type, or both f32; `residual` may be y, if there are no `rows`. With `rows` row i
  * of y is made of row rows[i] of x and of residual.
- * Statistics of a row are in p parts of equally many columns, the last one may have fewer: for each its mean and the sum of
- * (value - mean)^2. A product leaves those of y as it is stored: p = ceil(out/16) for up to 16 rows, else ceil(out/64). It
- * reads those of x in any number of parts. */
+ * Statistics of a row are in p parts of a power of two of columns, the last one has what is left: for each its mean and the
+ * sum of (value - mean)^2. A product leaves those of y as it is stored: p = ceil(out/16) for up to 16 rows, else
+ * ceil(out/64). It reads those of x in any parts; row i of them belongs to row i of y, with `rows` too. */
 typedef struct {
   uint32_t size;
   starling_tensor y;               /* [T, out] */
