@@ -22,6 +22,7 @@
 #if defined(__CUDACC__)
 #define KERNEL(threads) __global__ void __launch_bounds__(threads, 1)
 #define DEVICE __device__ __forceinline__
+#define HOST_DEVICE __host__ __device__ inline
 #define UNROLL _Pragma("unroll")
 #define NO_UNROLL _Pragma("unroll 1")
 #define SITE
@@ -29,6 +30,7 @@
 #else
 #define KERNEL(threads) inline void
 #define DEVICE inline __attribute__((always_inline))
+#define HOST_DEVICE inline
 #define UNROLL
 #define NO_UNROLL
 // Where a primitive was called, for the host layer's messages: the last parameter of those that can fail.

@@ -1,6 +1,6 @@
 // Statistics of a row in parts, as the product that made the row left them: of each part its mean and the sum of (x − mean)².
-// Parts have equally many columns, the last one may have fewer. They add up without the loss that sums of squares have when
-// the mean is large (Chan, Golub and LeVeque, 1979).
+// Parts have equally many columns, a power of two of them if there are several; the last one may have fewer. They add up
+// without the loss that sums of squares have when the mean is large (Chan, Golub and LeVeque, 1979).
 #pragma once
 #include "norm.h"
 
@@ -20,10 +20,18 @@ struct ProductRows {
   int32_t source_rows, reserved;
 };
 
+// Columns of each part but the last: products leave parts of 16 or 64, row_statistics any power of two or the row in one.
+HOST_DEVICE int part_columns(int parts, int width) {
+  int most = (width + parts - 1) / parts, columns = 1;
+  if (parts == 1) return width;
+  while (columns < most) columns *= 2;
+  return columns;
+}
+
 // Statistics of a whole row, by one warp, in a fixed order.
 DEVICE RowStatistics row_statistics(const Statistics& s, int row, float eps, bool centred) {
   const auto* part = reinterpret_cast<const PartStatistics*>(s.first + row * s.stride);
-  int columns = (s.width + s.parts - 1) / s.parts;
+  int columns = part_columns(s.parts, s.width);
   RowStatistics all{0.f, 0.f};
   if (centred) {
     float sum = 0.f;

@@ -141,10 +141,11 @@ typedef struct {
 } starling_rmsnorm_args;
 STARLING_API int starling_rmsnorm(const starling_rmsnorm_args *args /* host */, starling_stream *stream);
 
-/* What a gemm with a norm wants to know of its x, of rows that no gemm has made: statistics in one part. */
+/* What a gemm with a norm wants to know of its x, of rows that no gemm has made: statistics in any number of parts, of which
+ * none is without columns. */
 typedef struct {
   uint32_t size;
-  starling_tensor statistics; /* f32 [T, 2] */
+  starling_tensor statistics; /* f32 [T, 2*p] [16] */
   starling_tensor x;          /* [T, D] [16] */
 } starling_row_statistics_args;
 STARLING_API int starling_row_statistics(const starling_row_statistics_args *args /* host */, starling_stream *stream);
@@ -154,8 +155,8 @@ STARLING_API int starling_row_statistics(const starling_row_statistics_args *arg
  * norm_statistics the rows of x are not read for their statistics. With STARLING_SILU_MUL w has 2*out rows, gate rows first,
  * and so has bias. y and residual have x's type, or both f32; `residual` may be y, if there are no `rows`. With `rows` row i
  * of y is made of row rows[i] of x and of residual.
- * Statistics of a row are in p parts of equally many columns, the last one may have fewer: for each its mean and the sum of
- * (value - mean)^2. A product leaves those of y as it is stored: p = ceil(out/16) for up to 16 rows, else ceil(out/64). It
+ * Statistics of a row are in p parts of equally many columns, a power of two of them if p > 1; the last one may have fewer.
+ * For each they are its mean and the sum of (value - mean)^2. A product leaves those of y as it is stored: p = ceil(out/16) for up to 16 rows, else ceil(out/64). It
  * reads those of x in any number of parts. */
 typedef struct {
   uint32_t size;
@@ -165,10 +166,10 @@ typedef struct {
   starling_tensor bias;            /* f32 [out | 2*out], or not there */
   starling_tensor norm_weight;     /* [in] [16], or not there */
   starling_tensor norm_bias;       /* [in] [16], or not there */
-  starling_tensor norm_statistics; /* f32 [T, 2*p], or not there */
+  starling_tensor norm_statistics; /* f32 [T, 2*p] [16], or not there */
   starling_tensor residual;        /* [T, out], with rows [n, out], or not there */
   starling_tensor rows;            /* i32 [T], or not there */
-  starling_tensor statistics;      /* f32 [T, 2*p], or not there */
+  starling_tensor statistics;      /* f32 [T, 2*p] [16], or not there */
   int32_t activation;
   float eps; /* of the norm */
 } starling_gemm_args;

@@ -11,7 +11,7 @@ extern "C" {
 #define STARLING_API __attribute__((visibility("default")))
 
 /* Changes with every change of the interface that a caller could notice. */
-#define STARLING_ABI_VERSION 7
+#define STARLING_ABI_VERSION 8
 
 enum starling_status {
   STARLING_OK = 0,

@@ -30,6 +30,7 @@ import starling.cuda.abi.PatchifyArgs;
 import starling.cuda.abi.RmsnormArgs;
 import starling.cuda.abi.RopeArgs;
 import starling.cuda.abi.RowMapArgs;
+import starling.cuda.abi.RowStatisticsArgs;
 import starling.cuda.abi.SampleArgs;
 import starling.cuda.abi.SequenceLengthsArgs;
 import starling.cuda.abi.TokenSelectArgs;
@@ -41,6 +42,7 @@ import starling.device.Cut;
 import starling.device.Kv;
 import starling.device.Norm;
 import starling.device.PositionRule;
+import starling.device.ProductRows;
 import starling.device.Rope;
 import starling.device.Segments;
 import starling.device.Span;
@@ -63,6 +65,7 @@ final class Operators {
   private final EmbedArgs embed;
   private final LayernormArgs layernorm;
   private final RmsnormArgs rmsnorm;
+  private final RowStatisticsArgs rowStatistics;
   private final GemmArgs gemm;
   private final ActivationArgs activation;
   private final RopeArgs rope;
@@ -97,6 +100,7 @@ final class Operators {
     embed = new EmbedArgs(arena);
     layernorm = new LayernormArgs(arena);
     rmsnorm = new RmsnormArgs(arena);
+    rowStatistics = new RowStatisticsArgs(arena);
     gemm = new GemmArgs(arena);
     activation = new ActivationArgs(arena);
     rope = new RopeArgs(arena);
@@ -168,8 +172,20 @@ final class Operators {
     return library.rmsnorm(rmsnorm, stream);
   }
 
+  int rowStatistics(Tensor statistics, Tensor x) {
+    set(rowStatistics.statistics, statistics);
+    set(rowStatistics.x, x);
+    return library.rowStatistics(rowStatistics, stream);
+  }
+
   int gemm(
-      Tensor y, Tensor x, NativeLinear w, Norm before, Activation activation, Tensor residual) {
+      Tensor y,
+      Tensor x,
+      NativeLinear w,
+      Norm before,
+      Activation activation,
+      Tensor residual,
+      ProductRows around) {
     set(gemm.y, y);
     set(gemm.x, x);
     Tensor matrix = w.matrix();
@@ -180,7 +196,10 @@ final class Operators {
     set(gemm.bias, w.biases());
     set(gemm.normWeight, before == null ? null : before.weight());
     set(gemm.normBias, before == null ? null : before.bias());
+    set(gemm.normStatistics, around.known());
     set(gemm.residual, residual);
+    set(gemm.rows, around.rows());
+    set(gemm.statistics, around.statistics());
     gemm.activation(AbiEnums.of(activation));
     gemm.eps(before == null ? 0 : before.eps());
     return library.gemm(gemm, stream);

@@ -90,14 +90,22 @@ final class RowArguments {
 
   // ---- products ----
 
-  void gemm(Tensor y, Tensor x, Linear w, Norm before, Activation activation, Tensor residual) {
+  void gemm(
+      Tensor y,
+      Tensor x,
+      Linear w,
+      Norm before,
+      Activation activation,
+      Tensor residual,
+      ProductRows around) {
     check.matrix("x", x, null, -1, w.in());
     boolean gated = activation == Activation.SILU_MUL;
     if (gated && w.out() % 2 != 0) {
       throw new IllegalArgumentException("w: " + w + ", an odd number of gates and ups");
     }
+    int rows = rows(around, x);
     weights(w, x, y);
-    check.matrix("y", y, null, x.rows(), gated ? w.out() / 2 : w.out());
+    check.matrix("y", y, null, rows, gated ? w.out() / 2 : w.out());
     if (y.type() != DType.F32) {
       sameType("y", y, x);
     }
@@ -107,11 +115,99 @@ final class RowArguments {
     if (residual != null) {
       check.matrix("residual", residual, null, x.rows(), y.width());
       sameType("residual", residual, y);
-      apartOrSame("y", y, "residual", residual);
+      if (around.rows() == null) {
+        apartOrSame("y", y, "residual", residual);
+      } else {
+        apart("y", y, "residual", residual);
+      }
     }
     if (before != null) {
       norm("before", "before's bias", x, before, y);
     }
+    apart("y", y, "rows", around.rows());
+    known(around.known(), y, x, before);
+    statistics(around.statistics(), y, x, w, before, residual, around);
+  }
+
+  /** Rows of the product: as many as are picked, or those of x. */
+  private int rows(ProductRows around, Tensor x) {
+    Tensor rows = around.rows();
+    if (rows == null) {
+      return x.rows();
+    }
+    check.vector("rows", rows, DType.I32, -1);
+    indices("rows", rows, x.rows());
+    return rows.rows();
+  }
+
+  // ---- statistics ----
+
+  void rowStatistics(Tensor statistics, Tensor x) {
+    check.matrix("x", x, null, -1, -1);
+    if (x.width() == 0) {
+      throw new IllegalArgumentException("x: " + x + ", rows without elements");
+    }
+    vectors("x", x);
+    parts("statistics", statistics, x.rows(), x);
+    writable("statistics", statistics);
+    apart("statistics", statistics, "x", x);
+  }
+
+  /** Pairs of numbers of rows like those of {@code x}, of parts that all have columns. */
+  private void parts(String role, Tensor statistics, int rows, Tensor x) {
+    check.matrix(role, statistics, DType.F32, rows, -1);
+    int parts = statistics.width() / 2;
+    if (statistics.width() % 2 != 0 || parts < 1 || !ProductRows.fit(parts, x.width())) {
+      throw new IllegalArgumentException(
+          role + ": " + statistics + ", which are no pairs of numbers for each part of " + x);
+    }
+    vectors(role, statistics);
+  }
+
+  private void known(Tensor known, Tensor y, Tensor x, Norm before) {
+    if (known == null) {
+      return;
+    }
+    if (before == null) {
+      throw new IllegalArgumentException("known: " + known + ", and no norm that they are for");
+    }
+    parts("known", known, y.rows(), x);
+    apart("y", y, "known", known);
+  }
+
+  private void statistics(
+      Tensor statistics,
+      Tensor y,
+      Tensor x,
+      Linear w,
+      Norm before,
+      Tensor residual,
+      ProductRows around) {
+    if (statistics == null) {
+      return;
+    }
+    leaves(statistics, y);
+    apart("statistics", statistics, "x", x);
+    apart("statistics", statistics, "residual", residual);
+    apart("statistics", statistics, "known", around.known());
+    apart("statistics", statistics, "rows", around.rows());
+    for (int i = 0; i < w.parts().size(); i++) {
+      apart("statistics", statistics, "w", w.parts().get(i));
+    }
+    apart("statistics", statistics, "bias", w.bias());
+    if (before != null) {
+      apart("statistics", statistics, "before", before.weight());
+      apart("statistics", statistics, "before's bias", before.bias());
+    }
+  }
+
+  /** The statistics of {@code y} that a product leaves. */
+  private void leaves(Tensor statistics, Tensor y) {
+    int parts = ProductRows.parts(y.rows(), y.width());
+    check.matrix("statistics", statistics, DType.F32, y.rows(), 2 * parts);
+    parts("statistics", statistics, y.rows(), y);
+    writable("statistics", statistics);
+    apart("y", y, "statistics", statistics);
   }
 
   /** Its shapes are as they were when a device made it; its memory may be closed since then. */

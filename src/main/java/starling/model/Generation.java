@@ -142,10 +142,9 @@ public final class Generation implements AutoCloseable {
     Decoder decoder = model.decoder();
     decoder.embed(row.x(), id);
     for (int l = 0; l < decoder.layers(); l++) {
-      decoder.attend(l, row, caches.step(l), null, null);
-      decoder.finish(l, row);
+      decoder.step(l, row, caches.step(l));
     }
-    decoder.logits(logits, row.x());
+    decoder.logits(logits, row);
     device.sample(id, tokens, logits, lastStep, nonFinite);
     device.advance(caches.steps());
   }

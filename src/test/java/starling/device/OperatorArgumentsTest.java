@@ -31,6 +31,7 @@ class OperatorArgumentsTest extends OnEveryDevice {
           "weightFormats",
           "arena",
           "headSize",
+          "passesStatistics",
           "recordEvent",
           "elapsedMillis",
           "close");

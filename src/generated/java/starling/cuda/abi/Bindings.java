@@ -72,6 +72,8 @@ public final class Bindings {
       Symbols.function(JAVA_INT, ADDRESS, ADDRESS);
   private static final MethodHandle RMSNORM =
       Symbols.function(JAVA_INT, ADDRESS, ADDRESS);
+  private static final MethodHandle ROW_STATISTICS =
+      Symbols.function(JAVA_INT, ADDRESS, ADDRESS);
   private static final MethodHandle GEMM =
       Symbols.function(JAVA_INT, ADDRESS, ADDRESS);
   private static final MethodHandle ACTIVATION =
@@ -137,6 +139,7 @@ public final class Bindings {
   private final MemorySegment embed;
   private final MemorySegment layernorm;
   private final MemorySegment rmsnorm;
+  private final MemorySegment rowStatistics;
   private final MemorySegment gemm;
   private final MemorySegment activation;
   private final MemorySegment rope;
@@ -186,6 +189,7 @@ public final class Bindings {
     embed = Symbols.find(library, "starling_embed");
     layernorm = Symbols.find(library, "starling_layernorm");
     rmsnorm = Symbols.find(library, "starling_rmsnorm");
+    rowStatistics = Symbols.find(library, "starling_row_statistics");
     gemm = Symbols.find(library, "starling_gemm");
     activation = Symbols.find(library, "starling_activation");
     rope = Symbols.find(library, "starling_rope");
@@ -425,6 +429,14 @@ public final class Bindings {
   public int rmsnorm(RmsnormArgs args, MemorySegment stream) {
     try {
       return (int) RMSNORM.invokeExact(this.rmsnorm, args.memory(), stream);
+    } catch (Throwable e) {
+      throw Symbols.thrown(e);
+    }
+  }
+
+  public int rowStatistics(RowStatisticsArgs args, MemorySegment stream) {
+    try {
+      return (int) ROW_STATISTICS.invokeExact(this.rowStatistics, args.memory(), stream);
     } catch (Throwable e) {
       throw Symbols.thrown(e);
     }
