@@ -134,7 +134,6 @@ extern "C" int starling_gemm(const starling_gemm_args* args, starling_stream* st
     gpu::require(!a.norm_statistics.data || a.norm_weight.data, "statistics of x, and no norm that they are for");
     gpu::require(!a.norm_statistics.data || a.norm_statistics.width % 2 == 0, "norm_statistics are pairs");
     auto* known = gpu::optional_matrix<float>("norm_statistics", a.norm_statistics, rows, a.norm_statistics.width);
-    gpu::require(!statistics && !sources && !known, "not there yet");
     gpu::with_type(a.x.dtype, [&]<class T>() {
       auto* x = gpu::matrix16<T>("x", a.x, source_rows, in);
       auto* w = gpu::matrix16<T>("w", {const_cast<void*>(a.w.data), a.w.stride, a.w.rows, in, a.x.dtype, 0}, w_rows, in);

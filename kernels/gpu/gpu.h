@@ -129,7 +129,14 @@ DEVICE void store(T* p, T value) {
 template <class T>
 DEVICE T load_coherent(const T* p) {
 #if defined(__CUDACC__)
-  return __ldcg(p);
+  if constexpr (sizeof(T) == 16) {
+    uint4 bits = __ldcg(reinterpret_cast<const uint4*>(p));
+    T value;
+    memcpy(&value, &bits, 16);
+    return value;
+  } else {
+    return __ldcg(p);
+  }
 #else
   host::count_read(sizeof(T));
   return *p;

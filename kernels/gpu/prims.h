@@ -78,8 +78,8 @@ DEVICE T atomic_or(T* p, T value) {
 // ---- from block to block ----
 
 // Called by all threads of a block after it has written its part: true in the block that comes last of `blocks`, which
-// may then read what all the others wrote (with load_coherent). The only way data passes between blocks of a launch:
-// release and acquire at device scope. The ticket is 0 before and after.
+// may then read what all the others wrote (with load_coherent). With `arrive` and `wait_until` the only way data passes
+// between blocks of a launch: release and acquire at device scope. The ticket is 0 before and after.
 DEVICE bool last_block(unsigned* ticket, unsigned blocks SITE_LAST) {
   SHARED(unsigned, order, 1);
   __syncthreads();
@@ -99,6 +99,56 @@ DEVICE bool last_block(unsigned* ticket, unsigned blocks SITE_LAST) {
   bool last = order[0] == blocks - 1;
   __syncthreads();  // `order` may be used again
   return last;
+}
+
+// The next number of a launch, for all threads of a block: blocks have numbers in the order in which they start. The counter
+// is 0 before; `reset` it when all have taken theirs.
+DEVICE unsigned take_number(unsigned* counter) {
+  SHARED(unsigned, number, 1);
+  if (threadIdx.x == 0) number[0] = atomic_add(counter, 1u);
+  __syncthreads();
+  return number[0];
+}
+
+// Called by all threads of a block after it has written something: says so to those who wait.
+DEVICE void arrive(unsigned* counter) {
+  __syncthreads();
+  if (threadIdx.x == 0) {
+#if defined(__CUDACC__)
+    asm volatile("red.release.gpu.global.add.u32 [%0], 1;" ::"l"(counter) : "memory");
+#else
+    host::maybe_preempt();
+    __atomic_fetch_add(counter, 1u, __ATOMIC_RELEASE);
+#endif
+  }
+}
+
+// Waits, all threads of a block, until `blocks` have arrived: then what they wrote may be read (with load_coherent). Only for
+// blocks with a lower number than one's own, which have started and wait for no higher one: so it ends whatever part of a
+// grid the device runs at a time.
+DEVICE void wait_until(unsigned* counter, unsigned blocks SITE_LAST) {
+  if (threadIdx.x == 0) {
+#if defined(__CUDACC__)
+    unsigned arrived;
+    for (;;) {
+      asm volatile("ld.acquire.gpu.global.u32 %0, [%1];" : "=r"(arrived) : "l"(counter) : "memory");
+      if (arrived >= blocks) break;
+      __nanosleep(100);
+    }
+#else
+    while (__atomic_load_n(counter, __ATOMIC_ACQUIRE) < blocks) host::wait_for_others(at);
+#endif
+  }
+  __syncthreads();
+}
+
+// Of a counter that no block of the launch will look at again.
+DEVICE void reset(unsigned* counter) {
+#if defined(__CUDACC__)
+  *counter = 0;
+#else
+  __atomic_store_n(counter, 0u, __ATOMIC_RELAXED);
+#endif
 }
 
 // ---- asynchronous copies to shared memory ----

@@ -3,6 +3,7 @@
 #include <cstdarg>
 #include <cstdio>
 #include <stdexcept>
+#include <thread>
 
 #include "sanitizer.h"
 
@@ -127,6 +128,11 @@ static void yield(Block& b) {
 void maybe_preempt() {
   Block& b = *block;
   if (b.grid->seed && b.random.next() % 8 == 0) yield(b);
+}
+
+void wait_for_others(Site at) {
+  if (*block->grid->failed) fail(at, "what is waited for will not come: another block has failed");
+  std::this_thread::yield();
 }
 
 static void finish(Block& b, Thread* t) {

@@ -1,5 +1,6 @@
 // One block in execution: its threads, who can run, what is shared.
 #pragma once
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -64,6 +65,7 @@ struct Grid {
   Body body;
   const void* packed;
   uint64_t seed;  // 0: fixed order
+  const std::atomic<bool>* failed;
 };
 
 // What an OS thread keeps from block to block.

@@ -61,6 +61,8 @@ void barrier(Site at);
 using WarpOp = void (*)(uint32_t mask, void* const* operands, Site at);
 void collective(uint32_t mask, WarpOp op, void* operands, const char* what, bool orders, Site at);
 void maybe_preempt();  // under a random schedule another thread may run now
+// Lets other OS threads run, on which blocks are that this one waits for; fails when the launch has failed.
+void wait_for_others(Site at);
 
 // ---- shared memory: every piece is an allocation of its own, filled with NaN for every block ----
 void* dynamic_shared(size_t bytes, Site at);

@@ -139,7 +139,8 @@ void launch(const char* kernel, dim3 grid, dim3 block, size_t shared, Body body,
     for (int i = 0; i < count; i++) record.arguments.append(static_cast<const char*>(arguments[i].bytes), arguments[i].size);
     records.push_back(record);
   }
-  Grid g{kernel, grid, block, shared, settings.shared_limit, body, packed, settings.seed};
+  std::atomic<bool> failed{false};
+  Grid g{kernel, grid, block, shared, settings.shared_limit, body, packed, settings.seed, &failed};
   uint64_t blocks = uint64_t(grid.x) * grid.y * grid.z;
   std::vector<uint64_t> order = block_order(blocks, settings.seed);
   std::atomic<uint64_t> next{0};
@@ -154,6 +155,7 @@ void launch(const char* kernel, dim3 grid, dim3 block, size_t shared, Body body,
         std::lock_guard guard(ends);
         if (failure.empty()) failure = short_name(kernel) + ": " + sentence;
         next = blocks;
+        failed = true;
       }
     }
     std::lock_guard guard(ends);

@@ -231,6 +231,32 @@ typedef struct {
 } starling_attention_args;
 STARLING_API int starling_attention(const starling_attention_args *args /* host */, starling_stream *stream);
 
+/* starling_rope, starling_attention (causal) and starling_gemm of up to 16 rows in one launch and with the same bits:
+ * out = attention of the queries in qkv over the cache, to which the keys and values in qkv are appended; y = out *
+ * transpose(w) + bias + residual. Segments of at most 4 rows. `residual` may be y. */
+typedef struct {
+  uint32_t size;
+  starling_tensor y;          /* [T, D], of qkv's type or f32 */
+  starling_tensor statistics; /* f32 [T, 2*ceil(D/16)] of y as starling_gemm leaves them, or not there */
+  starling_tensor out;        /* [T, H*d] [16] */
+  starling_tensor k;          /* [N, G*d] [16] */
+  starling_tensor v;          /* [N, G*d] [16] */
+  starling_tensor qkv;        /* [T, (H+2G)*d] [16] */
+  starling_tensor positions;  /* as starling_rope has them */
+  starling_segments segments;
+  starling_tensor hidden;     /* u8, or not there */
+  starling_tensor cos;        /* f32 [table rows, half] */
+  starling_tensor sin;        /* f32 [table rows, half] */
+  starling_weight w;          /* [D, H*d] [16] */
+  starling_tensor bias;       /* f32 [D], or not there */
+  starling_tensor residual;   /* [T, D] of y's type, or not there */
+  int32_t heads, kv_heads, head_size;
+  int32_t axes; /* 1 (or 0) or 3 */
+  int32_t section_first, section_second;
+  float scale;
+} starling_step_attention_args;
+STARLING_API int starling_step_attention(const starling_step_attention_args *args /* host */, starling_stream *stream);
+
 /* Attention received in the one segment there is: sums[h, j] = sum over its rows i in [row_from, row_to) of A_h[i, key(j)].
  * A is recomputed from lse; key(j) is key key_at + j of the segment, or key_at + index[j]. No map of attention is held and
  * nothing is added atomically. The sum over all keys is the number of rows. A hidden key receives 0; a row whose lse is
