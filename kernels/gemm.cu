@@ -1,120 +1,269 @@
 // gemm: y = activation(norm(x)·wᵀ + bias) + residual, for more than 16 rows; gemv.cu has the others.
 //
-// Math      f32 accumulation in order of k; bias, activation and residual in f32 on the accumulators; one rounding to y's
-//           type. A norm before is a launch of its own into scratch memory: at these sizes folding it into the product
-//           would read every row of x once per column tile. SILU_MUL: a block computes the gate and the up columns that
-//           belong together, so the product never leaves registers. f32 uses FMAs, never TF32.
+// Math      f32 accumulation in order of k; bias, activation and residual in f32; one rounding to y's type. f32 uses FMAs,
+//           never TF32. SILU_MUL: a block computes the gate and the up columns that belong together.
+//           A norm of x costs no pass over x: what the products before left of its rows (gpu/statistics.h) becomes mean and
+//           scale in every block, and a tile of x is normalised and rounded where it lies, one step before it is multiplied.
+//           Without such statistics row_statistics.cu makes them, a launch more. Statistics of y are taken of the rounded
+//           values, 64 columns a part, by eight lanes in a fixed order.
 // Shapes    x [T, in], w [out, in] (SILU_MUL [2·out, in]), y and residual [T, out], bias f32; any sizes. in is padded with
-//           zeros to the tile while it is copied; nothing beyond a row's end is read.
-// Launch    grid (⌈out/128⌉, ⌈T/64⌉) (SILU_MUL ⌈out/64⌉), 128 threads: four warps of 32 × 64, k in steps of 64 bytes,
-//           three cp.async stages.
-// Shared    3 stages of (64 + 128) rows of 80 bytes: 45 KB.
-// Cost      2·T·out·in FLOPs; w once per 64 rows of x. 636 × 4096 × 4096 are 21.3 GFLOP and 44 MB. Bound by mma from
-//           about 200 rows, by memory below.
-// Limits    ⌈T/64⌉ ≤ 65535. mma.sync on every architecture, no wgmma. Needs sm_80.
+//           zeros to the tile while it is copied; nothing beyond a row's end is read. With `rows` x and residual are [n, …].
+// Launch    tiles of 128 × 128 (SILU_MUL 64 columns of gate and of up), eight warps of 32 × 64; 64 × 64, four warps of
+//           32 × 32, where those would be fewer than 132 blocks. Rows of tiles are the inner dimension of the grid: w comes
+//           from memory once. k in steps of 64 bytes, four cp.async stages. The bits do not depend on the tile's shape.
+// Shared    4 stages of 128 + 128 rows of 80 bytes, and 2 more for the weights of a norm: 80 or 81 KB; 40 or 41 KB the small
+//           tiles. In their place lie the sums behind the last step, f32, for 16-byte stores.
+// Cost      2·T·out·in FLOPs; w and x once per 128 rows and columns of y, from L2. 636 × 4096 × 4096 are 21.3 GFLOP and
+//           44 MB. Bound by mma from about 200 rows, by memory below.
+// Limits    ⌈out/64⌉ ≤ 65535. mma.sync on every architecture, no wgmma. Needs sm_80.
 #include "gpu/args.h"
 #include "gpu/gemv.h"
 #include "gpu/tile.h"
 
 namespace {
-constexpr int ROWS = 64, COLUMNS = 128, STAGES = 3, MT = 2, NT = 8;
+constexpr int STAGES = 4, MT = 2, FEW_BLOCKS = 132;
 template <class T>
 constexpr int DEPTH = 64 / sizeof(T);
+
+// The tile of a block: ROWS × COLUMNS sums, by warps of 16·MT × 8·NT.
+struct Large {
+  static constexpr int ROWS = 128, COLUMNS = 128, NT = 8;
+};
+struct Small {
+  static constexpr int ROWS = 64, COLUMNS = 64, NT = 4;
+};
+template <class S>
+constexpr int THREADS = S::ROWS / (16 * MT) * (S::COLUMNS / (8 * S::NT)) * 32;
+template <class S, bool GATED>
+constexpr int OWN = GATED ? S::COLUMNS / 2 : S::COLUMNS;  // columns of y
+// Elements of a stage: rows of x, rows of w, and the norm's weight and bias.
+template <class T, class S, bool NORM>
+constexpr int STAGE = (S::ROWS + S::COLUMNS + (NORM ? 2 : 0)) * PADDED<T, DEPTH<T>>;
+template <class S>
+constexpr int SUMS = S::COLUMNS + 8;  // from row to row of the sums: four rows of pairs lie in all banks
+
+template <class T>
+struct Product {
+  const T *x, *w, *norm_weight, *norm_bias;
+  int64_t x_stride, w_stride;
+  int32_t rows, in;
+  float eps;
+  int32_t of_sources;  // whether row i of the statistics of x is one of x, and not one of y
+};
 }  // namespace
 
-template <class T, bool GATED>
-KERNEL(128)
-gemm_kernel(const T* x, const T* w, int64_t x_stride, int64_t w_stride, int rows, int in, Epilogue p) {
-  constexpr int LD = PADDED<T, DEPTH<T>>, KS = DEPTH<T> / 16;
-  Smem smem;
-  T* xs = smem.take<T>(STAGES * ROWS * LD);
-  T* ws = smem.take<T>(STAGES * COLUMNS * LD);
-  int out = p.out, row0 = int(blockIdx.y) * ROWS, column0 = int(blockIdx.x) * (GATED ? COLUMNS / 2 : COLUMNS);
-  int warp_row = warp_id() / 2 * 32, warp_column = warp_id() % 2 * 64;
+DEVICE int source_of(const ProductRows& around, int row) {
+  return around.sources ? checked(load(around.sources + row), around.source_rows, "the source of a row") : row;
+}
 
-  // Row r of the weight tile. Gated: a warp's 64 rows are 32 of the gate and the 32 of up that belong to them.
-  auto fetch = [&](int step) {
-    int k0 = step * DEPTH<T>, stage = step % STAGES;
-    load_tile<T, ROWS, DEPTH<T>>(xs + stage * ROWS * LD, x, x_stride, row0, rows, k0, in, [](int row) { return row; });
-    if constexpr (GATED) {
-      load_tile<T, COLUMNS, DEPTH<T>>(ws + stage * COLUMNS * LD, w, w_stride, 0, COLUMNS, k0, in, [&](int r) {
-        int column = column0 + r / 64 * 32 + r % 32;
-        return (r % 64 < 32 ? 0 : out) + (column < out ? column : 0);
-      });
+// What becomes of the sums of a tile: a thread has eight columns of y, and one row after another.
+template <class T, class S, bool GATED>
+DEVICE void finish(const float* sums, int row0, int rows, int column0, const Epilogue& p, const ProductRows& around) {
+  constexpr int PER_ROW = OWN<S, GATED> / 8, APART = THREADS<S> / PER_ROW;
+  int c = int(threadIdx.x) % PER_ROW * 8, column = column0 + c, count = p.out - column < 8 ? p.out - column : 8;
+  int part = column / 64, part_columns = p.out - part * 64 < 64 ? p.out - part * 64 : 64;
+  bool f32 = sizeof(T) == 4 || p.y_f32;
+  float bias[8], up_bias[8];
+  UNROLL
+  for (int i = 0; i < 8; i++) {
+    bias[i] = p.bias && i < count ? load(p.bias + column + i) : 0.f;
+    up_bias[i] = GATED && p.bias && i < count ? load(p.bias + p.out + column + i) : 0.f;
+  }
+  Eight<float> residual = {};
+  auto load_residual = [&](int row) {
+    if (!p.residual || row >= rows || count <= 0) return;
+    int64_t at = source_of(around, row) * p.residual_stride + column;
+    if (f32) {
+      residual = load_eight(static_cast<const float*>(p.residual) + at, count);
     } else {
-      load_tile<T, COLUMNS, DEPTH<T>>(ws + stage * COLUMNS * LD, w, w_stride, column0, out, k0, in,
-                                      [](int row) { return row; });
+      Eight<T> half = load_eight(static_cast<const T*>(p.residual) + at, count);
+      memcpy(&residual, &half, sizeof half);
     }
   };
-
-  float acc[MT][NT][4] = {};
-  int steps = (in + DEPTH<T> - 1) / DEPTH<T>;
-  for (int s = 0; s < STAGES - 1; s++) {
-    if (s < steps) fetch(s);
-    copy_commit();
-  }
-  for (int s = 0; s < steps; s++) {
-    copy_wait<STAGES - 2>();
-    __syncthreads();  // stage s is there, and stage s − 1 is free
-    if (s + STAGES - 1 < steps) fetch(s + STAGES - 1);
-    copy_commit();
-    const T* xt = xs + s % STAGES * ROWS * LD + warp_row * LD;
-    const T* wt = ws + s % STAGES * COLUMNS * LD + warp_column * LD;
-    Fragment<T> a[MT][KS];
-    UNROLL
-    for (int mt = 0; mt < MT; mt++) {
+  load_residual(row0 + int(threadIdx.x) / PER_ROW);
+  NO_UNROLL
+  for (int first = 0; first < S::ROWS; first += APART) {
+    int r = first + int(threadIdx.x) / PER_ROW, row = row0 + r;
+    bool there = row < rows && count > 0;
+    float v[8], added[8];
+    if (f32) {
+      memcpy(added, &residual, sizeof added);
+    } else {
+      T values[8];
+      memcpy(values, &residual, sizeof values);
       UNROLL
-      for (int ks = 0; ks < KS; ks++) load_fragment(a[mt][ks], xt + mt * 16 * LD + ks * 16, LD);
+      for (int i = 0; i < 8; i++) added[i] = to_float(values[i]);
     }
-    tile_mma<MT, NT, KS, true>(acc, a, wt, LD);
-  }
-  copy_wait<0>();
-
-  int g = lane_id() / 4, t = lane_id() % 4;
-  UNROLL
-  for (int mt = 0; mt < MT; mt++) {
+    if (first + APART < S::ROWS) load_residual(row + APART);  // while this row is finished
     UNROLL
-    for (int r = 0; r < 2; r++) {
-      int row = row0 + warp_row + mt * 16 + g + 8 * r;
-      if (row >= rows) continue;
+    for (int i = 0; i < 8; i++) v[i] = sums[r * SUMS<S> + c + i] + bias[i];
+    if constexpr (GATED) {
       UNROLL
-      for (int nt = 0; nt < (GATED ? NT / 2 : NT); nt++) {
-        UNROLL
-        for (int c = 0; c < 2; c++) {
-          int column = column0 + (GATED ? warp_column / 2 : warp_column) + nt * 8 + 2 * t + c;
-          if (column >= out) continue;
-          float up = GATED ? acc[mt][nt + NT / 2 * GATED][2 * r + c] : 0.f;
-          epilogue<T, GATED>(acc[mt][nt][2 * r + c], up, row, column, p);
-        }
+      for (int i = 0; i < 8; i++) v[i] = silu(v[i]) * (sums[r * SUMS<S> + OWN<S, GATED> + c + i] + up_bias[i]);
+    } else if (p.activation != STARLING_NONE) {
+      UNROLL
+      for (int i = 0; i < 8; i++) v[i] = activate(v[i], p.activation);
+    }
+    UNROLL
+    for (int i = 0; i < 8; i++) {
+      if (p.residual) v[i] += added[i];
+      if (!f32) v[i] = to_float(from_float<T>(v[i]));
+    }
+    int64_t at = row * p.y_stride + column;
+    if (there && f32) store_eight(static_cast<float*>(p.y) + at, v, count);
+    if (there && !f32) store_eight(static_cast<T*>(p.y) + at, v, count);
+    if (around.statistics) {
+      PartStatistics s{0.f, 0.f};
+      UNROLL
+      for (int i = 0; i < 8; i++) s.mean += i < count ? v[i] : 0.f;
+      UNROLL
+      for (int bits = 4; bits; bits >>= 1) s.mean += __shfl_xor_sync(ALL_LANES, s.mean, bits);
+      s.mean /= float(part_columns);
+      UNROLL
+      for (int i = 0; i < 8; i++) s.squares = i < count ? fmaf(v[i] - s.mean, v[i] - s.mean, s.squares) : s.squares;
+      UNROLL
+      for (int bits = 4; bits; bits >>= 1) s.squares += __shfl_xor_sync(ALL_LANES, s.squares, bits);
+      if (there && c % 64 == 0) {
+        store(reinterpret_cast<PartStatistics*>(around.statistics + row * around.statistics_stride) + part, s);
       }
     }
   }
 }
 
+template <class T, class S, bool GATED, bool NORM>
+KERNEL(THREADS<S>)
+gemm_kernel(Product<T> a, Epilogue p, ProductRows around) {
+  constexpr int LD = PADDED<T, DEPTH<T>>, KS = DEPTH<T> / 16, NT = S::NT, WARPS = S::COLUMNS / (8 * NT);
+  static_assert(S::ROWS * SUMS<S> * sizeof(float) <= STAGES * STAGE<T, S, NORM> * sizeof(T));
+  Smem smem;
+  T* stages = smem.take<T>(STAGES * STAGE<T, S, NORM>);
+  int out = p.out, row0 = int(blockIdx.x) * S::ROWS, column0 = int(blockIdx.y) * OWN<S, GATED>;
+  int warp_row = warp_id() / WARPS * 16 * MT, warp_column = warp_id() % WARPS * 8 * NT;
+  auto stage = [&](int step) { return stages + unsigned(step) % STAGES * STAGE<T, S, NORM>; };
+
+  // Rows and columns that y does not have are copies of the last ones, and are not stored. Gated: gate columns, then up.
+  auto last = [&](int row) { return row0 + row < a.rows ? row0 + row : a.rows - 1; };
+  using Rows = TileReader<T, S::ROWS, DEPTH<T>, THREADS<S>>;
+  Rows x(a.x, a.x_stride, a.in, [&](int r) { return source_of(around, last(r)); });
+  TileReader<T, S::COLUMNS, DEPTH<T>, THREADS<S>> w(a.w, a.w_stride, a.in, [&](int r) {
+    int column = column0 + r % OWN<S, GATED>;
+    return (column < out ? column : out - 1) + (r < OWN<S, GATED> ? 0 : out);
+  });
+  auto fetch = [&](int step) {
+    T* to = stage(step);
+    if constexpr (NORM) {
+      constexpr int PER_ROW = Rows::PER_ROW;
+      if (threadIdx.x < 2 * PER_ROW) {  // its weight, and its bias or zeros
+        const T* from = threadIdx.x < PER_ROW ? a.norm_weight : a.norm_bias;
+        int valid = !from || x.left < 0 ? 0 : x.left < VEC<T> ? x.left : VEC<T>;
+        copy_async(to + (S::ROWS + S::COLUMNS) * LD + int(threadIdx.x) / PER_ROW * LD + x.column,
+                   valid ? from + step * DEPTH<T> + x.column : a.norm_weight, valid * int(sizeof(T)));
+      }
+    }
+    x.next(to);
+    w.next(to + S::ROWS * LD);
+  };
+
+  int steps = (a.in + DEPTH<T> - 1) / DEPTH<T>;
+  for (int s = 0; s < STAGES - 1; s++) {
+    if (s < steps) fetch(s);
+    copy_commit();
+  }
+
+  RowStatistics own[Rows::COUNT];  // of this thread's rows of x
+  auto normalize = [&](int step) {
+    T* tile = stage(step);
+    const T* norm = tile + (S::ROWS + S::COLUMNS) * LD + x.column;
+    float weight[VEC<T>], bias[VEC<T>], v[VEC<T>];
+    unpack<T>(*reinterpret_cast<const Vec16*>(norm), weight);
+    unpack<T>(*reinterpret_cast<const Vec16*>(norm + LD), bias);
+    UNROLL
+    for (int i = 0; i < Rows::COUNT; i++) {
+      auto* at = reinterpret_cast<Vec16*>(tile + x.at(i));
+      unpack<T>(*at, v);
+      UNROLL
+      for (int j = 0; j < VEC<T>; j++) v[j] = (v[j] - own[i].mean) * own[i].scale * weight[j] + bias[j];
+      *at = packed<T>(v);
+    }
+  };
+  if constexpr (NORM) {
+    SHARED(RowStatistics, statistics, S::ROWS);
+    for (int r = int(threadIdx.x) / 8; r < S::ROWS; r += THREADS<S> / 8) {
+      int row = last(r);
+      RowStatistics one =
+          row_statistics<8>(around.known, a.of_sources ? source_of(around, row) : row, a.eps, a.norm_bias != nullptr);
+      if (lane_id() % 8 == 0) statistics[r] = one;
+    }
+    copy_wait<STAGES - 2>();
+    __syncthreads();  // the statistics and step 0 are there
+    UNROLL
+    for (int i = 0; i < Rows::COUNT; i++) own[i] = statistics[x.row + i * Rows::APART];
+    normalize(0);
+  }
+
+  float acc[MT][NT][4] = {};
+  NO_UNROLL
+  for (int s = 0; s < steps; s++) {
+    copy_wait<STAGES - (NORM ? 3 : 2)>();
+    __syncthreads();  // stage s is there (with a norm s + 1 too), and stage s − 1 is free
+    if (s + STAGES - 1 < steps) fetch(s + STAGES - 1);
+    copy_commit();
+    if (NORM && s + 1 < steps) normalize(s + 1);
+    const T* xt = stage(s) + warp_row * LD;
+    const T* wt = stage(s) + (S::ROWS + warp_column) * LD;
+    Fragment<T> fragments[MT][KS];
+    UNROLL
+    for (int mt = 0; mt < MT; mt++) {
+      UNROLL
+      for (int ks = 0; ks < KS; ks++) load_fragment(fragments[mt][ks], xt + mt * 16 * LD + ks * 16, LD);
+    }
+    tile_mma<MT, NT, KS, true>(acc, fragments, wt, LD);
+  }
+  copy_wait<0>();
+  __syncthreads();  // all have multiplied: the sums go where the stages were
+
+  auto* sums = reinterpret_cast<float*>(stages);
+  int g = lane_id() / 4, t = lane_id() % 4;
+  UNROLL
+  for (int mt = 0; mt < MT; mt++) {
+    UNROLL
+    for (int nt = 0; nt < NT; nt++) {
+      UNROLL
+      for (int i = 0; i < 4; i++) {
+        sums[(warp_row + mt * 16 + g + i / 2 * 8) * SUMS<S> + warp_column + nt * 8 + 2 * t + i % 2] = acc[mt][nt][i];
+      }
+    }
+  }
+  __syncthreads();  // the sums are there
+  finish<T, S, GATED>(sums, row0, a.rows, column0, p, around);
+}
+
+template <class T, class S, bool GATED, bool NORM>
+static void launch(const Product<T>& a, const Epilogue& p, const ProductRows& around, starling_stream* stream) {
+  dim3 grid(gpu::ceil_div(a.rows, S::ROWS), gpu::ceil_div(p.out, OWN<S, GATED>));
+  gpu::launch<gemm_kernel<T, S, GATED, NORM>>(grid, dim3(THREADS<S>), smem_bytes<T>(STAGES * STAGE<T, S, NORM>), stream, a,
+                                              p, around);
+}
+
 template <class T>
-static void gemm(const T* x, const T* w, const T* norm_weight, const T* norm_bias, int64_t x_stride, int64_t w_stride,
-                 int rows, int in, float eps, const Epilogue& p, const ProductRows& around, starling_stream* stream) {
-  bool gated = p.activation == STARLING_SILU_MUL;
-  if (rows <= GEMV_ROWS) return gemv(x, w, norm_weight, norm_bias, x_stride, w_stride, rows, in, eps, p, around, stream);
-  if (norm_weight) {
-    int64_t stride = (in + 7) / 8 * 8;
-    auto* normed = static_cast<T*>(gpu::scratch(stream, size_t(rows) * stride * sizeof(T)));
-    starling_tensor to = gpu::tensor(normed, rows, in, stride), from = gpu::tensor(x, rows, in, x_stride);
-    starling_tensor weight = gpu::tensor(norm_weight, in, 1, 1), bias = gpu::tensor(norm_bias, in, 1, 1);
-    starling_layernorm_args layer{sizeof layer, to, from, weight, bias, eps};
-    starling_rmsnorm_args rms{sizeof rms, to, from, weight, eps};
-    int status = norm_bias ? starling_layernorm(&layer, stream) : starling_rmsnorm(&rms, stream);
+static void gemm(Product<T> a, const Epilogue& p, ProductRows around, starling_stream* stream) {
+  if (a.norm_weight && !around.known.first) {
+    auto* known = static_cast<float*>(gpu::scratch(stream, size_t(around.source_rows) * sizeof(PartStatistics)));
+    starling_row_statistics_args s{sizeof s, gpu::tensor(known, around.source_rows, 2, 2),
+                                   gpu::tensor(a.x, around.source_rows, a.in, a.x_stride)};
+    int status = starling_row_statistics(&s, stream);
     if (status) throw gpu::Error(status, starling_error());
-    x = normed;
-    x_stride = stride;
+    around.known = Statistics{known, 2, 1, a.in};
+    a.of_sources = 1;
   }
-  size_t shared = smem_bytes<T>(STAGES * ROWS * PADDED<T, DEPTH<T>>) + smem_bytes<T>(STAGES * COLUMNS * PADDED<T, DEPTH<T>>);
-  dim3 grid(gpu::ceil_div(p.out, gated ? COLUMNS / 2 : COLUMNS), gpu::ceil_div(rows, ROWS));
-  if (gated) {
-    gpu::launch<gemm_kernel<T, true>>(grid, dim3(128), shared, stream, x, w, x_stride, w_stride, rows, in, p);
-  } else {
-    gpu::launch<gemm_kernel<T, false>>(grid, dim3(128), shared, stream, x, w, x_stride, w_stride, rows, in, p);
-  }
+  bool few = int64_t(gpu::ceil_div(a.rows, Large::ROWS)) * gpu::ceil_div(p.out, Large::COLUMNS) < FEW_BLOCKS;
+  auto norm = [&]<class S, bool GATED>() {
+    if (a.norm_weight) launch<T, S, GATED, true>(a, p, around, stream);
+    else launch<T, S, GATED, false>(a, p, around, stream);
+  };
+  if (p.activation == STARLING_SILU_MUL) norm.template operator()<Large, true>();
+  else if (few) norm.template operator()<Small, false>();
+  else norm.template operator()<Large, false>();
 }
 
 extern "C" int starling_gemm(const starling_gemm_args* args, starling_stream* stream) {
@@ -153,7 +302,11 @@ extern "C" int starling_gemm(const starling_gemm_args* args, starling_stream* st
                          a.statistics.stride,
                          source_rows,
                          0};
-      gemm<T>(x, w, nw, nb, a.x.stride, a.w.stride, rows, in, a.eps, p, around, stream);
+      if (rows <= GEMV_ROWS) {
+        gemv(x, w, nw, nb, a.x.stride, a.w.stride, rows, in, a.eps, p, around, stream);
+      } else {
+        gemm<T>({x, w, nw, nb, a.x.stride, a.w.stride, rows, in, a.eps, 0}, p, around, stream);
+      }
     });
   });
 }

@@ -48,7 +48,7 @@ extern "C" int starling_row_statistics(const starling_row_statistics_args* args,
     gpu::require(width >= 1, "rows without elements");
     gpu::require(a.statistics.width % 2 == 0 && parts >= 1, "statistics are pairs");
     gpu::require(int64_t(parts - 1) * part_columns(parts, width) < width, "a part has no columns");
-    auto* statistics = gpu::matrix16<float>("statistics", a.statistics, rows, 2 * parts);
+    auto* statistics = gpu::matrix<float>("statistics", a.statistics, rows, 2 * parts);
     gpu::with_type(a.x.dtype, [&]<class T>() {
       auto* x = gpu::matrix16<T>("x", a.x, rows, width);
       gpu::launch<row_statistics_kernel<T>>(dim3(gpu::ceil_div(rows, 4)), dim3(128), 0, stream, statistics, x,

@@ -28,25 +28,31 @@ HOST_DEVICE int part_columns(int parts, int width) {
   return columns;
 }
 
-// Statistics of a whole row, by one warp, in a fixed order.
+// Statistics of a whole row, by LANES neighbours of a warp, in a fixed order. A warp so has 32 / LANES rows at a time.
+template <int LANES = 32>
 DEVICE RowStatistics row_statistics(const Statistics& s, int row, float eps, bool centred) {
   const auto* part = reinterpret_cast<const PartStatistics*>(s.first + row * s.stride);
-  int columns = part_columns(s.parts, s.width);
+  int columns = part_columns(s.parts, s.width), lane = lane_id() % LANES;
+  auto add_lanes = [](float x) {
+    UNROLL
+    for (int bits = LANES / 2; bits; bits >>= 1) x += __shfl_xor_sync(ALL_LANES, x, bits);
+    return x;
+  };
   RowStatistics all{0.f, 0.f};
   if (centred) {
     float sum = 0.f;
-    for (int i = lane_id(); i < s.parts; i += 32) {
+    for (int i = lane; i < s.parts; i += LANES) {
       int n = s.width - i * columns < columns ? s.width - i * columns : columns;
       sum += load(part + i).mean * float(n);
     }
-    all.mean = warp_sum(sum) / float(s.width);
+    all.mean = add_lanes(sum) / float(s.width);
   }
   float squares = 0.f;
-  for (int i = lane_id(); i < s.parts; i += 32) {
+  for (int i = lane; i < s.parts; i += LANES) {
     int n = s.width - i * columns < columns ? s.width - i * columns : columns;
     PartStatistics p = load(part + i);
     squares += fmaf(float(n) * (p.mean - all.mean), p.mean - all.mean, p.squares);
   }
-  all.scale = 1.f / sqrtf(warp_sum(squares) / float(s.width) + eps);
+  all.scale = 1.f / sqrtf(add_lanes(squares) / float(s.width) + eps);
   return all;
 }

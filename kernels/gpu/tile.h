@@ -2,24 +2,58 @@
 #pragma once
 #include "prims.h"
 
-// Starts copying ROWS rows of COLUMNS elements into `tile` (rows PADDED<T, COLUMNS> apart). Rows from row_end on, and
-// columns from column_end on, become zero. Row r comes from place(r), any row for those that are not read.
-template <class T, int ROWS, int COLUMNS, class Place>
+// Starts copying ROWS rows of COLUMNS elements into `tile` (rows PADDED<T, COLUMNS> apart), in a block of THREADS. Rows from
+// row_end on, and columns from column_end on, become zero. Row r comes from place(r), any row for those that are not read.
+template <class T, int ROWS, int COLUMNS, int THREADS = 128, class Place>
 DEVICE void load_tile(T* tile, const T* from, int64_t stride, int row0, int row_end, int column0, int column_end,
                       Place place) {
   constexpr int PER_ROW = COLUMNS / VEC<T>;
-  for (int i = int(threadIdx.x); i < ROWS * PER_ROW; i += int(blockDim.x)) {
-    int r = i / PER_ROW, c = i % PER_ROW * VEC<T>;
+  UNROLL
+  for (int first = 0; first < ROWS * PER_ROW; first += THREADS) {
+    int i = first + int(threadIdx.x), r = i / PER_ROW, c = i % PER_ROW * VEC<T>;
+    if (ROWS * PER_ROW % THREADS && i >= ROWS * PER_ROW) continue;
     int left = row0 + r < row_end ? column_end - (column0 + c) : 0;
     int valid = left < 0 ? 0 : left < VEC<T> ? left : VEC<T>;
     const T* source = valid ? from + int64_t(place(row0 + r)) * stride + column0 + c : from;
     copy_async(tile + r * PADDED<T, COLUMNS> + c, source, valid * int(sizeof(T)));
   }
 }
-template <class T, int ROWS, int COLUMNS>
+template <class T, int ROWS, int COLUMNS, int THREADS = 128>
 DEVICE void load_tile(T* tile, const T* from, int64_t stride, int row0, int row_end) {
-  load_tile<T, ROWS, COLUMNS>(tile, from, stride, row0, row_end, 0, COLUMNS, [](int row) { return row; });
+  load_tile<T, ROWS, COLUMNS, THREADS>(tile, from, stride, row0, row_end, 0, COLUMNS, [](int row) { return row; });
 }
+
+// Copies one tile after another from the same ROWS rows, COLUMNS elements further each time, so that a thread finds its
+// addresses once. Elements beyond the end of a row become zero.
+template <class T, int ROWS, int COLUMNS, int THREADS>
+struct TileReader {
+  static constexpr int PER_ROW = COLUMNS / VEC<T>, COUNT = ROWS * PER_ROW / THREADS, APART = THREADS / PER_ROW;
+  static_assert(COUNT * THREADS == ROWS * PER_ROW && APART * PER_ROW == THREADS);
+  const T* from[COUNT];
+  int row, column;  // in the tile, of the first of this thread's vectors; the others are APART rows apart
+  int left;         // elements of a row from there on
+
+  // Row r of the tiles is row place(r), which exists, of n elements.
+  template <class Place>
+  DEVICE TileReader(const T* rows, int64_t stride, int n, Place place) {
+    row = int(threadIdx.x) / PER_ROW;
+    column = int(threadIdx.x) % PER_ROW * VEC<T>;
+    left = n - column;
+    UNROLL
+    for (int i = 0; i < COUNT; i++) from[i] = rows + int64_t(place(row + i * APART)) * stride + column;
+  }
+  // Place of vector i in the tile.
+  DEVICE int at(int i) const { return (row + i * APART) * PADDED<T, COLUMNS> + column; }
+  DEVICE void next(T* tile) {
+    int valid = (left < 0 ? 0 : left < VEC<T> ? left : VEC<T>)*int(sizeof(T));
+    UNROLL
+    for (int i = 0; i < COUNT; i++) {
+      copy_async(tile + at(i), from[i], valid);
+      from[i] += COLUMNS;
+    }
+    left -= COLUMNS;
+  }
+};
 
 // Elements k … k + VEC − 1 of a row of n, zero beyond its end. The row starts at a multiple of 16 bytes.
 template <class T>
@@ -43,5 +77,57 @@ DEVICE void store_pair(T* p, float a, float b) {
   } else {
     store(p, from_float<T>(a));
     store(p + 1, from_float<T>(b));
+  }
+}
+
+// Sixteen bytes of values, each rounded once.
+template <class T>
+DEVICE Vec16 packed(const float (&v)[16 / sizeof(T)]) {
+  Vec16 bits;
+  UNROLL
+  for (int i = 0; i < 4; i++) {
+    if constexpr (sizeof(T) == 4) bits.w[i] = __float_as_uint(v[i]);
+    else bits.w[i] = pack<T>(v[2 * i], v[2 * i + 1]);
+  }
+  return bits;
+}
+
+// Eight neighbours of a row as they are stored. `count` of them exist; all do, and in whole vectors, where the address is a
+// multiple of 16 bytes.
+template <class T>
+struct Eight {
+  Vec16 bits[sizeof(T) / 2];
+};
+template <class T>
+DEVICE Eight<T> load_eight(const T* p, int count) {
+  Eight<T> values = {};
+  if (count >= 8 && reinterpret_cast<uintptr_t>(p) % 16 == 0) {
+    UNROLL
+    for (int i = 0; i < int(sizeof(T)) / 2; i++) values.bits[i] = load(reinterpret_cast<const Vec16*>(p) + i);
+  } else {
+    T one[8] = {};
+    UNROLL
+    for (int i = 0; i < 8; i++) {
+      if (i < count) one[i] = load(p + i);
+    }
+    memcpy(&values, one, sizeof values);
+  }
+  return values;
+}
+template <class T>
+DEVICE void store_eight(T* p, const float (&v)[8], int count) {
+  if (count >= 8 && reinterpret_cast<uintptr_t>(p) % 16 == 0) {
+    UNROLL
+    for (int i = 0; i < 8; i += VEC<T>) {
+      float part[VEC<T>];
+      UNROLL
+      for (int j = 0; j < VEC<T>; j++) part[j] = v[i + j];
+      store(reinterpret_cast<Vec16*>(p + i), packed<T>(part));
+    }
+  } else {
+    UNROLL
+    for (int i = 0; i < 8; i++) {
+      if (i < count) store(p + i, from_float<T>(v[i]));
+    }
   }
 }

@@ -145,7 +145,7 @@ STARLING_API int starling_rmsnorm(const starling_rmsnorm_args *args /* host */, 
  * none is without columns. */
 typedef struct {
   uint32_t size;
-  starling_tensor statistics; /* f32 [T, 2*p] [16] */
+  starling_tensor statistics; /* f32 [T, 2*p] */
   starling_tensor x;          /* [T, D] [16] */
 } starling_row_statistics_args;
 STARLING_API int starling_row_statistics(const starling_row_statistics_args *args /* host */, starling_stream *stream);
@@ -166,10 +166,10 @@ typedef struct {
   starling_tensor bias;            /* f32 [out | 2*out], or not there */
   starling_tensor norm_weight;     /* [in] [16], or not there */
   starling_tensor norm_bias;       /* [in] [16], or not there */
-  starling_tensor norm_statistics; /* f32 [T, 2*p] [16], or not there */
+  starling_tensor norm_statistics; /* f32 [T, 2*p], or not there */
   starling_tensor residual;        /* [T, out], with rows [n, out], or not there */
   starling_tensor rows;            /* i32 [T], or not there */
-  starling_tensor statistics;      /* f32 [T, 2*p] [16], or not there */
+  starling_tensor statistics;      /* f32 [T, 2*p], or not there */
   int32_t activation;
   float eps; /* of the norm */
 } starling_gemm_args;

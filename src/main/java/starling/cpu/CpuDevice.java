@@ -304,9 +304,13 @@ public final class CpuDevice implements Device {
       Tensor residual) {
     checkOpen();
     arguments.stepAttention(y, statistics, qkv, in, table, attended, w, residual);
-    rope(in.q(), in.kv(), qkv, null, table);
-    attention(attended.split(in.q().dim(1), in.q().dim(2)), null, in);
-    gemm(y, attended, w, null, Activation.NONE, residual, ProductRows.leaving(statistics));
+    workers.workAlone(arguments.wereConfined());
+    rotary.run(in.q(), in.kv(), qkv, null, table);
+    attention.run(attended, null, in);
+    gemm.run(y, attended, (CpuLinear) w, null, Activation.NONE, residual, null);
+    if (statistics != null) {
+      partStatistics.run(statistics, y);
+    }
   }
 
   @Override

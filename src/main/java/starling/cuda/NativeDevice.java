@@ -19,7 +19,6 @@ import starling.device.Rope;
 import starling.device.Segments;
 import starling.device.Span;
 import starling.device.Tensor;
-import starling.device.TensorArena;
 import starling.input.InputException;
 import starling.nvidia.LibraryAttention;
 import starling.nvidia.LibraryGemm;
@@ -35,9 +34,6 @@ import starling.nvidia.LibraryGemm;
  * InputException} when memory runs out.
  */
 public final class NativeDevice extends NativeLifecycle {
-  /** Whether the kernels of products take rows, and leave and read statistics. */
-  private static final boolean KERNELS_PASS = false;
-
   private NativeDevice(DeviceType type, NativeLibrary found, long cudaStream, Providers providers) {
     super(type, found, cudaStream, providers);
   }
@@ -151,7 +147,7 @@ public final class NativeDevice extends NativeLifecycle {
 
   @Override
   public boolean passesStatistics(int rows) {
-    return KERNELS_PASS && !libraries.multiplies(rows);
+    return !libraries.multiplies(rows);
   }
 
   @Override
@@ -165,43 +161,9 @@ public final class NativeDevice extends NativeLifecycle {
       ProductRows around) {
     checked().gemm(y, x, w, before, activation, residual, around);
     var weight = (NativeLinear) w;
-    if (libraries.gemm(y, x, weight, before, activation, residual, around)) {
-      return;
-    }
-    if (KERNELS_PASS) {
+    if (!libraries.gemm(y, x, weight, before, activation, residual, around)) {
       stream.check(operators.gemm(y, x, weight, before, activation, residual, around));
-    } else {
-      inParts(y, x, weight, before, activation, residual, around);
     }
-  }
-
-  /** For kernels that take no rows and leave no statistics yet. */
-  private void inParts(
-      Tensor y,
-      Tensor x,
-      NativeLinear w,
-      Norm before,
-      Activation activation,
-      Tensor residual,
-      ProductRows around) {
-    Tensor rows = around.rows();
-    try (TensorArena picked = rows == null ? null : arena("picked")) {
-      Tensor in = picked(picked, x, rows);
-      Tensor added = residual == null ? null : picked(picked, residual, rows);
-      stream.check(operators.gemm(y, in, w, before, activation, added, ProductRows.NONE));
-      if (around.statistics() != null) {
-        stream.check(operators.rowStatistics(around.statistics(), y));
-      }
-    }
-  }
-
-  private Tensor picked(TensorArena arena, Tensor from, Tensor rows) {
-    if (rows == null) {
-      return from;
-    }
-    Tensor to = arena.alloc(from.name(), from.dtype(), rows.rows(), from.width());
-    stream.check(operators.gatherRows(List.of(to), List.of(from), rows));
-    return to;
   }
 
   // ---- attention ----
@@ -231,9 +193,9 @@ public final class NativeDevice extends NativeLifecycle {
       Linear w,
       Tensor residual) {
     checked().stepAttention(y, statistics, qkv, in, table, attended, w, residual);
-    rope(in.q(), in.kv(), qkv, null, table);
-    attention(attended.split(in.q().dim(1), in.q().dim(2)), null, in);
-    gemm(y, attended, w, null, Activation.NONE, residual, ProductRows.leaving(statistics));
+    stream.check(
+        operators.stepAttention(
+            y, statistics, qkv, in, table, attended, (NativeLinear) w, residual));
   }
 
   @Override

@@ -98,46 +98,63 @@ final class RowArguments {
       Activation activation,
       Tensor residual,
       ProductRows around) {
+    product(y, x, w, activation, residual, around.rows(), around.statistics());
+    if (before != null) {
+      norm("before", "before's bias", x, before, y);
+    }
+    Tensor statistics = around.statistics();
+    if (around.known() != null) {
+      known(around.known(), y, x, before);
+      apart("statistics", statistics, "known", around.known());
+    }
+    if (before != null) {
+      apart("statistics", statistics, "before", before.weight());
+      apart("statistics", statistics, "before's bias", before.bias());
+    }
+  }
+
+  /** A product without a norm. */
+  void product(
+      Tensor y,
+      Tensor x,
+      Linear w,
+      Activation activation,
+      Tensor residual,
+      Tensor rows,
+      Tensor statistics) {
     check.matrix("x", x, null, -1, w.in());
     boolean gated = activation == Activation.SILU_MUL;
     if (gated && w.out() % 2 != 0) {
       throw new IllegalArgumentException("w: " + w + ", an odd number of gates and ups");
     }
-    int rows = rows(around, x);
+    if (rows != null) {
+      check.vector("rows", rows, DType.I32, -1);
+    }
     weights(w, x, y);
-    check.matrix("y", y, null, rows, gated ? w.out() / 2 : w.out());
+    int of = rows == null ? x.rows() : rows.rows();
+    check.matrix("y", y, null, of, gated ? w.out() / 2 : w.out());
     if (y.type() != DType.F32) {
       sameType("y", y, x);
     }
     vectors("x", x);
     writable("y", y);
     apart("y", y, "x", x);
+    apart("y", y, "rows", rows);
     if (residual != null) {
       check.matrix("residual", residual, null, x.rows(), y.width());
       sameType("residual", residual, y);
-      if (around.rows() == null) {
+      if (rows == null) {
         apartOrSame("y", y, "residual", residual);
       } else {
         apart("y", y, "residual", residual);
       }
     }
-    if (before != null) {
-      norm("before", "before's bias", x, before, y);
+    if (statistics != null) {
+      statistics(statistics, y, x, w, residual, rows);
     }
-    apart("y", y, "rows", around.rows());
-    known(around.known(), y, x, before);
-    statistics(around.statistics(), y, x, w, before, residual, around);
-  }
-
-  /** Rows of the product: as many as are picked, or those of x. */
-  private int rows(ProductRows around, Tensor x) {
-    Tensor rows = around.rows();
-    if (rows == null) {
-      return x.rows();
+    if (rows != null) {
+      indices("rows", rows, x.rows());
     }
-    check.vector("rows", rows, DType.I32, -1);
-    indices("rows", rows, x.rows());
-    return rows.rows();
   }
 
   // ---- statistics ----
@@ -161,13 +178,9 @@ final class RowArguments {
       throw new IllegalArgumentException(
           role + ": " + statistics + ", which are no pairs of numbers for each part of " + x);
     }
-    vectors(role, statistics);
   }
 
   private void known(Tensor known, Tensor y, Tensor x, Norm before) {
-    if (known == null) {
-      return;
-    }
     if (before == null) {
       throw new IllegalArgumentException("known: " + known + ", and no norm that they are for");
     }
@@ -175,39 +188,20 @@ final class RowArguments {
     apart("y", y, "known", known);
   }
 
+  /** Those that a product leaves of {@code y}. */
   private void statistics(
-      Tensor statistics,
-      Tensor y,
-      Tensor x,
-      Linear w,
-      Norm before,
-      Tensor residual,
-      ProductRows around) {
-    if (statistics == null) {
-      return;
-    }
-    leaves(statistics, y);
+      Tensor statistics, Tensor y, Tensor x, Linear w, Tensor residual, Tensor rows) {
+    int parts = ProductRows.parts(y.rows(), y.width());
+    check.matrix("statistics", statistics, DType.F32, y.rows(), 2 * parts);
+    writable("statistics", statistics);
+    apart("y", y, "statistics", statistics);
     apart("statistics", statistics, "x", x);
     apart("statistics", statistics, "residual", residual);
-    apart("statistics", statistics, "known", around.known());
-    apart("statistics", statistics, "rows", around.rows());
+    apart("statistics", statistics, "rows", rows);
     for (int i = 0; i < w.parts().size(); i++) {
       apart("statistics", statistics, "w", w.parts().get(i));
     }
     apart("statistics", statistics, "bias", w.bias());
-    if (before != null) {
-      apart("statistics", statistics, "before", before.weight());
-      apart("statistics", statistics, "before's bias", before.bias());
-    }
-  }
-
-  /** The statistics of {@code y} that a product leaves. */
-  private void leaves(Tensor statistics, Tensor y) {
-    int parts = ProductRows.parts(y.rows(), y.width());
-    check.matrix("statistics", statistics, DType.F32, y.rows(), 2 * parts);
-    parts("statistics", statistics, y.rows(), y);
-    writable("statistics", statistics);
-    apart("y", y, "statistics", statistics);
   }
 
   /** Its shapes are as they were when a device made it; its memory may be closed since then. */

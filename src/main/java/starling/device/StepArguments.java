@@ -27,8 +27,10 @@ final class StepArguments {
     rope.rope(q, in.kv(), qkv, null, table);
     few(q, in.kv().segments());
     attention.attended(attended, in);
-    rows.gemm(
-        y, attended, w, null, Activation.NONE, residual, ProductRows.leaving(statistics));
+    if (!in.mask().causal()) {
+      throw new IllegalArgumentException("q: " + q + " in a step, whose attention is causal");
+    }
+    rows.product(y, attended, w, Activation.NONE, residual, null, statistics);
     output("y", y, qkv, in, table);
     output("attended", attended, qkv, in, table);
     if (statistics != null) {

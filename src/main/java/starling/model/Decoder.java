@@ -122,6 +122,8 @@ final class Decoder {
    *
    * @param knowing what the products before which there is a norm know of x
    * @param leaving what the products that make x leave of it
+   * @param last the last row of x
+   * @param knowingLast what the product with it knows
    */
   record Rows(
       Tensor x,
@@ -132,7 +134,9 @@ final class Decoder {
       Statistics statistics,
       Tensor attnHeads,
       ProductRows knowing,
-      ProductRows leaving) {
+      ProductRows leaving,
+      Tensor last,
+      ProductRows knowingLast) {
     static Rows of(
         Tensor x, Tensor qkv, Tensor q, Tensor attn, Tensor mlp, Statistics statistics) {
       Tensor own = statistics.of(x);
@@ -145,7 +149,9 @@ final class Decoder {
           statistics,
           attn.split(q.dim(1), q.dim(2)),
           ProductRows.knowing(own),
-          ProductRows.leaving(own));
+          ProductRows.leaving(own),
+          x.rows(x.rows() - 1, x.rows()),
+          ProductRows.knowing(statistics.ofLast(x)));
     }
 
     /** The first {@code n} rows. */
@@ -242,8 +248,6 @@ final class Decoder {
 
   /** f32 logits of the last of the rows that the last layer has made. */
   void logits(Tensor out /* f32 [1, V] */, Rows r) {
-    Tensor last = r.x.rows(r.x.rows() - 1, r.x.rows());
-    var around = ProductRows.knowing(r.statistics.ofLast(r.x));
-    device.gemm(out, last, lmHead, norm, Activation.NONE, null, around);
+    device.gemm(out, r.last, lmHead, norm, Activation.NONE, null, r.knowingLast);
   }
 }
