@@ -25,6 +25,7 @@
 // That many blocks fit on a multiprocessor by their registers.
 #define KERNEL_BLOCKS(threads, blocks) __global__ void __launch_bounds__(threads, blocks)
 #define DEVICE __device__ __forceinline__
+#define HOST_DEVICE __host__ __device__ inline
 #define UNROLL _Pragma("unroll")
 #define NO_UNROLL _Pragma("unroll 1")
 #define SITE
@@ -33,6 +34,7 @@
 #define KERNEL(threads) inline void
 #define KERNEL_BLOCKS(threads, blocks) inline void
 #define DEVICE inline __attribute__((always_inline))
+#define HOST_DEVICE inline
 #define UNROLL
 #define NO_UNROLL
 // Where a primitive was called, for the host layer's messages: the last parameter of those that can fail.

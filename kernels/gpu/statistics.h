@@ -12,7 +12,7 @@ struct Statistics {
 };
 
 // Columns of each of `parts` parts but the last: their number says it.
-__host__ DEVICE int part_columns(int width, int parts) {
+HOST_DEVICE int part_columns(int width, int parts) {
   int columns = 1;
   while (int64_t(columns) * parts < width) columns *= 2;
   return columns;

@@ -141,10 +141,11 @@ typedef struct {
 } starling_rmsnorm_args;
 STARLING_API int starling_rmsnorm(const starling_rmsnorm_args *args /* host */, starling_stream *stream);
 
-/* What a gemm with a norm wants to know of its x, of rows that no gemm has made: statistics in one part. */
+/* What a gemm with a norm wants to know of its x, of rows that no gemm has made: statistics in any number of parts, of which
+ * none is without columns. */
 typedef struct {
   uint32_t size;
-  starling_tensor statistics; /* f32 [T, 2] */
+  starling_tensor statistics; /* f32 [T, 2*p] */
   starling_tensor x;          /* [T, D] [16] */
 } starling_row_statistics_args;
 STARLING_API int starling_row_statistics(const starling_row_statistics_args *args /* host */, starling_stream *stream);

@@ -19,6 +19,7 @@ import starling.device.Kv;
 import starling.device.Linear;
 import starling.device.Norm;
 import starling.device.PositionRule;
+import starling.device.ProductRows;
 import starling.device.Rope;
 import starling.device.Segments;
 import starling.device.Slab;
@@ -61,6 +62,7 @@ public final class CpuDevice implements Device {
   private final Lanes lanes;
   private final NormRows norms;
   private final Gemm gemm;
+  private final PartStatistics partStatistics;
   private final Attention attention;
   private final AttentionColsum colsum;
   private final RotaryEmbedding rotary;
@@ -77,6 +79,7 @@ public final class CpuDevice implements Device {
     this.lanes = lanes;
     this.norms = new NormRows(workers, lanes);
     this.gemm = new Gemm(workers, lanes, norms);
+    this.partStatistics = new PartStatistics(workers, lanes);
     this.attention = new Attention(workers, lanes);
     this.colsum = new AttentionColsum(workers, lanes);
     this.rotary = new RotaryEmbedding(workers);
@@ -266,12 +269,35 @@ public final class CpuDevice implements Device {
   }
 
   @Override
-  public void gemm(
-      Tensor y, Tensor x, Linear w, Norm before, Activation activation, Tensor residual) {
+  public void rowStatistics(Tensor statistics, Tensor x) {
     checkOpen();
-    arguments.gemm(y, x, w, before, activation, residual);
+    arguments.rowStatistics(statistics, x);
     workers.workAlone(arguments.wereConfined());
-    gemm.run(y, x, (CpuLinear) w, before, activation, residual);
+    partStatistics.run(statistics, x);
+  }
+
+  /** A row that a product needs is loaded for it in any case. */
+  @Override
+  public boolean passesStatistics(int rows) {
+    return false;
+  }
+
+  @Override
+  public void gemm(
+      Tensor y,
+      Tensor x,
+      Linear w,
+      Norm before,
+      Activation activation,
+      Tensor residual,
+      ProductRows around) {
+    checkOpen();
+    arguments.gemm(y, x, w, before, activation, residual, around);
+    workers.workAlone(arguments.wereConfined());
+    gemm.run(y, x, (CpuLinear) w, before, activation, residual, around.rows());
+    if (around.statistics() != null) {
+      partStatistics.run(around.statistics(), y);
+    }
   }
 
   // ---- attention ----
@@ -290,6 +316,27 @@ public final class CpuDevice implements Device {
     arguments.attention(out, lse, in);
     workers.workAlone(arguments.wereConfined());
     attention.run(out, lse, in);
+  }
+
+  @Override
+  public void stepAttention(
+      Tensor y,
+      Tensor statistics,
+      Tensor qkv,
+      AttentionInputs in,
+      Rope table,
+      Tensor attended,
+      Linear w,
+      Tensor residual) {
+    checkOpen();
+    arguments.stepAttention(y, statistics, qkv, in, table, attended, w, residual);
+    workers.workAlone(arguments.wereConfined());
+    rotary.run(in.q(), in.kv(), qkv, null, table);
+    attention.run(attended, null, in);
+    gemm.run(y, attended, (CpuLinear) w, null, Activation.NONE, residual, null);
+    if (statistics != null) {
+      partStatistics.run(statistics, y);
+    }
   }
 
   @Override

@@ -46,6 +46,8 @@ final class Gemm implements Workers.Task {
   private Norm before;
   private Activation activation;
   private Tensor residual;
+  private Tensor picked; // i32 [T]: rows of x and of the residual; null for all in order
+  private int rows;
   private int columns; // outputs per item
   private int rowBlock;
   private int rowBlocks;
@@ -75,21 +77,29 @@ final class Gemm implements Workers.Task {
     }
   }
 
-  void run(Tensor y, Tensor x, CpuLinear w, Norm before, Activation activation, Tensor residual) {
+  void run(
+      Tensor y,
+      Tensor x,
+      CpuLinear w,
+      Norm before,
+      Activation activation,
+      Tensor residual,
+      Tensor picked) {
     this.y = y;
     this.x = x;
     this.w = w;
     this.before = before;
     this.activation = activation;
     this.residual = residual;
-    int rows = x.rows();
+    this.picked = picked;
+    this.rows = y.rows();
     int padded = Math.ceilDiv(rows, Lanes.TILE_ROWS) * Lanes.TILE_ROWS;
     if (in.length < padded * w.in()) {
       in = new float[padded * w.in()];
     }
     if (rows < FEW_ROWS) {
       workers.run(loadRows, rows, 4L * rows * w.in());
-      gemv.run(y, in, rows, w, activation, residual);
+      gemv.run(y, in, rows, w, activation, residual, picked);
       return;
     }
     workers.run(loadTiles, padded / Lanes.TILE_ROWS, 8L * rows * w.in());
@@ -110,9 +120,14 @@ final class Gemm implements Workers.Task {
     load(t, in, t * w.in(), worker);
   }
 
+  /** The row that row {@code t} of the product is made of. */
+  static int source(Tensor picked, int t) {
+    return picked == null ? t : Rows.index(picked, t);
+  }
+
   /** One row of the input as f32, normalised if asked and rounded as storage would round it. */
   private void load(int t, float[] out, int at, int worker) {
-    Rows.load(x, t, out, at);
+    Rows.load(x, source(picked, t), out, at);
     if (before != null) {
       norms.apply(out, at, w.in(), before, worker);
       Rows.round(out, at, w.in(), x.dtype());
@@ -125,7 +140,7 @@ final class Gemm implements Workers.Task {
     int at = tile * Lanes.TILE_ROWS * w.in();
     for (int r = 0; r < Lanes.TILE_ROWS; r++) {
       int t = tile * Lanes.TILE_ROWS + r;
-      if (t < x.rows()) {
+      if (t < rows) {
         load(t, row, 0, worker);
       } else {
         Arrays.fill(row, 0, w.in(), 0);
@@ -140,7 +155,7 @@ final class Gemm implements Workers.Task {
   public void run(int item, int worker) {
     int firstColumn = item / rowBlocks * columns;
     int firstRow = item % rowBlocks * rowBlock;
-    int rows = Math.min(rowBlock, x.rows() - firstRow);
+    int rows = Math.min(rowBlock, this.rows - firstRow);
     int width = lanes.panelWidth();
     int padded = Math.ceilDiv(rows, Lanes.TILE_ROWS) * Lanes.TILE_ROWS;
     if (sums[worker].length < padded * width) {
@@ -195,7 +210,7 @@ final class Gemm implements Workers.Task {
     }
     activate(lanes, activation, c, at, at + columns, n, rowScratch[worker]);
     if (residual != null) {
-      Rows.load(residual, row, firstColumn, n, rowScratch[worker], 0);
+      Rows.load(residual, source(picked, row), firstColumn, n, rowScratch[worker], 0);
       for (int i = 0; i < n; i++) {
         c[at + i] += rowScratch[worker][i];
       }

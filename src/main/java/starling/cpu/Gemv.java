@@ -21,6 +21,7 @@ final class Gemv implements Workers.Task {
   private CpuLinear w;
   private Activation activation;
   private Tensor residual;
+  private Tensor picked;
 
   Gemv(Workers workers, Lanes lanes) {
     this.workers = workers;
@@ -32,13 +33,21 @@ final class Gemv implements Workers.Task {
   /**
    * @param in the input rows as f32, {@code [rows, w.in()]}
    */
-  void run(Tensor y, float[] in, int rows, CpuLinear w, Activation activation, Tensor residual) {
+  void run(
+      Tensor y,
+      float[] in,
+      int rows,
+      CpuLinear w,
+      Activation activation,
+      Tensor residual,
+      Tensor picked) {
     this.y = y;
     this.in = in;
     this.rows = rows;
     this.w = w;
     this.activation = activation;
     this.residual = residual;
+    this.picked = picked;
     for (int i = 0; i < weight.length; i++) {
       if (weight[i].length < Math.max(w.in(), OUTPUTS)) {
         weight[i] = new float[Math.max(w.in(), OUTPUTS)];
@@ -62,7 +71,7 @@ final class Gemv implements Workers.Task {
       int at = t * 2 * OUTPUTS;
       Gemm.activate(lanes, activation, c, at, at + OUTPUTS, n, scratch);
       if (residual != null) {
-        Rows.load(residual, t, first, n, scratch, 0);
+        Rows.load(residual, Gemm.source(picked, t), first, n, scratch, 0);
         for (int i = 0; i < n; i++) {
           c[at + i] += scratch[i];
         }

@@ -6,6 +6,7 @@ import starling.device.AttentionInputs;
 import starling.device.AttentionProvider;
 import starling.device.GemmProvider;
 import starling.device.Norm;
+import starling.device.ProductRows;
 import starling.device.Providers;
 import starling.device.Tensor;
 import starling.input.InputException;
@@ -57,14 +58,25 @@ final class Libraries implements AutoCloseable {
     }
   }
 
+  /** Whether products of so many rows are a library's, but for those of two types. */
+  boolean multiplies(int rows) {
+    return products != null && LibraryGemm.takes(rows);
+  }
+
   /** Multiplies, if that is a library's; else returns false, and nothing is done. */
   boolean gemm(
-      Tensor y, Tensor x, NativeLinear w, Norm before, Activation activation, Tensor residual) {
-    if (products == null || !products.takes(y, x)) {
-      return false;
+      Tensor y,
+      Tensor x,
+      NativeLinear w,
+      Norm before,
+      Activation activation,
+      Tensor residual,
+      ProductRows around) {
+    if (!multiplies(y.rows()) || y.dtype() != x.dtype()) {
+      return false; // what comes after a library's product has the type of its input
     }
     calls++;
-    products.gemm(y, x, w.matrix(), w.biases(), before, activation, residual);
+    products.gemm(y, x, w.matrix(), w.biases(), before, activation, residual, around);
     return true;
   }
 

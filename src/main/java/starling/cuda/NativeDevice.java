@@ -13,6 +13,7 @@ import starling.device.Kv;
 import starling.device.Linear;
 import starling.device.Norm;
 import starling.device.PositionRule;
+import starling.device.ProductRows;
 import starling.device.Providers;
 import starling.device.Rope;
 import starling.device.Segments;
@@ -139,12 +140,29 @@ public final class NativeDevice extends NativeLifecycle {
   }
 
   @Override
+  public synchronized void rowStatistics(Tensor statistics, Tensor x) {
+    checked().rowStatistics(statistics, x);
+    stream.check(operators.rowStatistics(statistics, x));
+  }
+
+  @Override
+  public boolean passesStatistics(int rows) {
+    return !libraries.multiplies(rows);
+  }
+
+  @Override
   public synchronized void gemm(
-      Tensor y, Tensor x, Linear w, Norm before, Activation activation, Tensor residual) {
-    checked().gemm(y, x, w, before, activation, residual);
+      Tensor y,
+      Tensor x,
+      Linear w,
+      Norm before,
+      Activation activation,
+      Tensor residual,
+      ProductRows around) {
+    checked().gemm(y, x, w, before, activation, residual, around);
     var weight = (NativeLinear) w;
-    if (!libraries.gemm(y, x, weight, before, activation, residual)) {
-      stream.check(operators.gemm(y, x, weight, before, activation, residual));
+    if (!libraries.gemm(y, x, weight, before, activation, residual, around)) {
+      stream.check(operators.gemm(y, x, weight, before, activation, residual, around));
     }
   }
 
@@ -162,6 +180,22 @@ public final class NativeDevice extends NativeLifecycle {
     if (!libraries.attention(out, lse, in)) {
       stream.check(operators.attention(out, lse, in));
     }
+  }
+
+  @Override
+  public synchronized void stepAttention(
+      Tensor y,
+      Tensor statistics,
+      Tensor qkv,
+      AttentionInputs in,
+      Rope table,
+      Tensor attended,
+      Linear w,
+      Tensor residual) {
+    checked().stepAttention(y, statistics, qkv, in, table, attended, w, residual);
+    stream.check(
+        operators.stepAttention(
+            y, statistics, qkv, in, table, attended, (NativeLinear) w, residual));
   }
 
   @Override

@@ -10,6 +10,7 @@ import starling.cuda.abi.AbiCut;
 import starling.cuda.abi.AbiGather;
 import starling.cuda.abi.AbiSegments;
 import starling.cuda.abi.AbiTensor;
+import starling.cuda.abi.AbiWeight;
 import starling.cuda.abi.ActivationArgs;
 import starling.cuda.abi.AdvanceArgs;
 import starling.cuda.abi.AttentionArgs;
@@ -30,8 +31,10 @@ import starling.cuda.abi.PatchifyArgs;
 import starling.cuda.abi.RmsnormArgs;
 import starling.cuda.abi.RopeArgs;
 import starling.cuda.abi.RowMapArgs;
+import starling.cuda.abi.RowStatisticsArgs;
 import starling.cuda.abi.SampleArgs;
 import starling.cuda.abi.SequenceLengthsArgs;
+import starling.cuda.abi.StepAttentionArgs;
 import starling.cuda.abi.TokenSelectArgs;
 import starling.device.Activation;
 import starling.device.Arguments;
@@ -41,6 +44,7 @@ import starling.device.Cut;
 import starling.device.Kv;
 import starling.device.Norm;
 import starling.device.PositionRule;
+import starling.device.ProductRows;
 import starling.device.Rope;
 import starling.device.Segments;
 import starling.device.Span;
@@ -63,10 +67,12 @@ final class Operators {
   private final EmbedArgs embed;
   private final LayernormArgs layernorm;
   private final RmsnormArgs rmsnorm;
+  private final RowStatisticsArgs rowStatistics;
   private final GemmArgs gemm;
   private final ActivationArgs activation;
   private final RopeArgs rope;
   private final AttentionArgs attention;
+  private final StepAttentionArgs stepAttention;
   private final SequenceLengthsArgs sequenceLengths;
   private final LseFromNaturalArgs lseFromNatural;
   private final AttentionColsumArgs attentionColsum;
@@ -97,10 +103,12 @@ final class Operators {
     embed = new EmbedArgs(arena);
     layernorm = new LayernormArgs(arena);
     rmsnorm = new RmsnormArgs(arena);
+    rowStatistics = new RowStatisticsArgs(arena);
     gemm = new GemmArgs(arena);
     activation = new ActivationArgs(arena);
     rope = new RopeArgs(arena);
     attention = new AttentionArgs(arena);
+    stepAttention = new StepAttentionArgs(arena);
     sequenceLengths = new SequenceLengthsArgs(arena);
     lseFromNatural = new LseFromNaturalArgs(arena);
     attentionColsum = new AttentionColsumArgs(arena);
@@ -168,22 +176,40 @@ final class Operators {
     return library.rmsnorm(rmsnorm, stream);
   }
 
+  int rowStatistics(Tensor statistics, Tensor x) {
+    set(rowStatistics.statistics, statistics);
+    set(rowStatistics.x, x);
+    return library.rowStatistics(rowStatistics, stream);
+  }
+
   int gemm(
-      Tensor y, Tensor x, NativeLinear w, Norm before, Activation activation, Tensor residual) {
+      Tensor y,
+      Tensor x,
+      NativeLinear w,
+      Norm before,
+      Activation activation,
+      Tensor residual,
+      ProductRows around) {
     set(gemm.y, y);
     set(gemm.x, x);
-    Tensor matrix = w.matrix();
-    gemm.w.data(address.applyAsLong(matrix));
-    gemm.w.stride(matrix.rowStride());
-    gemm.w.rows(matrix.rows());
-    gemm.w.layout(AbiConstants.PLAIN);
+    set(gemm.w, w.matrix());
     set(gemm.bias, w.biases());
     set(gemm.normWeight, before == null ? null : before.weight());
     set(gemm.normBias, before == null ? null : before.bias());
+    set(gemm.normStatistics, around.known());
     set(gemm.residual, residual);
+    set(gemm.rows, around.rows());
+    set(gemm.statistics, around.statistics());
     gemm.activation(AbiEnums.of(activation));
     gemm.eps(before == null ? 0 : before.eps());
     return library.gemm(gemm, stream);
+  }
+
+  private void set(AbiWeight to, Tensor matrix) {
+    to.data(address.applyAsLong(matrix));
+    to.stride(matrix.rowStride());
+    to.rows(matrix.rows());
+    to.layout(AbiConstants.PLAIN);
   }
 
   int activation(Tensor out, Tensor x, Tensor bias, Activation function, Tensor residual) {
@@ -240,6 +266,39 @@ final class Operators {
     set(attention.lse, lse);
     set(attention.in, in);
     return library.attention(attention, stream);
+  }
+
+  int stepAttention(
+      Tensor y,
+      Tensor statistics,
+      Tensor qkv,
+      AttentionInputs in,
+      Rope table,
+      Tensor attended,
+      NativeLinear w,
+      Tensor residual) {
+    set(stepAttention.y, y);
+    set(stepAttention.statistics, statistics);
+    set(stepAttention.out, attended);
+    set(stepAttention.k, in.kv().k());
+    set(stepAttention.v, in.kv().v());
+    set(stepAttention.qkv, qkv);
+    set(stepAttention.segments, in.kv().segments());
+    set(stepAttention.hidden, in.mask().hidden());
+    set(stepAttention.cos, table.cos());
+    set(stepAttention.sin, table.sin());
+    set(stepAttention.w, w.matrix());
+    set(stepAttention.bias, w.biases());
+    set(stepAttention.residual, residual);
+    stepAttention.heads(in.q().dim(1));
+    stepAttention.kvHeads(in.kv().k().dim(1));
+    stepAttention.headSize(in.q().dim(2));
+    int[] sections = table.sections();
+    stepAttention.axes(sections == null ? 1 : sections.length);
+    stepAttention.sectionFirst(sections == null ? 0 : sections[0]);
+    stepAttention.sectionSecond(sections == null ? 0 : sections[1]);
+    stepAttention.scale(in.scale());
+    return library.stepAttention(stepAttention, stream);
   }
 
   int sequenceLengths(Tensor lengths, Segments segments) {

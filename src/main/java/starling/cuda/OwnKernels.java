@@ -1,6 +1,7 @@
 package starling.cuda;
 
 import java.lang.foreign.MemorySegment;
+import java.util.List;
 import starling.device.Activation;
 import starling.device.AttentionInputs;
 import starling.device.Norm;
@@ -41,6 +42,16 @@ record OwnKernels(NativeStream stream, NativeMemory memory, Operators operators,
   public void norm(Tensor out, Tensor x, Norm norm) {
     stream.check(
         norm.bias() == null ? operators.rmsnorm(out, x, norm) : operators.layernorm(out, x, norm));
+  }
+
+  @Override
+  public void rowStatistics(Tensor statistics, Tensor x) {
+    stream.check(operators.rowStatistics(statistics, x));
+  }
+
+  @Override
+  public void gatherRows(Tensor out, Tensor in, Tensor rows) {
+    stream.check(operators.gatherRows(List.of(out), List.of(in), rows));
   }
 
   @Override

@@ -33,6 +33,12 @@ public final class Arguments {
   /** Logits that a token is drawn from. */
   public static final int MAX_VOCABULARY = 1 << 21;
 
+  /** Rows of a segment in one call of {@link Device#stepAttention}. */
+  public static final int STEP_ROWS = 4;
+
+  /** Rows of all segments in one call of {@link Device#stepAttention}. */
+  public static final int STEP_CALL = 16;
+
   /** What runs a device's operators; it decides which memory they cannot reach. */
   public enum Runner {
     /** The cpu device: host memory of any kind, and weights as their file stores them. */
@@ -63,6 +69,7 @@ public final class Arguments {
   private final SegmentArguments segments;
   private final AttentionArguments attention;
   private final RopeArguments rope;
+  private final StepArguments step;
   private final SelectionArguments selection;
   private final CutArguments cuts;
   private final MoveArguments moves;
@@ -77,6 +84,7 @@ public final class Arguments {
     this.segments = new SegmentArguments(check);
     this.attention = new AttentionArguments(check, segments);
     this.rope = new RopeArguments(check, attention);
+    this.step = new StepArguments(rows, rope, attention);
     this.selection = new SelectionArguments(check, attention);
     this.cuts = new CutArguments(check);
     this.moves = new MoveArguments(check);
@@ -144,10 +152,21 @@ public final class Arguments {
     rows.rmsnorm(out, x, norm);
   }
 
+  /** Of {@link Device#rowStatistics}. */
+  public void rowStatistics(Tensor statistics, Tensor x) {
+    rows.rowStatistics(statistics, x);
+  }
+
   /** Of {@link Device#gemm}. */
   public void gemm(
-      Tensor y, Tensor x, Linear w, Norm before, Activation activation, Tensor residual) {
-    rows.gemm(y, x, w, before, activation, residual);
+      Tensor y,
+      Tensor x,
+      Linear w,
+      Norm before,
+      Activation activation,
+      Tensor residual,
+      ProductRows around) {
+    rows.gemm(y, x, w, before, activation, residual, around);
   }
 
   // ---- attention ----
@@ -160,6 +179,19 @@ public final class Arguments {
   /** Of {@link Device#attention}. */
   public void attention(Tensor out, Tensor lse, AttentionInputs in) {
     attention.attention(out, lse, in);
+  }
+
+  /** Of {@link Device#stepAttention}. */
+  public void stepAttention(
+      Tensor y,
+      Tensor statistics,
+      Tensor qkv,
+      AttentionInputs in,
+      Rope table,
+      Tensor attended,
+      Linear w,
+      Tensor residual) {
+    step.stepAttention(y, statistics, qkv, in, table, attended, w, residual);
   }
 
   /** Of {@link Device#attentionColsum}. */

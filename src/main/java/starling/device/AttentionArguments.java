@@ -30,6 +30,14 @@ final class AttentionArguments {
     SegmentArguments.rowsAndKeys(q, in.kv(), in.mask().hidden());
   }
 
+  /** Room for the attention of a step, {@code [T, H·d]}, and what it is computed from. */
+  void attended(Tensor attended, AttentionInputs in) {
+    inputs(in);
+    check.matrix("attended", attended, null, in.q().rows(), in.q().width());
+    sameType("attended", attended, in.q());
+    SegmentArguments.rowsAndKeys(in.q(), in.kv(), in.mask().hidden());
+  }
+
   /** Queries, a cache and a mask that every device can take. */
   private void inputs(AttentionInputs in) {
     Tensor q = in.q();
@@ -78,7 +86,7 @@ final class AttentionArguments {
   }
 
   /** An output of an attention lies apart from all that it is given. */
-  private static void output(String role, Tensor out, AttentionInputs in) {
+  static void output(String role, Tensor out, AttentionInputs in) {
     writable(role, out);
     apart(role, out, "q", in.q());
     apart(role, out, "k", in.kv().k());

@@ -116,19 +116,47 @@ public interface Device extends AutoCloseable {
   void rmsnorm(Tensor out /* [T, D] */, Tensor x /* [T, D] */, Norm norm);
 
   /**
-   * {@code y = activation(norm(x)·wᵀ + bias) + residual}; {@code y} has {@code x}'s type or is f32.
+   * Statistics of rows that no product has made, for the norm before one ({@link ProductRows}).
    *
-   * @param before applied to the rows of {@code x} first, rounded to {@code x}'s type; null for
-   *     none
-   * @param residual null for none; may be {@code y}
+   * @param statistics in any number of parts, of which none is without columns
    */
-  void gemm(
+  void rowStatistics(Tensor statistics /* f32 [T, 2·p] */, Tensor x /* [T, D] */);
+
+  /**
+   * Whether products of so many rows leave statistics as they go and read those that they are
+   * given. Elsewhere statistics cost what they save; they are written where they are asked for all
+   * the same.
+   */
+  boolean passesStatistics(int rows);
+
+  /** The product by itself: {@link #gemm} with {@link ProductRows#NONE}. */
+  default void gemm(
       Tensor y /* [T, out] */,
       Tensor x /* [T, in] */,
       Linear w,
       Norm before,
       Activation activation,
-      Tensor residual /* [T, out] | null */);
+      Tensor residual /* [T, out] | null */) {
+    gemm(y, x, w, before, activation, residual, ProductRows.NONE);
+  }
+
+  /**
+   * {@code y = activation(norm(x)·wᵀ + bias) + residual}; {@code y} has {@code x}'s type or is f32.
+   *
+   * @param before applied to the rows of {@code x} first, rounded to {@code x}'s type; null for
+   *     none
+   * @param residual null for none; may be {@code y}, unless rows are picked
+   * @param around which rows of {@code x} and {@code residual}, n of them, are picked, and
+   *     statistics
+   */
+  void gemm(
+      Tensor y /* [T, out] */,
+      Tensor x /* [T | n, in] */,
+      Linear w,
+      Norm before,
+      Activation activation,
+      Tensor residual /* [T | n, out] | null */,
+      ProductRows around);
 
   // ---- attention ----
 
@@ -156,6 +184,27 @@ public interface Device extends AutoCloseable {
    */
   void attention(
       Tensor out /* [T, H, d] */, Tensor lse /* f32 [H, T] | null */, AttentionInputs in);
+
+  /**
+   * Attention in a step, from queries, keys and values to the rows behind its output projection:
+   * {@link #rope} with the segments' positions, {@link #attention} and {@link #gemm}, in one where
+   * a device can. At most {@link Arguments#STEP_ROWS} rows of a segment, and {@link
+   * Arguments#STEP_CALL} in all.
+   *
+   * @param statistics those of {@code y}, in {@link ProductRows#parts} parts; null if nobody asks
+   * @param in with segments; where its queries lie is room for those that are made
+   * @param attended room for the attention; what it and the queries hold afterwards is not said
+   * @param residual may be {@code y}
+   */
+  void stepAttention(
+      Tensor y /* [T, out] */,
+      Tensor statistics /* f32 [T, 2·parts] | null */,
+      Tensor qkv /* [T, (H + 2·G)·d] */,
+      AttentionInputs in,
+      Rope table,
+      Tensor attended /* [T, H·d] */,
+      Linear w,
+      Tensor residual /* [T, out] | null */);
 
   /**
    * Attention received: {@code sums[h, j] = Σ_{i in rows} A_h[i, key(j)]} with the key of candidate

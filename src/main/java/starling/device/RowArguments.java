@@ -90,28 +90,118 @@ final class RowArguments {
 
   // ---- products ----
 
-  void gemm(Tensor y, Tensor x, Linear w, Norm before, Activation activation, Tensor residual) {
+  void gemm(
+      Tensor y,
+      Tensor x,
+      Linear w,
+      Norm before,
+      Activation activation,
+      Tensor residual,
+      ProductRows around) {
+    product(y, x, w, activation, residual, around.rows(), around.statistics());
+    if (before != null) {
+      norm("before", "before's bias", x, before, y);
+    }
+    Tensor statistics = around.statistics();
+    if (around.known() != null) {
+      known(around.known(), y, x, before);
+      apart("statistics", statistics, "known", around.known());
+    }
+    if (before != null) {
+      apart("statistics", statistics, "before", before.weight());
+      apart("statistics", statistics, "before's bias", before.bias());
+    }
+  }
+
+  /** A product without a norm. */
+  void product(
+      Tensor y,
+      Tensor x,
+      Linear w,
+      Activation activation,
+      Tensor residual,
+      Tensor rows,
+      Tensor statistics) {
     check.matrix("x", x, null, -1, w.in());
     boolean gated = activation == Activation.SILU_MUL;
     if (gated && w.out() % 2 != 0) {
       throw new IllegalArgumentException("w: " + w + ", an odd number of gates and ups");
     }
+    if (rows != null) {
+      check.vector("rows", rows, DType.I32, -1);
+    }
     weights(w, x, y);
-    check.matrix("y", y, null, x.rows(), gated ? w.out() / 2 : w.out());
+    int of = rows == null ? x.rows() : rows.rows();
+    check.matrix("y", y, null, of, gated ? w.out() / 2 : w.out());
     if (y.type() != DType.F32) {
       sameType("y", y, x);
     }
     vectors("x", x);
     writable("y", y);
     apart("y", y, "x", x);
+    apart("y", y, "rows", rows);
     if (residual != null) {
       check.matrix("residual", residual, null, x.rows(), y.width());
       sameType("residual", residual, y);
-      apartOrSame("y", y, "residual", residual);
+      if (rows == null) {
+        apartOrSame("y", y, "residual", residual);
+      } else {
+        apart("y", y, "residual", residual);
+      }
     }
-    if (before != null) {
-      norm("before", "before's bias", x, before, y);
+    if (statistics != null) {
+      statistics(statistics, y, x, w, residual, rows);
     }
+    if (rows != null) {
+      indices("rows", rows, x.rows());
+    }
+  }
+
+  // ---- statistics ----
+
+  void rowStatistics(Tensor statistics, Tensor x) {
+    check.matrix("x", x, null, -1, -1);
+    if (x.width() == 0) {
+      throw new IllegalArgumentException("x: " + x + ", rows without elements");
+    }
+    vectors("x", x);
+    parts("statistics", statistics, x.rows(), x);
+    writable("statistics", statistics);
+    apart("statistics", statistics, "x", x);
+  }
+
+  /** Pairs of numbers of rows like those of {@code x}, of parts that all have columns. */
+  private void parts(String role, Tensor statistics, int rows, Tensor x) {
+    check.matrix(role, statistics, DType.F32, rows, -1);
+    int parts = statistics.width() / 2;
+    if (statistics.width() % 2 != 0 || parts < 1 || !ProductRows.fit(parts, x.width())) {
+      throw new IllegalArgumentException(
+          role + ": " + statistics + ", which are no pairs of numbers for each part of " + x);
+    }
+  }
+
+  private void known(Tensor known, Tensor y, Tensor x, Norm before) {
+    if (before == null) {
+      throw new IllegalArgumentException("known: " + known + ", and no norm that they are for");
+    }
+    parts("known", known, y.rows(), x);
+    apart("y", y, "known", known);
+  }
+
+  /** Those that a product leaves of {@code y}. */
+  private void statistics(
+      Tensor statistics, Tensor y, Tensor x, Linear w, Tensor residual, Tensor rows) {
+    int parts = ProductRows.parts(y.rows(), y.width());
+    check.matrix("statistics", statistics, DType.F32, y.rows(), 2 * parts);
+    writable("statistics", statistics);
+    apart("y", y, "statistics", statistics);
+    apart("statistics", statistics, "x", x);
+    apart("statistics", statistics, "residual", residual);
+    apart("statistics", statistics, "rows", rows);
+    for (int i = 0; i < w.parts().size(); i++) {
+      apart("statistics", statistics, "w", w.parts().get(i));
+    }
+    apart("statistics", statistics, "bias", w.bias());
   }
 
   /** Its shapes are as they were when a device made it; its memory may be closed since then. */

@@ -10,7 +10,9 @@ import starling.device.DType;
 import starling.device.Device;
 import starling.device.Kv;
 import starling.device.Mask;
+import starling.device.ProductRows;
 import starling.device.Segments;
+import starling.device.Statistics;
 import starling.device.StoredTensor;
 import starling.device.Tensor;
 import starling.device.TensorArena;
@@ -76,20 +78,30 @@ public final class ClipEncoder implements ImageEncoder {
     AttentionInputs in = inputs(qkv, wide, cuts.segments());
     cuts.sees(in, lse);
     int blocks = tower.blocks().size();
+    var statistics = Statistics.of(device, work, rows, config.hiddenSize());
+    statistics.find(x);
     for (int b = 0; b < blocks; b++) {
       ClipTower.Block block = tower.blocks().get(b);
       boolean last = b == blocks - 1;
-      device.gemm(qkv, x, block.qkv(), block.norm1(), Activation.NONE, null);
+      var knowing = ProductRows.knowing(statistics.of(x));
+      device.gemm(qkv, x, block.qkv(), block.norm1(), Activation.NONE, null, knowing);
       device.attention(heads(attn), last ? lse : null, in);
+      Tensor from = x;
+      Tensor picked = null;
       if (last) {
-        List<Tensor> left = cuts.behindAttention(List.of(x, attn));
-        x = left.get(0);
-        attn = left.get(1);
-        mlp = mlp.rows(0, x.rows());
+        ImageCuts.GoOn goOn = cuts.goingOn(List.of(x, attn));
+        from = goOn.tensors().get(0);
+        attn = goOn.tensors().get(1);
+        picked = goOn.rows();
+        mlp = mlp.rows(0, goOn.count());
+        x = picked == null ? from : work.empty("vision rows", dtype, goOn.count(), x.width());
       }
-      device.gemm(x, attn, block.out(), null, Activation.NONE, x);
-      device.gemm(mlp, x, block.fc1(), block.norm2(), tower.activation(), null);
-      device.gemm(x, mlp, block.fc2(), null, Activation.NONE, x);
+      var made = new ProductRows(null, picked, statistics.of(x));
+      device.gemm(x, attn, block.out(), null, Activation.NONE, from, made);
+      knowing = ProductRows.knowing(statistics.of(x));
+      device.gemm(mlp, x, block.fc1(), block.norm2(), tower.activation(), null, knowing);
+      var leaving = ProductRows.leaving(last ? null : statistics.of(x));
+      device.gemm(x, mlp, block.fc2(), null, Activation.NONE, x, leaving);
     }
     project(cuts.beforeProjector(x.rows(cuts.dropped(), x.rows())), cuts, work);
   }

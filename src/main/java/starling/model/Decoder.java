@@ -12,13 +12,15 @@ import starling.device.Device;
 import starling.device.Linear;
 import starling.device.Norm;
 import starling.device.Slab;
+import starling.device.ProductRows;
+import starling.device.Statistics;
 import starling.device.StoredTensor;
 import starling.device.Tensor;
 import starling.device.TensorArena;
 
 /**
  * The Llama decoder: RMS norm, rotary embeddings, grouped-query attention, SwiGLU. Six operators a
- * layer.
+ * layer, four in a step; the statistics that the norms need travel with the rows.
  */
 final class Decoder {
   private record Layer(
@@ -107,35 +109,78 @@ final class Decoder {
   Rows rows(TensorArena arena, int count) {
     int heads = config.numAttentionHeads();
     int keyHeads = config.numKeyValueHeads();
-    return new Rows(
+    return Rows.of(
         arena.empty("rows", dtype, count, config.hiddenSize()),
         arena.empty("qkv", dtype, count, (heads + 2 * keyHeads) * head),
         arena.empty("q", dtype, count, heads * head).split(heads, head),
         arena.empty("attention", dtype, count, heads * head),
         arena.empty("mlp", dtype, count, config.intermediateSize()),
-        heads,
-        head);
+        Statistics.of(device, arena, count, config.hiddenSize()));
   }
 
-  /** The activations of T rows, and the views that the operators take of them. */
-  record Rows(Tensor x, Tensor qkv, Tensor q, Tensor attn, Tensor mlp, Tensor attnHeads) {
-    Rows(Tensor x, Tensor qkv, Tensor q, Tensor attn, Tensor mlp, int heads, int head) {
-      this(x, qkv, q, attn, mlp, attn.split(heads, head));
+  /**
+   * The activations of T rows, and the views that the operators take of them.
+   *
+   * @param knowing what the products before which there is a norm know of x
+   * @param leaving what the products that make x leave of it
+   * @param last the last row of x
+   * @param knowingLast what the product with it knows
+   */
+  record Rows(
+      Tensor x,
+      Tensor qkv,
+      Tensor q,
+      Tensor attn,
+      Tensor mlp,
+      Statistics statistics,
+      Tensor attnHeads,
+      ProductRows knowing,
+      ProductRows leaving,
+      Tensor last,
+      ProductRows knowingLast) {
+    static Rows of(
+        Tensor x, Tensor qkv, Tensor q, Tensor attn, Tensor mlp, Statistics statistics) {
+      Tensor own = statistics.of(x);
+      return new Rows(
+          x,
+          qkv,
+          q,
+          attn,
+          mlp,
+          statistics,
+          attn.split(q.dim(1), q.dim(2)),
+          ProductRows.knowing(own),
+          ProductRows.leaving(own),
+          x.rows(x.rows() - 1, x.rows()),
+          ProductRows.knowing(statistics.ofLast(x)));
     }
 
     /** The first {@code n} rows. */
     Rows first(int n) {
-      return cut(x.rows(0, n), attn.rows(0, n));
+      return cut(x.rows(0, n));
     }
 
-    /**
-     * The rows that a cut leaves: gathered residual and attention, and room for them in the rest.
-     */
-    Rows cut(Tensor x, Tensor attn) {
+    /** The rows that a cut leaves, and room for them in the rest. */
+    Rows cut(Tensor x) {
       int n = x.rows();
-      return new Rows(x, qkv.rows(0, n), q.rows(0, n), attn, mlp.rows(0, n), q.dim(1), q.dim(2));
+      return of(
+          x, qkv.rows(0, n), q.rows(0, n), attn.rows(0, n), mlp.rows(0, n), statistics);
+    }
+
+    /** All of them, as {@link #attend} left them. */
+    Attended attended() {
+      return new Attended(x, attn, null);
     }
   }
+
+  /**
+   * What the second half of a layer is made of.
+   *
+   * @param x as it was before the layer
+   * @param attn its attention
+   * @param rows i32: which of these rows go on; null for all
+   */
+  record Attended(Tensor x, Tensor attn, Tensor rows) {}
 
   /** Memory for the keys and values of this decoder's layers. */
   KvPool pool(Slab slab) {
@@ -147,31 +192,63 @@ final class Decoder {
     device.embed(out, ids, embedTokens);
   }
 
+  /** Rows that no layer has made are about to enter the first. */
+  void enter(Rows r) {
+    r.statistics.find(r.x);
+  }
+
   /**
    * The first half of layer {@code l}: norm, projections, rotary embedding, cache, attention.
    *
    * @param in of {@code r}'s queries
-   * @param positions null for those that the segments say
    */
   void attend(int l, Rows r, AttentionInputs in, Tensor positions, Tensor lse) {
-    Layer layer = layers.get(l);
-    device.gemm(r.qkv, r.x, layer.qkv, layer.inputNorm, Activation.NONE, null);
+    project(l, r);
     device.rope(r.q, in.kv(), r.qkv, positions, angles.table());
     device.attention(r.attnHeads, lse, in);
   }
 
-  /**
-   * The second half: output projection, norm, MLP. Row by row, so that a cut may stand before it.
-   */
-  void finish(int l, Rows r) {
+  private void project(int l, Rows r) {
     Layer layer = layers.get(l);
-    device.gemm(r.x, r.attn, layer.o, null, Activation.NONE, r.x);
-    device.gemm(r.mlp, r.x, layer.gateUp, layer.postAttentionNorm, Activation.SILU_MUL, null);
-    device.gemm(r.x, r.mlp, layer.down, null, Activation.NONE, r.x);
+    device.gemm(r.qkv, r.x, layer.qkv, layer.inputNorm, Activation.NONE, null, r.knowing);
   }
 
-  /** f32 logits of one row. */
-  void logits(Tensor out /* f32 [1, V] */, Tensor x /* [1, D] */) {
-    device.gemm(out, x, lmHead, norm, Activation.NONE, null);
+  /**
+   * The second half: output projection, norm, MLP. Row by row, so that a cut may stand before it.
+   *
+   * @param r the rows that go on
+   * @param from what they are made of
+   */
+  void finish(int l, Rows r, Attended from) {
+    var around = new ProductRows(null, from.rows, r.leaving.statistics());
+    device.gemm(r.x, from.attn, layers.get(l).o, null, Activation.NONE, from.x, around);
+    mlp(l, r);
+  }
+
+  private void mlp(int l, Rows r) {
+    Layer layer = layers.get(l);
+    device.gemm(
+        r.mlp, r.x, layer.gateUp, layer.postAttentionNorm, Activation.SILU_MUL, null, r.knowing);
+    device.gemm(r.x, r.mlp, layer.down, null, Activation.NONE, r.x, r.leaving);
+  }
+
+  /** Layer {@code l} on the rows of a step, which stand where the segments say. */
+  void step(int l, Rows r, AttentionInputs in) {
+    project(l, r);
+    device.stepAttention(
+        r.x,
+        r.leaving.statistics(),
+        r.qkv,
+        in,
+        angles.table(),
+        r.attn,
+        layers.get(l).o,
+        r.x);
+    mlp(l, r);
+  }
+
+  /** f32 logits of the last of the rows that the last layer has made. */
+  void logits(Tensor out /* f32 [1, V] */, Rows r) {
+    device.gemm(out, r.last, lmHead, norm, Activation.NONE, null, r.knowingLast);
   }
 }

@@ -143,10 +143,9 @@ public final class Generation implements AutoCloseable {
     Decoder.Rows row = memory.row();
     decoder.embed(row.x(), memory.id());
     for (int l = 0; l < decoder.layers(); l++) {
-      decoder.attend(l, row, caches.stepIn(l), null, null);
-      decoder.finish(l, row);
+      decoder.step(l, row, caches.stepIn(l));
     }
-    decoder.logits(memory.logits(), row.x());
+    decoder.logits(memory.logits(), row);
     device.sample(memory.id(), tokens, memory.logits(), lastStep, memory.nonFinite());
     device.advance(caches.steps());
   }

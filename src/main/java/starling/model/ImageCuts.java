@@ -4,6 +4,7 @@ import java.util.List;
 import starling.device.AttentionInputs;
 import starling.device.Cut;
 import starling.device.PositionRule;
+import starling.device.ProductRows;
 import starling.device.Segments;
 import starling.device.Span;
 import starling.device.Tensor;
@@ -76,16 +77,37 @@ public final class ImageCuts {
   }
 
   /**
+   * Rows that go on.
+   *
+   * @param tensors which hold them
+   * @param rows i32: which of the tensors' rows they are; null for all
+   */
+  public record GoOn(List<Tensor> tensors, Tensor rows) {
+    /** How many there are. */
+    public int count() {
+      return rows == null ? tensors.get(0).rows() : rows.rows();
+    }
+  }
+
+  /**
    * Behind that attention, before the block's output projection and MLP: the rows that go on.
    *
    * @param tower tensors of the tower's rows {@code [T, …]}, all crops together
    */
   public List<Tensor> behindAttention(List<Tensor> tower) {
-    List<Tensor> after = tower;
+    GoOn after = goingOn(tower);
+    return after.rows() == null
+        ? after.tensors()
+        : workspace.taken(after.tensors(), after.rows());
+  }
+
+  /** The same for an output projection that picks its rows ({@link ProductRows#rows}). */
+  public GoOn goingOn(List<Tensor> tower) {
+    var after = new GoOn(tower, null);
     for (CutPoint cut : pruner.planner().cutsAt(CutSite.VISION)) {
       after = cut(cut, after, null, tables.plain() ? lead() : -1);
     }
-    return tables.plain() ? after : rows.inOrder(after);
+    return tables.plain() ? after : new GoOn(tower, rows.inOrder());
   }
 
   /**
@@ -130,7 +152,12 @@ public final class ImageCuts {
   private Tensor cutAt(CutSite site, Tensor feature, int front) {
     Tensor after = feature;
     for (CutPoint cut : pruner.planner().cutsAt(site)) {
-      after = cut(cut, List.of(after), after.rows(front, after.rows()), front).get(0);
+      Tensor features = after.rows(front, after.rows());
+      GoOn goOn = cut(cut, new GoOn(List.of(after), null), features, front);
+      after =
+          goOn.rows() == null
+              ? goOn.tensors().get(0)
+              : workspace.taken(goOn.tensors(), goOn.rows()).get(0);
     }
     return after;
   }
@@ -142,25 +169,31 @@ public final class ImageCuts {
    * @param features the candidates' rows, where a method may look at them; else null
    * @param front rows before the candidates'; −1 for rows that are put in order afterwards
    */
-  private List<Tensor> cut(CutPoint cut, List<Tensor> tensors, Tensor features, int front) {
+  private GoOn cut(CutPoint cut, GoOn now, Tensor features, int front) {
     long start = workspace.device().recordEvent();
     Choices.Sight sight = (i, g) -> new Choices.Seen(attention.of(g), ofGroup(features, g));
     var chosen = pruner.choices().of(cut, new Span(image, image + 1), sight);
-    List<Tensor> after = tensors;
+    GoOn after = now;
     if (front >= 0 && !masks) {
       var one = List.of(new Cut(front, left.left(), left.keep(chosen.get(0).keeps())));
-      Tensor positions = workspace.iota().rows(0, tensors.get(0).rows());
-      var taking = new Taking(workspace, one, chosen);
-      after = taking.of(tensors, positions, PositionRule.KEEP).tensors();
+      after = left(now, new Taking(workspace, one, chosen));
     }
     pruner.drop(cut, image, chosen.get(0));
     pruner.spent(start);
     return after;
   }
 
+  private GoOn left(GoOn now, Taking taking) {
+    List<Tensor> tensors =
+        now.rows() == null ? now.tensors() : workspace.taken(now.tensors(), now.rows());
+    Tensor positions = workspace.iota().rows(0, tensors.get(0).rows());
+    Taking.Kept kept = taking.of(tensors, positions, PositionRule.KEEP);
+    return new GoOn(kept.tensors(), kept.merged() ? null : kept.rows());
+  }
+
   /** The rows of a group's candidates; in mask mode the dropped ones still stand between. */
   private Tensor ofGroup(Tensor features, int group) {
     Tensor index = features == null ? null : left.among(group);
-    return index == null ? features : rows.taken(List.of(features), index).get(0);
+    return index == null ? features : workspace.taken(List.of(features), index).get(0);
   }
 }

@@ -1,6 +1,5 @@
 package starling.model;
 
-import java.util.ArrayList;
 import java.util.List;
 import starling.device.Cut;
 import starling.device.PositionRule;
@@ -10,12 +9,15 @@ import starling.prune.ImageTokens;
 /** Gathers the rows of one image into the order that the next step of its way needs. */
 record ImageRows(Workspace workspace, Survivors left, boolean masks) {
 
-  /** The fixed rows of the tower and those of the candidates that are left, in their order. */
-  List<Tensor> inOrder(List<Tensor> tower) {
-    return taken(tower, left.kept() == null || masks ? left.tables().tower() : towerRows());
+  /**
+   * The numbers in the tower of its fixed rows and of those of the candidates that are left, in
+   * their order.
+   */
+  Tensor inOrder() {
+    return left.kept() == null || masks ? left.tables().tower() : towerRows();
   }
 
-  /** The numbers of these rows in the tower, behind a cut. */
+  /** The same behind a cut. */
   private Tensor towerRows() {
     ImageTokens tokens = left.tokens();
     int front = tokens.fixed().length;
@@ -33,16 +35,6 @@ record ImageRows(Workspace workspace, Survivors left, boolean masks) {
 
   private void copy(Tensor to, Tensor from, Tensor index) {
     workspace.device().gatherRows(List.of(to), List.of(from), index);
-  }
-
-  /** The rows of each tensor that {@code index} names. */
-  List<Tensor> taken(List<Tensor> tensors, Tensor index) {
-    var taken = new ArrayList<Tensor>();
-    for (Tensor t : tensors) {
-      taken.add(workspace.work().empty(t.name(), t.dtype(), index.rows(), t.width()));
-    }
-    workspace.device().gatherRows(taken, tensors, index);
-    return taken;
   }
 
   /**

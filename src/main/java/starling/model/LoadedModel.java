@@ -141,7 +141,7 @@ public final class LoadedModel implements AutoCloseable {
       var entering = pruner.entering(positions.on(tables, standing));
       var mask = new Mask(true, entering.hidden());
       var prompt = new Sequence(rows.first(layout.rows()), layout, entering.positions(), mask);
-      Tensor last = decode(generation, request, prompt, pruner, work);
+      Decoder.Rows last = decode(generation, request, prompt, pruner, work);
       decoder.logits(generation.logitRow(), last);
       generation.begin(start, seen);
     } catch (RuntimeException e) {
@@ -179,11 +179,12 @@ public final class LoadedModel implements AutoCloseable {
     }
   }
 
-  /** Runs the layers over the prompt, with the cuts inside them; returns the last row. */
-  private Tensor decode(
+  /** Runs the layers over the prompt, with the cuts inside them; returns the rows that are left. */
+  private Decoder.Rows decode(
       Generation generation, Request request, Sequence prompt, Pruner pruner, TensorArena work) {
     Caches caches = generation.caches();
     Sequence now = prompt;
+    decoder.enter(now.rows());
     for (int l = 0; l < decoder.layers(); l++) {
       request.progress().at("prefill", l, decoder.layers());
       Decoder.Rows rows = now.rows();
@@ -193,15 +194,17 @@ public final class LoadedModel implements AutoCloseable {
       var in = new AttentionInputs(rows.q(), caches.whilePrompt(l), now.mask(), decoder.scale());
       decoder.attend(l, rows, in, now.positions(), lse);
       caches.filled(l, now.mask());
+      Decoder.Attended attended = rows.attended();
       if (cut != null) {
         var sight = sight(in, now.layout(), lse, pruner);
-        now = pruner.cut(cut, sight, now, caches.whilePromptOfFirst(l + 1));
+        Pruner.Left left = pruner.cut(cut, sight, now, caches.whilePromptOfFirst(l + 1));
+        now = left.sequence();
+        attended = left.attended();
         generation.passed(cut, now.mask());
       }
-      decoder.finish(l, now.rows());
+      decoder.finish(l, now.rows(), attended);
     }
-    Tensor x = now.rows().x();
-    return x.rows(x.rows() - 1, x.rows());
+    return now.rows();
   }
 
   /** What a method sees in a layer: its attention, with the rows of a group as candidates. */

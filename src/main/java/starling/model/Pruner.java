@@ -47,11 +47,19 @@ final class Pruner {
   }
 
   /**
+   * What a cut leaves in a decoder layer.
+   *
+   * @param sequence with room for the rows that go on, which the layer's second half makes
+   * @param attended of what it makes them
+   */
+  record Left(Sequence sequence, Decoder.Attended attended) {}
+
+  /**
    * Cuts every image of the sequence in a decoder layer.
    *
    * @param before keys and values of the layers so far, which a cut may compact
    */
-  Sequence cut(CutPoint cut, Choices.Sight sight, Sequence sequence, List<Kv> before) {
+  Left cut(CutPoint cut, Choices.Sight sight, Sequence sequence, List<Kv> before) {
     long start = workspace.device().recordEvent();
     var chosen = choices.of(cut, new Span(0, images.size()), sight);
     var cuts = new ArrayList<Cut>();
@@ -64,23 +72,27 @@ final class Pruner {
       }
       drop(cut, image, chosen.get(image));
     }
-    Sequence after =
+    Left after =
         planner.masks()
-            ? hidden(cut, sequence)
+            ? new Left(hidden(cut, sequence), sequence.rows().attended())
             : shortened(cut, new Taking(workspace, cuts, chosen), sequence, before);
     spent(start);
     return after;
   }
 
   /** The rows that were not chosen leave the sequence. */
-  private Sequence shortened(CutPoint cut, Taking taking, Sequence s, List<Kv> before) {
-    var both = List.of(s.rows().x(), s.rows().attn());
-    Taking.Kept kept = taking.of(both, s.positions(), cut.positions());
+  private Left shortened(CutPoint cut, Taking taking, Sequence s, List<Kv> before) {
+    Tensor x = s.rows().x();
+    Taking.Kept kept = taking.of(List.of(x, s.rows().attn()), s.positions(), cut.positions());
     if (cut.compactsCache()) {
       workspace.device().compactRows(before, kept.rows());
     }
-    var rows = s.rows().cut(kept.tensors().get(0), kept.tensors().get(1));
-    return new Sequence(rows, s.layout().cut(rowsLeft()), kept.positions(), s.mask());
+    Tensor room = workspace.work().alloc(x.name(), x.dtype(), kept.rows().rows(), x.width());
+    var after =
+        new Sequence(s.rows().cut(room), s.layout().cut(rowsLeft()), kept.positions(), s.mask());
+    Tensor picked = kept.merged() ? null : kept.rows();
+    return new Left(
+        after, new Decoder.Attended(kept.tensors().get(0), kept.tensors().get(1), picked));
   }
 
   /** The rows that were not chosen stay where they are, and nobody attends them any more. */

@@ -19,13 +19,15 @@ record Taking(Workspace workspace, List<Cut> cuts, List<Choices.Chosen> chosen) 
   /**
    * What a cut leaves.
    *
-   * @param tensors of the rows that go on
-   * @param positions theirs
+   * @param tensors of a merging method the rows that go on; else those before the cut, among which
+   *     they are
+   * @param merged whether it is one
+   * @param positions of the rows that go on
    * @param rows where they were before the cut, i32
    */
-  record Kept(List<Tensor> tensors, Tensor positions, Tensor rows) {}
+  record Kept(List<Tensor> tensors, boolean merged, Tensor positions, Tensor rows) {}
 
-  /** The rows of {@code tensors} that are left; all have as many as there are positions. */
+  /** What is left of {@code tensors}; all have as many rows as there are positions. */
   Kept of(List<Tensor> tensors, Tensor positions, PositionRule rule) {
     boolean merges = chosen.stream().anyMatch(c -> c.groups().get(0).index() != null);
     int after = rows(positions) - cuts.stream().mapToInt(Cut::dropped).sum();
@@ -33,16 +35,10 @@ record Taking(Workspace workspace, List<Cut> cuts, List<Choices.Chosen> chosen) 
     Tensor standing = workspace.positions(positions, after);
     Tensor sources = merges ? workspace.indices("sources", after) : null;
     workspace.device().rowMap(rows, standing, sources, positions, cuts, rule);
-    var taken = new ArrayList<Tensor>();
-    for (Tensor tensor : tensors) {
-      taken.add(workspace.work().empty(tensor.name(), tensor.dtype(), after, tensor.width()));
+    if (!merges) {
+      return new Kept(tensors, false, standing, rows);
     }
-    if (merges) {
-      workspace.device().gatherRows(taken, merged(tensors, positions), sources);
-    } else {
-      workspace.device().gatherRows(taken, tensors, rows);
-    }
-    return new Kept(List.copyOf(taken), standing, rows);
+    return new Kept(workspace.taken(merged(tensors, positions), sources), true, standing, rows);
   }
 
   private static int rows(Tensor positions) {

@@ -1,5 +1,6 @@
 package starling.model;
 
+import java.util.ArrayList;
 import java.util.List;
 import starling.device.Cut;
 import starling.device.DType;
@@ -36,6 +37,16 @@ record Workspace(
     Tensor out = arena.empty(list.name(), DType.I32, index.rows());
     device.gatherRows(List.of(out.fold(1)), List.of(list.fold(1)), index);
     return out;
+  }
+
+  /** The rows of each tensor that {@code index} names, until prefill ends. */
+  List<Tensor> taken(List<Tensor> tensors, Tensor index) {
+    var taken = new ArrayList<Tensor>();
+    for (Tensor t : tensors) {
+      taken.add(work.empty(t.name(), t.dtype(), index.rows(), t.width()));
+    }
+    device.gatherRows(taken, tensors, index);
+    return taken;
   }
 
   /** i32 {@code [n]}: for each of n rows its number behind {@code cuts}, if it stays. */

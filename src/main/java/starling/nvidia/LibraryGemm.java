@@ -6,6 +6,7 @@ import java.util.Map;
 import starling.device.Activation;
 import starling.device.DType;
 import starling.device.Norm;
+import starling.device.ProductRows;
 import starling.device.Tensor;
 import starling.device.TensorArena;
 import starling.input.InputException;
@@ -56,12 +57,9 @@ public final class LibraryGemm implements AutoCloseable {
     return CublasLtGemm.version();
   }
 
-  /**
-   * Whether the product is the library's: few rows are read by our own kernel, and what comes after
-   * a product has the type of its input.
-   */
-  public boolean takes(Tensor y, Tensor x) {
-    return x.rows() >= CublasLtGemm.MIN_ROWS && y.dtype() == x.dtype();
+  /** Whether a product of so many rows is the library's: few are read by our own kernel. */
+  public static boolean takes(int rows) {
+    return rows >= CublasLtGemm.MIN_ROWS;
   }
 
   /** The algorithm of every shape so far, a line each. */
@@ -76,8 +74,10 @@ public final class LibraryGemm implements AutoCloseable {
    * @param x {@code [T, in]}
    * @param w {@code [out, in]}; with {@link Activation#SILU_MUL} {@code [2·out, in]}
    * @param bias f32, a value for each row of w, or null
-   * @param norm before the product, or null
+   * @param norm before the product, or null; it finds its own statistics
    * @param residual {@code [T, out]}, which may be y, or null
+   * @param around rows of x and residual to take, which are gathered first, and where the
+   *     statistics of y go, which are found when y is there
    * @throws IllegalStateException if the library refuses, with the call and its reason
    */
   public void gemm(
@@ -87,12 +87,32 @@ public final class LibraryGemm implements AutoCloseable {
       Tensor bias,
       Norm norm,
       Activation activation,
-      Tensor residual) {
-    Tensor in = x;
+      Tensor residual,
+      ProductRows around) {
+    Tensor in = picked("picked", x, around.rows());
+    Tensor added = residual == null ? null : picked("picked residual", residual, around.rows());
     if (norm != null) {
-      in = scratch("norm", x.dtype(), x.rows(), x.width());
-      host.norm(in, x, norm);
+      Tensor normed = scratch("norm", x.dtype(), in.rows(), x.width());
+      host.norm(normed, in, norm);
+      in = normed;
     }
+    multiply(y, in, w, bias, activation, added);
+    if (around.statistics() != null) {
+      host.rowStatistics(around.statistics(), y);
+    }
+  }
+
+  private Tensor picked(String role, Tensor rows, Tensor index) {
+    if (index == null) {
+      return rows;
+    }
+    Tensor picked = scratch(role, rows.dtype(), index.rows(), rows.width());
+    host.gatherRows(picked, rows, index);
+    return picked;
+  }
+
+  private void multiply(
+      Tensor y, Tensor in, Tensor w, Tensor bias, Activation activation, Tensor residual) {
     if (bias == null && activation == Activation.NONE) {
       library.multiply(y, in, w, residual);
       return;

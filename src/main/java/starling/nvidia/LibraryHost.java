@@ -32,6 +32,12 @@ public interface LibraryHost {
   /** Layer norm, or RMS norm where {@code norm} has no bias; {@code [T, D]}. */
   void norm(Tensor out, Tensor x, Norm norm);
 
+  /** Statistics of rows, in as many parts as there is room for. */
+  void rowStatistics(Tensor statistics, Tensor x);
+
+  /** {@code out[i] = in[rows[i]]}. */
+  void gatherRows(Tensor out, Tensor in, Tensor rows);
+
   /**
    * {@code out = activation(x + bias) + residual}, all of one type.
    *

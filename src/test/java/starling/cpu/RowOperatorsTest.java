@@ -16,6 +16,7 @@ import starling.device.Activation;
 import starling.device.DType;
 import starling.device.Linear;
 import starling.device.Norm;
+import starling.device.ProductRows;
 import starling.device.StoredTensor;
 import starling.device.Tensor;
 
@@ -65,6 +66,58 @@ class RowOperatorsTest extends CpuOperators {
             residual);
         // Products of norm about 1; SILU_MUL multiplies two of them.
         assertNear(expected, y, EPS * (in + 64) * 8);
+      }
+    }
+  }
+
+  /** Rows are picked of x and of the residual; the statistics are those of y as it is stored. */
+  @ParameterizedTest
+  @EnumSource(Activation.class)
+  void productsPickRowsAndLeaveStatistics(Activation activation) {
+    int[][] shapes = {{1, 9, 40, 96}, {5, 3, 64, 16}, {16, 20, 33, 70}, {17, 20, 33, 70}};
+    for (int[] s : shapes) {
+      int t = s[0];
+      int in = s[2];
+      int out = activation == Activation.SILU_MUL ? 2 * s[3] : s[3];
+      float[] w = gaussians(out * in, 1 / Math.sqrt(in));
+      Tensor x = gaussian("x", s[1], in);
+      Tensor residual = gaussian("residual", s[1], s[3]);
+      int[] picked = new int[t];
+      Arrays.setAll(picked, i -> random.nextInt(s[1]));
+      var before = new Norm(gaussian("weight", in), gaussian("bias", in), 1e-5f);
+      Tensor rows = ints("rows", picked);
+      int pairs = 2 * ProductRows.parts(t, s[3]);
+      var wanted = new ProductRows(null, rows, like("statistics", x, t, pairs));
+      Tensor expected = like("expected", x, t, s[3]);
+      Linear exact = reference.linear(arena, DType.F32, source(out, in, w, null));
+      reference.gemm(expected, x, exact, before, activation, residual, wanted);
+      for (CpuDevice device : devices()) {
+        Tensor known = like("known", x, t, 2);
+        Tensor taken = like("taken", x, t, in);
+        reference.gatherRows(List.of(taken), List.of(x), rows);
+        device.rowStatistics(known, taken);
+        var around = new ProductRows(known, rows, like("statistics", x, t, pairs));
+        Tensor y = like("y", x, t, s[3]);
+        Linear weights = device.linear(arena, DType.F32, source(out, in, w, null));
+        device.gemm(y, x, weights, before, activation, residual, around);
+        assertNear(expected, y, EPS * (in + 64) * 8);
+        // A part has at most 64 squares of some units each.
+        assertNear(wanted.statistics(), around.statistics(), EPS * (in + 64) * 8 * 64 * 16);
+      }
+    }
+  }
+
+  @Test
+  void statisticsFollowTheirDefinition() {
+    int[][] partsAndWidths = {{1, 1}, {1, 577}, {2, 96}, {3, 40}, {36, 571}, {9, 571}, {571, 571}};
+    for (int[] s : partsAndWidths) {
+      Tensor x = gaussian("x", 5, s[1]);
+      for (CpuDevice device : devices()) {
+        Tensor expected = like("expected", x, 5, 2 * s[0]);
+        Tensor statistics = like("statistics", x, 5, 2 * s[0]);
+        reference.rowStatistics(expected, x);
+        device.rowStatistics(statistics, x);
+        assertNear(expected, statistics, EPS * (s[1] + 16) * 64);
       }
     }
   }

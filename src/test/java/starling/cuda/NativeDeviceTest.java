@@ -26,6 +26,7 @@ import starling.device.Linear;
 import starling.device.Mask;
 import starling.device.Norm;
 import starling.device.PositionRule;
+import starling.device.ProductRows;
 import starling.device.Rope;
 import starling.device.Sampling;
 import starling.device.Segment;
@@ -77,6 +78,11 @@ class NativeDeviceTest {
       Tensor t = arena.alloc(name, DType.I32, values.length);
       device.upload(t, MemorySegment.ofArray(values));
       return t;
+    }
+
+    Linear linear(DType dtype, int out, int in) {
+      StoredTensor w = stored(this, "w", (float) (1 / Math.sqrt(in)), out, in);
+      return device.linear(arena, dtype, Linear.Source.of(w, null));
     }
 
     Tensor room(String name, DType dtype, int... shape) {
@@ -167,6 +173,84 @@ class NativeDeviceTest {
             });
       }
     }
+  }
+
+  /** Statistics that one product leaves are known to the next; rows are picked in between. */
+  @Test
+  void rowsThatCarryTheirStatistics() {
+    for (DType dtype : FLOATS) {
+      for (int rows : new int[] {3, 16, 40}) {
+        for (int width : new int[] {96, 72}) {
+          agree(8 * bound(dtype), s -> chain(s, dtype, rows, width));
+        }
+      }
+    }
+  }
+
+  private static List<Tensor> chain(Side s, DType dtype, int rows, int width) {
+    Tensor x = s.floats("x", dtype, 50, 48);
+    Tensor residual = s.floats("residual", dtype, 50, width);
+    Linear first = s.linear(dtype, width, 48);
+    Linear second = s.linear(dtype, 40, width);
+    Tensor entering = s.room("entering", DType.F32, 50, 2 * 3);
+    s.device.rowStatistics(entering, x);
+    int[] picked = IntStream.range(0, rows).map(i -> (7 * i + 3) % 50).toArray();
+    Tensor index = s.ints("rows", picked);
+    Tensor y = s.room("y", dtype, rows, width);
+    Tensor left = s.room("left", DType.F32, rows, 2 * ProductRows.parts(rows, width));
+    s.device.gemm(
+        y, x, first, null, Activation.NONE, residual, new ProductRows(null, index, left));
+    Norm layer = new Norm(s.floats("w", dtype, width), s.floats("b", dtype, width), 1e-5f);
+    Norm rms = new Norm(layer.weight(), null, 1e-5f);
+    Tensor a = s.room("behind a layer norm", dtype, rows, 40);
+    Tensor b = s.room("behind an RMS norm", dtype, rows, 40);
+    var knowing = ProductRows.knowing(left);
+    s.device.gemm(a, y, second, layer, Activation.NONE, null, knowing);
+    s.device.gemm(b, y, second, rms, Activation.QUICK_GELU, null, knowing);
+    return List.of(entering, y, left, a, b);
+  }
+
+  @Test
+  void attentionInAStep() {
+    for (DType dtype : FLOATS) {
+      for (int[] of : new int[][] {{1, 1}, {2, 3}, {4, 4}}) { // segments, rows of each
+        agree(8 * bound(dtype), s -> step(s, dtype, of[0], of[1]));
+      }
+    }
+  }
+
+  private static List<Tensor> step(Side s, DType dtype, int count, int each) {
+    int d = 32;
+    int rows = count * each;
+    int capacity = 20;
+    var list = new ArrayList<Segment>();
+    for (int i = 0; i < count; i++) {
+      int past = 5 + 3 * i;
+      list.add(
+          Segment.of(i * each, each, i * capacity, capacity)
+              .behind(past)
+              .standing(past + 1, past + 1, past + 1));
+    }
+    Segments segments = SegmentTable.of(s.device, s.arena, list.toArray(new Segment[0]));
+    Tensor k = s.floats("k", dtype, count * capacity, 2 * d).split(2, d);
+    Tensor v = s.floats("v", dtype, count * capacity, 2 * d).split(2, d);
+    var in =
+        new AttentionInputs(
+            s.room("q", dtype, rows, 4, d), new Kv(k, v, segments), Mask.CAUSAL, 0.2f);
+    var table =
+        new Rope(s.floats("cos", DType.F32, 60, 16), s.floats("sin", DType.F32, 60, 16));
+    Tensor y = s.floats("y", dtype, rows, 96);
+    Tensor statistics = s.room("statistics", DType.F32, rows, 2 * 6);
+    s.device.stepAttention(
+        y,
+        statistics,
+        s.floats("qkv", dtype, rows, 8 * d),
+        in,
+        table,
+        s.room("attended", dtype, rows, 4 * d),
+        s.linear(dtype, 96, 4 * d),
+        y);
+    return List.of(y, statistics, k, v);
   }
 
   static StoredTensor stored(Side s, String name, float scale, int... shape) {

@@ -187,6 +187,72 @@ final class BadRowCalls {
                         g.with("x", both.columns(0, 32)).with("y", both.columns(24, 40));
                       }),
                   bad(
+                      "gemm",
+                      "statistics without a norm",
+                      "known: my known is F32[3, 4], and no norm that they are for",
+                      (w, g) -> g.with("weight", null).with("bias", null)),
+                  bad(
+                      "gemm",
+                      "more parts than columns make",
+                      "known: my known is F32[3, 14], which are no pairs of numbers for each part of"
+                          + " my x is F32[3, 32]",
+                      (w, g) -> g.with("known", w.f32("my known", 3, 14))),
+                  bad(
+                      "gemm",
+                      "half a pair",
+                      "known: my known is F32[3, 3], which are no pairs of numbers for each part of"
+                          + " my x is F32[3, 32]",
+                      (w, g) -> g.with("known", w.f32("my known", 3, 3))),
+                  bad(
+                      "gemm",
+                      "an output over the residual that it picks from",
+                      "y: my y is F32[3, 16], which overlaps residual, where my y is F32[3, 16]",
+                      (w, g) -> g.with("residual", g.t("y"))),
+                  bad(
+                      "gemm",
+                      "new statistics over the old",
+                      "statistics: my both is F32[3, 2], which overlaps known, where my both",
+                      (w, g) -> {
+                        Tensor both = w.f32("my both", 3, 8);
+                        g.with("known", both).with("statistics", both.columns(4, 6));
+                      }),
+                  bad(
+                      "rowStatistics",
+                      "rows without elements",
+                      "x: my x is F32[3, 0], rows without elements",
+                      (w, g) -> g.with("x", w.f32("my x", 3, 0))),
+                  bad(
+                      "rowStatistics",
+                      "no part",
+                      "statistics: my statistics is F32[3, 0], which are no pairs of numbers",
+                      (w, g) -> g.with("statistics", w.f32("my statistics", 3, 0))),
+                  bad(
+                      "stepAttention",
+                      "five rows of a segment",
+                      "of at most 5 rows each; a step has at most 4, and 16 in all, where my q",
+                      (w, g) -> g.with("rows", 5)),
+                  bad(
+                      "stepAttention",
+                      "no segments",
+                      "positions: null, and no segments that say where the rows stand",
+                      (w, g) -> g.with("segments", null)),
+                  bad(
+                      "stepAttention",
+                      "seventeen rows",
+                      "of at most 4 rows each; a step has at most 4, and 16 in all, where my q is"
+                          + " F32[17, 2, 32]",
+                      (w, g) ->
+                          g.with("q", w.f32("my q", 17, 2, 32))
+                              .with("qkv", w.f32("my qkv", 17, 128))),
+                  bad(
+                      "stepAttention",
+                      "an attention over the output",
+                      "y: my both is F32[4, 16], which overlaps x, where my both is F32[4, 64]",
+                      (w, g) -> {
+                        Tensor both = w.f32("my both", 4, 64);
+                        g.with("attended", both).with("y", both.columns(0, 16));
+                      }),
+                  bad(
                       "rope",
                       "rows that nobody places",
                       "positions: null, and no segments that say where the rows stand",

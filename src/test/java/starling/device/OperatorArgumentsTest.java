@@ -33,6 +33,7 @@ class OperatorArgumentsTest extends OnEveryDevice {
           "graph",
           "slab",
           "headSize",
+          "passesStatistics",
           "recordEvent",
           "elapsedMillis",
           "close");

@@ -165,7 +165,7 @@ record OperatorCall(
               }),
           new OperatorCall(
               "gemm",
-              Set.of("y"),
+              Set.of("y", "statistics"),
               w ->
                   normalised(w)
                       .with("y", w.f32("my y", 3, 16))
@@ -174,12 +174,55 @@ record OperatorCall(
                       .with("b", w.f32("my b", 16))
                       .with("bias", w.f32("my bias", 32))
                       .with("activation", Activation.NONE)
-                      .with("residual", w.f32("my residual", 3, 16)),
+                      .with("residual", w.f32("my residual", 3, 16))
+                      .with("known", w.f32("my known", 3, 4))
+                      .with("picked", w.i32("my picked", 3))
+                      .with("statistics", w.f32("my statistics", 3, 2)),
               (d, g) -> {
                 Linear weight = d.asLinear(g.t("part"), g.t("b"));
-                Norm norm = g.norm();
+                Norm norm = g.t("weight") == null ? null : g.norm();
                 var activation = (Activation) g.of.get("activation");
-                return () -> d.gemm(g.t("y"), g.t("x"), weight, norm, activation, g.t("residual"));
+                var around = new ProductRows(g.t("known"), g.t("picked"), g.t("statistics"));
+                return () ->
+                    d.gemm(g.t("y"), g.t("x"), weight, norm, activation, g.t("residual"), around);
+              }),
+          new OperatorCall(
+              "rowStatistics",
+              Set.of("statistics"),
+              w ->
+                  new CallArguments()
+                      .with("statistics", w.f32("my statistics", 3, 4))
+                      .with("x", w.f32("my x", 3, 32)),
+              (d, g) -> () -> d.rowStatistics(g.t("statistics"), g.t("x"))),
+          new OperatorCall(
+              "stepAttention",
+              Set.of("y", "statistics", "q", "k", "v", "attended"),
+              w ->
+                  attended(w)
+                      .with("lse", null)
+                      .with("y", w.f32("my y", 4, 16))
+                      .with("statistics", w.f32("my statistics", 4, 2))
+                      .with("qkv", w.f32("my qkv", 4, 128))
+                      .with("cos", w.f32("my cos", 9, 16))
+                      .with("sin", w.f32("my sin", 9, 16))
+                      .with("attended", w.f32("my attended", 4, 64))
+                      .with("part", w.f32("my part", 16, 64))
+                      .with("b", w.f32("my b", 16))
+                      .with("residual", w.f32("my residual", 4, 16)),
+              (d, g) -> {
+                Linear weight = d.asLinear(g.t("part"), g.t("b"));
+                AttentionInputs in = g.inputs();
+                var rope = new Rope(g.t("cos"), g.t("sin"), (int[]) g.of.get("sections"));
+                return () ->
+                    d.stepAttention(
+                        g.t("y"),
+                        g.t("statistics"),
+                        g.t("qkv"),
+                        in,
+                        rope,
+                        g.t("attended"),
+                        weight,
+                        g.t("residual"));
               }),
           new OperatorCall(
               "rope",

@@ -56,8 +56,23 @@ class OperatorEdgesTest extends OnEveryDevice {
                 Tensor both = w.f32("both", 6, 32);
                 g.with("x", both.rows(3, 6)).with("out", both.rows(0, 3));
               }),
-          edge("gemm", "no rows", (w, g) -> noRows(g, "x", "y", "residual")),
-          edge("gemm", "over its residual", (w, g) -> g.with("residual", g.t("y"))),
+          edge(
+              "gemm",
+              "no rows",
+              (w, g) -> noRows(g, "x", "y", "residual", "known", "picked", "statistics")),
+          edge(
+              "gemm",
+              "over its residual",
+              (w, g) -> g.with("residual", g.t("y")).with("picked", null)),
+          edge(
+              "gemm",
+              "a row picked twice of more",
+              (w, g) ->
+                  g.with("x", w.f32("my x", 5, 32))
+                      .with("residual", w.f32("my residual", 5, 16))
+                      .with("picked", w.ints("my picked", 4, 0, 4))),
+          edge("gemm", "statistics in one part", (w, g) -> g.with("known", w.f32("k", 3, 2))),
+          edge("rowStatistics", "no rows", (w, g) -> noRows(g, "x", "statistics")),
           edge(
               "gemm",
               "f32 of bf16",

@@ -42,6 +42,9 @@ class OperatorTensorsTest extends OnEveryDevice {
           Map.entry("asLinear", Set.of("part BF16", "part F16", "part 1+1", "part 1-1")),
           Map.entry("patchify", Set.of("out BF16", "out F16", "pixels 1+1", "pixels 2+1")),
           Map.entry("embed", Set.of("table 0+1", "table 0-1")),
+          Map.entry("rowStatistics", Set.of("x 1+1", "x 1-1", "x BF16", "x F16")),
+          Map.entry(
+              "stepAttention", Set.of("hidden 0+1", "hidden 0-1", "segments 0+1", "segments 0-1")),
           Map.entry("rope", Set.of("segments 0+1", "segments 0-1")),
           Map.entry(
               "attention", Set.of("hidden 0+1", "hidden 0-1", "segments 0+1", "segments 0-1")),
@@ -214,16 +217,18 @@ class OperatorTensorsTest extends OnEveryDevice {
 
   /** Rows that kernels read 16 bytes at a time. */
   private static final Map<String, Set<String>> VECTORS =
-      Map.of(
-          "asLinear", Set.of("part"),
-          "layernorm", Set.of("x", "weight", "bias"),
-          "rmsnorm", Set.of("x", "weight"),
-          "gemm", Set.of("x", "part", "weight", "bias"),
-          "attention", Set.of("q", "k", "v"),
-          "attentionColsum", Set.of("q", "k", "v"),
-          "colsumSelect", Set.of("q", "k", "v"),
-          "cosines", Set.of("x"),
-          "compactRows", Set.of("k", "v", "k2", "v2"));
+      Map.ofEntries(
+          Map.entry("asLinear", Set.of("part")),
+          Map.entry("layernorm", Set.of("x", "weight", "bias")),
+          Map.entry("rmsnorm", Set.of("x", "weight")),
+          Map.entry("rowStatistics", Set.of("x")),
+          Map.entry("gemm", Set.of("x", "part", "weight", "bias")),
+          Map.entry("attention", Set.of("q", "k", "v")),
+          Map.entry("stepAttention", Set.of("q", "k", "v", "attended", "part")),
+          Map.entry("attentionColsum", Set.of("q", "k", "v")),
+          Map.entry("colsumSelect", Set.of("q", "k", "v")),
+          Map.entry("cosines", Set.of("x")),
+          Map.entry("compactRows", Set.of("k", "v", "k2", "v2")));
 
   @ParameterizedTest
   @MethodSource("operators")
@@ -258,7 +263,7 @@ class OperatorTensorsTest extends OnEveryDevice {
 
   /** An output may be the same view as one input, and otherwise shares no byte with anything. */
   private static final Set<String> MAY_BE_SAME =
-      Set.of("layernorm out x", "rmsnorm out x", "gemm y residual");
+      Set.of("layernorm out x", "rmsnorm out x", "stepAttention y residual");
 
   @ParameterizedTest
   @MethodSource("operators")

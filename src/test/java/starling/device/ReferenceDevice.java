@@ -198,7 +198,59 @@ public final class ReferenceDevice implements Device {
   }
 
   @Override
+  public void rowStatistics(Tensor statistics, Tensor x) {
+    int parts = statistics.width() / 2;
+    int columns = x.width();
+    for (int c = 1; parts > 1 && c < 2 * x.width(); c *= 2) { // the power of two that gives so many
+      columns = Math.ceilDiv(x.width(), c) == parts ? c : columns;
+    }
+    for (int t = 0; t < x.rows(); t++) {
+      for (int p = 0; p < parts; p++) {
+        int end = Math.min(x.width(), (p + 1) * columns);
+        int n = end - p * columns;
+        double mean = 0;
+        double squares = 0;
+        for (int i = p * columns; i < end; i++) {
+          mean += get(x, t, i) / (double) n;
+        }
+        for (int i = p * columns; i < end; i++) {
+          squares += Math.pow(get(x, t, i) - mean, 2);
+        }
+        set(statistics, t, 2 * p, mean);
+        set(statistics, t, 2 * p + 1, squares);
+      }
+    }
+  }
+
+  @Override
+  public boolean passesStatistics(int rows) {
+    return false;
+  }
+
+  @Override
   public void gemm(
+      Tensor y,
+      Tensor x,
+      Linear w,
+      Norm before,
+      Activation activation,
+      Tensor residual,
+      ProductRows around) {
+    if (around.rows() == null) {
+      multiply(y, x, w, before, activation, residual);
+    } else {
+      for (int t = 0; t < y.rows(); t++) {
+        int from = index(around.rows(), t);
+        Tensor added = residual == null ? null : residual.rows(from, from + 1);
+        multiply(y.rows(t, t + 1), x.rows(from, from + 1), w, before, activation, added);
+      }
+    }
+    if (around.statistics() != null) {
+      rowStatistics(around.statistics(), y);
+    }
+  }
+
+  private void multiply(
       Tensor y, Tensor x, Linear w, Norm before, Activation activation, Tensor residual) {
     try (TensorArena scratch = arena("gemm")) {
       Tensor in = x;
@@ -264,6 +316,21 @@ public final class ReferenceDevice implements Device {
   @Override
   public void attention(Tensor out, Tensor lse, AttentionInputs in) {
     ReferenceAttention.attention(out, lse, in);
+  }
+
+  @Override
+  public void stepAttention(
+      Tensor y,
+      Tensor statistics,
+      Tensor qkv,
+      AttentionInputs in,
+      Rope table,
+      Tensor attended,
+      Linear w,
+      Tensor residual) {
+    rope(in.q(), in.kv(), qkv, null, table);
+    attention(attended.split(in.q().dim(1), in.q().dim(2)), null, in);
+    gemm(y, attended, w, null, Activation.NONE, residual, ProductRows.leaving(statistics));
   }
 
   @Override

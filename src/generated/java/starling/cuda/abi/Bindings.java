@@ -84,6 +84,8 @@ public final class Bindings {
       Symbols.function(JAVA_INT, ADDRESS, ADDRESS);
   private static final MethodHandle ATTENTION =
       Symbols.function(JAVA_INT, ADDRESS, ADDRESS);
+  private static final MethodHandle STEP_ATTENTION =
+      Symbols.function(JAVA_INT, ADDRESS, ADDRESS);
   private static final MethodHandle ATTENTION_COLSUM =
       Symbols.function(JAVA_INT, ADDRESS, ADDRESS);
   private static final MethodHandle SEQUENCE_LENGTHS =
@@ -147,6 +149,7 @@ public final class Bindings {
   private final MemorySegment activation;
   private final MemorySegment rope;
   private final MemorySegment attention;
+  private final MemorySegment stepAttention;
   private final MemorySegment attentionColsum;
   private final MemorySegment sequenceLengths;
   private final MemorySegment lseFromNatural;
@@ -198,6 +201,7 @@ public final class Bindings {
     activation = Symbols.find(library, "starling_activation");
     rope = Symbols.find(library, "starling_rope");
     attention = Symbols.find(library, "starling_attention");
+    stepAttention = Symbols.find(library, "starling_step_attention");
     attentionColsum = Symbols.find(library, "starling_attention_colsum");
     sequenceLengths = Symbols.find(library, "starling_sequence_lengths");
     lseFromNatural = Symbols.find(library, "starling_lse_from_natural");
@@ -481,6 +485,14 @@ public final class Bindings {
   public int attention(AttentionArgs args, MemorySegment stream) {
     try {
       return (int) ATTENTION.invokeExact(this.attention, args.memory(), stream);
+    } catch (Throwable e) {
+      throw Symbols.thrown(e);
+    }
+  }
+
+  public int stepAttention(StepAttentionArgs args, MemorySegment stream) {
+    try {
+      return (int) STEP_ATTENTION.invokeExact(this.stepAttention, args.memory(), stream);
     } catch (Throwable e) {
       throw Symbols.thrown(e);
     }

@@ -13,7 +13,7 @@ import java.lang.foreign.MemorySegment;
 public final class RowStatisticsArgs {
   public static final long BYTES = 72;
 
-  /** {@code f32 [T, 2]} */
+  /** {@code f32 [T, 2*p]} */
   public final AbiTensor statistics;
 
   /** {@code [T, D] [16]} */

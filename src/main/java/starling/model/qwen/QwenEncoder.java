@@ -9,6 +9,8 @@ import starling.device.DType;
 import starling.device.Device;
 import starling.device.Kv;
 import starling.device.Mask;
+import starling.device.ProductRows;
+import starling.device.Statistics;
 import starling.device.Tensor;
 import starling.device.TensorArena;
 import starling.model.ImageCuts;
@@ -56,23 +58,33 @@ final class QwenEncoder implements ImageEncoder {
     var kv = new Kv(whole.kv().k(), whole.kv().v(), tables.windows());
     var inside = new AttentionInputs(whole.q(), kv, Mask.NONE, whole.scale());
     cuts.sees(whole, lse);
+    var statistics = Statistics.of(device, work, rows, config.hiddenSize());
+    statistics.find(x);
     for (int b = 0; b < tower.blocks().size(); b++) {
       QwenTower.Block block = tower.blocks().get(b);
       boolean last = b == tower.blocks().size() - 1;
       boolean full = config.fullattBlockIndexes().contains(b);
-      device.gemm(qkv, x, block.qkv(), block.norm1(), Activation.NONE, null);
+      var knowing = ProductRows.knowing(statistics.of(x));
+      device.gemm(qkv, x, block.qkv(), block.norm1(), Activation.NONE, null, knowing);
       device.rope(whole.q(), whole.kv(), qkv, tables.positions(), tables.rope());
       device.attention(
           attn.split(config.numHeads(), head), last ? lse : null, full ? whole : inside);
+      Tensor from = x;
+      Tensor picked = null;
       if (last) {
-        List<Tensor> left = cuts.behindAttention(List.of(x, attn));
-        x = left.get(0);
-        attn = left.get(1);
-        mlp = mlp.rows(0, x.rows());
+        ImageCuts.GoOn goOn = cuts.goingOn(List.of(x, attn));
+        from = goOn.tensors().get(0);
+        attn = goOn.tensors().get(1);
+        picked = goOn.rows();
+        mlp = mlp.rows(0, goOn.count());
+        x = picked == null ? from : work.empty("vision rows", dtype, goOn.count(), x.width());
       }
-      device.gemm(x, attn, block.proj(), null, Activation.NONE, x);
-      device.gemm(mlp, x, block.gateUp(), block.norm2(), Activation.SILU_MUL, null);
-      device.gemm(x, mlp, block.down(), null, Activation.NONE, x);
+      var made = new ProductRows(null, picked, statistics.of(x));
+      device.gemm(x, attn, block.proj(), null, Activation.NONE, from, made);
+      knowing = ProductRows.knowing(statistics.of(x));
+      device.gemm(mlp, x, block.gateUp(), block.norm2(), Activation.SILU_MUL, null, knowing);
+      var leaving = ProductRows.leaving(last ? null : statistics.of(x));
+      device.gemm(x, mlp, block.down(), null, Activation.NONE, x, leaving);
     }
     merge(x, cuts, work);
   }

@@ -1,0 +1,61 @@
+package starling.device;
+
+import static starling.device.TensorChecks.apart;
+
+/** Arguments of {@link Device#stepAttention}: those of the three operators that it is. */
+final class StepArguments {
+  private final RowArguments rows;
+  private final RopeArguments rope;
+  private final AttentionArguments attention;
+
+  StepArguments(RowArguments rows, RopeArguments rope, AttentionArguments attention) {
+    this.rows = rows;
+    this.rope = rope;
+    this.attention = attention;
+  }
+
+  void stepAttention(
+      Tensor y,
+      Tensor statistics,
+      Tensor qkv,
+      AttentionInputs in,
+      Rope table,
+      Tensor attended,
+      Linear w,
+      Tensor residual) {
+    Tensor q = in.q();
+    rope.rope(q, in.kv(), qkv, null, table);
+    few(q, in.kv().segments());
+    attention.attended(attended, in);
+    if (!in.mask().causal()) {
+      throw new IllegalArgumentException("q: " + q + " in a step, whose attention is causal");
+    }
+    rows.product(y, attended, w, Activation.NONE, residual, null, statistics);
+    output("y", y, qkv, in, table);
+    output("attended", attended, qkv, in, table);
+    if (statistics != null) {
+      output("statistics", statistics, qkv, in, table);
+    }
+  }
+
+  private static void output(
+      String role, Tensor out, Tensor qkv, AttentionInputs in, Rope table) {
+    AttentionArguments.output(role, out, in);
+    apart(role, out, "qkv", qkv);
+    apart(role, out, "cos", table.cos());
+    apart(role, out, "sin", table.sin());
+  }
+
+  private static void few(Tensor q, Segments segments) {
+    if (q.rows() > Arguments.STEP_CALL || segments.rows() > Arguments.STEP_ROWS) {
+      throw new IllegalArgumentException(
+          "segments: %s, of at most %s rows each; a step has at most %s, and %s in all, where %s"
+              .formatted(
+                  segments.table(),
+                  segments.rows(),
+                  Arguments.STEP_ROWS,
+                  Arguments.STEP_CALL,
+                  q));
+    }
+  }
+}
