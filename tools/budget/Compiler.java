@@ -145,6 +145,9 @@ final class Compiler {
         .replace("(anonymous namespace)::", "")
         .replace("__nv_bfloat16", "bf16")
         .replace("__half", "f16")
+        .replace("unsigned int", "uint32_t")
+        .replace("unsigned short", "uint16_t")
+        .replace("unsigned char", "uint8_t")
         .replaceAll("\\(\\w+\\)", "")
         .replace(" ", "");
   }

@@ -141,9 +141,10 @@ final class Parser {
       } else if (statement.isEmpty() && s.startsWith(".")) {
         continue; // a declaration
       } else {
-        statement.append(s).append(' ');
-        if (s.endsWith(";")) {
-          for (String one : statement.toString().replaceAll("[{}](?=[^,;]*$)|^\\s*\\{", "").split(";")) {
+        // Assembly of the source comes in braces of its own.
+        statement.append(s.replaceFirst("^\\{\\s*(?!%)", "").replaceFirst(";\\s*}$", ";")).append(' ');
+        if (statement.charAt(statement.length() - 2) == ';') {
+          for (String one : statement.toString().split(";")) {
             if (!one.isBlank() && !one.strip().startsWith(".")) {
               parser.ptx(one.strip(), places);
             }

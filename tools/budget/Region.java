@@ -14,7 +14,7 @@ import java.util.Map;
  * instructions: a full tile in the middle, edges aside. A loop inside counts as one pass.
  *
  * @param way its instructions
- * @param inner a first instruction of each loop inside
+ * @param inner of each loop inside the jump back
  */
 record Region(List<Instruction> way, List<Instruction> inner, boolean loop) {
   private static final int SMALL_LOADS = 1 << 20;
@@ -164,13 +164,22 @@ record Region(List<Instruction> way, List<Instruction> inner, boolean loop) {
         if (of == null) {
           way.addAll(code.blocks.get(w.at));
         } else {
-          inner.add(code.blocks.get(of).getFirst());
+          inner.add(jumpBack(of));
           if (loop) { // once
             code.loops.get(of).stream().forEach(b -> way.addAll(code.blocks.get(b)));
           }
         }
       }
       return new Region(List.copyOf(way), List.copyOf(inner), loop);
+    }
+
+    /** Its line is the loop's own. */
+    private Instruction jumpBack(int loop) {
+      return code.loops.get(loop).stream()
+          .filter(b -> code.next.get(b).contains(loop))
+          .mapToObj(b -> code.blocks.get(b).getLast())
+          .findFirst()
+          .orElseThrow();
     }
 
     /** From a block, or from the loop inside that it belongs to, to the end. */
