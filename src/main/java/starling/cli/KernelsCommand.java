@@ -15,7 +15,10 @@ import picocli.CommandLine.Spec;
 import picocli.CommandLine.Unmatched;
 import starling.bench.Bench;
 import starling.bench.CacheState;
+import starling.bench.Card;
 import starling.bench.KernelReport;
+import starling.bench.Prediction;
+import starling.bench.PredictionReport;
 import starling.bench.Preset;
 import starling.bench.Provider;
 import starling.bench.UserKernel;
@@ -80,6 +83,14 @@ final class KernelsCommand implements Callable<Integer> {
   private List<String> providers;
 
   @Option(
+      names = "--predict",
+      paramLabel = "CARD",
+      description =
+          "no measurement but a prediction for h200 or h100, by counted work and compiled code"
+              + " (preset llava-1.5-7b)")
+  private String predict;
+
+  @Option(
       names = {"--precision", "--noise"},
       paramLabel = "PART",
       defaultValue = "0.04",
@@ -112,6 +123,9 @@ final class KernelsCommand implements Callable<Integer> {
     List<CacheState> states = caches.stream().distinct().map(this::cache).toList();
     Output.checkWritable(files, source == null ? List.of() : List.of(source));
     DeviceType device = DeviceType.of(common.device);
+    if (predict != null) {
+      return predicted(axes, files);
+    }
     boolean cuda = device == DeviceType.CUDA;
     List<DType> types =
         dtypes.isEmpty()
@@ -134,6 +148,43 @@ final class KernelsCommand implements Callable<Integer> {
                 common.seconds));
     files.forEach(file -> write(file, report));
     return print(report);
+  }
+
+  private int predicted(Map<String, List<Integer>> axes, List<Path> files) {
+    Card card = Card.of(predict);
+    if (source != null || !dtypes.stream().allMatch("bf16"::equals)) {
+      throw refused("--predict is for our own kernels in bf16");
+    }
+    Preset sizes = preset == null ? Preset.LLAVA_7B : Preset.of(preset);
+    var options =
+        new Bench.Options(
+            DeviceType.EMULATED,
+            sizes,
+            operators,
+            axes,
+            List.of(DType.BF16),
+            List.of(),
+            null,
+            null,
+            List.of(Provider.OWN),
+            precision,
+            common.seconds);
+    PredictionReport report;
+    try {
+      report = Prediction.of(card, options, Terminal::say);
+    } finally {
+      Terminal.clear();
+    }
+    for (Path file : files) {
+      String name = file.toString();
+      String text =
+          name.endsWith(".md")
+              ? report.markdown()
+              : name.endsWith(".csv") ? report.csv() : Output.json(report.json());
+      Output.write(file, text.getBytes(StandardCharsets.UTF_8));
+    }
+    System.out.print(common.json ? Output.json(report.json()) + "\n" : report.text());
+    return 0;
   }
 
   private ParameterException refused(String sentence) {

@@ -124,6 +124,24 @@ public final class NativeCeilings implements AutoCloseable {
     return work(counters);
   }
 
+  /**
+   * Runs {@code task} on emulated; returns every launch with its grid, and what all did together.
+   */
+  public CountedLaunches countedLaunches(Runnable task) {
+    var counters = new HostCounters(device.symbols());
+    counters.resetCounters();
+    counters.record();
+    task.run();
+    try (Arena memory = Arena.ofConfined()) {
+      MemorySegment out = memory.allocate(JAVA_LONG, 8);
+      counters.counters(out);
+      long[] c = out.toArray(JAVA_LONG);
+      List<CountedLaunches.Launch> launches =
+          records(counters, memory).lines().map(CountedLaunches.Launch::of).toList();
+      return new CountedLaunches(launches, c[2], c[3], c[4]);
+    }
+  }
+
   /** How fast the card runs now; null where it cannot be asked. */
   public Clock clock() {
     Nvml.Reading now = nvml == null ? null : nvml.reading();
@@ -150,12 +168,16 @@ public final class NativeCeilings implements AutoCloseable {
 
   /** A line of the record begins with {@code gather_rows_kernel<uint4>}. */
   private static List<String> kernels(HostCounters counters, Arena memory) {
-    long size = counters.records(MemorySegment.NULL, 0);
-    MemorySegment text = memory.allocate(size + 1);
-    long copied = counters.records(text, size);
-    return new String(text.asSlice(0, copied).toArray(JAVA_BYTE), StandardCharsets.UTF_8)
+    return records(counters, memory)
         .lines()
         .map(line -> line.replaceFirst("(_kernel)?[<\t].*", ""))
         .toList();
+  }
+
+  private static String records(HostCounters counters, Arena memory) {
+    long size = counters.records(MemorySegment.NULL, 0);
+    MemorySegment text = memory.allocate(size + 1);
+    long copied = counters.records(text, size);
+    return new String(text.asSlice(0, copied).toArray(JAVA_BYTE), StandardCharsets.UTF_8);
   }
 }
