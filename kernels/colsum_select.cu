@@ -14,10 +14,15 @@
 //           reads the H·n·w sums by ⌈n·w/64⌉ blocks instead of one. The selection runs in 128 threads,
 //           and so does the map: a search in each list for each row, where row_map.cu has ⌈T/256⌉ blocks. It saves that
 //           launch, which is more as long as the rows are a few thousand.
+//           With f32 heads of 128 the map is a launch of its own: the registers are full.
 // Limits    n ≤ 16384, H ≤ 65535. Needs sm_80.
 #include "gpu/column_sums.h"
 #include "gpu/cuts.h"
 #include "gpu/select.h"
+
+// Where the map would take a register more than there are (sm_120), it is a launch of its own.
+template <class T, int D>
+constexpr bool MAPS_ITSELF = sizeof(T) < 4 || D < 128;
 
 template <class T, int D>
 KERNEL(COLSUM_THREADS)
@@ -49,7 +54,8 @@ colsum_select_kernel(int32_t* keep, float* score, int32_t* non_finite, float* su
   }
   __syncthreads();
   select_block<COLSUM_THREADS>(keep, keys, n, kept);
-  if (map.rows) {
+  if constexpr (MAPS_ITSELF<T, D>) {
+    if (!map.rows) return;
     __syncthreads();  // before what is kept is read
     check_lists(map.cuts, int(threadIdx.x), COLSUM_THREADS);
     map_rows(map, int(threadIdx.x), COLSUM_THREADS);
@@ -79,6 +85,12 @@ extern "C" int starling_colsum_select(const starling_colsum_select_args* args, s
         gpu::launch<colsum_select_kernel<T, D>>(dim3(gpu::ceil_div(keys, COLSUM_KEYS), heads), dim3(COLSUM_THREADS),
                                                 tiles > selection ? tiles : selection, stream, keep, score, non_finite, sums,
                                                 sums + heads * keys, stream->tickets, p, n, kept, map);
+        if (map.rows && !MAPS_ITSELF<T, D>) {
+          starling_row_map_args after{sizeof after,   a.rows, a.positions_out, a.row_sources,
+                                      a.positions_in, a.cuts, a.cut_count,     a.rule};
+          int status = starling_row_map(&after, stream);
+          if (status) throw gpu::Error(status, starling_error());
+        }
       });
     });
   });

@@ -129,9 +129,10 @@ inline RowMap checked_row_map(const starling_tensor& rows, const starling_tensor
   int all = positions_in.width;
   Cuts checked = checked_cuts(cuts, cut_count, all);
   int stay = all - checked.candidates + checked.kept;
+  Positions positions = checked_positions(positions_out, positions_in, stay);
   return RowMap{gpu::vector<int32_t>("rows", rows, stay),
                 gpu::optional_vector<int32_t>("sources", sources, stay),
-                checked_positions(positions_out, positions_in, stay),
+                positions,
                 checked,
                 all,
                 stay,
@@ -139,6 +140,7 @@ inline RowMap checked_row_map(const starling_tensor& rows, const starling_tensor
                 0};
 }
 DEVICE void map_rows(const RowMap& map, int first, int step) {
+  NO_UNROLL
   for (int row = first; row < map.row_count; row += step) {
     Fate f = fate_of(map.cuts, row);
     int to = row - f.candidates + f.kept;
