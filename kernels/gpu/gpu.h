@@ -27,6 +27,7 @@
 #define DEVICE __device__ __forceinline__
 #define UNROLL _Pragma("unroll")
 #define NO_UNROLL _Pragma("unroll 1")
+#define UNROLL_4 _Pragma("unroll 4")
 #define SITE
 #define SITE_LAST
 #else
@@ -35,6 +36,7 @@
 #define DEVICE inline __attribute__((always_inline))
 #define UNROLL
 #define NO_UNROLL
+#define UNROLL_4
 // Where a primitive was called, for the host layer's messages: the last parameter of those that can fail.
 #define SITE host::Site at = host::Site::here()
 #define SITE_LAST , host::Site at = host::Site::here()
