@@ -11,7 +11,7 @@
 // Launch    tiles of 128 × 128 (SILU_MUL 64 columns of gate and of up), eight warps of 32 × 64; 64 × 64, four warps of
 //           32 × 32, where those would be fewer than 132 blocks. Rows of tiles are the inner dimension of the grid: w comes
 //           from memory once. k in steps of 64 bytes, four cp.async stages. The bits do not depend on the tile's shape.
-// Shared    4 stages of 128 + 128 rows of 80 bytes, and 2 more for the weights of a norm: 80 or 81 KB; 40 or 41 KB the small
+// Shared    4 stages of 128 + 128 rows of 80 bytes, and 2 more for the weights of a norm: 80 or 82 KB; 40 or 41 KB the small
 //           tiles. In their place lie the sums behind the last step, f32, for 16-byte stores.
 // Cost      2·T·out·in FLOPs; w and x once per 128 rows and columns of y, from L2. 636 × 4096 × 4096 are 21.3 GFLOP and
 //           44 MB. Bound by mma from about 200 rows, by memory below.

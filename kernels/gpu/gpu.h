@@ -28,6 +28,7 @@
 #define HOST_DEVICE __host__ __device__ inline
 #define UNROLL _Pragma("unroll")
 #define NO_UNROLL _Pragma("unroll 1")
+#define UNROLL_4 _Pragma("unroll 4")
 #define SITE
 #define SITE_LAST
 #else
@@ -37,6 +38,7 @@
 #define HOST_DEVICE inline
 #define UNROLL
 #define NO_UNROLL
+#define UNROLL_4
 // Where a primitive was called, for the host layer's messages: the last parameter of those that can fail.
 #define SITE host::Site at = host::Site::here()
 #define SITE_LAST , host::Site at = host::Site::here()

@@ -8,7 +8,7 @@ template <class T, int ROWS, int COLUMNS, int THREADS = 128, class Place>
 DEVICE void load_tile(T* tile, const T* from, int64_t stride, int row0, int row_end, int column0, int column_end,
                       Place place) {
   constexpr int PER_ROW = COLUMNS / VEC<T>;
-  UNROLL
+  UNROLL_4
   for (int first = 0; first < ROWS * PER_ROW; first += THREADS) {
     int i = first + int(threadIdx.x), r = i / PER_ROW, c = i % PER_ROW * VEC<T>;
     if (ROWS * PER_ROW % THREADS && i >= ROWS * PER_ROW) continue;

@@ -292,6 +292,8 @@ TEST(gemm_normalizes_by_statistics) {
         Tensor statistics = filled(STARLING_F32, s.rows, 2, NAN);
         ok(CALL(row_statistics, .statistics = statistics, .x = x));
         call(one, statistics);
+        none.receive();
+        one.receive();
         same_bits("with statistics and without", none, one);
         for (int columns : {16, 64, 512}) {
           Tensor known = statistics_of(x, columns), y = filled(dtype, s.rows, s.out, NAN);
@@ -351,6 +353,7 @@ TEST(gemm_takes_rows_from_their_sources) {
         Tensor s = filled(STARLING_F32, count, 4, NAN), t = filled(STARLING_F32, count, 4, NAN);
         run(expected, s, few, few_residual, {}, with_known);
         run(y, t, x, residual, rows, with_known);
+        for (Tensor* of : {&expected, &y, &s, &t}) of->receive();
         same_bits("rows from sources", expected, y);
         same_bits("their statistics", s, t);
       }
