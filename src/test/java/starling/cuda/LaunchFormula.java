@@ -13,8 +13,8 @@ final class LaunchFormula {
     var n = new TreeMap<String, Long>();
     n.put("patchify", 1L);
     n.put("embed", 3L); // the class row, and the text on both sides of the image
-    n.put("layernorm", 1L + 2L * b);
-    n.put("rmsnorm", 2L * l);
+    n.put("layernorm", 1L); // before the blocks; the other norms are in the products
+    n.put("row_statistics", 2L); // of the rows that enter the tower and the decoder
     // Tower: patches, 4 a block; projector 2; decoder 4 a layer. The last row goes through gemv.
     n.put("gemm", 1L + 4L * b + 2 + 4L * l);
     n.put("gemv", 1L);
@@ -23,7 +23,6 @@ final class LaunchFormula {
     n.put("sample", 1L);
     if (stage1 || stage2) {
       n.put("row_map", (stage1 ? 1L : 0) + (stage2 ? 2L : 0)); // stage 2 also names its patches
-      n.put("gather_rows", (stage1 ? 1L : 0) + (stage2 ? 1L : 0));
     }
     if (spec.startsWith("star")) {
       n.put("colsum_select", 2L);
@@ -41,9 +40,8 @@ final class LaunchFormula {
   static Map<String, Long> decode(int l, int steps) {
     var n = new TreeMap<String, Long>();
     n.put("embed", (long) steps);
-    n.put("gemv", (4L * l + 1) * steps);
-    n.put("rope", (long) l * steps);
-    n.put("attention_decode", (long) l * steps);
+    n.put("gemv", (3L * l + 1) * steps);
+    n.put("step_attention", (long) l * steps); // rope, attention and the output projection
     n.put("sample", (long) steps);
     n.put("advance", (long) steps);
     return n;

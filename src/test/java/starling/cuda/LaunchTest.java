@@ -137,6 +137,15 @@ class LaunchTest {
     assertEquals(stages, spec.equals("none") ? 0 : generation[0].stages().size());
   }
 
+  /** LLaVA-1.5 on Vicuna 7B: 23 blocks of its tower are run, and 32 layers. */
+  @Test
+  void sevenBillionHaveFewLaunches() {
+    long prefill = LaunchFormula.prefill("none", 23, 32).values().stream().mapToLong(n -> n).sum();
+    long token = LaunchFormula.decode(32, 1).values().stream().mapToLong(n -> n).sum();
+    assertTrue(prefill <= 330, "launches of a prefill: " + prefill);
+    assertTrue(token <= 140, "launches of a token: " + token);
+  }
+
   private int visionBlocks() {
     return config.visionBlocks();
   }
