@@ -1,5 +1,6 @@
 package starling.bench;
 
+import java.util.Comparator;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import starling.bench.Operator.Sizes;
@@ -18,6 +19,7 @@ import starling.device.TensorArena;
  */
 record Counted(Launch launch, int launches, double read, double written, double flops) {
   private static final int SMALL = 256;
+  private static final Map<String, KernelWork> CODE = KernelWork.all();
 
   /**
    * Counts. What is linear in a size is counted at two small ones: a product in what it sums over,
@@ -50,25 +52,30 @@ record Counted(Launch launch, int launches, double read, double written, double 
   /** Query heads go with the key heads that they share. */
   private static Map<String, Integer> with(Map<String, Integer> sizes, String axis, int n) {
     Map<String, Integer> changed = new LinkedHashMap<>(sizes);
-    if (axis.equals("G")) {
+    if (axis.equals("G") && sizes.containsKey("H")) {
       changed.put("H", sizes.get("H") / sizes.get("G") * n);
     }
     changed.put(axis, n);
     return changed;
   }
 
-  private static Counted at(
-      Case c, Map<String, Integer> sizes, Device device, NativeCeilings counters) {
+  static Counted at(Case c, Map<String, Integer> sizes, Device device, NativeCeilings counters) {
     try (TensorArena arena = device.arena("counted")) {
       Runnable call =
           c.operator().body().apply(new Inputs(device, arena, c.dtype(), 0), new Sizes(sizes));
-      CountedLaunches work = counters.countedLaunches(call);
-      Launch most =
-          work.launches().stream()
-              .reduce((a, b) -> a.blocks() * a.threads() >= b.blocks() * b.threads() ? a : b)
-              .orElseThrow();
-      return new Counted(most, work.launches().size(), work.read(), work.written(), work.flops());
+      CountedLaunches counted = counters.countedLaunches(call);
+      Comparator<Launch> work =
+          Comparator.comparing((Launch l) -> multiplies(l) && counted.flops() > 0)
+              .thenComparingLong(l -> l.blocks() * l.threads());
+      Launch most = counted.launches().stream().max(work).orElseThrow();
+      return new Counted(
+          most, counted.launches().size(), counted.read(), counted.written(), counted.flops());
     }
+  }
+
+  private static boolean multiplies(Launch l) {
+    KernelWork code = CODE.get(l.kernel());
+    return code != null && code.loopProducts() > 0;
   }
 
   /** On the line through this one and that of twice the size, at {@code times} the size. */

@@ -120,7 +120,7 @@ public final class PredictionReport {
     return "prediction for "
         + card.name()
         + ", by "
-        + "counted work, compiled code and assumed rates: a lower bound, without latencies\n"
+        + "counted work, compiled code and assumed rates: without latencies, so real times are longer\n"
         + card.rates().stream()
             .map(r -> String.format(Locale.ROOT, "%-30s %s%n", r.get(0), r.get(1)))
             .collect(Collectors.joining())
