@@ -6,8 +6,8 @@ package starling.device;
  * them twice.
  *
  * <p>Statistics of a row are in p parts of equally many columns, a power of two of them unless p is
- * 1; the last part may have fewer. Each part is two numbers, its mean and the sum of {@code (value −
- * mean)²}. Two tables of them are equal only to rounding.
+ * 1; the last part may have fewer. Each part is two numbers, its mean and the sum of {@code (value
+ * − mean)²}. Two tables of them are equal only to rounding.
  *
  * @param known f32 {@code [T, 2·p]}: statistics of the rows of {@code x} that are taken, for the
  *     norm before the product; null if the product is to find them. They must be true; whether a

@@ -25,7 +25,9 @@ public final class Statistics {
         device, passes ? arena.empty("statistics", DType.F32, rows, 2 * parts) : null);
   }
 
-  /** Those of {@code x}, a call's rows as a product leaves and reads them; null if there are none. */
+  /**
+   * Those of {@code x}, a call's rows as a product leaves and reads them; null if there are none.
+   */
   public Tensor of(Tensor x) {
     if (memory == null || !device.passesStatistics(x.rows())) {
       return null;

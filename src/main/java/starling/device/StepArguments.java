@@ -38,8 +38,7 @@ final class StepArguments {
     }
   }
 
-  private static void output(
-      String role, Tensor out, Tensor qkv, AttentionInputs in, Rope table) {
+  private static void output(String role, Tensor out, Tensor qkv, AttentionInputs in, Rope table) {
     AttentionArguments.output(role, out, in);
     apart(role, out, "qkv", qkv);
     apart(role, out, "cos", table.cos());
@@ -51,11 +50,7 @@ final class StepArguments {
       throw new IllegalArgumentException(
           "segments: %s, of at most %s rows each; a step has at most %s, and %s in all, where %s"
               .formatted(
-                  segments.table(),
-                  segments.rows(),
-                  Arguments.STEP_ROWS,
-                  Arguments.STEP_CALL,
-                  q));
+                  segments.table(), segments.rows(), Arguments.STEP_ROWS, Arguments.STEP_CALL, q));
     }
   }
 }

@@ -11,8 +11,8 @@ import starling.device.DType;
 import starling.device.Device;
 import starling.device.Linear;
 import starling.device.Norm;
-import starling.device.Slab;
 import starling.device.ProductRows;
+import starling.device.Slab;
 import starling.device.Statistics;
 import starling.device.StoredTensor;
 import starling.device.Tensor;
@@ -138,8 +138,7 @@ final class Decoder {
       ProductRows leaving,
       Tensor last,
       ProductRows knowingLast) {
-    static Rows of(
-        Tensor x, Tensor qkv, Tensor q, Tensor attn, Tensor mlp, Statistics statistics) {
+    static Rows of(Tensor x, Tensor qkv, Tensor q, Tensor attn, Tensor mlp, Statistics statistics) {
       Tensor own = statistics.of(x);
       return new Rows(
           x,
@@ -163,8 +162,7 @@ final class Decoder {
     /** The rows that a cut leaves, and room for them in the rest. */
     Rows cut(Tensor x) {
       int n = x.rows();
-      return of(
-          x, qkv.rows(0, n), q.rows(0, n), attn.rows(0, n), mlp.rows(0, n), statistics);
+      return of(x, qkv.rows(0, n), q.rows(0, n), attn.rows(0, n), mlp.rows(0, n), statistics);
     }
 
     /** All of them, as {@link #attend} left them. */
@@ -236,14 +234,7 @@ final class Decoder {
   void step(int l, Rows r, AttentionInputs in) {
     project(l, r);
     device.stepAttention(
-        r.x,
-        r.leaving.statistics(),
-        r.qkv,
-        in,
-        angles.table(),
-        r.attn,
-        layers.get(l).o,
-        r.x);
+        r.x, r.leaving.statistics(), r.qkv, in, angles.table(), r.attn, layers.get(l).o, r.x);
     mlp(l, r);
   }
 

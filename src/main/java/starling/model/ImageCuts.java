@@ -96,9 +96,7 @@ public final class ImageCuts {
    */
   public List<Tensor> behindAttention(List<Tensor> tower) {
     GoOn after = goingOn(tower);
-    return after.rows() == null
-        ? after.tensors()
-        : workspace.taken(after.tensors(), after.rows());
+    return after.rows() == null ? after.tensors() : workspace.taken(after.tensors(), after.rows());
   }
 
   /** The same for an output projection that picks its rows ({@link ProductRows#rows}). */

@@ -198,8 +198,7 @@ class NativeDeviceTest {
     Tensor index = s.ints("rows", picked);
     Tensor y = s.room("y", dtype, rows, width);
     Tensor left = s.room("left", DType.F32, rows, 2 * ProductRows.parts(rows, width));
-    s.device.gemm(
-        y, x, first, null, Activation.NONE, residual, new ProductRows(null, index, left));
+    s.device.gemm(y, x, first, null, Activation.NONE, residual, new ProductRows(null, index, left));
     Norm layer = new Norm(s.floats("w", dtype, width), s.floats("b", dtype, width), 1e-5f);
     Norm rms = new Norm(layer.weight(), null, 1e-5f);
     Tensor a = s.room("behind a layer norm", dtype, rows, 40);
@@ -237,8 +236,7 @@ class NativeDeviceTest {
     var in =
         new AttentionInputs(
             s.room("q", dtype, rows, 4, d), new Kv(k, v, segments), Mask.CAUSAL, 0.2f);
-    var table =
-        new Rope(s.floats("cos", DType.F32, 60, 16), s.floats("sin", DType.F32, 60, 16));
+    var table = new Rope(s.floats("cos", DType.F32, 60, 16), s.floats("sin", DType.F32, 60, 16));
     Tensor y = s.floats("y", dtype, rows, 96);
     Tensor statistics = s.room("statistics", DType.F32, rows, 2 * 6);
     s.device.stepAttention(
