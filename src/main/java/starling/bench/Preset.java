@@ -155,6 +155,8 @@ public enum Preset {
       case "embed" -> new int[][] {{PROMPT, width, text.vocabulary}};
       case "layernorm" -> new int[][] {{rows, tower.width}};
       case "rmsnorm" -> new int[][] {{prompt, width}, {1, width}};
+      case "row_statistics" -> new int[][] {{prompt, width}};
+      case "step_attention" -> new int[][] {{prompt, heads, keys, d, width}};
       case "gemm" ->
           new int[][] {
             {rows, tower.width, tower.inner},

@@ -3,9 +3,11 @@ package starling.bench;
 import java.util.List;
 import starling.bench.Operator.Sizes;
 import starling.device.Activation;
+import starling.device.DType;
 import starling.device.DeviceType;
 import starling.device.Linear;
 import starling.device.Norm;
+import starling.device.ProductRows;
 import starling.device.Tensor;
 import starling.jcuda.Jcublas;
 
@@ -71,6 +73,21 @@ final class RowOperators {
             return () -> in.device.rmsnorm(out, x, norm);
           },
           (s, t) -> (2 * s.at("T") + 1) * s.at("D") * t.bytes(),
+          (s, t) -> 0);
+
+  static final Operator ROW_STATISTICS =
+      new Operator(
+          "row_statistics",
+          List.of("T", "D"),
+          true,
+          (in, s) -> {
+            int parts = ProductRows.parts(s.get("T"), s.get("D"));
+            Tensor statistics = in.out("statistics", DType.F32, s.get("T"), 2 * parts);
+            Tensor x = in.floats("x", 1, s.get("T"), s.get("D"));
+            return () -> in.device.rowStatistics(statistics, x);
+          },
+          (s, t) ->
+              s.at("T") * (s.at("D") * t.bytes() + 8.0 * ProductRows.parts(s.get("T"), s.get("D"))),
           (s, t) -> 0);
 
   static final Operator GEMM =

@@ -2,7 +2,12 @@ package starling.bench;
 
 import java.util.Collections;
 import java.util.List;
+import starling.device.AttentionInputs;
 import starling.device.DType;
+import starling.device.Kv;
+import starling.device.Linear;
+import starling.device.Mask;
+import starling.device.Rope;
 import starling.device.Segment;
 import starling.device.Segments;
 import starling.device.Tensor;
@@ -10,6 +15,50 @@ import starling.device.Tensor;
 /** The end of a step. */
 final class StepOperators {
   private StepOperators() {}
+
+  /** One row behind S − 1 keys, whose key and value it appends. */
+  static final Operator STEP_ATTENTION =
+      new Operator(
+          "step_attention",
+          List.of("S", "H", "G", "d", "out_features"),
+          true,
+          (in, s) -> {
+            int keys = s.get("S");
+            int d = s.get("d");
+            int wide = s.get("H") * d;
+            Tensor y = in.out("y", in.dtype, 1, s.get("out_features"));
+            Tensor residual = in.floats("residual", 1, 1, s.get("out_features"));
+            Tensor qkv = in.floats("qkv", 1, 1, wide + 2 * s.get("G") * d);
+            var each = Segment.of(0, 1, 0, keys).behind(keys - 1).standing(keys - 1);
+            int[] table = Segments.table(List.of(each));
+            var segments = new Segments(in.ints("segments", table, 1, Segments.WIDTH), 1, keys);
+            var kv =
+                new Kv(
+                    in.floats("k", 1, keys, s.get("G"), d),
+                    in.floats("v", 1, keys, s.get("G"), d),
+                    segments);
+            Tensor q = in.arena.alloc("q", in.dtype, 1, s.get("H"), d);
+            var inputs = new AttentionInputs(q, kv, Mask.CAUSAL, (float) (1 / Math.sqrt(d)));
+            var rope =
+                new Rope(
+                    in.floats("cos", DType.F32, 1, keys, d / 2),
+                    in.floats("sin", DType.F32, 1, keys, d / 2),
+                    null);
+            Tensor attended = in.arena.alloc("attended", in.dtype, 1, wide);
+            Linear w =
+                in.device.asLinear(
+                    in.floats("w", 1 / Math.sqrt(wide), s.get("out_features"), wide), null);
+            return () -> in.device.stepAttention(y, null, qkv, inputs, rope, attended, w, residual);
+          },
+          (s, t) ->
+              t.bytes()
+                  * (2 * s.at("S") * s.at("G") * s.at("d")
+                      + s.at("H") * s.at("d") * s.at("out_features")
+                      + (s.at("H") + 2 * s.at("G")) * s.at("d")
+                      + 2 * s.at("out_features")),
+          (s, t) ->
+              4 * s.at("S") * s.at("H") * s.at("d")
+                  + 2 * s.at("H") * s.at("d") * s.at("out_features"));
 
   static final Operator SAMPLE =
       new Operator(

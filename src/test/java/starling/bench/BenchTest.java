@@ -62,6 +62,7 @@ class BenchTest {
             "download",
             "record_event",
             "elapsed_millis",
+            "passes_statistics",
             "repeat",
             "close"));
     assertEquals(operators, new HashSet<>(Bench.operators()));

@@ -111,10 +111,9 @@ class PredictionTest {
     // kernels/README.md, of 23 blocks and 32 layers.
     int b = 23;
     int l = 32;
-    assertEquals(
-        1 + 3 + (1 + 2 * b) + 2 * l + (1 + 4 * b + 2 + 4 * l) + 1 + (b + l) + l + 1, prefill);
+    assertEquals(1 + 3 + 1 + 2 + (1 + 4 * b + 2 + 4 * l) + 1 + (b + l) + l + 1, prefill);
     int token = Answer.token().stream().mapToInt(Answer.Step::count).sum();
-    assertEquals(1 + 4 * l + 1 + l + l + 1 + 1, token);
+    assertEquals(1 + 3 * l + 1 + l + 1 + 1, token);
   }
 
   @Test
