@@ -9,7 +9,7 @@
 // Launch    ⌈most keys/64⌉ · H · S · most rows blocks of attention and as many of the projection as gemv has, 128 threads. A
 //           block takes its work by the number in which it starts: numbers of attention first. A block of the projection
 //           loads its first weights and waits until all rows are there. It waits for lower numbers only, which have started
-//           and wait for nobody, so it ends however many blocks fit on the device. Compiled for 1, 4 and 16 rows.
+//           and wait for nobody, so it ends however many blocks fit on the device. Compiled for 1 row and for up to 16.
 // Shared    that of both: up to 42 KB.
 // Cost      qkv and the cache as attention_decode, w once: 636 keys of 32 heads of 128 in bf16 and 4096 × 4096 are 44 MB.
 //           Bound by memory.
@@ -54,8 +54,7 @@ static void step_attention(const SplitInputs<T>& a, const Turning<T>& turning, T
                                                    cache_v, stream->tickets, x, p, around);
   };
   if (x.rows == 1) launch.template operator()<1>();
-  else if (x.rows <= 4) launch.template operator()<4>();
-  else launch.template operator()<16>();
+  else launch.template operator()<GEMV_ROWS>();
 }
 
 extern "C" int starling_step_attention(const starling_step_attention_args* args, starling_stream* stream) {

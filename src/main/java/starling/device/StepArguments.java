@@ -25,12 +25,21 @@ final class StepArguments {
       Tensor residual) {
     Tensor q = in.q();
     rope.rope(q, in.kv(), qkv, null, table);
+    TensorChecks.vectors("qkv", qkv, q.dim(2));
     few(q, in.kv().segments());
     attention.attended(attended, in);
     if (!in.mask().causal()) {
       throw new IllegalArgumentException("q: " + q + " in a step, whose attention is causal");
     }
     rows.product(y, attended, w, Activation.NONE, residual, null, statistics);
+    Tensor hidden = in.mask().hidden();
+    apart("q", q, "hidden", hidden);
+    apart("k", in.kv().k(), "hidden", hidden);
+    apart("v", in.kv().v(), "hidden", hidden);
+    foreign("q", q, w, residual);
+    foreign("k", in.kv().k(), w, residual);
+    foreign("v", in.kv().v(), w, residual);
+    foreign("attended", attended, w, residual);
     output("y", y, qkv, in, table);
     output("attended", attended, qkv, in, table);
     if (statistics != null) {
@@ -43,6 +52,13 @@ final class StepArguments {
     apart(role, out, "qkv", qkv);
     apart(role, out, "cos", table.cos());
     apart(role, out, "sin", table.sin());
+  }
+
+  /** Apart from what only the product reads. */
+  private static void foreign(String role, Tensor out, Linear w, Tensor residual) {
+    w.parts().forEach(part -> apart(role, out, "w", part));
+    apart(role, out, "bias", w.bias());
+    apart(role, out, "residual", residual);
   }
 
   private static void few(Tensor q, Segments segments) {

@@ -33,6 +33,7 @@ final class LaunchFormula {
       n.put("diagonal", 1L);
       n.put("cosines", 1L);
       n.put("drop_duplicates", 1L);
+      n.put("gather_rows", 1L); // the kept rows of the features, for the projector
     }
     return n;
   }

@@ -70,7 +70,7 @@ class OperatorEdgesTest extends OnEveryDevice {
               (w, g) ->
                   g.with("x", w.f32("my x", 5, 32))
                       .with("residual", w.f32("my residual", 5, 16))
-                      .with("picked", w.ints("my picked", 4, 0, 4))),
+                      .with("picked", w.i32("my picked", 3))),
           edge("gemm", "statistics in one part", (w, g) -> g.with("known", w.f32("k", 3, 2))),
           edge("rowStatistics", "no rows", (w, g) -> noRows(g, "x", "statistics")),
           edge(

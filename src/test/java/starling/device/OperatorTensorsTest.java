@@ -224,7 +224,7 @@ class OperatorTensorsTest extends OnEveryDevice {
           Map.entry("rowStatistics", Set.of("x")),
           Map.entry("gemm", Set.of("x", "part", "weight", "bias")),
           Map.entry("attention", Set.of("q", "k", "v")),
-          Map.entry("stepAttention", Set.of("q", "k", "v", "attended", "part")),
+          Map.entry("stepAttention", Set.of("q", "k", "v", "qkv", "attended", "part")),
           Map.entry("attentionColsum", Set.of("q", "k", "v")),
           Map.entry("colsumSelect", Set.of("q", "k", "v")),
           Map.entry("cosines", Set.of("x")),
