@@ -201,14 +201,14 @@ final class Decoder {
    * @param in of {@code r}'s queries
    */
   void attend(int l, Rows r, AttentionInputs in, Tensor positions, Tensor lse) {
-    project(l, r);
+    project(l, r, r.knowing);
     device.rope(r.q, in.kv(), r.qkv, positions, angles.table());
     device.attention(r.attnHeads, lse, in);
   }
 
-  private void project(int l, Rows r) {
+  private void project(int l, Rows r, ProductRows knowing) {
     Layer layer = layers.get(l);
-    device.gemm(r.qkv, r.x, layer.qkv, layer.inputNorm, Activation.NONE, null, r.knowing);
+    device.gemm(r.qkv, r.x, layer.qkv, layer.inputNorm, Activation.NONE, null, knowing);
   }
 
   /**
@@ -232,7 +232,7 @@ final class Decoder {
 
   /** Layer {@code l} on the rows of a step, which stand where the segments say. */
   void step(int l, Rows r, AttentionInputs in) {
-    project(l, r);
+    project(l, r, l == 0 ? ProductRows.NONE : r.knowing); // an embedding has no statistics
     device.stepAttention(
         r.x, r.leaving.statistics(), r.qkv, in, angles.table(), r.attn, layers.get(l).o, r.x);
     mlp(l, r);
