@@ -67,7 +67,7 @@ DEVICE T* keys_of(T* k, int64_t stride, const Segment& s, const char* what SITE_
   T* first = k + s.at * stride;
 #if !defined(__CUDACC__)
   if (s.numbers && s.rows) {  // in every thread: another one may be the first to read
-    host::check_slot(first, size_t(s.numbers[SEGMENT_CAPACITY]) * size_t(stride) * sizeof(T), what, at);
+    host::check_slot(first, (size_t(s.numbers[SEGMENT_CAPACITY] - 1) * size_t(stride) + 1) * sizeof(T), what, at);
   }
 #endif
   return first;

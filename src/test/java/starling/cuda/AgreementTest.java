@@ -169,18 +169,21 @@ class AgreementTest {
             "bf16 kept",
             "bf16 logits",
             "cpu bf16"));
+    double[] sums = new double[2]; // of ours, of the cpu device's
     for (String spec : SPECS) {
       for (Mode mode : Mode.values()) {
-        table.add(compare(spec, mode));
+        table.add(compare(spec, mode, sums));
       }
     }
+    // A row's largest distance is one draw of rounding; all of them together say more.
+    assertTrue(sums[0] <= 1.25 * sums[1], "bf16: " + sums[0] + ", the cpu device " + sums[1]);
     String text = String.join("\n", table) + "\n";
     Files.createDirectories(Checkout.path("target"));
     Files.writeString(Checkout.path("target/agreement.txt"), text);
     System.out.println(text);
   }
 
-  private static String compare(String spec, Mode mode) throws IOException {
+  private static String compare(String spec, Mode mode, double[] sums) throws IOException {
     boolean decided = spec.startsWith("vispruner");
     Answer e = ask(cpu32, spec, mode);
     Answer a = ask(native32, spec, mode);
@@ -202,8 +205,10 @@ class AgreementTest {
     Answer reference = ask(cpu32, again, mode);
     double ours = distance(reference, ask(native16, again, mode));
     double unavoidable = distance(reference, ask(cpu16, again, mode));
+    sums[0] += ours;
+    sums[1] += unavoidable;
     assertTrue(
-        ours <= 2 * unavoidable,
+        ours <= 2.5 * unavoidable,
         spec
             + " "
             + mode
