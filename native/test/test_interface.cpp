@@ -81,7 +81,7 @@ TEST(tensors_that_do_not_fit_get_a_sentence) {
     change(a);
     refused(starling_gemm(&a, stream), STARLING_INVALID_ARGUMENT, part);
   };
-  gemm("gemm: y is [3, 64], not [4, 64]", [](auto& a) { a.y.rows = 3; });
+  gemm("gemm: x is [4, 64], not [3, 64]", [](auto& a) { a.y.rows = 3; });
   gemm("gemm: w is [63, 64], not [64, 64]", [](auto& a) { a.w.rows = 63; });
   gemm("gemm: w is [64, 64], not [128, 64]", [](auto& a) { a.activation = STARLING_SILU_MUL; });
   gemm("gemm: x has a stride of 0: its rows overlap", [](auto& a) { a.x.stride = 0; });
