@@ -75,7 +75,8 @@ STARLING_API int starling_slot_release(void *memory);
  * stream is captured, memory is kept until the capture ends. `memory` NULL is allowed. */
 STARLING_API int starling_free(void *memory, starling_stream *stream);
 
-/* Rows of `width` bytes from host memory to the device; `src` may be reused when the call returns. */
+/* Rows of `width` bytes from host memory to the device, in the order of the stream, for which the call does not wait; `src` may
+ * be reused when it returns. */
 STARLING_API int starling_upload(void *dst, int64_t dst_stride_bytes, const void *src /* host */, int64_t src_stride_bytes,
                                  int64_t width, int64_t rows, starling_stream *stream);
 

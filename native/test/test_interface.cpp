@@ -245,7 +245,10 @@ struct NormedProduct {
 
 // A stream of the test's own in the place of the common one, whose scratch memory has its size already.
 struct NewStream {
-  NewStream() { ok(starling_stream_create(&stream, nullptr)); }
+  NewStream() {
+    ok(starling_stream_wait(stream));  // what it was given is there for the other one
+    ok(starling_stream_create(&stream, nullptr));
+  }
   ~NewStream() {
     starling_stream_destroy(stream);
     stream = common;

@@ -291,7 +291,7 @@ TEST(launches_are_recorded_and_counted) {
   host::Counters c = host::counters();
   equal("launches", uint64_t(1), c.launches);
   equal("flops", uint64_t(2) * 64 * 128 * 64, c.flops);
-  equal("bytes read", uint64_t(2) * (64 + 128) * 64, c.read);
+  equal("bytes read", uint64_t(2) * (2 * 64 + 128) * 64, c.read);  // x by each of two blocks of 64 columns
   equal("bytes written", uint64_t(4) * 64 * 128, c.written);
   host::reset_counters();  // gemv: the weights once, and x by each of eight blocks
   starling_tensor one_y = y, one_x = x;
