@@ -85,9 +85,9 @@ record Counted(Launch launch, int launches, double read, double written, double 
     return new Counted(
         new Launch(
             a.kernel(),
-            Math.round(line(a.x(), b.x(), times)),
-            Math.round(line(a.y(), b.y(), times)),
-            Math.round(line(a.z(), b.z(), times)),
+            Math.round(line((double) a.x(), (double) b.x(), times)),
+            Math.round(line((double) a.y(), (double) b.y(), times)),
+            Math.round(line((double) a.z(), (double) b.z(), times)),
             a.threads(),
             a.shared()),
         launches,

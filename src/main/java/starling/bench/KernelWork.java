@@ -48,7 +48,7 @@ record KernelWork(
 
   private static void add(Map<String, KernelWork> all, String line) {
     int end = line.startsWith("\"") ? line.indexOf('"', 1) : line.indexOf(',');
-    String[] cells = line.substring(line.indexOf(',', end) + 1).split(",");
+    String[] cells = line.substring(line.indexOf(',', end) + 1).split(",", -1);
     int[] n = new int[cells.length];
     for (int i = 0; i < n.length; i++) {
       n[i] = Integer.parseInt(cells[i]);

@@ -25,7 +25,7 @@ public record CountedLaunches(List<Launch> launches, long read, long written, lo
     /** From a line of the record. */
     static Launch of(String line) {
       String[] f = line.split("\t", -1);
-      String[] grid = f[1].split(",");
+      String[] grid = f[1].split(",", -1);
       return new Launch(
           f[0].replaceFirst("_kernel\\b", "").replace("unsigned int", "uint32_t").replace(" ", ""),
           Long.parseLong(grid[0]),

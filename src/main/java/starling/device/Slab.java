@@ -27,18 +27,23 @@ public final class Slab implements AutoCloseable {
 
     /** The offset of the first place with room; -1 if there is none. */
     long take(long bytes) {
+      Map.Entry<Long, Long> room = null;
       for (Map.Entry<Long, Long> place : free.entrySet()) {
         if (place.getValue() >= bytes) {
-          long at = place.getKey();
-          long left = place.getValue() - bytes;
-          free.remove(at);
-          if (left > 0) {
-            free.put(at + bytes, left);
-          }
-          return at;
+          room = place;
+          break;
         }
       }
-      return -1;
+      if (room == null) {
+        return -1;
+      }
+      long at = room.getKey();
+      long left = room.getValue() - bytes;
+      free.remove(at);
+      if (left > 0) {
+        free.put(at + bytes, left);
+      }
+      return at;
     }
 
     void give(long at, long bytes) {
@@ -58,7 +63,7 @@ public final class Slab implements AutoCloseable {
   private final String name;
   private final TensorArena.Memory memory;
   private final List<Extent> extents = new ArrayList<>();
-  private final Map<Block, Part> parts = new IdentityHashMap<>();
+  private final IdentityHashMap<Block, Part> parts = new IdentityHashMap<>();
   private boolean closed;
 
   /**

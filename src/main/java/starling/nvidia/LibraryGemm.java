@@ -102,12 +102,12 @@ public final class LibraryGemm implements AutoCloseable {
     }
   }
 
-  private Tensor picked(String role, Tensor rows, Tensor index) {
+  private Tensor picked(String role, Tensor from, Tensor index) {
     if (index == null) {
-      return rows;
+      return from;
     }
-    Tensor picked = scratch(role, rows.dtype(), index.rows(), rows.width());
-    host.gatherRows(picked, rows, index);
+    Tensor picked = scratch(role, from.dtype(), index.rows(), from.width());
+    host.gatherRows(picked, from, index);
     return picked;
   }
 
