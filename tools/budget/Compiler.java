@@ -116,13 +116,13 @@ final class Compiler {
     return ptx;
   }
 
-  /** From {@code .visible .entry} to the brace that closes it. */
+  /** From {@code .entry} to the brace that closes it; one with a type of its file's own is not visible outside. */
   private static List<String> entries(String ptx) {
     var entries = new ArrayList<String>();
-    for (int from = ptx.indexOf(".visible .entry"); from >= 0; ) {
-      int end = ptx.indexOf("\n}\n", from) + 3;
-      entries.add(ptx.substring(from, end));
-      from = ptx.indexOf(".visible .entry", end);
+    Matcher m = Pattern.compile("(?m)^(\\.visible )?\\.entry ").matcher(ptx);
+    for (int end = 0; m.find(end); ) {
+      end = ptx.indexOf("\n}\n", m.start()) + 3;
+      entries.add(ptx.substring(m.start(), end));
     }
     return entries;
   }
