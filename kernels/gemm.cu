@@ -314,8 +314,12 @@ extern "C" int starling_gemm(const starling_gemm_args* args, starling_stream* st
         gpu::require_shape("residual", a.residual, source_rows, out);
       }
       Epilogue p{y, bias, residual, a.y.stride, a.residual.stride, out, a.activation, f32, 0};
-      ProductRows around{
-          {known, a.norm_statistics.stride, known_parts, in}, statistics, sources, a.statistics.stride, source_rows, 0};
+      ProductRows around{{known, known ? a.norm_statistics.stride : 0, known ? known_parts : 0, in},
+                         statistics,
+                         sources,
+                         a.statistics.stride,
+                         source_rows,
+                         0};
       if (rows <= GEMV_ROWS) {
         gemv(x, w, nw, nb, a.x.stride, a.w.stride, rows, in, a.eps, p, around, stream);
       } else {

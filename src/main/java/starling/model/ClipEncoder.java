@@ -117,7 +117,13 @@ public final class ClipEncoder implements ImageEncoder {
       device.patchify(patches, crops.get(c), patch);
       device.embed(own.rows(0, 1), tower.row0(), tower.classRow());
       device.gemm(
-          own.rows(1, rows), patches, tower.patchEmbedding(), null, Activation.NONE, positions);
+          own.rows(1, rows),
+          patches,
+          tower.patchEmbedding(),
+          null,
+          Activation.NONE,
+          positions,
+          ProductRows.NONE);
     }
     device.layernorm(x, x, tower.preNorm());
   }
@@ -136,7 +142,7 @@ public final class ClipEncoder implements ImageEncoder {
 
   private void project(Tensor feature, ImageCuts cuts, TensorArena work) {
     Tensor h = work.empty("projector", dtype, feature.rows(), tower.linear1().out());
-    device.gemm(h, feature, tower.linear1(), null, Activation.GELU, null);
+    device.gemm(h, feature, tower.linear1(), null, Activation.GELU, null, ProductRows.NONE);
     int newlines = cuts.tokens().tableRows();
     Tensor rows = cuts.projected(newlines + feature.rows());
     if (newlines > 0) {
@@ -144,7 +150,7 @@ public final class ClipEncoder implements ImageEncoder {
       device.embed(rows.rows(0, newlines), first, newline);
     }
     Tensor patches = rows.rows(newlines, rows.rows());
-    device.gemm(patches, h, tower.linear2(), null, Activation.NONE, null);
+    device.gemm(patches, h, tower.linear2(), null, Activation.NONE, null, ProductRows.NONE);
     cuts.intoDecoder(rows);
   }
 

@@ -96,7 +96,7 @@ final class QwenEncoder implements ImageEncoder {
     Tensor ordered = work.empty("ordered patches", dtype, x.rows(), 3 * patch * patch);
     device.patchify(raster, pixels, patch);
     device.gatherRows(List.of(ordered), List.of(raster), order);
-    device.gemm(x, ordered, tower.patchEmbedding(), null, Activation.NONE, null);
+    device.gemm(x, ordered, tower.patchEmbedding(), null, Activation.NONE, null, ProductRows.NONE);
   }
 
   /** Queries, keys and values of all rows, as {@code rope} writes them. */
@@ -113,9 +113,9 @@ final class QwenEncoder implements ImageEncoder {
     device.rmsnorm(x, x, tower.mergerNorm());
     Tensor cells = cuts.beforeProjector(x.fold(config.cellRows()));
     Tensor h = work.empty("merged", dtype, cells.rows(), tower.merge1().out());
-    device.gemm(h, cells, tower.merge1(), null, Activation.GELU, null);
+    device.gemm(h, cells, tower.merge1(), null, Activation.GELU, null, ProductRows.NONE);
     Tensor rows = cuts.projected(cells.rows());
-    device.gemm(rows, h, tower.merge2(), null, Activation.NONE, null);
+    device.gemm(rows, h, tower.merge2(), null, Activation.NONE, null, ProductRows.NONE);
     cuts.intoDecoder(rows);
   }
 }
