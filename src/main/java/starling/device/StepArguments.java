@@ -56,7 +56,9 @@ final class StepArguments {
 
   /** Apart from what only the product reads. */
   private static void foreign(String role, Tensor out, Linear w, Tensor residual) {
-    w.parts().forEach(part -> apart(role, out, "w", part));
+    for (int i = 0; i < w.parts().size(); i++) { // no iterator: a step allocates nothing
+      apart(role, out, "w", w.parts().get(i));
+    }
     apart(role, out, "bias", w.bias());
     apart(role, out, "residual", residual);
   }

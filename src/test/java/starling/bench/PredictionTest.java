@@ -42,7 +42,7 @@ class PredictionTest {
 
   /** 320 blocks on 132 SMs: the busiest has 3 of them, and 4 fit. */
   private static PredictedRow product(int count) {
-    var launch = new Launch("gemm<bf16,false>", 32, 10, 1, 128, 46_080);
+    var launch = new Launch("gemm<bf16,Large,false,false>", 32, 10, 1, 128, 46_080);
     var work = new Counted(launch, 1, 500e6, 5e6, 4096.0 * 5_242_880);
     return PredictedRow.of(CARD, gemm(636, 4096, 4096), count, work, GEMM);
   }
@@ -160,7 +160,7 @@ class PredictionTest {
   void theTableOfKernelsIsRead() {
     Map<String, KernelWork> all = KernelWork.all();
     assertTrue(all.size() > 40, "" + all.size());
-    assertTrue(all.get("gemm<bf16,false>").loopProducts() > 0);
-    assertNull(all.get("gemm<f16,false>"));
+    assertTrue(all.get("gemm<bf16,Large,false,false>").loopProducts() > 0);
+    assertNull(all.get("gemm<f16,Large,false,false>"));
   }
 }
