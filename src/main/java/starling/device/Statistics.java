@@ -35,14 +35,6 @@ public final class Statistics {
     return memory.rows(0, x.rows()).columns(0, 2 * ProductRows.parts(x.rows(), x.width()));
   }
 
-  /** Finds those of rows that no product has made. */
-  public void find(Tensor x) {
-    Tensor statistics = of(x);
-    if (statistics != null) {
-      device.rowStatistics(statistics, x);
-    }
-  }
-
   /** Those of the last row of {@code x}, which is multiplied alone; null if there are none. */
   public Tensor ofLast(Tensor x) {
     Tensor all = of(x);

@@ -79,7 +79,10 @@ public final class ClipEncoder implements ImageEncoder {
     cuts.sees(in, lse);
     int blocks = tower.blocks().size();
     var statistics = Statistics.of(device, work, rows, config.hiddenSize());
-    statistics.find(x);
+    Tensor entering = statistics.of(x);
+    if (entering != null) {
+      device.rowStatistics(entering, x);
+    }
     for (int b = 0; b < blocks; b++) {
       ClipTower.Block block = tower.blocks().get(b);
       boolean last = b == blocks - 1;

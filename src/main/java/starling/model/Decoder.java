@@ -192,7 +192,10 @@ final class Decoder {
 
   /** Rows that no layer has made are about to enter the first. */
   void enter(Rows r) {
-    r.statistics.find(r.x);
+    Tensor entering = r.statistics.of(r.x);
+    if (entering != null) {
+      device.rowStatistics(entering, r.x);
+    }
   }
 
   /**

@@ -5,6 +5,7 @@ import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
 import starling.device.Device;
+import starling.device.Graph;
 import starling.device.Mask;
 import starling.device.Sampling;
 import starling.device.Segments;
@@ -126,7 +127,12 @@ public final class Generation implements AutoCloseable {
    */
   public int next() {
     if (drawn > 0) {
-      memory.step(shape, step);
+      Graph graph = memory.graph(shape, step);
+      if (graph == null) {
+        step();
+      } else {
+        graph.launch();
+      }
     }
     device.download(hostId, memory.id());
     int token = hostId.get(ValueLayout.JAVA_INT, 0);

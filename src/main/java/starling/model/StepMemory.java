@@ -63,18 +63,20 @@ final class StepMemory implements AutoCloseable {
     return Math.max(SMALLEST_CLASS, Integer.highestOneBit(Math.max(1, keys - 1)) << 1);
   }
 
-  /** Does a step: the first of a shape one operator after the other, later ones as a graph. */
-  void step(Shape now, Runnable work) {
+  /**
+   * The graph of a step; null for the first of its shape, which is to be done one operator after
+   * the other.
+   */
+  Graph graph(Shape now, Runnable work) {
     if (!now.equals(shape)) {
       forget();
-      work.run();
       shape = now;
-      return;
+      return null;
     }
     if (graph == null) {
       graph = device.graph(work);
     }
-    graph.launch();
+    return graph;
   }
 
   private void forget() {

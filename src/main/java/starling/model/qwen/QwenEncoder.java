@@ -59,7 +59,10 @@ final class QwenEncoder implements ImageEncoder {
     var inside = new AttentionInputs(whole.q(), kv, Mask.NONE, whole.scale());
     cuts.sees(whole, lse);
     var statistics = Statistics.of(device, work, rows, config.hiddenSize());
-    statistics.find(x);
+    Tensor entering = statistics.of(x);
+    if (entering != null) {
+      device.rowStatistics(entering, x);
+    }
     for (int b = 0; b < tower.blocks().size(); b++) {
       QwenTower.Block block = tower.blocks().get(b);
       boolean last = b == tower.blocks().size() - 1;
