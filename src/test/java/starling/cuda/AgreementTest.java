@@ -84,10 +84,18 @@ class AgreementTest {
     }
   }
 
+  /** Pictures whose logits are compared; methods choose by the first. */
+  private static final List<String> SCENES =
+      List.of("scene-03.png", "scene-05.png", "scene-07.png");
+
   private static Answer ask(Model model, String spec, Mode mode) {
+    return ask(model, spec, mode, SCENES.get(0));
+  }
+
+  private static Answer ask(Model model, String spec, Mode mode, String scene) {
     return model.ask(
         Question.of("How many objects are there?")
-            .image(Demo.image("scene-03.png"))
+            .image(Demo.image(scene))
             .maxTokens(8)
             .logits(true)
             .mode(mode)
@@ -175,7 +183,7 @@ class AgreementTest {
         table.add(compare(spec, mode, sums));
       }
     }
-    // A row's largest distance is one draw of rounding; all of them together say more.
+    // All rows together are known better than one, and held closer.
     assertTrue(sums[0] <= 1.25 * sums[1], "bf16: " + sums[0] + ", the cpu device " + sums[1]);
     String text = String.join("\n", table) + "\n";
     Files.createDirectories(Checkout.path("target"));
@@ -202,13 +210,17 @@ class AgreementTest {
     assertEquals(e32.outputTokens(), a32.outputTokens(), spec + " " + mode);
 
     Answer a16 = ask(native16, spec, mode);
-    Answer reference = ask(cpu32, again, mode);
-    double ours = distance(reference, ask(native16, again, mode));
-    double unavoidable = distance(reference, ask(cpu16, again, mode));
+    double ours = 0;
+    double unavoidable = 0;
+    for (String scene : SCENES) { // the largest distance of one picture is one draw of rounding
+      Answer reference = ask(cpu32, again, mode, scene);
+      ours += distance(reference, ask(native16, again, mode, scene)) / SCENES.size();
+      unavoidable += distance(reference, ask(cpu16, again, mode, scene)) / SCENES.size();
+    }
     sums[0] += ours;
     sums[1] += unavoidable;
     assertTrue(
-        ours <= 2.5 * unavoidable,
+        ours <= 2 * unavoidable,
         spec
             + " "
             + mode
