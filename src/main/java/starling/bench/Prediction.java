@@ -69,6 +69,12 @@ public final class Prediction {
     Counted work =
         counted.computeIfAbsent(step.of().title(), t -> Counted.of(step.of(), device, counters));
     KernelWork known = code.get(work.launch().kernel());
+    if (known == null) {
+      throw new IllegalStateException(
+          "kernel-work.csv has no "
+              + work.launch().kernel()
+              + "; tools/kernel-budget --work makes it anew");
+    }
     return PredictedRow.of(card, step.of(), step.count(), work, known);
   }
 

@@ -95,7 +95,8 @@ public final class PredictionReport {
     return json;
   }
 
-  private Map<String, List<PredictedRow>> everything() {
+  /** The rows of the bench, and the launches of an answer, each by its name. */
+  Map<String, List<PredictedRow>> everything() {
     var all = new LinkedHashMap<String, List<PredictedRow>>();
     all.put("rows", rows);
     all.put("prefill", prefill);

@@ -27,7 +27,10 @@ public record CountedLaunches(List<Launch> launches, long read, long written, lo
       String[] f = line.split("\t", -1);
       String[] grid = f[1].split(",", -1);
       return new Launch(
-          f[0].replaceFirst("_kernel\\b", "").replace("unsigned int", "uint32_t").replace(" ", ""),
+          f[0].replaceFirst("_kernel\\b", "")
+              .replace("{anonymous}::", "")
+              .replace("unsigned int", "uint32_t")
+              .replace(" ", ""),
           Long.parseLong(grid[0]),
           Long.parseLong(grid[1]),
           Long.parseLong(grid[2]),

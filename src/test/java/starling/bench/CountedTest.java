@@ -1,9 +1,12 @@
 package starling.bench;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.util.LinkedHashMap;
+import java.util.List;
 import java.util.Map;
+import org.junit.jupiter.api.Test;
 import org.junit.jupiter.params.ParameterizedTest;
 import org.junit.jupiter.params.provider.CsvSource;
 import starling.Devices;
@@ -43,6 +46,35 @@ class CountedTest {
       assertEquals(itself.read(), line.read(), itself.read() * 0.002);
       assertEquals(itself.written(), line.written(), itself.written() * 0.002);
       assertEquals(itself.flops(), line.flops(), itself.flops() * 0.002);
+    }
+  }
+
+  /** A kernel that the table of compiled code does not have would cost nothing. */
+  @Test
+  void everyLaunchOfAnAnswerHasItsInstructions() {
+    Native.needs(Native.HOST);
+    var options =
+        new Bench.Options(
+            DeviceType.EMULATED,
+            Preset.LLAVA_7B,
+            List.of(),
+            Map.of(),
+            List.of(DType.BF16),
+            List.of(CacheState.WARM),
+            null,
+            null,
+            List.of(Provider.OWN),
+            0.5,
+            0.01);
+    var all = Prediction.of(Card.of("h200"), options, row -> {}).everything();
+    assertEquals(Answer.prefill().size(), all.get("prefill").size());
+    assertEquals(Answer.token().size(), all.get("token").size());
+    for (List<PredictedRow> rows : all.values()) {
+      for (PredictedRow row : rows) {
+        assertTrue(row.instructions() > 0 && row.waves() > 0, row.toString());
+        boolean product = row.part().startsWith("gemm") && !row.sizes().startsWith("T=1 ");
+        assertTrue(!product || row.products() > 0, row.toString());
+      }
     }
   }
 }
