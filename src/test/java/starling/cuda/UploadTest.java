@@ -88,8 +88,8 @@ class UploadTest {
   void headsOfDecodedBlocksArePadded() {
     for (DType dtype : NativeDeviceTest.FLOATS) {
       try (TensorArena arena = nativeDevice.arena("weights")) {
-        var side = new NativeDeviceTest.Side(nativeDevice, arena, new Random(5));
-        StoredTensor blocks = EightBits.of(NativeDeviceTest.stored(side, "w", 1, 40, 96));
+        var side = new Side(nativeDevice, arena, new Random(5));
+        StoredTensor blocks = EightBits.of(side.stored("w", 1, 40, 96));
         var source = new Linear.Source(List.of(blocks), Collections.singletonList(null), 20, 24);
         var padded = (NativeLinear) nativeDevice.linear(arena, dtype, source);
         assertEquals(64, padded.out());
