@@ -25,6 +25,13 @@ namespace {
 constexpr int TAKEN = 0, THERE = 1, ENDED = 2, COUNTERS = 3;
 }  // namespace
 
+// The projection's block: the same function for every size of a head.
+template <class T, int ROWS>
+BLOCK_PART void project(const GemvInputs<T>& x, const Epilogue& p, const ProductRows& around, int block, int blocks,
+                        unsigned* there, unsigned pairs) {
+  gemv_block<T, ROWS, false, true>(x, p, around, block, blocks, [&] { wait_until(there, pairs); });
+}
+
 template <class T, int D, int ROWS>
 KERNEL(128)
 step_attention_kernel(SplitInputs<T> a, Turning<T> turning, T* cache_k, T* cache_v, unsigned* counters, GemvInputs<T> x,
@@ -36,8 +43,7 @@ step_attention_kernel(SplitInputs<T> a, Turning<T> turning, T* cache_k, T* cache
     return;
   }
   int blocks = int(gridDim.x) - attention;
-  gemv_block<T, ROWS, false, true>(x, p, around, number - attention, blocks,
-                                   [&] { wait_until(counters + THERE, unsigned(pairs)); });
+  project<T, ROWS>(x, p, around, number - attention, blocks, counters + THERE, unsigned(pairs));
   if (last_block(counters + ENDED, unsigned(blocks)) && threadIdx.x == 0) {  // all numbers are taken, all rows there
     reset(counters + TAKEN);
     reset(counters + THERE);

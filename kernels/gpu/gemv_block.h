@@ -111,13 +111,13 @@ DEVICE void gemv_statistics(RowStatistics* statistics, const GemvInputs<T>& a, c
 template <class T, int ROWS, int THREADS, bool COHERENT>
 DEVICE void gemv_stage(T* xs, int row_elements, const RowStatistics* statistics, const GemvInputs<T>& a,
                        const int32_t* sources, int source_rows, int k0, int depth) {
-  UNROLL
+  UNROLL_4
   for (int r = 0; r < ROWS; r++) {
     if (r >= a.rows) continue;
-    const T* row = a.x + int64_t(sources ? checked(load(sources + r), source_rows, "a source of a row") : r) * a.x_stride;
+    const T* row = a.x + int64_t(!COHERENT && sources ? checked(load(sources + r), source_rows, "a source of a row") : r) * a.x_stride;
     for (int k = int(threadIdx.x) * VEC<T>; k < depth; k += THREADS * VEC<T>) {
       Vec16 v = stored_vector<COHERENT>(row, k0 + k, a.in);
-      if (a.norm_weight) {
+      if (!COHERENT && a.norm_weight) {
         float x[VEC<T>], weight[VEC<T>], bias[VEC<T>] = {};
         unpack<T>(v, x);
         load_vector(a.norm_weight, k0 + k, a.in, weight);
@@ -224,7 +224,7 @@ DEVICE void gemv_block(const GemvInputs<T>& a, const Epilogue& p, const ProductR
   fetch(0);
   fetch(1);
   before();
-  if (a.norm_weight) gemv_statistics<T, ROWS, Shape::WARPS>(statistics, a, around);
+  if (!COHERENT && a.norm_weight) gemv_statistics<T, ROWS, Shape::WARPS>(statistics, a, around);
 
   int turn = 0;
   for (int group = first; group < groups; group += blocks, turn ^= 1) {

@@ -25,6 +25,7 @@
 // That many blocks fit on a multiprocessor by their registers.
 #define KERNEL_BLOCKS(threads, blocks) __global__ void __launch_bounds__(threads, blocks)
 #define DEVICE __device__ __forceinline__
+#define BLOCK_PART DEVICE
 #define HOST_DEVICE __host__ __device__ inline
 #define UNROLL _Pragma("unroll")
 #define NO_UNROLL _Pragma("unroll 1")
@@ -35,6 +36,8 @@
 #define KERNEL(threads) inline void
 #define KERNEL_BLOCKS(threads, blocks) inline void
 #define DEVICE inline __attribute__((always_inline))
+// What several kernels have in common and is long: compiled once for all of them, where a call costs nothing that matters.
+#define BLOCK_PART __attribute__((noinline))
 #define HOST_DEVICE inline
 #define UNROLL
 #define NO_UNROLL
