@@ -91,7 +91,7 @@ DEVICE void add_splits(const SplitInputs<T>& a, float* partial, int64_t first, i
 // which the row is there, or has been found to be nobody's.
 template <class T, int D, bool TURNS>
 BLOCK_PART bool attend_split(const SplitInputs<T>& a, const Turning<T>& turning, T* cache_k, T* cache_v, int split, int head,
-                         int place) {
+                             int place) {
   constexpr int USED = D / VEC<T>, LANES = D > 64 ? 128 / VEC<T> : USED;  // lanes of a key that read, and all of them
   constexpr int GROUPS = 128 / LANES, ROUNDS = SPLIT_KEYS / GROUPS;       // keys that the block reads at once; of a thread
   constexpr int ADDERS = 128 / (D / 4);

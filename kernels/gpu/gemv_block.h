@@ -114,7 +114,8 @@ DEVICE void gemv_stage(T* xs, int row_elements, const RowStatistics* statistics,
   UNROLL_4
   for (int r = 0; r < ROWS; r++) {
     if (r >= a.rows) continue;
-    const T* row = a.x + int64_t(!COHERENT && sources ? checked(load(sources + r), source_rows, "a source of a row") : r) * a.x_stride;
+    const T* row =
+        a.x + int64_t(!COHERENT && sources ? checked(load(sources + r), source_rows, "a source of a row") : r) * a.x_stride;
     for (int k = int(threadIdx.x) * VEC<T>; k < depth; k += THREADS * VEC<T>) {
       Vec16 v = stored_vector<COHERENT>(row, k0 + k, a.in);
       if (!COHERENT && a.norm_weight) {
