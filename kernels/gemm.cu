@@ -8,37 +8,47 @@
 //           values, 64 columns a part, by eight lanes in a fixed order.
 // Shapes    x [T, in], w [out, in] (SILU_MUL [2·out, in]), y and residual [T, out], bias f32; any sizes. in is padded with
 //           zeros to the tile while it is copied; nothing beyond a row's end is read. With `rows` x and residual are [n, …].
-// Launch    tiles of 128 × 128 (SILU_MUL 64 columns of gate and of up), eight warps of 32 × 64; 64 × 64, four warps of
-//           32 × 32, where those would be fewer than 132 blocks. Rows of tiles are the inner dimension of the grid: w comes
-//           from memory once. k in steps of 64 bytes, four cp.async stages. The bits do not depend on the tile's shape.
-// Shared    4 stages of 128 + 128 rows of 80 bytes, and 2 more for the weights of a norm: 80 or 82 KB; 40 or 41 KB the small
-//           tiles. In their place lie the sums behind the last step, f32, for 16-byte stores.
-// Cost      2·T·out·in FLOPs; w and x once per 128 rows and columns of y, from L2. 636 × 4096 × 4096 are 21.3 GFLOP and
-//           44 MB. Bound by mma from about 200 rows, by memory below.
+// Launch    16-bit types: tiles of 128 × 256 (SILU_MUL 128 columns of gate and of up), eight warps of 64 × 64, three cp.async
+//           stages; a fragment is used eight or four times, so that shared memory keeps up with mma. 64 × 64, four warps of
+//           32 × 32 and four stages, where those would be fewer than 66 blocks. f32: 128 × 128, eight warps of 32 × 64.
+//           Rows of tiles are the inner dimension of the grid: w comes from memory once. k in steps of 64 bytes. The bits do
+//           not depend on the tile's shape.
+// Shared    3 stages of 128 + 256 rows of 80 bytes, and 2 more for the weights of a norm: 90 or 92 KB, which a consumer card
+//           has too; 40 or 41 KB the small tiles. In their place lie the sums behind the last step, f32, for 16-byte stores: 64
+//           rows at a time.
+// Cost      2·T·out·in FLOPs; w once per 128 rows and x once per 256 columns of y, from L2: 636 × 4096 × 4096 are 21.3 GFLOP,
+//           260 MB from L2 and 44 MB from memory. Bound by mma from about 200 rows, by memory below.
 // Limits    ⌈out/64⌉ ≤ 65535. mma.sync on every architecture, no wgmma. Needs sm_80.
 #include "gpu/args.h"
 #include "gpu/gemv.h"
 #include "gpu/tile.h"
 
 namespace {
-constexpr int STAGES = 4, MT = 2, FEW_BLOCKS = 132;
 template <class T>
 constexpr int DEPTH = 64 / sizeof(T);
 
-// The tile of a block: ROWS × COLUMNS sums, by warps of 16·MT × 8·NT.
+// The tile of a block: ROWS × COLUMNS sums, by warps of 16·MT × 8·NT; PASS rows of sums leave it at a time. BLOCKS of 16-bit
+// types fit on a multiprocessor. A product of fewer than FEW blocks is made of small tiles.
 struct Large {
-  static constexpr int ROWS = 128, COLUMNS = 128, NT = 8;
+  static constexpr int ROWS = 128, COLUMNS = 256, MT = 4, NT = 8, STAGES = 3, PASS = 64, BLOCKS = 1, FEW = 66;
+};
+struct Medium {
+  static constexpr int ROWS = 128, COLUMNS = 128, MT = 2, NT = 8, STAGES = 4, PASS = 128, BLOCKS = 2, FEW = 132;
 };
 struct Small {
-  static constexpr int ROWS = 64, COLUMNS = 64, NT = 4;
+  static constexpr int ROWS = 64, COLUMNS = 64, MT = 2, NT = 4, STAGES = 4, PASS = 64, BLOCKS = 4;
 };
+template <class T>
+using Big = std::conditional_t<sizeof(T) == 2, Large, Medium>;  // sums of 128 × 256 f32 products leave no registers
 template <class S>
-constexpr int THREADS = S::ROWS / (16 * MT) * (S::COLUMNS / (8 * S::NT)) * 32;
+constexpr int THREADS = S::ROWS / (16 * S::MT) * (S::COLUMNS / (8 * S::NT)) * 32;
 template <class S, bool GATED>
 constexpr int OWN = GATED ? S::COLUMNS / 2 : S::COLUMNS;  // columns of y
 // Elements of a stage: rows of x, rows of w, and the norm's weight and bias.
 template <class T, class S, bool NORM>
 constexpr int STAGE = (S::ROWS + S::COLUMNS + (NORM ? 2 : 0)) * PADDED<T, DEPTH<T>>;
+template <class T, class S, bool NORM>
+constexpr int STAGED = S::STAGES* STAGE<T, S, NORM>;  // of all stages
 template <class S>
 constexpr int SUMS = S::COLUMNS + 8;  // from row to row of the sums: four rows of pairs lie in all banks
 
@@ -56,7 +66,7 @@ DEVICE int source_of(const ProductRows& around, int row) {
   return around.sources ? checked(load(around.sources + row), around.source_rows, "the source of a row") : row;
 }
 
-// What becomes of the sums of a tile: a thread has eight columns of y, and one row after another.
+// What becomes of the sums of S::PASS rows: a thread has eight columns of y, and one row after another.
 template <class T, class S, bool GATED>
 DEVICE void finish(const float* sums, int row0, int rows, int column0, const Epilogue& p, const ProductRows& around) {
   constexpr int PER_ROW = OWN<S, GATED> / 8, APART = THREADS<S> / PER_ROW;
@@ -82,7 +92,7 @@ DEVICE void finish(const float* sums, int row0, int rows, int column0, const Epi
   };
   load_residual(row0 + int(threadIdx.x) / PER_ROW);
   NO_UNROLL
-  for (int first = 0; first < S::ROWS; first += APART) {
+  for (int first = 0; first < S::PASS; first += APART) {
     int r = first + int(threadIdx.x) / PER_ROW, row = row0 + r;
     bool there = row < rows && count > 0;
     float v[8], added[8];
@@ -94,7 +104,7 @@ DEVICE void finish(const float* sums, int row0, int rows, int column0, const Epi
       UNROLL
       for (int i = 0; i < 8; i++) added[i] = to_float(values[i]);
     }
-    if (first + APART < S::ROWS) load_residual(row + APART);  // while this row is finished
+    if (first + APART < S::PASS) load_residual(row + APART);  // while this row is finished
     UNROLL
     for (int i = 0; i < 8; i++) v[i] = sums[r * SUMS<S> + c + i] + bias[i];
     if constexpr (GATED) {
@@ -131,12 +141,13 @@ DEVICE void finish(const float* sums, int row0, int rows, int column0, const Epi
 }
 
 template <class T, class S, bool GATED, bool NORM>
-KERNEL_BLOCKS(THREADS<S>, sizeof(T) == 2 ? 256 / THREADS<S> * 2 : 1)
+KERNEL_BLOCKS(THREADS<S>, sizeof(T) == 2 ? S::BLOCKS : 1)
 gemm_kernel(Product<T> a, Epilogue p, ProductRows around) {
-  constexpr int LD = PADDED<T, DEPTH<T>>, KS = DEPTH<T> / 16, NT = S::NT, WARPS = S::COLUMNS / (8 * NT);
-  static_assert(S::ROWS * SUMS<S> * sizeof(float) <= STAGES * STAGE<T, S, NORM> * sizeof(T));
+  constexpr int LD = PADDED<T, DEPTH<T>>, KS = DEPTH<T> / 16, MT = S::MT, NT = S::NT, WARPS = S::COLUMNS / (8 * NT);
+  constexpr int STAGES = S::STAGES;
+  static_assert(S::PASS * SUMS<S> * sizeof(float) <= STAGED<T, S, NORM> * sizeof(T) && S::PASS % (16 * MT) == 0);
   Smem smem;
-  T* stages = smem.take<T>(STAGES * STAGE<T, S, NORM>);
+  T* stages = smem.take<T>(STAGED<T, S, NORM>);
   int out = p.out, row0 = int(blockIdx.x) * S::ROWS, column0 = int(blockIdx.y) * OWN<S, GATED>;
   int warp_row = warp_id() / WARPS * 16 * MT, warp_column = warp_id() % WARPS * 8 * NT;
   auto next_stage = [&](T* stage) {
@@ -235,29 +246,32 @@ gemm_kernel(Product<T> a, Epilogue p, ProductRows around) {
     stage = next;
   }
   copy_wait<0>();
-  __syncthreads();  // all have multiplied: the sums go where the stages were
-
   auto* sums = reinterpret_cast<float*>(stages);
   int g = lane_id() / 4, t = lane_id() % 4;
-  UNROLL
-  for (int mt = 0; mt < MT; mt++) {
-    UNROLL
-    for (int nt = 0; nt < NT; nt++) {
+  NO_UNROLL
+  for (int first = 0; first < S::ROWS; first += S::PASS) {
+    __syncthreads();  // all have multiplied, or the sums before have left: these go where the stages were
+    if (warp_row >= first && warp_row < first + S::PASS) {
       UNROLL
-      for (int i = 0; i < 4; i++) {
-        sums[(warp_row + mt * 16 + g + i / 2 * 8) * SUMS<S> + warp_column + nt * 8 + 2 * t + i % 2] = acc[mt][nt][i];
+      for (int mt = 0; mt < MT; mt++) {
+        UNROLL
+        for (int nt = 0; nt < NT; nt++) {
+          float* at = sums + (warp_row - first + mt * 16 + g) * SUMS<S> + warp_column + nt * 8 + 2 * t;
+          UNROLL
+          for (int i = 0; i < 4; i++) at[i / 2 * 8 * SUMS<S> + i % 2] = acc[mt][nt][i];
+        }
       }
     }
+    __syncthreads();  // the sums are there
+    finish<T, S, GATED>(sums, row0 + first, a.rows, column0, p, around);
   }
-  __syncthreads();  // the sums are there
-  finish<T, S, GATED>(sums, row0, a.rows, column0, p, around);
 }
 
 template <class T, class S, bool GATED, bool NORM>
 static void launch(const Product<T>& a, const Epilogue& p, const ProductRows& around, starling_stream* stream) {
   dim3 grid(gpu::ceil_div(a.rows, S::ROWS), gpu::ceil_div(p.out, OWN<S, GATED>));
-  gpu::launch<gemm_kernel<T, S, GATED, NORM>>(grid, dim3(THREADS<S>), smem_bytes<T>(STAGES * STAGE<T, S, NORM>), stream, a,
-                                              p, around);
+  gpu::launch<gemm_kernel<T, S, GATED, NORM>>(grid, dim3(THREADS<S>), smem_bytes<T>(STAGED<T, S, NORM>), stream, a, p,
+                                              around);
 }
 
 template <class T>
@@ -271,14 +285,14 @@ static void gemm(Product<T> a, const Epilogue& p, ProductRows around, starling_s
     around.known = Statistics{known, 2, 1, a.in};
     a.of_sources = 1;
   }
-  bool few = int64_t(gpu::ceil_div(a.rows, Large::ROWS)) * gpu::ceil_div(p.out, Large::COLUMNS) < FEW_BLOCKS;
+  bool few = int64_t(gpu::ceil_div(a.rows, Big<T>::ROWS)) * gpu::ceil_div(p.out, Big<T>::COLUMNS) < Big<T>::FEW;
   auto norm = [&]<class S, bool GATED>() {
     if (a.norm_weight) launch<T, S, GATED, true>(a, p, around, stream);
     else launch<T, S, GATED, false>(a, p, around, stream);
   };
-  if (p.activation == STARLING_SILU_MUL) norm.template operator()<Large, true>();
+  if (p.activation == STARLING_SILU_MUL) norm.template operator()<Big<T>, true>();
   else if (few) norm.template operator()<Small, false>();
-  else norm.template operator()<Large, false>();
+  else norm.template operator()<Big<T>, false>();
 }
 
 extern "C" int starling_gemm(const starling_gemm_args* args, starling_stream* stream) {

@@ -362,7 +362,7 @@ TEST(gemm_takes_rows_from_their_sources) {
 }
 
 TEST(the_shape_of_a_tile_changes_no_bit_of_gemm) {
-  // 132 blocks of 128 columns are large tiles, each 200 columns of them small ones.
+  // 66 blocks of 256 columns (f32: 132 of 128) are large tiles, each 200 columns of them small ones.
   int rows = small ? 20 : 130, in = 40, out = 128 * 131 + 5;
   for (int dtype : small ? std::vector<int>{STARLING_BF16} : all_dtypes()) {
     for (int norm : {0, 2}) {
