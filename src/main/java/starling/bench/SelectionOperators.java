@@ -8,6 +8,7 @@ import starling.device.Cut;
 import starling.device.DType;
 import starling.device.Kv;
 import starling.device.PositionRule;
+import starling.device.RowMapping;
 import starling.device.Tensor;
 
 /** Which tokens stay, and how their rows are put together. */
@@ -74,8 +75,8 @@ final class SelectionOperators {
             Tensor positions = in.out("positions", DType.I32, stay);
             Tensor before = in.ints("before", in.counting(s.get("T")));
             List<Cut> cuts = cuts(in, s);
-            return () ->
-                in.device.rowMap(rows, positions, null, before, cuts, PositionRule.CONTIGUOUS);
+            var map = new RowMapping(rows, positions, null, before, cuts, PositionRule.CONTIGUOUS);
+            return () -> in.device.rowMap(map);
           },
           // Positions that count on need none of those before.
           (s, t) -> 4 * (s.at("k") + 2 * (s.at("T") - s.at("n") + s.at("k"))),

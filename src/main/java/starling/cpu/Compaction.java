@@ -6,6 +6,7 @@ import java.util.List;
 import starling.device.Cut;
 import starling.device.Kv;
 import starling.device.PositionRule;
+import starling.device.RowMapping;
 import starling.device.Tensor;
 
 /** Which rows stay after a cut, and moving or hiding them. */
@@ -35,26 +36,23 @@ final class Compaction {
     return cut.at() + (cut.candidates() == null ? j : Rows.index(cut.candidates(), j));
   }
 
-  static void rowMap(
-      Tensor rows,
-      Tensor positionsOut,
-      Tensor sources,
-      Tensor positionsIn,
-      List<Cut> cuts,
-      PositionRule rule) {
-    byte[] fates = fates(all(positionsIn), cuts);
+  static void rowMap(RowMapping map) {
+    byte[] fates = fates(all(map.positionsIn()), map.cuts());
     int fixed = 0;
     int kept =
         fates.length
-            - cuts.stream().mapToInt(Cut::size).sum(); // in sources the kept stand behind the fixed
+            - map.cuts().stream()
+                .mapToInt(Cut::size)
+                .sum(); // in sources the kept stand behind the fixed
     for (int row = 0, to = 0; row < fates.length; row++) {
       if (fates[row] == DROPPED) {
         continue;
       }
-      Rows.setIndex(rows, to, row);
-      position(positionsOut, to, positionsIn, row, rule == PositionRule.KEEP ? -1 : to);
-      if (sources != null) {
-        Rows.setIndex(sources, to, fates[row] == FIXED ? fixed : kept);
+      Rows.setIndex(map.rows(), to, row);
+      int number = map.rule() == PositionRule.KEEP ? -1 : to;
+      position(map.positionsOut(), to, map.positionsIn(), row, number);
+      if (map.sources() != null) {
+        Rows.setIndex(map.sources(), to, fates[row] == FIXED ? fixed : kept);
       }
       fixed += fates[row] == FIXED ? 1 : 0;
       kept += fates[row] == KEPT ? 1 : 0;

@@ -21,6 +21,7 @@ import starling.device.Norm;
 import starling.device.PositionRule;
 import starling.device.ProductRows;
 import starling.device.Rope;
+import starling.device.RowMapping;
 import starling.device.Segments;
 import starling.device.Slab;
 import starling.device.Span;
@@ -366,15 +367,19 @@ public final class CpuDevice implements Device {
       Tensor lse,
       Span rows,
       Candidates candidates,
-      Tensor nonFinite) {
+      Tensor nonFinite,
+      RowMapping map) {
     checkOpen();
-    arguments.colsumSelect(keep, score, in, lse, rows, candidates, nonFinite);
+    arguments.colsumSelect(keep, score, in, lse, rows, candidates, nonFinite, map);
     try (TensorArena scratch = arena("column sums")) {
       Tensor sums = scratch.alloc("sums", DType.F32, in.q().dim(1), candidates.count());
       workers.workAlone(arguments.wereConfined());
       colsum.run(sums, in, lse, rows, candidates);
       tokenSelect.score(score, sums, rows.length(), nonFinite);
       tokenSelect.select(keep, score);
+    }
+    if (map != null) {
+      Compaction.rowMap(map);
     }
   }
 
@@ -394,16 +399,10 @@ public final class CpuDevice implements Device {
   }
 
   @Override
-  public void rowMap(
-      Tensor rows,
-      Tensor positionsOut,
-      Tensor sources,
-      Tensor positionsIn,
-      List<Cut> cuts,
-      PositionRule rule) {
+  public void rowMap(RowMapping map) {
     checkOpen();
-    arguments.rowMap(rows, positionsOut, sources, positionsIn, cuts, rule);
-    Compaction.rowMap(rows, positionsOut, sources, positionsIn, cuts, rule);
+    arguments.rowMap(map);
+    Compaction.rowMap(map);
   }
 
   @Override

@@ -16,6 +16,7 @@ import starling.device.PositionRule;
 import starling.device.ProductRows;
 import starling.device.Providers;
 import starling.device.Rope;
+import starling.device.RowMapping;
 import starling.device.Segments;
 import starling.device.Span;
 import starling.device.Tensor;
@@ -222,9 +223,10 @@ public final class NativeDevice extends NativeLifecycle {
       Tensor lse,
       Span rows,
       Candidates candidates,
-      Tensor nonFinite) {
-    checked().colsumSelect(keep, score, in, lse, rows, candidates, nonFinite);
-    stream.check(operators.colsumSelect(keep, score, in, lse, rows, candidates, nonFinite));
+      Tensor nonFinite,
+      RowMapping map) {
+    checked().colsumSelect(keep, score, in, lse, rows, candidates, nonFinite, map);
+    stream.check(operators.colsumSelect(keep, score, in, lse, rows, candidates, nonFinite, map));
   }
 
   @Override
@@ -240,15 +242,9 @@ public final class NativeDevice extends NativeLifecycle {
   }
 
   @Override
-  public synchronized void rowMap(
-      Tensor rows,
-      Tensor positionsOut,
-      Tensor sources,
-      Tensor positionsIn,
-      List<Cut> cuts,
-      PositionRule rule) {
-    checked().rowMap(rows, positionsOut, sources, positionsIn, cuts, rule);
-    stream.check(operators.rowMap(rows, positionsOut, sources, positionsIn, cuts, rule));
+  public synchronized void rowMap(RowMapping map) {
+    checked().rowMap(map);
+    stream.check(operators.rowMap(map));
   }
 
   @Override

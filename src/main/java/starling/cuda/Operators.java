@@ -46,6 +46,7 @@ import starling.device.Norm;
 import starling.device.PositionRule;
 import starling.device.ProductRows;
 import starling.device.Rope;
+import starling.device.RowMapping;
 import starling.device.Segments;
 import starling.device.Span;
 import starling.device.Tensor;
@@ -342,7 +343,8 @@ final class Operators {
       Tensor lse,
       Span rows,
       Candidates candidates,
-      Tensor nonFinite) {
+      Tensor nonFinite,
+      RowMapping map) {
     set(colsumSelect.keep, keep);
     set(colsumSelect.score, score);
     set(colsumSelect.nonFinite, nonFinite);
@@ -353,6 +355,15 @@ final class Operators {
     colsumSelect.rowTo(rows.to());
     colsumSelect.keyAt(candidates.at());
     colsumSelect.sources(candidates.count() / score.rows());
+    set(colsumSelect.rows, map == null ? null : map.rows());
+    if (map != null) { // else nothing reads these
+      setPositions(colsumSelect.positionsOut, map.positionsOut());
+      set(colsumSelect.rowSources, map.sources());
+      setPositions(colsumSelect.positionsIn, map.positionsIn());
+      colsumSelect.cuts(list(map.cuts()));
+      colsumSelect.cutCount(map.cuts().size());
+      colsumSelect.rule(AbiEnums.of(map.rule()));
+    }
     return library.colsumSelect(colsumSelect, stream);
   }
 
@@ -393,20 +404,14 @@ final class Operators {
     }
   }
 
-  int rowMap(
-      Tensor rows,
-      Tensor positionsOut,
-      Tensor sources,
-      Tensor positionsIn,
-      List<Cut> list,
-      PositionRule rule) {
-    set(rowMap.rows, rows);
-    setPositions(rowMap.positionsOut, positionsOut);
-    set(rowMap.sources, sources);
-    setPositions(rowMap.positionsIn, positionsIn);
-    rowMap.cuts(list(list));
-    rowMap.cutCount(list.size());
-    rowMap.rule(AbiEnums.of(rule));
+  int rowMap(RowMapping map) {
+    set(rowMap.rows, map.rows());
+    setPositions(rowMap.positionsOut, map.positionsOut());
+    set(rowMap.sources, map.sources());
+    setPositions(rowMap.positionsIn, map.positionsIn());
+    rowMap.cuts(list(map.cuts()));
+    rowMap.cutCount(map.cuts().size());
+    rowMap.rule(AbiEnums.of(map.rule()));
     return library.rowMap(rowMap, stream);
   }
 

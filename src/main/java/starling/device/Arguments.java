@@ -215,8 +215,13 @@ public final class Arguments {
       Tensor lse,
       Span rows,
       Candidates candidates,
-      Tensor nonFinite) {
+      Tensor nonFinite,
+      RowMapping map) {
     selection.colsumSelect(keep, score, in, lse, rows, candidates, nonFinite);
+    if (map != null) {
+      cuts.rowMapBehind(keep, score.rows(), map);
+      SelectionArguments.mapped(map, keep, score, in, lse, candidates, nonFinite);
+    }
   }
 
   /** Of {@link Device#cosines}. */
@@ -230,14 +235,8 @@ public final class Arguments {
   }
 
   /** Of {@link Device#rowMap}. */
-  public void rowMap(
-      Tensor rows,
-      Tensor positionsOut,
-      Tensor sources,
-      Tensor positionsIn,
-      List<Cut> cuts,
-      PositionRule rule) {
-    this.cuts.rowMap(rows, positionsOut, sources, positionsIn, cuts, rule);
+  public void rowMap(RowMapping map) {
+    cuts.rowMap(map);
   }
 
   /** Of {@link Device#hideRows}. */

@@ -1,6 +1,7 @@
 package starling.device;
 
 import static starling.device.TensorChecks.apart;
+import static starling.device.TensorChecks.apartOrSame;
 import static starling.device.TensorChecks.ascending;
 import static starling.device.TensorChecks.writable;
 
@@ -15,15 +16,28 @@ final class CutArguments {
     this.check = check;
   }
 
-  void rowMap(
-      Tensor rows,
-      Tensor positionsOut,
-      Tensor sources,
-      Tensor positionsIn,
-      List<Cut> cuts,
-      PositionRule rule) {
+  void rowMap(RowMapping map) {
+    rowMapBehind(null, 0, map);
+  }
+
+  /**
+   * A map in a call that first writes {@code chosen}.
+   *
+   * @param chosen may be what one of the cuts keeps, and then nothing can be read there yet; null
+   *     if the call writes no such list
+   * @param candidates of which it is chosen
+   */
+  void rowMapBehind(Tensor chosen, int candidates, RowMapping map) {
+    Tensor rows = map.rows();
+    Tensor positionsOut = map.positionsOut();
+    Tensor sources = map.sources();
+    Tensor positionsIn = map.positionsIn();
+    List<Cut> cuts = map.cuts();
     int all = positions("positionsIn", positionsIn, positionsIn, -1);
-    int stay = all - cuts(cuts, all, rule);
+    int stay = all - cuts(cuts, all, map.rule(), chosen);
+    if (chosen != null) {
+      chosen(chosen, candidates, positionsIn, cuts);
+    }
     check.vector("rows", rows, DType.I32, stay);
     positions("positionsOut", positionsOut, positionsIn, stay);
     output("rows", rows, positionsIn, cuts);
@@ -46,7 +60,7 @@ final class CutArguments {
       throw new IllegalArgumentException(
           "hidden: " + hidden + ", which is shorter than the " + all + " rows");
     }
-    cuts(cuts, all, rule);
+    cuts(cuts, all, rule, null);
     output("hidden", hidden, positionsIn, cuts);
     output("positionsOut", positionsOut, positionsIn, cuts);
     apart("hidden", hidden, "positionsOut", positionsOut);
@@ -69,7 +83,21 @@ final class CutArguments {
     return t.dim(1);
   }
 
-  private static void output(String role, Tensor out, Tensor positionsIn, List<Cut> cuts) {
+  /** It is one of the lists that are kept, or apart from all that is read. */
+  private static void chosen(Tensor chosen, int of, Tensor positionsIn, List<Cut> cuts) {
+    apart("keep", chosen, "positionsIn", positionsIn);
+    for (int i = 0; i < cuts.size(); i++) {
+      Cut cut = cuts.get(i);
+      apartOrSame("keep", chosen, "keep of a cut", cut.keep());
+      apart("keep", chosen, "candidates", cut.candidates());
+      if (chosen.isSame(cut.keep()) && cut.size() != of) {
+        throw new IllegalArgumentException(
+            "cuts: " + chosen + " is chosen of " + of + " candidates, but kept of " + cut.size());
+      }
+    }
+  }
+
+  static void output(String role, Tensor out, Tensor positionsIn, List<Cut> cuts) {
     writable(role, out);
     apart(role, out, "positionsIn", positionsIn);
     for (int i = 0; i < cuts.size(); i++) {
@@ -79,7 +107,7 @@ final class CutArguments {
   }
 
   /** Returns how many of the rows they drop. */
-  private int cuts(List<Cut> cuts, int rows, PositionRule rule) {
+  private int cuts(List<Cut> cuts, int rows, PositionRule rule, Tensor chosen) {
     if (rule == null) {
       throw new IllegalArgumentException("rule: null; which positions have the rows that stay?");
     }
@@ -91,7 +119,7 @@ final class CutArguments {
     }
     int dropped = 0;
     for (int i = 0; i < cuts.size(); i++) {
-      cut(cuts.get(i), rows);
+      cut(cuts.get(i), rows, chosen);
       for (int earlier = 0; earlier < i; earlier++) {
         disjoint(cuts.get(earlier), cuts.get(i));
       }
@@ -101,7 +129,7 @@ final class CutArguments {
   }
 
   /** Candidates among the rows, and those of them that are kept. */
-  private void cut(Cut cut, int rows) {
+  private void cut(Cut cut, int rows, Tensor chosen) {
     check.vector("keep", cut.keep(), DType.I32, -1);
     if (cut.at() < 0 || cut.count() < 0 || (long) cut.at() + cut.count() > rows) {
       throw new IllegalArgumentException(
@@ -120,7 +148,9 @@ final class CutArguments {
       throw new IllegalArgumentException(
           "keep: " + cut.keep() + ", of " + cut.size() + " candidates");
     }
-    ascending("keep", cut.keep(), cut.size());
+    if (chosen == null || !chosen.isSame(cut.keep())) {
+      ascending("keep", cut.keep(), cut.size());
+    }
   }
 
   /** Two cuts have no candidate in common, as far as Java can read them. */

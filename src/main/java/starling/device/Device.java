@@ -239,9 +239,25 @@ public interface Device extends AutoCloseable {
       int rows,
       Tensor nonFinite /* i32 [1] */);
 
+  /** A selection alone: no rows are mapped by it. */
+  default void colsumSelect(
+      Tensor keep /* i32 [k] */,
+      Tensor score /* f32 [n] */,
+      AttentionInputs in,
+      Tensor lse /* f32 [H, T] */,
+      Span rows,
+      Candidates candidates,
+      Tensor nonFinite /* i32 [1] */) {
+    colsumSelect(keep, score, in, lse, rows, candidates, nonFinite, null);
+  }
+
   /**
-   * {@link #attentionColsum} and {@link #tokenSelect} in one. {@code candidates} counts the {@code
-   * n·w} sources of all candidates, those of each one after another.
+   * {@link #attentionColsum} and {@link #tokenSelect} in one, and {@link #rowMap} behind them.
+   *
+   * @param candidates counts the {@code n·w} sources of all candidates, those of each one after
+   *     another
+   * @param map of cuts of which one may have this very {@code keep}, and then n candidates; null
+   *     for none
    */
   void colsumSelect(
       Tensor keep /* i32 [k] */,
@@ -250,7 +266,8 @@ public interface Device extends AutoCloseable {
       Tensor lse /* f32 [H, T] */,
       Span rows,
       Candidates candidates,
-      Tensor nonFinite /* i32 [1] */);
+      Tensor nonFinite /* i32 [1] */,
+      RowMapping map);
 
   /**
    * How alike rows are: {@code out[i, j] = x_i·x_j / √((x_i·x_i)·(x_j·x_j))}. One that is not
@@ -274,26 +291,8 @@ public interface Device extends AutoCloseable {
       Tensor cosines /* f32 [n, n] */,
       int best);
 
-  /**
-   * The rows that stay in a sequence that was cut, ascending, with their positions and where their
-   * values come from when fixed rows and kept candidates were computed apart: {@link #gatherRows}
-   * of {@code [fixed rows | kept candidates]}, each in order of rows, by {@code sources} puts them
-   * in place.
-   *
-   * @param positionsOut on as many axes as {@code positionsIn}; {@link PositionRule#CONTIGUOUS}
-   *     gives all axes the same numbers
-   * @param sources for a row that is no candidate its number f among those; for a kept candidate
-   *     the number of rows that are none, plus its own among the kept of all cuts; null if nobody
-   *     asks
-   * @param cuts at most 64
-   */
-  void rowMap(
-      Tensor rows /* i32 [T'] */,
-      Tensor positionsOut /* i32 [T'] or [A, T'] */,
-      Tensor sources /* i32 [T'] | null */,
-      Tensor positionsIn /* i32 [T] or [A, T] */,
-      List<Cut> cuts,
-      PositionRule rule);
+  /** The rows that stay in a sequence that was cut, as {@link RowMapping} says. */
+  void rowMap(RowMapping map);
 
   /**
    * {@code out[i] = in[rows[i]]} for every pair of tensors, 1 to 8 of one type and width each;

@@ -49,6 +49,39 @@ final class SelectionArguments {
     AttentionArguments.columnSumsFit(in, rows, candidates);
   }
 
+  /** What a selection writes, and the map behind it, apart from what both are given. */
+  static void mapped(
+      RowMapping map,
+      Tensor keep,
+      Tensor score,
+      AttentionInputs in,
+      Tensor lse,
+      Candidates candidates,
+      Tensor nonFinite) {
+    mapOutput("rows", map.rows(), keep, score, in, lse, candidates, nonFinite);
+    mapOutput("positionsOut", map.positionsOut(), keep, score, in, lse, candidates, nonFinite);
+    if (map.sources() != null) {
+      mapOutput("sources", map.sources(), keep, score, in, lse, candidates, nonFinite);
+    }
+    CutArguments.output("score", score, map.positionsIn(), map.cuts());
+    CutArguments.output("nonFinite", nonFinite, map.positionsIn(), map.cuts());
+  }
+
+  private static void mapOutput(
+      String role,
+      Tensor out,
+      Tensor keep,
+      Tensor score,
+      AttentionInputs in,
+      Tensor lse,
+      Candidates candidates,
+      Tensor nonFinite) {
+    AttentionArguments.columnSumsOutput(role, out, in, lse, candidates);
+    apart(role, out, "keep", keep);
+    apart(role, out, "score", score);
+    apart(role, out, "nonFinite", nonFinite);
+  }
+
   void cosines(Tensor out, Tensor x, Tensor nonFinite) {
     check.matrix("x", x, null, -1, -1);
     if (x.width() == 0) {

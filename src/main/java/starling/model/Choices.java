@@ -4,10 +4,12 @@ import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
 import java.util.List;
 import starling.device.DType;
+import starling.device.RowMapping;
 import starling.device.Span;
 import starling.device.Tensor;
 import starling.input.InputException;
 import starling.prune.Attention;
+import starling.prune.AttentionCut;
 import starling.prune.CutContext;
 import starling.prune.CutPoint;
 import starling.prune.Selection;
@@ -49,27 +51,72 @@ final class Choices {
     }
   }
 
+  /** Says what is to name the rows that stay behind a cut, when its lists have their memory. */
+  interface Rows {
+    RowMapping of(List<Chosen> chosen);
+  }
+
+  /**
+   * A cut that was made.
+   *
+   * @param chosen what each image keeps
+   * @param rows those that stay, named by now; null if nobody asked
+   */
+  record Made(List<Chosen> chosen, RowMapping rows) {}
+
   /** The counts of the answer, as far as they are known by now. */
   Plan plan() {
     return plan;
   }
 
-  /** What the groups of some images keep. */
-  List<Chosen> of(CutPoint cut, Span some, Sight sight) {
-    int from = firstGroup(some.from());
-    int to = firstGroup(some.to());
-    Tensor counted = cut.counted() ? workspace.arena().alloc("counts", DType.I32, to - from) : null;
-    var all = new ArrayList<Selection>();
+  /**
+   * What the groups of some images keep, and which rows stay. The last choice of an {@link
+   * AttentionCut} names them in its own launch. Any other method may do with its lists what it
+   * likes until it returns, and the lists of an image's groups are put together first; there the
+   * rows are named behind all choices.
+   *
+   * @param rows null if no rows go
+   */
+  Made of(CutPoint cut, Span some, Sight sight, Rows rows) {
+    Tensor counted =
+        cut.counted() ? workspace.arena().alloc("counts", DType.I32, groups(some)) : null;
+    List<Selection> all = room(cut, some, counted);
+    boolean atOnce = rows != null && cut instanceof AttentionCut && haveOneGroup(some);
+    RowMapping named = atOnce ? rows.of(byImage(some, all)) : null;
+    int n = 0;
     for (int image = some.from(); image < some.to(); image++) {
-      for (int g = 0; g < images.get(image).groups().size(); g++) {
-        int n = all.size();
-        Tensor count = counted == null ? null : counted.rows(n, n + 1);
-        all.add(select(cut, from + n, images.get(image).left(g), sight.of(image, g), count));
+      for (int g = 0; g < images.get(image).groups().size(); g++, n++) {
+        CutContext context = context(image, g, sight);
+        if (named != null && n == all.size() - 1) {
+          ((AttentionCut) cut).select(context, all.get(n), named);
+        } else {
+          cut.select(context, all.get(n));
+        }
       }
     }
     if (counted != null) {
-      read(cut, counted, from, all);
+      read(cut, counted, firstGroup(some.from()), all);
     }
+    List<Chosen> chosen = byImage(some, all);
+    if (rows != null && !atOnce) {
+      named = rows.of(chosen);
+      workspace.device().rowMap(named);
+    }
+    return new Made(chosen, named);
+  }
+
+  /** Whether there are images, and no lists of an image's groups are to be put together. */
+  private boolean haveOneGroup(Span some) {
+    return some.length() > 0
+        && images.subList(some.from(), some.to()).stream().allMatch(i -> i.groups().size() == 1);
+  }
+
+  private int groups(Span some) {
+    return firstGroup(some.to()) - firstGroup(some.from());
+  }
+
+  private List<Chosen> byImage(Span some, List<Selection> all) {
+    int from = firstGroup(some.from());
     var chosen = new ArrayList<Chosen>();
     for (int image = some.from(); image < some.to(); image++) {
       int first = firstGroup(image) - from;
@@ -82,29 +129,43 @@ final class Choices {
     return images.subList(0, image).stream().mapToInt(i -> i.groups().size()).sum();
   }
 
-  private Selection select(CutPoint cut, int group, int n, Seen seen, Tensor count) {
+  /** Memory for what each group keeps, one after the other. */
+  private List<Selection> room(CutPoint cut, Span some, Tensor counted) {
+    int from = firstGroup(some.from());
+    var all = new ArrayList<Selection>();
+    for (Survivors image : images.subList(some.from(), some.to())) {
+      for (int g = 0; g < image.groups().size(); g++) {
+        int n = all.size();
+        Tensor count = counted == null ? null : counted.rows(n, n + 1);
+        all.add(room(cut, from + n, image.left(g), count));
+      }
+    }
+    return all;
+  }
+
+  private Selection room(CutPoint cut, int group, int n, Tensor count) {
     int kept = cut.kept(group);
     check(cut, kept, n);
     boolean merges = cut.sources() > 1;
     var arena = workspace.arena();
-    var out =
-        new Selection(
-            arena.alloc("keep", DType.I32, kept),
-            cut.scored() ? arena.alloc("score", DType.F32, n) : null,
-            merges ? arena.alloc("merge index", DType.I32, kept, cut.sources()) : null,
-            merges ? arena.alloc("merge weight", DType.F32, kept, cut.sources()) : null,
-            count);
-    var context =
-        new CutContext(
-            workspace.device(),
-            arena,
-            group,
-            n,
-            seen.attention(),
-            seen.features(),
-            workspace.nonFinite());
-    cut.select(context, out);
-    return out;
+    return new Selection(
+        arena.alloc("keep", DType.I32, kept),
+        cut.scored() ? arena.alloc("score", DType.F32, n) : null,
+        merges ? arena.alloc("merge index", DType.I32, kept, cut.sources()) : null,
+        merges ? arena.alloc("merge weight", DType.F32, kept, cut.sources()) : null,
+        count);
+  }
+
+  private CutContext context(int image, int g, Sight sight) {
+    Seen seen = sight.of(image, g);
+    return new CutContext(
+        workspace.device(),
+        workspace.arena(),
+        firstGroup(image) + g,
+        images.get(image).left(g),
+        seen.attention(),
+        seen.features(),
+        workspace.nonFinite());
   }
 
   private void check(CutPoint cut, int kept, int n) {

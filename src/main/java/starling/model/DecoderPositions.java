@@ -5,6 +5,7 @@ import java.util.List;
 import starling.device.Cut;
 import starling.device.DType;
 import starling.device.PositionRule;
+import starling.device.RowMapping;
 import starling.device.Tensor;
 
 /**
@@ -45,7 +46,8 @@ record DecoderPositions(Workspace workspace, Planner planner, List<Survivors> im
     }
     Tensor after = workspace.positions(dense, rows);
     Tensor unused = workspace.indices("rows", rows);
-    workspace.device().rowMap(unused, after, null, dense, dropped(prompt), PositionRule.KEEP);
+    List<Cut> cuts = dropped(prompt);
+    workspace.device().rowMap(new RowMapping(unused, after, null, dense, cuts, PositionRule.KEEP));
     return new Standing(null, after);
   }
 

@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import starling.device.Cut;
 import starling.device.PositionRule;
+import starling.device.RowMapping;
 import starling.device.Tensor;
 
 /**
@@ -39,12 +40,13 @@ final class GroupMembers {
     workspace
         .device()
         .rowMap(
-            keep,
-            workspace.indices("positions", n),
-            null,
-            workspace.iota().rows(0, left),
-            cuts(left, keeps),
-            PositionRule.KEEP);
+            new RowMapping(
+                keep,
+                workspace.indices("positions", n),
+                null,
+                workspace.iota().rows(0, left),
+                cuts(left, keeps),
+                PositionRule.KEEP));
     return keep;
   }
 

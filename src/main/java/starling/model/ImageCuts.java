@@ -5,6 +5,7 @@ import starling.device.AttentionInputs;
 import starling.device.Cut;
 import starling.device.PositionRule;
 import starling.device.ProductRows;
+import starling.device.RowMapping;
 import starling.device.Segments;
 import starling.device.Span;
 import starling.device.Tensor;
@@ -170,22 +171,25 @@ public final class ImageCuts {
   private GoOn cut(CutPoint cut, GoOn now, Tensor features, int front) {
     long start = workspace.device().recordEvent();
     Choices.Sight sight = (i, g) -> new Choices.Seen(attention.of(g), ofGroup(features, g));
-    var chosen = pruner.choices().of(cut, new Span(image, image + 1), sight);
-    GoOn after = now;
-    if (front >= 0 && !masks) {
-      var one = List.of(new Cut(front, left.left(), left.keep(chosen.get(0).keeps())));
-      after = left(now, new Taking(workspace, one, chosen));
-    }
-    pruner.drop(cut, image, chosen.get(0));
+    Choices.Rows rows = front < 0 || masks ? null : chosen -> rows(front, now.count(), chosen);
+    Choices.Made made = pruner.choices().of(cut, new Span(image, image + 1), sight, rows);
+    GoOn after = rows == null ? now : left(now, new Taking(workspace, made));
+    pruner.drop(cut, image, made.chosen().get(0));
     pruner.spent(start);
     return after;
+  }
+
+  /** Which of {@code n} rows a cut leaves, where {@code front} stand before the candidates'. */
+  private RowMapping rows(int front, int n, List<Choices.Chosen> chosen) {
+    var one = List.of(new Cut(front, left.left(), left.keep(chosen.get(0).keeps())));
+    Tensor positions = workspace.iota().rows(0, n);
+    return Taking.rows(workspace, one, chosen, positions, PositionRule.KEEP);
   }
 
   private GoOn left(GoOn now, Taking taking) {
     List<Tensor> tensors =
         now.rows() == null ? now.tensors() : workspace.taken(now.tensors(), now.rows());
-    Tensor positions = workspace.iota().rows(0, tensors.get(0).rows());
-    Taking.Kept kept = taking.of(tensors, positions, PositionRule.KEEP);
+    Taking.Kept kept = taking.of(tensors);
     return new GoOn(kept.tensors(), kept.merged() ? null : kept.rows());
   }
 

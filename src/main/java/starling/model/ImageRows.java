@@ -3,6 +3,7 @@ package starling.model;
 import java.util.List;
 import starling.device.Cut;
 import starling.device.PositionRule;
+import starling.device.RowMapping;
 import starling.device.Tensor;
 import starling.prune.ImageTokens;
 
@@ -61,12 +62,13 @@ record ImageRows(Workspace workspace, Survivors left, boolean masks) {
     workspace
         .device()
         .rowMap(
-            workspace.indices("rows", n),
-            workspace.indices("positions", n),
-            sources,
-            workspace.iota().rows(0, tokens.rows()),
-            List.of(new Cut(0, tokens.rows(), left.kept(), left.tables().row())),
-            PositionRule.KEEP);
+            new RowMapping(
+                workspace.indices("rows", n),
+                workspace.indices("positions", n),
+                sources,
+                workspace.iota().rows(0, tokens.rows()),
+                List.of(new Cut(0, tokens.rows(), left.kept(), left.tables().row())),
+                PositionRule.KEEP));
     return sources;
   }
 }

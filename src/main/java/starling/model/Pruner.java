@@ -5,6 +5,7 @@ import java.util.List;
 import starling.device.Cut;
 import starling.device.Kv;
 import starling.device.Mask;
+import starling.device.RowMapping;
 import starling.device.Span;
 import starling.device.Tensor;
 import starling.prune.CutPoint;
@@ -61,29 +62,34 @@ final class Pruner {
    */
   Left cut(CutPoint cut, Choices.Sight sight, Sequence sequence, List<Kv> before) {
     long start = workspace.device().recordEvent();
-    var chosen = choices.of(cut, new Span(0, images.size()), sight);
-    var cuts = new ArrayList<Cut>();
+    Choices.Rows rows = planner.masks() ? null : chosen -> rows(cut, sequence, chosen);
+    Choices.Made made = choices.of(cut, new Span(0, images.size()), sight, rows);
     for (int image = 0; image < images.size(); image++) {
-      Survivors left = images.get(image);
-      List<Tensor> keeps = chosen.get(image).keeps();
-      if (!planner.masks()) {
-        int from = sequence.layout().images().get(image).from();
-        cuts.add(left.decoderCut(from, left.keep(keeps)));
-      }
-      drop(cut, image, chosen.get(image));
+      drop(cut, image, made.chosen().get(image));
     }
     Left after =
         planner.masks()
             ? new Left(hidden(cut, sequence), sequence.rows().attended())
-            : shortened(cut, new Taking(workspace, cuts, chosen), sequence, before);
+            : shortened(cut, new Taking(workspace, made), sequence, before);
     spent(start);
     return after;
+  }
+
+  /** Which rows of a sequence a cut leaves. */
+  private RowMapping rows(CutPoint cut, Sequence s, List<Choices.Chosen> chosen) {
+    var cuts = new ArrayList<Cut>();
+    for (int image = 0; image < images.size(); image++) {
+      Survivors left = images.get(image);
+      int from = s.layout().images().get(image).from();
+      cuts.add(left.decoderCut(from, left.keep(chosen.get(image).keeps())));
+    }
+    return Taking.rows(workspace, cuts, chosen, s.positions(), cut.positions());
   }
 
   /** The rows that were not chosen leave the sequence. */
   private Left shortened(CutPoint cut, Taking taking, Sequence s, List<Kv> before) {
     Tensor x = s.rows().x();
-    Taking.Kept kept = taking.of(List.of(x, s.rows().attn()), s.positions(), cut.positions());
+    Taking.Kept kept = taking.of(List.of(x, s.rows().attn()));
     if (cut.compactsCache()) {
       workspace.device().compactRows(before, kept.rows());
     }

@@ -3,8 +3,6 @@ package starling.model;
 import java.util.List;
 import starling.device.Candidates;
 import starling.device.Cut;
-import starling.device.DType;
-import starling.device.PositionRule;
 import starling.device.Tensor;
 import starling.prune.ImageTokens;
 import starling.prune.VlmShape;
@@ -150,17 +148,8 @@ final class Survivors {
       Tensor rank = workspace.rank(rows, List.of(new Cut(0, rows, keep, row)));
       row = workspace.pick(rank, workspace.pick(row, keep));
     }
-    kept = kept == null ? keep : composed(keep);
+    kept = kept == null ? keep : workspace.pick(kept, keep);
     rows -= masks ? 0 : left - keep.rows();
     left = keep.rows();
-  }
-
-  /** {@code kept[keep]}: the candidates that {@code keep} numbers among those that are left. */
-  private Tensor composed(Tensor keep) {
-    Tensor candidates = workspace.arena().empty("survivors", DType.I32, keep.rows());
-    Tensor unused = workspace.indices("rows", keep.rows());
-    var one = List.of(new Cut(0, left, keep, null));
-    workspace.device().rowMap(unused, candidates, null, kept, one, PositionRule.KEEP);
-    return candidates;
   }
 }

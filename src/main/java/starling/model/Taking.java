@@ -4,6 +4,7 @@ import java.util.ArrayList;
 import java.util.List;
 import starling.device.Cut;
 import starling.device.PositionRule;
+import starling.device.RowMapping;
 import starling.device.Tensor;
 import starling.prune.Selection;
 
@@ -11,10 +12,9 @@ import starling.prune.Selection;
  * Takes the rows that a cut leaves out of tensors: those that are no candidates and the chosen ones
  * among these, in order; of a merging method the sums in the places of the chosen ones.
  *
- * @param cuts one for each image
- * @param chosen what its groups keep; of a merging method there is one group
+ * @param cut what each image keeps; of a merging method there is one group of it
  */
-record Taking(Workspace workspace, List<Cut> cuts, List<Choices.Chosen> chosen) {
+record Taking(Workspace workspace, Choices.Made cut) {
 
   /**
    * What a cut leaves.
@@ -27,18 +27,39 @@ record Taking(Workspace workspace, List<Cut> cuts, List<Choices.Chosen> chosen) 
    */
   record Kept(List<Tensor> tensors, boolean merged, Tensor positions, Tensor rows) {}
 
-  /** What is left of {@code tensors}; all have as many rows as there are positions. */
-  Kept of(List<Tensor> tensors, Tensor positions, PositionRule rule) {
+  /**
+   * Memory for the numbers of the rows that a cut leaves.
+   *
+   * @param cuts one for each image
+   * @param chosen what each keeps
+   * @param positions of the rows before the cut
+   */
+  static RowMapping rows(
+      Workspace workspace,
+      List<Cut> cuts,
+      List<Choices.Chosen> chosen,
+      Tensor positions,
+      PositionRule rule) {
     boolean merges = chosen.stream().anyMatch(c -> c.groups().get(0).index() != null);
     int after = rows(positions) - cuts.stream().mapToInt(Cut::dropped).sum();
-    Tensor rows = workspace.indices("rows", after);
-    Tensor standing = workspace.positions(positions, after);
-    Tensor sources = merges ? workspace.indices("sources", after) : null;
-    workspace.device().rowMap(rows, standing, sources, positions, cuts, rule);
-    if (!merges) {
-      return new Kept(tensors, false, standing, rows);
-    }
-    return new Kept(workspace.taken(merged(tensors, positions), sources), true, standing, rows);
+    return new RowMapping(
+        workspace.indices("rows", after),
+        workspace.positions(positions, after),
+        merges ? workspace.indices("sources", after) : null,
+        positions,
+        cuts,
+        rule);
+  }
+
+  /** What is left of {@code tensors}; all have as many rows as there were positions. */
+  Kept of(List<Tensor> tensors) {
+    RowMapping map = cut.rows();
+    boolean merges = map.sources() != null;
+    return new Kept(
+        merges ? workspace.taken(merged(tensors), map.sources()) : tensors,
+        merges,
+        map.positionsOut(),
+        map.rows());
   }
 
   private static int rows(Tensor positions) {
@@ -46,7 +67,9 @@ record Taking(Workspace workspace, List<Cut> cuts, List<Choices.Chosen> chosen) 
   }
 
   /** The rows that are no candidates, then the sums of every image. */
-  private List<Tensor> merged(List<Tensor> tensors, Tensor positions) {
+  private List<Tensor> merged(List<Tensor> tensors) {
+    List<Cut> cuts = cut.rows().cuts();
+    Tensor positions = cut.rows().positionsIn();
     int fixed = rows(positions) - cuts.stream().mapToInt(Cut::size).sum();
     int sums = cuts.stream().mapToInt(c -> c.keep().rows()).sum();
     var merged = new ArrayList<Tensor>();
@@ -56,22 +79,17 @@ record Taking(Workspace workspace, List<Cut> cuts, List<Choices.Chosen> chosen) 
     if (fixed > 0) {
       Tensor rows = workspace.indices("fixed rows", fixed);
       var none = cuts.stream().map(Taking::nothing).toList();
+      Tensor unused = workspace.positions(positions, fixed);
       workspace
           .device()
-          .rowMap(
-              rows,
-              workspace.positions(positions, fixed),
-              null,
-              positions,
-              none,
-              PositionRule.KEEP);
+          .rowMap(new RowMapping(rows, unused, null, positions, none, PositionRule.KEEP));
       workspace
           .device()
           .gatherRows(merged.stream().map(t -> t.rows(0, fixed)).toList(), tensors, rows);
     }
     int to = fixed;
     for (int i = 0; i < cuts.size(); i++) {
-      Selection of = chosen.get(i).groups().get(0);
+      Selection of = cut.chosen().get(i).groups().get(0);
       int end = to + of.keep().rows();
       for (int t = 0; t < tensors.size(); t++) {
         Tensor candidates = candidates(tensors.get(t), cuts.get(i));

@@ -4,6 +4,7 @@ import java.util.List;
 import starling.device.AttentionInputs;
 import starling.device.Candidates;
 import starling.device.DType;
+import starling.device.RowMapping;
 import starling.device.Span;
 import starling.device.Tensor;
 import starling.input.InputException;
@@ -78,8 +79,18 @@ public record Attention(List<Part> parts, int width, Tensor order) {
    * @param queries Q, the rows whose attention counts
    */
   public void select(CutContext context, Tensor keep, Tensor score, Queries queries) {
+    select(context, keep, score, queries, null);
+  }
+
+  /**
+   * The same, and the map of cuts that go by {@code keep}: in the same launch unless there are
+   * several parts.
+   *
+   * @param map null for none
+   */
+  void select(CutContext context, Tensor keep, Tensor score, Queries queries, RowMapping map) {
     if (parts.size() == 1 && order == null) {
-      select(context, keep, score, queries, parts.get(0));
+      select(context, keep, score, queries, parts.get(0), map);
       return;
     }
     int all = parts.stream().mapToInt(p -> p.candidates().count() / width).sum();
@@ -88,7 +99,7 @@ public record Attention(List<Part> parts, int width, Tensor order) {
     int from = 0;
     for (Part part : parts) {
       int to = from + part.candidates().count() / width;
-      select(context, unused, byPart.rows(from, to), queries, part);
+      select(context, unused, byPart.rows(from, to), queries, part, null);
       from = to;
     }
     Tensor scores = byPart;
@@ -97,13 +108,23 @@ public record Attention(List<Part> parts, int width, Tensor order) {
       context.device().gatherRows(List.of(scores.fold(1)), List.of(byPart.fold(1)), order);
     }
     context.device().tokenSelect(keep, score, scores.fold(scores.rows()), 1, context.nonFinite());
+    if (map != null) {
+      context.device().rowMap(map);
+    }
   }
 
   private static void select(
-      CutContext context, Tensor keep, Tensor score, Queries queries, Part p) {
+      CutContext context, Tensor keep, Tensor score, Queries queries, Part p, RowMapping map) {
     context
         .device()
         .colsumSelect(
-            keep, score, p.inputs(), p.lse(), p.rows(queries), p.candidates(), context.nonFinite());
+            keep,
+            score,
+            p.inputs(),
+            p.lse(),
+            p.rows(queries),
+            p.candidates(),
+            context.nonFinite(),
+            map);
   }
 }

@@ -2,6 +2,7 @@ package starling.prune;
 
 import java.util.List;
 import starling.device.PositionRule;
+import starling.device.RowMapping;
 
 /**
  * Keeps the candidates that receive most attention, by {@link Attention#select}. One fused
@@ -48,6 +49,15 @@ public record AttentionCut(
 
   @Override
   public void select(CutContext context, Selection out) {
-    context.attention().select(context, out.keep(), out.score(), queries);
+    select(context, out, null);
+  }
+
+  /**
+   * The same, and behind it {@link starling.device.Device#rowMap}, if it can be in one launch.
+   *
+   * @param map of cuts of which one goes by what is chosen here; null for none
+   */
+  public void select(CutContext context, Selection out, RowMapping map) {
+    context.attention().select(context, out.keep(), out.score(), queries, map);
   }
 }

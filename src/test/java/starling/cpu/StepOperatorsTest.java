@@ -22,6 +22,7 @@ import starling.device.Linear;
 import starling.device.Norm;
 import starling.device.Philox;
 import starling.device.PositionRule;
+import starling.device.RowMapping;
 import starling.device.Sampling;
 import starling.device.Segment;
 import starling.device.SegmentTable;
@@ -51,7 +52,7 @@ class StepOperatorsTest extends CpuOperators {
         Tensor rows = arena.alloc("rows", DType.I32, 9);
         Tensor out = arena.alloc("out", DType.I32, 9);
         Tensor sources = arena.alloc("sources", DType.I32, 9);
-        device.rowMap(rows, out, sources, ints("in", positions), cuts, rule);
+        device.rowMap(new RowMapping(rows, out, sources, ints("in", positions), cuts, rule));
         Tensor hidden = arena.alloc("hidden", DType.U8, 22);
         hidden.memory().set(ValueLayout.JAVA_BYTE, hidden.offset(1), (byte) 1);
         Tensor after = arena.alloc("after", DType.I32, 20);
@@ -73,12 +74,13 @@ class StepOperatorsTest extends CpuOperators {
         IllegalArgumentException.class,
         () ->
             vector.rowMap(
-                arena.alloc("rows", DType.I32, 12),
-                arena.alloc("out", DType.I32, 12),
-                null,
-                ints("in", positions),
-                List.of(new Cut(3, 10, ints("keep", 4, 0))),
-                PositionRule.KEEP));
+                new RowMapping(
+                    arena.alloc("rows", DType.I32, 12),
+                    arena.alloc("out", DType.I32, 12),
+                    null,
+                    ints("in", positions),
+                    List.of(new Cut(3, 10, ints("keep", 4, 0))),
+                    PositionRule.KEEP)));
   }
 
   /** Two crops whose rows lie in each other's lines, a separator behind every line. */
@@ -98,7 +100,7 @@ class StepOperatorsTest extends CpuOperators {
       Tensor sources = arena.alloc("sources", DType.I32, 10);
       Tensor wider = arena.alloc("out", DType.I32, 3, 12);
       Tensor out = wider.columns(1, 11);
-      device.rowMap(rows, out, sources, in, cuts, PositionRule.KEEP);
+      device.rowMap(new RowMapping(rows, out, sources, in, cuts, PositionRule.KEEP));
       int[] stay = {0, 1, 2, 5, 6, 8, 9, 11, 12, 13};
       assertTrue(Arrays.equals(stay, ints(rows)));
       assertTrue(Arrays.equals(new int[] {0, 1, 6, 7, 2, 8, 9, 3, 4, 5}, ints(sources)));
@@ -113,7 +115,7 @@ class StepOperatorsTest extends CpuOperators {
       device.gatherRows(List.of(together), List.of(apart), sources);
       assertTrue(Arrays.equals(stay, ints(together)));
 
-      device.rowMap(rows, out, null, in, cuts, PositionRule.CONTIGUOUS);
+      device.rowMap(new RowMapping(rows, out, null, in, cuts, PositionRule.CONTIGUOUS));
       for (int axis = 0; axis < 3; axis++) {
         for (int i = 0; i < 10; i++) {
           assertEquals(i, out.memory().get(I32, out.offset(axis) + 4L * i));

@@ -8,8 +8,6 @@ final class LaunchFormula {
   private LaunchFormula() {}
 
   static Map<String, Long> prefill(String spec, int b, int l) {
-    boolean stage1 = spec.startsWith("star") || spec.startsWith("vispruner");
-    boolean stage2 = spec.startsWith("star");
     var n = new TreeMap<String, Long>();
     n.put("patchify", 1L);
     n.put("embed", 3L); // the class row, and the text on both sides of the image
@@ -21,13 +19,12 @@ final class LaunchFormula {
     n.put("attention", (long) b + l);
     n.put("rope", (long) l);
     n.put("sample", 1L);
-    if (stage1 || stage2) {
-      n.put("row_map", (stage1 ? 1L : 0) + (stage2 ? 2L : 0)); // stage 2 also names its patches
-    }
     if (spec.startsWith("star")) {
-      n.put("colsum_select", 2L);
+      n.put("colsum_select", 2L); // which name the rows that stay
+      n.put("gather_rows", 1L); // the patches of stage 2, by their numbers before stage 1
     }
     if (spec.startsWith("vispruner")) {
+      n.put("row_map", 1L);
       n.put("colsum_select", 1L);
       n.merge("gemm", 1L, Long::sum); // the Gram matrix
       n.put("diagonal", 1L);

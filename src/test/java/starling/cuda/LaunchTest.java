@@ -22,6 +22,7 @@ import starling.checkpoint.Safetensors;
 import starling.cuda.abi.HostCounters;
 import starling.device.DType;
 import starling.device.DeviceType;
+import starling.device.PositionRule;
 import starling.device.Sampling;
 import starling.image.ImageMode;
 import starling.model.Generation;
@@ -30,7 +31,15 @@ import starling.model.LoadedModel;
 import starling.model.Mode;
 import starling.model.Request;
 import starling.model.VisionLanguageModel;
+import starling.prune.AttentionCut;
+import starling.prune.CutContext;
+import starling.prune.CutPoint;
+import starling.prune.CutSite;
+import starling.prune.Method;
 import starling.prune.Methods;
+import starling.prune.Queries;
+import starling.prune.Selection;
+import starling.prune.VlmShape;
 
 /**
  * That all tensor arithmetic of an answer happens in kernels: what crosses to the device and back
@@ -82,6 +91,10 @@ class LaunchTest {
   }
 
   private Request request(String spec) {
+    return request(Methods.parse(spec));
+  }
+
+  private Request request(Method method) {
     var pixels =
         PreprocessorConfig.read(Demo.MODEL)
             .apply(Demo.read("scene-03.png"), ImageMode.CHECKPOINT, "scene");
@@ -90,7 +103,7 @@ class LaunchTest {
     return new Request(
         ids,
         List.of(new ImageInput(config.typicalImage(), List.of(pixels))),
-        Methods.parse(spec),
+        method,
         Mode.COMPACT,
         Sampling.GREEDY,
         8,
@@ -135,6 +148,67 @@ class LaunchTest {
     assertEquals(LaunchFormula.decode(l, 7), counts(decode), spec);
     assertTrue(Arrays.stream(tokens).allMatch(t -> t >= 0));
     assertEquals(stages, spec.equals("none") ? 0 : generation[0].stages().size());
+  }
+
+  /** Chooses by attention, and says how many or merges; nothing of it is known beforehand. */
+  private record Own(AttentionCut chosen, boolean counted, int sources)
+      implements Method, CutPoint {
+    @Override
+    public String spec(VlmShape shape) {
+      return "own";
+    }
+
+    @Override
+    public List<CutPoint> cuts(VlmShape shape) {
+      return List.of(this);
+    }
+
+    @Override
+    public CutSite where() {
+      return chosen.where();
+    }
+
+    @Override
+    public int layer() {
+      return chosen.layer();
+    }
+
+    @Override
+    public int kept(int group) {
+      return chosen.kept(group);
+    }
+
+    @Override
+    public void select(CutContext context, Selection out) {
+      chosen.select(context, out);
+      if (counted) {
+        context.device().upload(out.count(), MemorySegment.ofArray(new int[] {50}));
+      }
+    }
+  }
+
+  @Test
+  void rowsOfAnyOtherMethodAreNamedInALaunchOfTheirOwn() {
+    for (CutSite where : List.of(CutSite.VISION, CutSite.DECODER)) {
+      boolean decoder = where == CutSite.DECODER;
+      var cut =
+          new AttentionCut(
+              where,
+              decoder ? 4 : visionBlocks(),
+              decoder ? Queries.LAST : Queries.PATCHES,
+              List.of(58),
+              PositionRule.KEEP,
+              false);
+      // A merging one also names the rows that are no candidates: here CLS, or the text.
+      assertEquals(2, mapped(new Own(cut, false, 2)), "merging at " + where);
+      assertEquals(1, mapped(new Own(cut, true, 1)), "counting at " + where);
+      assertEquals(1, mapped(new Own(cut, false, 1)), "of its own at " + where);
+    }
+  }
+
+  private long mapped(Method method) {
+    List<Launched> prefill = recorded(() -> llava.prefill(request(method)).close());
+    return counts(prefill).getOrDefault("row_map", 0L);
   }
 
   /** LLaVA-1.5 on Vicuna 7B: 23 blocks of its tower are run, and 32 layers. */

@@ -28,6 +28,7 @@ import starling.device.Norm;
 import starling.device.PositionRule;
 import starling.device.ProductRows;
 import starling.device.Rope;
+import starling.device.RowMapping;
 import starling.device.Sampling;
 import starling.device.Segment;
 import starling.device.SegmentTable;
@@ -335,7 +336,8 @@ class NativeDeviceTest {
             Tensor rows = s.room("rows", DType.I32, 9);
             Tensor out = s.room("positions", DType.I32, 9);
             Tensor sources = s.room("sources", DType.I32, 9);
-            s.device().rowMap(rows, out, sources, s.ints("in", positions), cuts, rule);
+            s.device()
+                .rowMap(new RowMapping(rows, out, sources, s.ints("in", positions), cuts, rule));
             Tensor hidden = s.room("hidden", DType.U8, 22);
             Tensor after = s.room("after", DType.I32, 20);
             s.device().hideRows(hidden, after, s.ints("in", positions), cuts, rule);
@@ -377,7 +379,7 @@ class NativeDeviceTest {
             Tensor rows = s.room("rows", DType.I32, stay);
             Tensor out = s.room("positions", DType.I32, 3, stay);
             Tensor sources = s.room("sources", DType.I32, stay);
-            s.device().rowMap(rows, out, sources, in, cuts, rule);
+            s.device().rowMap(new RowMapping(rows, out, sources, in, cuts, rule));
             Tensor hidden = s.room("hidden", DType.U8, 1300);
             byte[] before = new byte[1300];
             before[9] = 1;

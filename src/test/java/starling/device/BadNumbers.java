@@ -93,6 +93,13 @@ final class BadNumbers {
                       bits(1.5f),
                       "my segments[0]: a repetition penalty of 1.5 needs seen",
                       (w, g) -> g.with("seen", null))),
+              Stream.of(
+                  numbers("colsumSelect", "chosenFrom", "my chosenFrom[2] is 5; it must", 0, 1, 5),
+                  bad(
+                      "colsumSelect",
+                      "what another cut keeps does not ascend",
+                      "my other: 0 follows 1; it must ascend",
+                      (w, g) -> g.with("cuts", List.of(new Cut(0, 3, w.ints("my other", 1, 0)))))),
               ofBoth(
                   "rowMap",
                   "hideRows",

@@ -223,6 +223,23 @@ final class BadSelectionCalls {
                       (w, g) -> g.with("sums", w.f32("my sums", 2, 3))),
                   bad(
                       "colsumSelect",
+                      "rows of more than stay",
+                      "rows: my mapped is I32[9], expected I32[8]",
+                      (w, g) -> g.with("mapped", w.i32("my mapped", 9))),
+                  bad("colsumSelect", "rule", null, "rule: null"),
+                  bad(
+                      "colsumSelect",
+                      "a cut of more candidates than are chosen from",
+                      "cuts: my keep is I32[2] is chosen of 3 candidates, but kept of 5",
+                      (w, g) -> g.with("cuts", List.of(new Cut(2, 5, g.t("keep"))))),
+                  bad(
+                      "colsumSelect",
+                      "a cut that keeps part of what is chosen",
+                      "keep: my keep is I32[2], which overlaps keep of a cut, where my keep is"
+                          + " I32[1]",
+                      (w, g) -> g.with("cuts", List.of(new Cut(2, 2, g.t("keep").rows(0, 1))))),
+                  bad(
+                      "colsumSelect",
                       "keys that are not as many for each candidate",
                       "candidates: 3 sources are no multiple of the candidates, where my score is"
                           + " F32[2]",

@@ -58,6 +58,17 @@ final class CallArguments {
         : List.of(new Cut(n("at"), n("count"), t("keep"), t("candidates")));
   }
 
+  RowMapping map(String rows, List<Cut> cuts) {
+    var rule = (PositionRule) of.get("rule");
+    return new RowMapping(t(rows), t("positionsOut"), t("sources"), t("positionsIn"), cuts, rule);
+  }
+
+  /** Of what the same call keeps, unless other cuts are named. */
+  RowMapping mapBehind() {
+    var own = new Cut(2, 5, t("keep"), t("chosenFrom"));
+    return map("mapped", of.containsKey("cuts") ? cuts() : List.of(own));
+  }
+
   List<Tensor> all(String... names) {
     return Stream.of(names).map(this::t).filter(t -> t != null).toList();
   }

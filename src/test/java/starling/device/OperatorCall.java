@@ -277,15 +277,22 @@ record OperatorCall(
                           g.t("keep"), g.t("score"), g.t("sums"), g.n("rows"), g.t("nonFinite"))),
           new OperatorCall(
               "colsumSelect",
-              Set.of("keep", "score", "nonFinite"),
+              Set.of("keep", "score", "nonFinite", "mapped", "positionsOut", "sources"),
               w ->
                   received(w)
                       .with("keep", w.i32("my keep", 2))
                       .with("score", w.f32("my score", 3))
-                      .with("nonFinite", w.i32("my nonFinite", 1)),
+                      .with("nonFinite", w.i32("my nonFinite", 1))
+                      .with("mapped", w.i32("my mapped", 8))
+                      .with("positionsOut", w.i32("my positionsOut", 8))
+                      .with("sources", w.i32("my sources", 8))
+                      .with("positionsIn", w.i32("my positionsIn", 9))
+                      .with("chosenFrom", w.i32("my chosenFrom", 3))
+                      .with("rule", PositionRule.KEEP),
               (d, g) -> {
                 AttentionInputs in = g.inputs();
                 Candidates candidates = g.candidates();
+                RowMapping map = g.t("mapped") == null ? null : g.mapBehind();
                 return () ->
                     d.colsumSelect(
                         g.t("keep"),
@@ -294,7 +301,8 @@ record OperatorCall(
                         g.t("lse"),
                         g.span(),
                         candidates,
-                        g.t("nonFinite"));
+                        g.t("nonFinite"),
+                        map);
               }),
           new OperatorCall(
               "cosines",
@@ -326,16 +334,8 @@ record OperatorCall(
                       .with("sources", w.i32("my sources", 7))
                       .with("positionsIn", w.i32("my positionsIn", 9)),
               (d, g) -> {
-                List<Cut> cuts = g.cuts();
-                var rule = (PositionRule) g.of.get("rule");
-                return () ->
-                    d.rowMap(
-                        g.t("rows"),
-                        g.t("positionsOut"),
-                        g.t("sources"),
-                        g.t("positionsIn"),
-                        cuts,
-                        rule);
+                RowMapping map = g.map("rows", g.cuts());
+                return () -> d.rowMap(map);
               }),
           new OperatorCall(
               "hideRows",

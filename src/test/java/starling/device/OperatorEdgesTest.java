@@ -131,7 +131,22 @@ class OperatorEdgesTest extends OnEveryDevice {
                       .with("score", w.f32("score", 4096))
                       .with("sums", w.f32("sums", 1, 4096))),
           edge("colsumSelect", "one row", (w, g) -> g.with("span", new Span(3, 4))),
-          edge("colsumSelect", "all", (w, g) -> g.with("keep", w.i32("keep", 3))),
+          edge(
+              "colsumSelect",
+              "all",
+              (w, g) -> {
+                g.with("keep", w.i32("keep", 3)).with("mapped", w.i32("mapped", 9));
+                g.with("positionsOut", w.i32("out", 9)).with("sources", w.i32("sources", 9));
+              }),
+          edge("colsumSelect", "nobody asks for rows", (w, g) -> g.with("mapped", null)),
+          edge("colsumSelect", "nobody asks for sources", (w, g) -> g.with("sources", null)),
+          edge(
+              "colsumSelect",
+              "rows of another choice, positions on three axes",
+              (w, g) ->
+                  g.with("cuts", List.of(new Cut(0, 2, w.i32("one", 1))))
+                      .with("positionsIn", w.i32("in", 3, 9))
+                      .with("positionsOut", w.i32("out", 3, 8))),
           edge(
               "tokenSelect",
               "three columns for each candidate",
@@ -139,7 +154,10 @@ class OperatorEdgesTest extends OnEveryDevice {
           edge(
               "colsumSelect",
               "three keys for one candidate",
-              (w, g) -> g.with("score", w.f32("score", 1)).with("keep", w.i32("keep", 1))),
+              (w, g) ->
+                  g.with("score", w.f32("score", 1))
+                      .with("keep", w.i32("keep", 1))
+                      .with("mapped", null)),
           edge(
               "cosines",
               "4096 rows",

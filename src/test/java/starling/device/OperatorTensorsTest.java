@@ -50,7 +50,7 @@ class OperatorTensorsTest extends OnEveryDevice {
               "attention", Set.of("hidden 0+1", "hidden 0-1", "segments 0+1", "segments 0-1")),
           Map.entry("attentionColsum", Set.of("hidden 0+1", "hidden 0-1")),
           Map.entry("tokenSelect", Set.of("keep 0+1", "keep 0-1", "sums 0+1", "sums 0-1")),
-          Map.entry("colsumSelect", Set.of("hidden 0+1", "hidden 0-1", "keep 0+1", "keep 0-1")),
+          Map.entry("colsumSelect", Set.of("hidden 0+1", "hidden 0-1")),
           Map.entry("cosines", Set.of("x 1+1", "x 1-1", "x BF16", "x F16")),
           Map.entry("dropDuplicates", Set.of("keep 0+1", "keep 0-1")),
           Map.entry(

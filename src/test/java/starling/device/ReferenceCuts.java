@@ -18,29 +18,23 @@ final class ReferenceCuts {
 
   private ReferenceCuts() {}
 
-  static void rowMap(
-      Tensor rows,
-      Tensor positionsOut,
-      Tensor sources,
-      Tensor positionsIn,
-      List<Cut> cuts,
-      PositionRule rule) {
-    int all = positionsIn.dim(positionsIn.rank() - 1);
-    int[] stay = staying(all, cuts);
-    put(rows, stay);
-    for (int axis = 0; axis < axes(positionsIn); axis++) {
+  static void rowMap(RowMapping map) {
+    Tensor before = map.positionsIn();
+    int[] stay = staying(before.dim(before.rank() - 1), map.cuts());
+    put(map.rows(), stay);
+    for (int axis = 0; axis < axes(before); axis++) {
       for (int i = 0; i < stay.length; i++) {
-        int old = position(positionsIn, axis, stay[i]);
-        setPosition(positionsOut, axis, i, rule == PositionRule.KEEP ? old : i);
+        int old = position(before, axis, stay[i]);
+        setPosition(map.positionsOut(), axis, i, map.rule() == PositionRule.KEEP ? old : i);
       }
     }
-    if (sources != null) {
-      Set<Integer> candidates = candidates(cuts);
+    if (map.sources() != null) {
+      Set<Integer> candidates = candidates(map.cuts());
       // What [fixed rows | kept candidates] holds, and where each row of the result stands there.
       var order = new ArrayList<Integer>();
       IntStream.of(stay).filter(row -> !candidates.contains(row)).forEach(order::add);
       IntStream.of(stay).filter(candidates::contains).forEach(order::add);
-      put(sources, IntStream.of(stay).map(order::indexOf).toArray());
+      put(map.sources(), IntStream.of(stay).map(order::indexOf).toArray());
     }
   }
 

@@ -280,11 +280,15 @@ public final class ReferenceDevice implements Device {
       Tensor lse,
       Span rows,
       Candidates candidates,
-      Tensor nonFinite) {
+      Tensor nonFinite,
+      RowMapping map) {
     try (TensorArena scratch = arena("colsum")) {
       Tensor sums = scratch.alloc("sums", DType.F32, in.q().dim(1), candidates.count());
       attentionColsum(sums, in, lse, rows, candidates);
       tokenSelect(keep, score, sums, rows.length(), nonFinite);
+    }
+    if (map != null) {
+      rowMap(map);
     }
   }
 
@@ -346,14 +350,8 @@ public final class ReferenceDevice implements Device {
   // ---- compaction ----
 
   @Override
-  public void rowMap(
-      Tensor rows,
-      Tensor positionsOut,
-      Tensor sources,
-      Tensor positionsIn,
-      List<Cut> cuts,
-      PositionRule rule) {
-    ReferenceCuts.rowMap(rows, positionsOut, sources, positionsIn, cuts, rule);
+  public void rowMap(RowMapping map) {
+    ReferenceCuts.rowMap(map);
   }
 
   @Override

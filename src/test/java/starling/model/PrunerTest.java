@@ -141,7 +141,7 @@ class PrunerTest {
 
   private static void chooseAmong4096(Pruner pruner) {
     var cut = new First(CutSite.VISION, 4096);
-    pruner.choices().of(cut, new Span(0, 1), (image, group) -> new Choices.Seen(null, null));
+    pruner.choices().of(cut, new Span(0, 1), (image, group) -> new Choices.Seen(null, null), null);
   }
 
   @Test
