@@ -9,11 +9,14 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.List;
 import java.util.Map;
+import java.util.stream.Collectors;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.BeforeEach;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
 import starling.checkpoint.Safetensors.Entry;
 import starling.input.InputException;
+import starling.input.Limits;
 
 /** One tensor of a safetensors file at the last size that fits, and one element behind it. */
 class SafetensorsBordersTest {
@@ -159,6 +162,58 @@ class SafetensorsBordersTest {
         read("{\"a\":{\"x\":{\"y\":[1]},\"dtype\":\"U8\",\"shape\":[2],\"data_offsets\":[0,2]}}", 2)
             .bytes(),
         "another field");
+  }
+
+  @Test
+  void aShapeThatIsNoListIsNone() throws IOException {
+    String shape = "{'a':{'dtype':'U8','shape':%s,'data_offsets':[0,1]}}".replace('\'', '"');
+    assertEquals(List.of(), read(shape.formatted("[]"), 1).shape());
+    for (String wrong : List.of("1", "null", "{}", "\"[]\"")) {
+      refused(
+          shape.formatted(wrong), 1, "tensor a has no dtype, no shape or no pair of data_offsets");
+    }
+  }
+
+  /** Tensors may stand in the header in another order than in the file. */
+  @Test
+  void bytesOfATensorAreCountedFromItsStart() throws IOException {
+    String a = tensor("a", "U8", "[4]", 0, 4);
+    Entry first = read("{" + tensor("b", "U8", "[3]", 4, 7) + "," + a + "}", 7);
+    assertEquals("a", first.name());
+    for (int end : new int[] {6, 8}) {
+      refused(
+          "{" + a + "," + tensor("b", "U8", "[3]", 4, end) + "}",
+          end,
+          "tensor b has " + (end - 4) + " bytes, which does not fit U8 of shape [3]");
+    }
+    refused(
+        "{" + a + "," + tensor("b", "U8", "[3]", 4, 8) + "}",
+        7,
+        "tensor b lies at bytes 4 to 8, but the file holds 7 bytes of data; it may be cut off");
+  }
+
+  @Test
+  void tensorsOfAllFilesAreAsManyAsTheLimit() throws IOException {
+    Files.writeString(
+        dir.resolve("model.safetensors.index.json"),
+        "{\"weight_map\":{\"a\":\"one\",\"t0\":\"two\"}}");
+    SafetensorsFile.writeHeader(
+        dir.resolve("one"), "{" + tensor("a", "U8", "[0]", 0, 0) + "}", new byte[0]);
+    Path two = dir.resolve("two");
+    SafetensorsFile.writeHeader(two, many(Limits.TENSORS - 1), new byte[0]);
+    try (Safetensors weights = Safetensors.open(dir)) {
+      assertEquals(Limits.TENSORS, weights.entries().size());
+    }
+    SafetensorsFile.writeHeader(two, many(Limits.TENSORS), new byte[0]);
+    var e = assertThrows(InputException.class, () -> Safetensors.open(dir).close());
+    assertEquals(
+        two + ": the header lists more than the 100000 tensors that are read", e.getMessage());
+  }
+
+  private static String many(int n) {
+    return IntStream.range(0, n)
+        .mapToObj(i -> tensor("t" + i, "U8", "[0]", 0, 0))
+        .collect(Collectors.joining(",", "{", "}"));
   }
 
   @Test
