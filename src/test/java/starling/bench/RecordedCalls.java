@@ -5,9 +5,7 @@ import java.lang.reflect.Proxy;
 import java.lang.reflect.RecordComponent;
 import java.util.ArrayList;
 import java.util.Arrays;
-import java.util.HashMap;
 import java.util.List;
-import java.util.Map;
 import java.util.Set;
 import java.util.stream.Collectors;
 import java.util.stream.IntStream;
@@ -17,6 +15,7 @@ import starling.device.DType;
 import starling.device.Device;
 import starling.device.DeviceType;
 import starling.device.Segments;
+import starling.device.StoredTensor;
 import starling.device.Tensor;
 import starling.device.TensorArena;
 
@@ -26,17 +25,17 @@ final class RecordedCalls implements AutoCloseable {
   private static final int POISON = 0x80808080;
 
   private static final Set<String> MEMORY =
-      Set.of("arena", "table", "asLinear", "upload", "download", "type");
+      Set.of("arena", "asLinear", "upload", "download", "type");
 
   private final Device cpu = Devices.open(DeviceType.CPU);
   private final TensorArena arena = cpu.arena("recorded");
   private final List<String> calls = new ArrayList<>();
-  private final Map<String, Tensor> tensors = new HashMap<>();
+  private final List<StoredTensor> stored = new ArrayList<>();
 
   /** Makes an operator's tensors and runs it on poisoned outputs. */
   Inputs run(Operator o, Sizes sizes, DType type, int seed) {
     calls.clear();
-    tensors.clear();
+    stored.clear();
     var inputs = new Inputs(device(), arena, type, seed);
     Runnable call = o.body().apply(inputs, sizes);
     inputs.poison();
@@ -49,10 +48,9 @@ final class RecordedCalls implements AutoCloseable {
     return List.copyOf(calls);
   }
 
-  /** The root of the mean square of what a tensor of the last run holds. */
-  double size(String name) {
-    double[] values = values(tensors.get(name));
-    return Math.sqrt(Arrays.stream(values).map(x -> x * x).average().orElseThrow());
+  /** The inputs of the last run that are no whole numbers, in the order in which they were made. */
+  List<StoredTensor> stored() {
+    return List.copyOf(stored);
   }
 
   private Device device() {
@@ -61,11 +59,13 @@ final class RecordedCalls implements AutoCloseable {
             Device.class.getClassLoader(),
             new Class<?>[] {Device.class},
             (proxy, method, arguments) -> {
-              var words = new ArrayList<String>();
-              for (Object argument : arguments == null ? new Object[0] : arguments) {
-                describe(argument, words);
-              }
-              if (!MEMORY.contains(method.getName())) {
+              if (method.getName().equals("table")) {
+                stored.add((StoredTensor) arguments[2]);
+              } else if (!MEMORY.contains(method.getName())) {
+                var words = new ArrayList<String>();
+                for (Object argument : arguments) {
+                  describe(argument, words);
+                }
                 calls.add(method.getName() + ": " + String.join("; ", words));
               }
               try {
@@ -97,7 +97,6 @@ final class RecordedCalls implements AutoCloseable {
   }
 
   private String tensor(Tensor t) {
-    tensors.put(t.name(), t);
     String shape =
         IntStream.range(0, t.rank())
             .mapToObj(i -> Integer.toString(t.dim(i)))
