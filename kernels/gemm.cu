@@ -8,16 +8,17 @@
 //           values, 64 columns a part, by eight lanes in a fixed order.
 // Shapes    x [T, in], w [out, in] (SILU_MUL [2·out, in]), y and residual [T, out], bias f32; any sizes. in is padded with
 //           zeros to the tile while it is copied; nothing beyond a row's end is read. With `rows` x and residual are [n, …].
-// Launch    16-bit types: tiles of 128 × 256 (SILU_MUL 128 columns of gate and of up), eight warps of 64 × 64, three cp.async
-//           stages; a fragment is used eight or four times, so that shared memory keeps up with mma. 64 × 64, four warps of
-//           32 × 32 and four stages, where those would be fewer than 66 blocks. f32: 128 × 128, eight warps of 32 × 64.
-//           Rows of tiles are the inner dimension of the grid: w comes from memory once. k in steps of 64 bytes. The bits do
-//           not depend on the tile's shape.
+// Launch    16-bit types: tiles of 128 × 256 (SILU_MUL 128 columns of gate and of up), eight warps of 64 × 64, or of 128 ×
+//           192, warps of 64 × 48, where their last wave on 132 multiprocessors is fuller; three cp.async stages. A fragment
+//           is used four to eight times, so that shared memory keeps up with mma. 64 × 64, four warps of 32 × 32 and four
+//           stages, where there would be fewer than 66 blocks. f32: 128 × 128, eight warps of 32 × 64. Rows of tiles are the
+//           inner dimension of the grid: w comes from memory once. k in steps of 64 bytes. The bits do not depend on the
+//           tile's shape.
 // Shared    3 stages of 128 + 256 rows of 80 bytes, and 2 more for the weights of a norm: 90 or 92 KB, which a consumer card
-//           has too; 40 or 41 KB the small tiles. In their place lie the sums behind the last step, f32, for 16-byte stores: 64
-//           rows at a time.
-// Cost      2·T·out·in FLOPs; w once per 128 rows and x once per 256 columns of y, from L2: 636 × 4096 × 4096 are 21.3 GFLOP,
-//           260 MB from L2 and 44 MB from memory. Bound by mma from about 200 rows, by memory below.
+//           has too; 75 or 77 KB of 192 columns, 40 or 41 KB the small tiles. In their place lie the sums behind the last
+//           step, f32, for 16-byte stores: 64 rows at a time.
+// Cost      2·T·out·in FLOPs; w once per 128 rows and x once per 192 or 256 columns of y, from L2: 636 × 4096 × 4096 are 21.3
+//           GFLOP, 290 MB from L2 and 44 MB from memory. Bound by mma from about 200 rows, by memory below.
 // Limits    ⌈out/64⌉ ≤ 65535. mma.sync on every architecture, no wgmma. Needs sm_80.
 #include "gpu/args.h"
 #include "gpu/gemv.h"
@@ -28,18 +29,20 @@ template <class T>
 constexpr int DEPTH = 64 / sizeof(T);
 
 // The tile of a block: ROWS × COLUMNS sums, by warps of 16·MT × 8·NT; PASS rows of sums leave it at a time. BLOCKS of 16-bit
-// types fit on a multiprocessor. A product of fewer than FEW blocks is made of small tiles.
-struct Large {
-  static constexpr int ROWS = 128, COLUMNS = 256, MT = 4, NT = 8, STAGES = 3, PASS = 64, BLOCKS = 1, FEW = 66;
+// types fit on a multiprocessor.
+struct Wide {
+  static constexpr int ROWS = 128, COLUMNS = 256, MT = 4, NT = 8, STAGES = 3, PASS = 64, BLOCKS = 1;
 };
-struct Medium {
-  static constexpr int ROWS = 128, COLUMNS = 128, MT = 2, NT = 8, STAGES = 4, PASS = 128, BLOCKS = 2, FEW = 132;
+struct Large {
+  static constexpr int ROWS = 128, COLUMNS = 192, MT = 4, NT = 6, STAGES = 3, PASS = 64, BLOCKS = 1;
+};
+struct Medium {  // of f32, whose products leave no registers for more sums
+  static constexpr int ROWS = 128, COLUMNS = 128, MT = 2, NT = 8, STAGES = 4, PASS = 128, BLOCKS = 2;
 };
 struct Small {
   static constexpr int ROWS = 64, COLUMNS = 64, MT = 2, NT = 4, STAGES = 4, PASS = 64, BLOCKS = 4;
 };
-template <class T>
-using Big = std::conditional_t<sizeof(T) == 2, Large, Medium>;  // sums of 128 × 256 f32 products leave no registers
+constexpr int MULTIPROCESSORS = 132;
 template <class S>
 constexpr int THREADS = S::ROWS / (16 * S::MT) * (S::COLUMNS / (8 * S::NT)) * 32;
 template <class S, bool GATED>
@@ -69,10 +72,10 @@ DEVICE int source_of(const ProductRows& around, int row) {
 // What becomes of the sums of S::PASS rows: a thread has eight columns of y, and one row after another.
 template <class T, class S, bool GATED>
 DEVICE void finish(const float* sums, int row0, int rows, int column0, const Epilogue& p, const ProductRows& around) {
-  constexpr int PER_ROW = OWN<S, GATED> / 8, APART = THREADS<S> / PER_ROW;
+  constexpr int PER_ROW = OWN<S, GATED> / 8, APART = THREADS<S> / PER_ROW;  // threads of a row, and rows at a time
   int c = int(threadIdx.x) % PER_ROW * 8, column = column0 + c, count = p.out - column < 8 ? p.out - column : 8;
   int part = column / 64, part_columns = p.out - part * 64 < 64 ? p.out - part * 64 : 64;
-  bool f32 = sizeof(T) == 4 || p.y_f32;
+  bool f32 = sizeof(T) == 4 || p.y_f32, has_row = APART * PER_ROW == THREADS<S> || int(threadIdx.x) < APART * PER_ROW;
   float bias[8], up_bias[8];
   UNROLL
   for (int i = 0; i < 8; i++) {
@@ -81,7 +84,7 @@ DEVICE void finish(const float* sums, int row0, int rows, int column0, const Epi
   }
   Eight<float> residual = {};
   auto load_residual = [&](int row) {
-    if (!p.residual || row >= rows || count <= 0) return;
+    if (!p.residual || row >= rows || count <= 0 || !has_row) return;
     int64_t at = source_of(around, row) * p.residual_stride + column;
     if (f32) {
       residual = load_eight(static_cast<const float*>(p.residual) + at, count);
@@ -94,7 +97,7 @@ DEVICE void finish(const float* sums, int row0, int rows, int column0, const Epi
   NO_UNROLL
   for (int first = 0; first < S::PASS; first += APART) {
     int r = first + int(threadIdx.x) / PER_ROW, row = row0 + r;
-    bool there = row < rows && count > 0;
+    bool there = row < rows && count > 0 && has_row && (S::PASS % APART == 0 || r < S::PASS);
     float v[8], added[8];
     if (f32) {
       memcpy(added, &residual, sizeof added);
@@ -274,6 +277,16 @@ static void launch(const Product<T>& a, const Epilogue& p, const ProductRows& ar
                                               around);
 }
 
+template <class S>
+static int64_t blocks(int rows, int out) {
+  return int64_t(gpu::ceil_div(rows, S::ROWS)) * gpu::ceil_div(out, S::COLUMNS);
+}
+// Columns of tiles that one multiprocessor computes after each other: what a product takes goes by these.
+template <class S>
+static int64_t columns_a_multiprocessor(int rows, int out) {
+  return gpu::ceil_div(blocks<S>(rows, out), MULTIPROCESSORS) * S::COLUMNS;
+}
+
 template <class T>
 static void gemm(Product<T> a, const Epilogue& p, ProductRows around, starling_stream* stream) {
   if (a.norm_weight && !around.known.first) {
@@ -285,14 +298,23 @@ static void gemm(Product<T> a, const Epilogue& p, ProductRows around, starling_s
     around.known = Statistics{known, 2, 1, a.in};
     a.of_sources = 1;
   }
-  bool few = int64_t(gpu::ceil_div(a.rows, Big<T>::ROWS)) * gpu::ceil_div(p.out, Big<T>::COLUMNS) < Big<T>::FEW;
-  auto norm = [&]<class S, bool GATED>() {
+  auto launch_as = [&]<class S, bool GATED>() {
     if (a.norm_weight) launch<T, S, GATED, true>(a, p, around, stream);
     else launch<T, S, GATED, false>(a, p, around, stream);
   };
-  if (p.activation == STARLING_SILU_MUL) norm.template operator()<Big<T>, true>();
-  else if (few) norm.template operator()<Small, false>();
-  else norm.template operator()<Big<T>, false>();
+  if constexpr (sizeof(T) == 4) {
+    if (p.activation == STARLING_SILU_MUL) launch_as.template operator()<Medium, true>();
+    else if (blocks<Medium>(a.rows, p.out) < MULTIPROCESSORS) launch_as.template operator()<Small, false>();
+    else launch_as.template operator()<Medium, false>();
+  } else {
+    if (p.activation == STARLING_SILU_MUL) launch_as.template operator()<Wide, true>();
+    else if (blocks<Wide>(a.rows, p.out) < MULTIPROCESSORS / 2) launch_as.template operator()<Small, false>();
+    else if (columns_a_multiprocessor<Large>(a.rows, p.out) < columns_a_multiprocessor<Wide>(a.rows, p.out)) {
+      launch_as.template operator()<Large, false>();
+    } else {
+      launch_as.template operator()<Wide, false>();
+    }
+  }
 }
 
 extern "C" int starling_gemm(const starling_gemm_args* args, starling_stream* stream) {

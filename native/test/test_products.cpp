@@ -361,38 +361,47 @@ TEST(gemm_takes_rows_from_their_sources) {
   }
 }
 
+namespace {
+
+// A product whose tiles are large has the bits of 200 of its columns alone, whose tiles are small.
+void check_tiles(int rows, int out, int dtype, bool norm) {
+  const int in = 40;
+  Tensor x = gaussian(dtype, rows, in), w = gaussian(dtype, out, in), y = filled(dtype, rows, out, NAN);
+  Tensor nw = gaussian(dtype, 1, in), nb = gaussian(dtype, 1, in), bias = gaussian(STARLING_F32, 1, out);
+  Tensor statistics = filled(STARLING_F32, rows, 2 * ((out + 63) / 64), NAN);
+  auto run = [&](const Tensor& to, const Tensor& of, int column) {
+    starling_weight part = w.weight();
+    part.data = w.as<char>() + column * w.stride * (dtype == STARLING_F32 ? 4 : 2);
+    part.rows = to.width;
+    starling_tensor added{bias.as<float>() + column, 1, to.width, 1, STARLING_F32, 0};
+    ok(CALL(gemm, .y = to, .x = x, .w = part, .bias = added, .norm_weight = norm ? nw.vector() : starling_tensor{},
+            .norm_bias = norm ? nb.vector() : starling_tensor{}, .statistics = of, .activation = STARLING_QUICK_GELU,
+            .eps = 1e-5f));
+  };
+  run(y, statistics, 0);
+  y.receive();
+  statistics.receive();
+  check_statistics("large tiles", statistics, y, 64);
+  for (int column : {0, 64 * 101, out / 64 * 64 - 64}) {
+    int width = std::min(200, out - column);
+    Tensor some = filled(dtype, rows, width, NAN), of = filled(STARLING_F32, rows, 2 * ((width + 63) / 64), NAN);
+    run(some, of, column);
+    some.receive();
+    of.receive();
+    for (int r = 0; r < rows; r++) {
+      for (int c = 0; c < width; c++) equal("y", y.at(r, column + c), some.at(r, c));
+      for (int p = 0; p < width / 64 * 2; p++) equal("statistics", statistics.at(r, column / 32 + p), of.at(r, p));
+    }
+  }
+}
+
+}  // namespace
+
 TEST(the_shape_of_a_tile_changes_no_bit_of_gemm) {
-  // 66 blocks of 256 columns (f32: 132 of 128) are large tiles, each 200 columns of them small ones.
-  int rows = small ? 20 : 130, in = 40, out = 128 * 131 + 5;
   for (int dtype : small ? std::vector<int>{STARLING_BF16} : all_dtypes()) {
-    for (int norm : {0, 2}) {
-      Tensor x = gaussian(dtype, rows, in), w = gaussian(dtype, out, in), y = filled(dtype, rows, out, NAN);
-      Tensor nw = gaussian(dtype, 1, in), nb = gaussian(dtype, 1, in), bias = gaussian(STARLING_F32, 1, out);
-      Tensor statistics = filled(STARLING_F32, rows, 2 * ((out + 63) / 64), NAN);
-      auto run = [&](const Tensor& to, const Tensor& of, int column) {
-        starling_weight part = w.weight();
-        part.data = w.as<char>() + column * w.stride * (dtype == STARLING_F32 ? 4 : 2);
-        part.rows = to.width;
-        starling_tensor added{bias.as<float>() + column, 1, to.width, 1, STARLING_F32, 0};
-        ok(CALL(gemm, .y = to, .x = x, .w = part, .bias = added, .norm_weight = norm ? nw.vector() : starling_tensor{},
-                .norm_bias = norm ? nb.vector() : starling_tensor{}, .statistics = of, .activation = STARLING_QUICK_GELU,
-                .eps = 1e-5f));
-      };
-      run(y, statistics, 0);
-      y.receive();
-      statistics.receive();
-      check_statistics("large tiles", statistics, y, 64);
-      for (int column : {0, 64 * 101, 64 * 261}) {
-        int width = std::min(200, out - column);
-        Tensor some = filled(dtype, rows, width, NAN), of = filled(STARLING_F32, rows, 2 * ((width + 63) / 64), NAN);
-        run(some, of, column);
-        some.receive();
-        of.receive();
-        for (int r = 0; r < rows; r++) {
-          for (int c = 0; c < width; c++) equal("y", y.at(r, column + c), some.at(r, c));
-          for (int p = 0; p < width / 64 * 2; p++) equal("statistics", statistics.at(r, column / 32 + p), of.at(r, p));
-        }
-      }
+    for (bool norm : {false, true}) {
+      check_tiles(140, 128 * 98 + 5, dtype, norm);  // 2 · 66 tiles of 192 columns; of f32 128
+      check_tiles(small ? 20 : 130, small ? 128 * 198 + 5 : 128 * 131 + 5, dtype, norm);  // 100 or 2 · 66 tiles of 256
     }
   }
 }

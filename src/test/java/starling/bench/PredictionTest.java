@@ -59,10 +59,10 @@ class PredictionTest {
     double flops = 4096.0 * 5_242_880;
     assertEquals(flops * share / (620e6 / 132), r.micros().get("products"), 1e-9);
     assertEquals(passes * 62 * share / 1755, r.micros().get("shared"), 1e-9);
-    assertEquals(505 / 5.5, r.micros().get("l2"), 1e-9);
+    assertEquals(505 / 6.65, r.micros().get("l2"), 1e-9);
     assertEquals(2 * (2 * 636 * 4096 + 4096 * 4096) / 4.3e6, r.micros().get("memory"), 1e-9);
     assertEquals("l2", r.bound());
-    assertEquals(505 / 5.5 + 1, r.total(), 1e-9);
+    assertEquals(505 / 6.65 + 1, r.total(), 1e-9);
     assertEquals(4, r.blocks());
     assertEquals(320 / (4 * 132.0), r.waves(), 1e-12);
   }
@@ -75,8 +75,8 @@ class PredictionTest {
     PredictedRow r = PredictedRow.of(CARD, rmsnorm(), 1, work, code);
     assertEquals(0, r.products());
     assertEquals(15.6e6 / (32 * 64) * 160 + 159 * 4 * 90, r.instructions(), 1e-6);
-    assertEquals(20.8 / 5.5, r.micros().get("l2"), 1e-9);
-    assertEquals(20.8 / 5.5 + 1, r.total(), 1e-9);
+    assertEquals(20.8 / 6.65, r.micros().get("l2"), 1e-9);
+    assertEquals(20.8 / 6.65 + 1, r.total(), 1e-9);
     assertEquals(12, r.blocks(), "65536 / (40 * 128) in fours of a warp");
   }
 
