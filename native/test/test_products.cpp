@@ -400,8 +400,9 @@ void check_tiles(int rows, int out, int dtype, bool norm) {
 TEST(the_shape_of_a_tile_changes_no_bit_of_gemm) {
   for (int dtype : small ? std::vector<int>{STARLING_BF16} : all_dtypes()) {
     for (bool norm : {false, true}) {
-      check_tiles(140, 128 * 98 + 5, dtype, norm);  // 2 · 66 tiles of 192 columns; of f32 128
-      check_tiles(small ? 20 : 130, small ? 128 * 198 + 5 : 128 * 131 + 5, dtype, norm);  // 100 or 2 · 66 tiles of 256
+      // 2 · 66 tiles of 192 columns (of f32 128), then 100 or 2 · 66 of 256.
+      if (!small || !norm) check_tiles(140, 128 * 98 + 5, dtype, norm);
+      if (!small || norm) check_tiles(small ? 20 : 130, small ? 128 * 198 + 5 : 128 * 131 + 5, dtype, norm);
     }
   }
 }

@@ -184,7 +184,7 @@ TEST(tokens_of_hardly_any_or_no_mass_are_drawn_by_their_share) {
     for (float top : {2.f, 0.f, -7.f, 1e6f, 1e-30f}) {
       std::vector<float> logits(n);
       for (int i = 0; i < n; i++) logits[(i * 7) % n] = top - temperature * float(i % 251) / 10;  // 25 temperatures below
-      for (int step = 0; step < (small ? 2 : 5); step++) {
+      for (int step = 0; step < (small ? 1 : 5); step++) {
         equal("token", expected(logits, temperature, 0, 1, 9, step), draw(logits, temperature, 0, 1, 9, step));
         equal("token of the best", expected(logits, temperature, n - 3, 0.999999f, 9, step),
               draw(logits, temperature, n - 3, 0.999999f, 9, step));
