@@ -48,7 +48,7 @@ final class AnswerReport {
         model.device().type(),
         model.device().description(),
         model.loaded().dtype(),
-        question.method != null ? plan.options() : question.prune,
+        question.prune != null ? question.prune : plan.options(),
         plan.options(),
         question.mode.name().toLowerCase(Locale.ROOT),
         generation.sampling().repeats() ? null : generation.sampling().repetitionPenalty(),

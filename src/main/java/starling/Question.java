@@ -7,17 +7,21 @@ import java.util.Objects;
 import starling.device.Sampling;
 import starling.image.Image;
 import starling.image.ImageMode;
+import starling.input.InputException;
 import starling.model.ImageOptions;
 import starling.model.Mode;
 import starling.model.Request;
 import starling.prune.Method;
+import starling.prune.Methods;
 import starling.text.Conversation;
 import starling.text.Template;
 
 /**
  * What to ask a {@link Model}: a prompt, images, and how to answer. Greedy, unpruned and at most
  * 128 tokens unless told. Every method changes this object and returns it; {@link Model#ask} reads
- * it when called.
+ * it when called. A value that no question can have is refused here, by an {@link InputException},
+ * {@link IllegalArgumentException} or {@link NullPointerException} that names it; what only a model
+ * can tell, such as whether a layer exists, by {@link Model#ask}.
  */
 public final class Question {
   final String prompt;
@@ -25,7 +29,7 @@ public final class Question {
   final List<Conversation.Turn> turns = new ArrayList<>();
   String system; // null: the template's own words
   String prune = "none";
-  Method method; // null: the one that prune names
+  Method method; // null: none, as prune says
   Mode mode = Mode.COMPACT;
   Template template; // null: not named
   ImageOptions imageOptions = ImageOptions.DEFAULT;
@@ -47,7 +51,7 @@ public final class Question {
    * is a {@link #system} text or a {@link #turn}.
    */
   public static Question of(String prompt) {
-    return new Question(prompt);
+    return new Question(Objects.requireNonNull(prompt, "prompt"));
   }
 
   /** Adds an image file, PNG or JPEG; it is read now. */
@@ -57,14 +61,19 @@ public final class Question {
 
   /** Adds an image. */
   public Question image(Image image) {
-    images.add(image);
+    images.add(Objects.requireNonNull(image, "image"));
     return this;
   }
 
-  /** A pruning spec, see {@link starling.prune.Methods#parse}. */
+  /**
+   * A pruning spec, see {@link Methods#parse}; the file of a {@code replay} is read when it is
+   * asked.
+   *
+   * @throws InputException if it is none
+   */
   public Question prune(String spec) {
-    prune = Objects.requireNonNull(spec);
-    method = null;
+    method = Methods.parse(Objects.requireNonNull(spec, "prune"));
+    prune = spec;
     return this;
   }
 
@@ -73,44 +82,47 @@ public final class Question {
    * {@link Method#spec}. What it throws comes out of {@link Model#ask} as it is.
    */
   public Question prune(Method value) {
-    method = Objects.requireNonNull(value);
+    method = Objects.requireNonNull(value, "prune");
+    prune = null;
     return this;
   }
 
   /** What happens to the rows of dropped tokens; {@link Mode#COMPACT} unless told. */
   public Question mode(Mode value) {
-    mode = value;
+    mode = Objects.requireNonNull(value, "mode");
     return this;
   }
 
   /** What the model is told before everything else, in place of the template's own words. */
   public Question system(String text) {
-    system = Objects.requireNonNull(text);
+    system = Objects.requireNonNull(text, "system");
     return this;
   }
 
   /** Adds an earlier question and its answer; the images stand in the first one unless marked. */
   public Question turn(String question, String answer) {
     turns.add(
-        new Conversation.Turn(Objects.requireNonNull(question), Objects.requireNonNull(answer)));
+        new Conversation.Turn(
+            Objects.requireNonNull(question, "question"),
+            Objects.requireNonNull(answer, "answer")));
     return this;
   }
 
   /** The template that wraps the prompt, with the images where {@code <image>} stands in it. */
   public Question template(Template value) {
-    template = value;
+    template = Objects.requireNonNull(value, "template");
     return this;
   }
 
   /** How images become square. */
   public Question imageMode(ImageMode value) {
-    imageOptions = imageOptions.mode(value);
+    imageOptions = imageOptions.mode(Objects.requireNonNull(value, "imageMode"));
     return this;
   }
 
   /** How images become visual tokens, {@link #imageMode(ImageMode)} included. */
   public Question imageOptions(ImageOptions value) {
-    imageOptions = Objects.requireNonNull(value);
+    imageOptions = Objects.requireNonNull(value, "imageOptions");
     return this;
   }
 
@@ -130,7 +142,7 @@ public final class Question {
 
   /** How tokens are drawn; the most likely one unless told. */
   public Question sampling(Sampling value) {
-    sampling = value;
+    sampling = Objects.requireNonNull(value, "sampling");
     return this;
   }
 
@@ -147,7 +159,9 @@ public final class Question {
     return this;
   }
 
-  /** Texts that end the answer when they appear in it; they are not part of it. */
+  /**
+   * Texts that end the answer when they appear in it, an empty one never; they are not part of it.
+   */
   public Question stop(String... texts) {
     stop = List.of(texts);
     return this;
@@ -165,7 +179,7 @@ public final class Question {
    * thread: {@link Model#ask} ends with that exception and the model stays usable.
    */
   public Question progress(Request.Progress value) {
-    progress = value;
+    progress = Objects.requireNonNull(value, "progress");
     return this;
   }
 }

@@ -1,5 +1,7 @@
 package starling.image;
 
+import java.awt.color.ColorSpace;
+import java.awt.image.BufferedImage;
 import java.nio.file.Path;
 import starling.input.InputException;
 import starling.input.InputFile;
@@ -51,6 +53,55 @@ public record Image(int width, int height, byte[] rgb) {
       return new Jpeg(bytes, name).read();
     }
     throw new InputException(name + ": " + Format.of(bytes) + "; PNG and JPEG are read");
+  }
+
+  /**
+   * An image of Java's. Gray samples are taken as they are, for red, green and blue alike, of 16
+   * bits the upper eight; colours are brought to sRGB; alpha is left out.
+   */
+  public static Image of(BufferedImage image) {
+    int w = image.getWidth();
+    int h = image.getHeight();
+    byte[] rgb = new byte[Math.multiplyExact(3, Math.multiplyExact(w, h))];
+    boolean gray = image.getColorModel().getColorSpace().getType() == ColorSpace.TYPE_GRAY;
+    int[] row = new int[w];
+    for (int y = 0, to = 0; y < h; y++) {
+      if (gray) {
+        image.getRaster().getSamples(0, y, w, 1, 0, row);
+      } else {
+        image.getRGB(0, y, w, 1, row, 0, w);
+      }
+      int bits = image.getColorModel().getComponentSize(0);
+      for (int x = 0; x < w; x++) {
+        for (int c = 0; c < 3; c++) {
+          rgb[to++] = (byte) (gray ? eightBits(row[x], bits) : row[x] >> (16 - 8 * c));
+        }
+      }
+    }
+    return new Image(w, h, rgb);
+  }
+
+  private static int eightBits(int sample, int bits) {
+    return bits > 8 ? sample >> (bits - 8) : sample * 255 / ((1 << bits) - 1);
+  }
+
+  /**
+   * An image of numbers from 0 to 1, rounded to the nearest of 256, which is what models are
+   * trained on.
+   *
+   * @param rgb {@code [height, width, 3]}, rows from the top
+   * @throws IllegalArgumentException if there are more or fewer numbers, or one is not from 0 to 1;
+   *     it is named
+   */
+  public static Image of(int width, int height, float[] rgb) {
+    byte[] bytes = new byte[rgb.length];
+    for (int i = 0; i < rgb.length; i++) {
+      if (!(rgb[i] >= 0 && rgb[i] <= 1)) {
+        throw new IllegalArgumentException("rgb[" + i + "] is " + rgb[i] + "; it must be 0 to 1");
+      }
+      bytes[i] = (byte) Math.round(rgb[i] * 255);
+    }
+    return new Image(width, height, bytes);
   }
 
   /** The image turned as EXIF orientation 2 to 8 says; any other value leaves it as stored. */
