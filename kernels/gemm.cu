@@ -37,7 +37,7 @@ struct Large {
   static constexpr int ROWS = 128, COLUMNS = 192, MT = 4, NT = 6, STAGES = 3, PASS = 64, BLOCKS = 1;
 };
 struct Medium {  // of f32, whose products leave no registers for more sums
-  static constexpr int ROWS = 128, COLUMNS = 128, MT = 2, NT = 8, STAGES = 4, PASS = 128, BLOCKS = 2;
+  static constexpr int ROWS = 128, COLUMNS = 128, MT = 2, NT = 8, STAGES = 4, PASS = 128, BLOCKS = 1;
 };
 struct Small {
   static constexpr int ROWS = 64, COLUMNS = 64, MT = 2, NT = 4, STAGES = 4, PASS = 64, BLOCKS = 4;
@@ -51,7 +51,7 @@ constexpr int OWN = GATED ? S::COLUMNS / 2 : S::COLUMNS;  // columns of y
 template <class T, class S, bool NORM>
 constexpr int STAGE = (S::ROWS + S::COLUMNS + (NORM ? 2 : 0)) * PADDED<T, DEPTH<T>>;
 template <class T, class S, bool NORM>
-constexpr int STAGED = S::STAGES* STAGE<T, S, NORM>;  // of all stages
+constexpr int STAGED = (STAGE<T, S, NORM>)*S::STAGES;  // of all stages
 template <class S>
 constexpr int SUMS = S::COLUMNS + 8;  // from row to row of the sums: four rows of pairs lie in all banks
 

@@ -30,7 +30,6 @@ import starling.image.Overlay;
 import starling.input.InputException;
 import starling.model.ImageOptions;
 import starling.model.Mode;
-import starling.prune.Methods;
 import starling.text.Template;
 
 /** One answer, streamed. */
@@ -233,12 +232,12 @@ final class RunCommand implements Callable<Integer> {
     check(
         repetitionPenalty == null || (repetitionPenalty > 0 && repetitionPenalty <= 1e6f),
         "--repetition-penalty is " + repetitionPenalty + "; it must be above 0, and 1 is none");
+    Question question = Question.of(prompt);
     try {
-      Methods.parse(prune);
+      question.prune(prune);
     } catch (InputException e) {
       throw new ParameterException(command.commandLine(), e.getMessage(), e);
     }
-    Question question = Question.of(prompt);
     if (template != null) {
       question.template(Template.of(template));
     }
@@ -249,7 +248,6 @@ final class RunCommand implements Callable<Integer> {
       question.repetitionPenalty(repetitionPenalty);
     }
     return question
-        .prune(prune)
         .mode(Mode.valueOf(mode.toUpperCase(Locale.ROOT)))
         .imageOptions(imageOptions())
         .maxTokens(maxTokens)

@@ -39,11 +39,8 @@ final class Compaction {
   static void rowMap(RowMapping map) {
     byte[] fates = fates(all(map.positionsIn()), map.cuts());
     int fixed = 0;
-    int kept =
-        fates.length
-            - map.cuts().stream()
-                .mapToInt(Cut::size)
-                .sum(); // in sources the kept stand behind the fixed
+    // In sources the kept stand behind the fixed.
+    int kept = fates.length - map.cuts().stream().mapToInt(Cut::size).sum();
     for (int row = 0, to = 0; row < fates.length; row++) {
       if (fates[row] == DROPPED) {
         continue;

@@ -64,6 +64,7 @@ public record Image(int width, int height, byte[] rgb) {
     int h = image.getHeight();
     byte[] rgb = new byte[Math.multiplyExact(3, Math.multiplyExact(w, h))];
     boolean gray = image.getColorModel().getColorSpace().getType() == ColorSpace.TYPE_GRAY;
+    int bits = image.getColorModel().getComponentSize(0);
     int[] row = new int[w];
     for (int y = 0, to = 0; y < h; y++) {
       if (gray) {
@@ -71,7 +72,6 @@ public record Image(int width, int height, byte[] rgb) {
       } else {
         image.getRGB(0, y, w, 1, row, 0, w);
       }
-      int bits = image.getColorModel().getComponentSize(0);
       for (int x = 0; x < w; x++) {
         for (int c = 0; c < 3; c++) {
           rgb[to++] = (byte) (gray ? eightBits(row[x], bits) : row[x] >> (16 - 8 * c));
