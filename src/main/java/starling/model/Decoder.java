@@ -12,6 +12,7 @@ import starling.device.Device;
 import starling.device.Linear;
 import starling.device.Norm;
 import starling.device.ProductRows;
+import starling.device.Rope;
 import starling.device.Slab;
 import starling.device.Statistics;
 import starling.device.StoredTensor;
@@ -86,6 +87,13 @@ final class Decoder {
   /** Makes sure that positions below {@code positions} can be told apart. */
   void reach(int positions) {
     angles.reach(positions);
+  }
+
+  /**
+   * What turns queries and keys by their positions; another one when {@link #reach} was further.
+   */
+  Rope angles() {
+    return angles.table();
   }
 
   int layers() {
@@ -239,6 +247,11 @@ final class Decoder {
     device.stepAttention(
         r.x, r.leaving.statistics(), r.qkv, in, angles.table(), r.attn, layers.get(l).o, r.x);
     mlp(l, r);
+  }
+
+  /** f32 logits of every row that the last layer has made. */
+  void stepLogits(Tensor out /* f32 [T, V] */, Rows r) {
+    device.gemm(out, r.x, lmHead, norm, Activation.NONE, null, r.knowing);
   }
 
   /** f32 logits of the last of the rows that the last layer has made. */

@@ -4,10 +4,12 @@ import java.lang.foreign.Arena;
 import java.lang.foreign.MemorySegment;
 import java.lang.foreign.ValueLayout;
 import java.util.List;
+import starling.device.DType;
 import starling.device.Device;
-import starling.device.Graph;
+import starling.device.Kv;
 import starling.device.Mask;
 import starling.device.Sampling;
+import starling.device.Segment;
 import starling.device.Segments;
 import starling.device.Tensor;
 import starling.device.TensorArena;
@@ -16,44 +18,73 @@ import starling.prune.CutPoint;
 
 /**
  * The life of one question on the device. {@link LoadedModel#prefill} reads the prompt and draws
- * the first token, {@link #next} gives one token after the other, {@link #close} gives the memory
- * back. A step allocates nothing, is one graph from the second of its kind on ({@link StepMemory}),
- * and one integer comes down per token. One thread at a time.
+ * the first token, {@link LoadedModel#step} draws the next of several questions at once, {@link
+ * #next} of this one alone; {@link #close} gives the memory back. One integer comes down per token.
+ * One thread at a time.
  */
 public final class Generation implements AutoCloseable {
   private final LoadedModel model;
   private final Device device;
+  private final Request request;
   private final Planner planner;
   private final TensorArena arena;
   private final Caches caches;
-  private final StepMemory memory;
-  private final Tensor tokens; // of the memory; null if they count for nothing
-  private final Sampling sampling;
+  private final Tensor id; // i32 [1]: the first token
+  private final Tensor promptLogits; // f32 [1, V]
+  private final Tensor noted; // i32 [1, ⌈V/32⌉]: seen, for the first token; null if it is not asked
+  private final Tensor nonFinite; // i32 [1]
+  private final int[] seen; // a bit for every token so far; null if they count for nothing
   private final MemorySegment hostId = Arena.ofAuto().allocate(ValueLayout.JAVA_INT);
-  private final Runnable step = this::step;
-  private StepMemory.Shape shape; // of every step
-  private Segments lastStep;
+  private final List<Generation> alone = List.of(this);
   private Pruner pruner;
+  private Tensor logits; // of the last token, f32 [1, V]; null when others have stepped since
+  private int token; // drawn last
   private int drawn;
   private long start; // events of the device: the tower begins, the decoder, the first token
-  private long seen;
+  private long begun;
   private long read;
 
   Generation(LoadedModel model, Request request, Planner planner) {
+    this(model, request, planner, null);
+  }
+
+  /**
+   * @param of the generation whose prompt this goes on from; null for one that reads its own
+   */
+  private Generation(LoadedModel model, Request request, Planner planner, Generation of) {
     this.model = model;
     this.device = model.device();
+    this.request = request;
     this.planner = planner;
-    this.sampling = request.sampling();
     this.arena = model.slab().arena("generation");
-    this.memory = model.lend();
-    this.tokens = sampling.repeats() ? null : memory.tokens();
-    this.caches = new Caches(model, request, memory);
     try {
-      memory.begin();
-      if (tokens != null) {
-        tokens(request.ids(), memory.logits().width());
+      int vocabulary = model.family().text().vocabSize();
+      int layers = model.decoder().layers();
+      boolean notes = !request.sampling().repeats();
+      this.id = arena.empty("id", DType.I32, 1);
+      this.promptLogits =
+          of == null ? arena.empty("logits", DType.F32, 1, vocabulary) : of.promptLogits;
+      this.noted = notes ? arena.empty("seen", DType.I32, 1, Math.ceilDiv(vocabulary, 32)) : null;
+      this.nonFinite = of == null ? arena.empty("nonFinite", DType.I32, 1) : of.nonFinite;
+      this.seen = notes ? new int[Math.ceilDiv(vocabulary, 32)] : null;
+      this.logits = promptLogits;
+      Tensor table = arena.empty("segments", DType.I32, layers, Segments.WIDTH);
+      this.caches =
+          of == null
+              ? new Caches(model, request, table)
+              : of.caches.copy(request, table, of.plan());
+    } catch (RuntimeException e) {
+      arena.close();
+      throw e;
+    }
+    try {
+      if (of == null) {
+        device.upload(nonFinite, MemorySegment.ofArray(new int[1]));
       }
-      if (planner.known(0) > 0) {
+      if (seen != null) {
+        note(request.ids(), vocabulary());
+      }
+      if (of == null && planner.known(0) > 0) {
         caches.reserve(plan(), planner.known(1));
       }
     } catch (RuntimeException e) {
@@ -62,15 +93,39 @@ public final class Generation implements AutoCloseable {
     }
   }
 
+  private int vocabulary() {
+    return promptLogits.width();
+  }
+
   /** A bit for every token of the prompt; the device adds those that it draws. */
-  private void tokens(int[] ids, int vocabulary) {
-    int[] bits = new int[(vocabulary + 31) / 32];
-    for (int id : ids) {
-      if (id < vocabulary) { // an image's may be none that can be drawn
-        bits[id / 32] |= 1 << id % 32;
+  private void note(int[] ids, int vocabulary) {
+    for (int i : ids) {
+      if (i < vocabulary) { // an image's may be none that can be drawn
+        seen[i / 32] |= 1 << i % 32;
       }
     }
-    device.upload(tokens, MemorySegment.ofArray(bits));
+    device.upload(noted, MemorySegment.ofArray(seen));
+  }
+
+  /**
+   * Another answer to the same prompt, which is not read again: its keys and values are copied. To
+   * be asked for before this one's second token, and closed before this one.
+   *
+   * @param sampling how its tokens are drawn, with this one's repetition penalty
+   */
+  public Generation again(Sampling sampling) {
+    if (drawn > 1) {
+      throw new IllegalStateException("an answer has begun; another one needs its prompt's logits");
+    }
+    var other = new Generation(model, request.sampling(sampling), planner, this);
+    try {
+      other.pruner = pruner;
+      other.begin(start, begun);
+    } catch (RuntimeException e) {
+      other.close();
+      throw e;
+    }
+    return other;
   }
 
   // ---- prefill, called by LoadedModel ----
@@ -80,7 +135,7 @@ public final class Generation implements AutoCloseable {
   }
 
   Workspace workspace(Tensor iota, TensorArena work) {
-    return new Workspace(device, arena, work, iota, memory.nonFinite());
+    return new Workspace(device, arena, work, iota, nonFinite);
   }
 
   Pruner pruner(Tensor iota, TensorArena work, List<TokenTables> tables) {
@@ -108,52 +163,99 @@ public final class Generation implements AutoCloseable {
   }
 
   /** The prompt is read and its logits are there: draws the first token. */
-  void begin(long start, long seen) {
+  void begin(long start, long begun) {
     this.start = start;
-    this.seen = seen;
-    this.shape = caches.shape();
-    this.lastStep = caches.steps().only(model.decoder().layers() - 1);
-    Segments last = caches.lastOfPrompt(plan());
-    device.sample(memory.id(), tokens, memory.logits(), last, memory.nonFinite());
+    this.begun = begun;
+    device.sample(id, noted, promptLogits, caches.lastOfPrompt(plan()), nonFinite);
     this.read = device.recordEvent();
   }
 
   // ---- decode ----
 
   /**
-   * The next token of the answer.
+   * The next token of the answer, drawn alone.
    *
    * @throws InputException if a score or a logit was not finite, naming the place
    */
   public int next() {
-    if (drawn > 0) {
-      Graph graph = memory.graph(shape, step);
-      if (graph == null) {
-        step();
-      } else {
-        graph.launch();
-      }
+    if (drawn == 0) {
+      first();
+    } else {
+      model.step(alone);
     }
-    device.download(hostId, memory.id());
-    int token = hostId.get(ValueLayout.JAVA_INT, 0);
+    return token();
+  }
+
+  /** Waits for the prompt and its first token. */
+  void first() {
+    device.download(hostId, id);
+    drew(hostId.get(ValueLayout.JAVA_INT, 0));
+  }
+
+  /** A step has drawn a token of this. */
+  void drew(int next) {
+    token = next;
+    drawn++;
+    if (seen != null && next >= 0) {
+      seen[next / 32] |= 1 << next % 32;
+    }
+  }
+
+  /**
+   * The token that was drawn last.
+   *
+   * @throws InputException if a score or a logit was not finite, naming the place
+   */
+  public int token() {
     if (token < 0) {
       throw notFinite();
     }
-    drawn++;
     return token;
   }
 
-  /** Embeds the token that was drawn last, runs the layers on one row, draws the next. */
-  private void step() {
-    Decoder decoder = model.decoder();
-    Decoder.Rows row = memory.row();
-    decoder.embed(row.x(), memory.id());
-    for (int l = 0; l < decoder.layers(); l++) {
-      decoder.step(l, row, caches.stepIn(l));
-    }
-    decoder.logits(memory.logits(), row);
-    device.sample(memory.id(), tokens, memory.logits(), lastStep, memory.nonFinite());
-    device.advance(caches.steps());
+  /** Its segment of layer {@code l} in the next step, of which it is row {@code place}. */
+  Segment segment(int l, int place) {
+    return caches.inStep(plan(), l, place, drawn);
+  }
+
+  /** Rows of layer {@code l}'s cache. */
+  int capacity(int l) {
+    return caches.slot().capacity(l);
+  }
+
+  /** The tensors in which its keys and values lie. */
+  Kv keysInPool(Segments segments) {
+    return caches.slot().shared(segments);
+  }
+
+  /** The keys in which those of all its layers lie, and others'. */
+  Tensor keys() {
+    return caches.slot().keys();
+  }
+
+  /** Which keys of layer {@code l} a step sees. */
+  Mask mask(int l) {
+    return caches.mask(l);
+  }
+
+  /** Whether steps do not see all keys, so that it steps alone. */
+  boolean hides() {
+    return request.mode() == Mode.MASK;
+  }
+
+  /** A bit for every token so far; null if they count for nothing. */
+  int[] seen() {
+    return seen;
+  }
+
+  /** From now on the logits of its last token are there. */
+  void sitsAt(Tensor row) {
+    logits = row;
+  }
+
+  /** Others get the place where its logits are. */
+  void rises() {
+    logits = null;
   }
 
   private InputException notFinite() {
@@ -162,13 +264,13 @@ public final class Generation implements AutoCloseable {
         stage.checkFinite(floats(stage.score()));
       }
     }
-    if (ints(memory.nonFinite())[0] != 0) {
+    if (ints(nonFinite)[0] != 0) {
       return new InputException(
           "a visual feature that the pruning method compares is not finite; the weights are damaged");
     }
     return new InputException(
         "a logit of generated token "
-            + (drawn + 1)
+            + drawn
             + " is not finite; the weights are damaged or overflow "
             + model.dtype().label());
   }
@@ -206,19 +308,23 @@ public final class Generation implements AutoCloseable {
 
   /** Where the logits of a step go: f32 {@code [1, V]}. */
   Tensor logitRow() {
-    return memory.logits();
+    return promptLogits;
   }
 
   /** How its tokens are drawn. */
   public Sampling sampling() {
-    return sampling;
+    return request.sampling();
   }
 
   /**
    * Logits of the token drawn last, before penalty and temperature: one per row of the output head.
+   * To be read before others step.
    */
   public float[] logits() {
-    return floats(memory.logits());
+    if (logits == null) {
+      throw new IllegalStateException("other answers have stepped since these logits were made");
+    }
+    return floats(logits);
   }
 
   /** Rows that each layer's cache held when prefill ended. */
@@ -233,7 +339,7 @@ public final class Generation implements AutoCloseable {
 
   /** Milliseconds in tower and projector, pruning there included. */
   public double visionMillis() {
-    return device.elapsedMillis(start, seen);
+    return device.elapsedMillis(start, begun);
   }
 
   /** Milliseconds of scores, selection and compaction in all stages. */
@@ -243,16 +349,16 @@ public final class Generation implements AutoCloseable {
 
   /** Milliseconds from the first row entering the decoder to the first token. */
   public double prefillMillis() {
-    return device.elapsedMillis(seen, read);
+    return device.elapsedMillis(begun, read);
   }
 
   /** Gives the memory back; harmless when repeated. */
   @Override
   public void close() {
     if (arena.isOpen()) {
+      model.leaves(this);
       caches.close();
       arena.close();
-      model.giveBack(memory);
     }
   }
 }

@@ -1,9 +1,8 @@
 package starling.model;
 
 import java.lang.foreign.MemorySegment;
-import java.util.ArrayDeque;
 import java.util.ArrayList;
-import java.util.Deque;
+import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.stream.IntStream;
 import starling.device.AttentionInputs;
@@ -32,7 +31,7 @@ public final class LoadedModel implements AutoCloseable {
   private final Decoder decoder;
   private final Slab slab; // of the questions' arenas
   private final KvPool pool;
-  private final Deque<StepMemory> idle = new ArrayDeque<>(); // lent to no question
+  private final Batch batch;
   private Tensor iota; // i32: 0, 1, 2 …
 
   /**
@@ -50,6 +49,7 @@ public final class LoadedModel implements AutoCloseable {
         new Decoder(device, arena, dtype, family.text(), weights.decoder(), family.ropeSections());
     this.slab = device.slab("questions");
     this.pool = decoder.pool(slab);
+    this.batch = new Batch(device, decoder, family.text().vocabSize());
     count(Math.max(family.text().maxPositionEmbeddings(), family.typicalImage().towerRows()));
   }
 
@@ -75,19 +75,6 @@ public final class LoadedModel implements AutoCloseable {
 
   Slab slab() {
     return slab;
-  }
-
-  /** Memory for a question's steps, which it gives back. */
-  StepMemory lend() {
-    return idle.isEmpty() ? new StepMemory(device, decoder, family.text().vocabSize()) : idle.pop();
-  }
-
-  void giveBack(StepMemory memory) {
-    if (arena.isOpen()) {
-      idle.push(memory);
-    } else {
-      memory.close();
-    }
   }
 
   /** What the checkpoint says of itself. */
@@ -216,10 +203,46 @@ public final class LoadedModel implements AutoCloseable {
     };
   }
 
+  /**
+   * Draws the next token of several answers, each of which has its first. Those whose keys lie in
+   * the same memory go together, up to {@value Batch#PLACES} at a time; one in mask mode goes
+   * alone. What an answer draws does not depend on the others.
+   */
+  public void step(List<Generation> answers) {
+    if (together(answers)) {
+      batch.step(answers);
+      return;
+    }
+    var groups = new LinkedHashMap<Object, List<Generation>>();
+    for (Generation answer : answers) {
+      Object key = answer.hides() ? answer : answer.keys();
+      groups.computeIfAbsent(key, k -> new ArrayList<>()).add(answer);
+    }
+    for (List<Generation> group : groups.values()) {
+      for (int i = 0; i < group.size(); i += Batch.PLACES) {
+        batch.step(group.subList(i, Math.min(group.size(), i + Batch.PLACES)));
+      }
+    }
+  }
+
+  private static boolean together(List<Generation> answers) {
+    Tensor keys = answers.getFirst().keys();
+    boolean together = answers.size() <= Batch.PLACES;
+    for (int i = 0; together && i < answers.size(); i++) { // no iterator: a step allocates nothing
+      Generation answer = answers.get(i);
+      together = answers.size() == 1 || (!answer.hides() && answer.keys() == keys);
+    }
+    return together;
+  }
+
+  /** An answer that ends takes no part in further steps. */
+  void leaves(Generation answer) {
+    batch.leaves(answer);
+  }
+
   @Override
   public void close() {
-    idle.forEach(StepMemory::close);
-    idle.clear();
+    batch.close();
     pool.close();
     slab.close();
     arena.close();

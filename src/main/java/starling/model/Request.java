@@ -24,6 +24,11 @@ public record Request(
     int maxTokens,
     Progress progress) {
 
+  /** The same with tokens drawn in another way. */
+  Request sampling(Sampling other) {
+    return new Request(ids, images, method, mode, other, maxTokens, progress);
+  }
+
   /** Hears how far the work is. An exception it throws ends the work and comes out of the call. */
   public interface Progress {
     /**

@@ -100,6 +100,12 @@ final class Slot implements AutoCloseable {
     return new Kv(range.k, range.v, segments);
   }
 
+  /** The keys of the pool among which this slot's are. */
+  Tensor keys() {
+    checkOpen();
+    return range.k;
+  }
+
   /** Where a layer's rows begin in the pool's tensors: a segment's {@code at} beside others. */
   int at(int layer) {
     checkOpen();

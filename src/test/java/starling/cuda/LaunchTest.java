@@ -139,9 +139,9 @@ class LaunchTest {
     generation[0].close();
     int l = config.text().numHiddenLayers();
     // Pixels, ids, a flag, and a table of this sequence in every layer, for the prompt and for the
-    // steps.
-    long up = 4L * before.length + 4L * 7 + 4 + 2L * l * 64;
-    assertEquals(new Transfers(4, up, 8, 4 * 8), transfers);
+    // steps; before the first of these also the ids of its 16 places.
+    long up = 4L * before.length + 4L * 7 + 4 + 2L * l * 64 + 4 * 16;
+    assertEquals(new Transfers(5, up, 8, 4 * 8), transfers);
 
     int b = visionBlocks();
     assertEquals(LaunchFormula.prefill(spec, b, l), counts(prefill), spec);
