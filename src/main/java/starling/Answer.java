@@ -30,6 +30,7 @@ import starling.device.DeviceType;
  * @param stages one entry per cut and image, in order of flow
  * @param firstLogits logits of the first token before temperature, one per row of the output head;
  *     null unless asked for
+ * @param logprobs the tokens with their log-probabilities; null unless asked for
  * @param outputTokens ids drawn, the end token included if one ended the answer
  * @param text the answer without special tokens, stripped
  * @param finishReason {@code stop} or {@code length}
@@ -60,6 +61,7 @@ public record Answer(
     double visualTokensPerLayer,
     List<Stage> stages,
     List<Float> firstLogits,
+    List<Token> logprobs,
     List<Integer> outputTokens,
     String text,
     String finishReason,
@@ -124,6 +126,26 @@ public record Answer(
       Boolean counted) {}
 
   /**
+   * A token of an answer, and how likely it was.
+   *
+   * @param id its id
+   * @param text as it stands behind another token, its space included
+   * @param logprob the natural logarithm of its probability by the model's logits, before penalty,
+   *     temperature and what else sampling does
+   * @param top the likeliest tokens in its place, the likeliest first
+   */
+  public record Token(int id, String text, double logprob, List<Candidate> top) {}
+
+  /**
+   * A token that might have been drawn; its fields are those of {@link Token}.
+   *
+   * @param id its id
+   * @param text as it stands behind another token
+   * @param logprob the natural logarithm of its probability
+   */
+  public record Candidate(int id, String text, double logprob) {}
+
+  /**
    * Operations of reading the prompt, see {@link starling.model.Flops}.
    *
    * @param formula how they are counted: {@link starling.model.Flops#FORMULA}
@@ -158,6 +180,7 @@ public record Answer(
    * Milliseconds.
    *
    * @param load opening the model, once per model
+   * @param waiting for the turn of the question, after preprocessing
    * @param preprocess images to pixels
    * @param vision tower and projector, stage 1 included
    * @param prune scores, selection and compaction of all stages, part of vision and prefill
@@ -168,6 +191,7 @@ public record Answer(
   @JsonNaming(PropertyNamingStrategies.SnakeCaseStrategy.class)
   public record Timings(
       double load,
+      double waiting,
       double preprocess,
       double vision,
       double prune,

@@ -15,26 +15,29 @@ import starling.prune.ImageTokens;
 final class AnswerReport {
   private final Model model;
   private final Question question;
+  private final Prompt prompt;
   private final Generation generation;
   private final List<ImageTokens> images;
   private final List<String> warnings = new ArrayList<>();
 
-  AnswerReport(Model model, Question question, Generation generation, List<ImageInput> images) {
+  AnswerReport(Model model, Asked asked, Generation generation) {
     this.model = model;
-    this.question = question;
+    this.question = asked.question();
+    this.prompt = asked.prompt();
     this.generation = generation;
-    this.images = images.stream().map(ImageInput::tokens).toList();
+    this.images = asked.images().stream().map(ImageInput::tokens).toList();
   }
 
   /**
    * What is known when the last token was drawn.
    *
    * @param firstLogits null unless asked for
+   * @param logprobs null unless asked for
    * @param text the answer, stripped
    */
   Answer answer(
-      Prompt prompt,
       List<Float> firstLogits,
+      List<Answer.Token> logprobs,
       AnswerText drawn,
       String text,
       Answer.Timings timings) {
@@ -60,6 +63,7 @@ final class AnswerReport {
         plan.visualTokensPerLayer(),
         stages,
         firstLogits,
+        logprobs,
         List.copyOf(drawn.tokens()),
         text,
         drawn.finishReason(),

@@ -1,9 +1,12 @@
 package starling;
 
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CancellationException;
+import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import starling.checkpoint.CheckpointFolder;
@@ -18,7 +21,6 @@ import starling.device.Sampling;
 import starling.image.Image;
 import starling.input.InputException;
 import starling.input.TerminalText;
-import starling.model.Generation;
 import starling.model.ImageInput;
 import starling.model.ImageOptions;
 import starling.model.LoadedModel;
@@ -32,20 +34,24 @@ import starling.text.Tokenizer;
 /**
  * A checkpoint of a vision-language model, opened on a device.
  *
- * <p>Threads: any thread may call; questions are answered one after the other. Ownership: the model
- * owns its device memory and its mapped files; {@link #close} waits for a running question, may be
- * repeated, and every call after it is an {@link IllegalStateException}. The files must not change
- * while the model is open. Interrupts: opening and a question, waiting or running, end with an
- * exception that says so, and the thread stays interrupted; closing is not hurried. Errors: a fault
- * of a file, a prompt, an image or a spec is an {@link InputException} with one sentence; the model
- * stays usable.
+ * <p>Threads: any thread may call, from inside a listener, too. Questions of several threads are
+ * answered together: their prompts one after the other, their tokens at once; no answer depends on
+ * the others, and who is in their way waits in order ({@link Admission}). The work is done by a
+ * thread of the model's own, which ends when there is none. Ownership: the model owns its device
+ * memory and its mapped files; {@link #close()} waits for running questions, may be repeated, and
+ * every call after it is an {@link IllegalStateException}. The files must not change while the
+ * model is open. Interrupts: opening and a question, waiting or running, end with an exception that
+ * says so, and the thread stays interrupted; closing is not hurried. Errors: a fault of a file, a
+ * prompt, an image or a spec is an {@link InputException} with one sentence; the model stays
+ * usable.
  */
 public final class Model implements AutoCloseable {
-  private final ReentrantLock lock = new ReentrantLock();
+  private final ReentrantLock closing = new ReentrantLock();
   private final Path dir;
   private final Device device;
   private final Safetensors files;
   private final LoadedModel loaded;
+  private final Engine engine;
   private final Tokenizer tokenizer;
   private final List<Integer> endTokens;
   private final GenerationConfig generation;
@@ -60,6 +66,7 @@ public final class Model implements AutoCloseable {
       DType dtype,
       VisionLanguageModel family,
       Safetensors files,
+      Admission admission,
       long start) {
     this.dir = dir;
     this.device = device;
@@ -70,7 +77,8 @@ public final class Model implements AutoCloseable {
     this.endTokens = endTokens(dir, family, tokenizer);
     this.generation = GenerationConfig.read(dir);
     this.loaded = new LoadedModel(device, family, family.weights(files), dtype);
-    this.loadMillis = millisSince(start);
+    this.engine = new Engine(this, loaded, admission);
+    this.loadMillis = (System.nanoTime() - start) / 1e6;
   }
 
   /** Opens a checkpoint folder on the best device, in the type that suits it. */
@@ -97,8 +105,14 @@ public final class Model implements AutoCloseable {
 
   /** The same with a choice of whose kernels multiply and attend. */
   public static Model open(Path dir, DeviceType device, DType dtype, Providers providers) {
+    return open(dir, device, dtype, providers, Admission.DEFAULT);
+  }
+
+  /** The same with a choice of how many questions it takes at once. */
+  public static Model open(
+      Path dir, DeviceType device, DType dtype, Providers providers, Admission admission) {
     try {
-      return opened(dir, device, dtype, providers);
+      return opened(dir, device, dtype, providers, admission);
     } catch (InputException e) {
       // Whatever could not be read: an interrupt closes the file under the reader.
       throw Thread.currentThread().isInterrupted()
@@ -107,7 +121,8 @@ public final class Model implements AutoCloseable {
     }
   }
 
-  private static Model opened(Path dir, DeviceType device, DType dtype, Providers providers) {
+  private static Model opened(
+      Path dir, DeviceType device, DType dtype, Providers providers, Admission admission) {
     long start = System.nanoTime();
     VisionLanguageModel family = Families.read(dir);
     Device opened = Devices.open(device, providers);
@@ -118,7 +133,7 @@ public final class Model implements AutoCloseable {
         throw new InputException("attention cudnn needs dtype bf16 or f16");
       }
       files = Safetensors.open(dir);
-      return new Model(dir, opened, type, family, files, start);
+      return new Model(dir, opened, type, family, files, admission, start);
     } catch (RuntimeException | Error e) {
       try {
         if (files != null && e instanceof InternalError) {
@@ -183,6 +198,8 @@ public final class Model implements AutoCloseable {
     return loaded.family();
   }
 
+  // ---- questions ----
+
   /** Answers a question. */
   public Answer ask(Question question) {
     return ask(question, piece -> {});
@@ -192,68 +209,117 @@ public final class Model implements AutoCloseable {
    * Answers a question and hands over the text as it comes, in whole characters. The pieces make up
    * the answer before stripping.
    *
+   * @param onText hears the text on this thread; the model does not wait for it
    * @throws InputException if the prompt, an image or the spec does not fit the model
-   * @throws CancellationException if the question's progress listener threw it, or the thread was
-   *     interrupted while it waited for its turn or the question was answered
+   * @throws CancellationException if the question's progress listener threw it, the thread was
+   *     interrupted while the question waited or was answered, or its time was over
+   * @throws RejectedExecutionException if as many questions wait as {@link Admission} says
    * @throws IllegalStateException if the model is closed
    */
   public Answer ask(Question question, Consumer<String> onText) {
-    if (lock.isHeldByCurrentThread()) {
-      throw new IllegalStateException(
-          "a question cannot be asked while this thread's question is being answered");
-    }
-    try {
-      lock.lockInterruptibly();
-    } catch (InterruptedException e) {
-      Thread.currentThread().interrupt();
-      throw interrupted();
-    }
-    try {
-      checkOpen();
-      return answer(question, onText);
-    } catch (InternalError e) { // how the JVM says that a mapped page is not there
-      files.checkWhole();
-      throw e;
-    } finally {
-      lock.unlock();
+    try (AnswerStream stream = stream(question)) {
+      AnswerStream.Piece piece;
+      while ((piece = stream.next()) != null) {
+        if (piece.answer() == 0) {
+          onText.accept(piece.text());
+        }
+      }
+      return stream.answers().getFirst();
     }
   }
 
-  /** Prepares, reads the prompt, draws tokens until the answer ends, reports. */
-  private Answer answer(Question question, Consumer<String> onText) {
+  /**
+   * The same without waiting for it: cancelling the result cancels the question. What {@link #ask}
+   * would throw is what it completes with.
+   */
+  public CompletableFuture<Answer> askAsync(Question question) {
+    Question asked = question.copy();
+    var result = new CompletableFuture<Answer>();
+    Thread asking =
+        Thread.ofVirtual()
+            .unstarted(
+                () -> {
+                  try {
+                    result.complete(ask(asked));
+                  } catch (Throwable e) {
+                    result.completeExceptionally(e);
+                  }
+                });
+    result.whenComplete(
+        (answer, failure) -> {
+          if (result.isCancelled()) {
+            asking.interrupt();
+          }
+        });
+    asking.start();
+    return result;
+  }
+
+  /**
+   * Asks a question whose answer is read as it comes; the caller closes the stream. When this
+   * returns, the images are prepared and the question waits for its turn.
+   *
+   * @throws InputException and the others as {@link #ask(Question, Consumer)}
+   */
+  public AnswerStream stream(Question question) {
     long start = System.nanoTime();
+    if (Thread.currentThread().isInterrupted()) {
+      throw new CancellationException("the question was interrupted");
+    }
+    engine.enter();
+    Asked asked;
+    try {
+      asked = asked(question.copy(), start);
+    } catch (RuntimeException | Error e) {
+      engine.leave();
+      throw e;
+    }
+    engine.ask(asked);
+    return new AnswerStream(this, asked);
+  }
+
+  private Asked asked(Question question, long start) {
     Method method = question.method != null ? question.method : Methods.parse(question.prune);
     List<ImageInput> inputs = inputs(question);
     int[] rows = inputs.stream().mapToInt(image -> image.tokens().rows()).toArray();
     Prompt prompt = Prompt.of(this, question, rows);
-    Request request = request(question, method, prompt.ids(), inputs);
-    double preprocess = millisSince(start);
-    try (Generation generation = loaded.prefill(request)) {
-      int budget = generation.tokenBudget();
-      var stream = new TextStream(tokenizer.decoding(), question.stop, onText);
-      var drawn = new AnswerText(stream, endTokens, budget);
-      int id = generation.next();
-      List<Float> logits = question.logits ? AnswerReport.floats(generation.logits()) : null;
-      long decode = System.nanoTime();
-      while (drawn.wantsMoreAfter(id)) {
-        request.progress().at("decode", drawn.tokens().size(), budget);
-        id = generation.next();
-      }
-      String text = drawn.finish();
-      int steps = drawn.tokens().size() - 1;
-      double perToken = steps > 0 ? millisSince(decode) / steps : 0;
-      var report = new AnswerReport(this, question, generation, request.images());
-      var timings =
-          new Answer.Timings(
-              loadMillis,
-              preprocess,
-              generation.visionMillis(),
-              generation.pruneMillis(),
-              generation.prefillMillis(),
-              perToken,
-              millisSince(start));
-      return report.answer(prompt, logits, drawn, text, timings);
+    var asked = new Asked(question, prompt, inputs, start);
+    var request =
+        new Request(
+            prompt.ids(),
+            inputs,
+            method,
+            question.mode,
+            sampling(question),
+            question.maxTokens,
+            asked);
+    asked.counted(loaded.prepare(request));
+    return asked;
+  }
+
+  /** What the model is doing. */
+  public Load load() {
+    return engine.load();
+  }
+
+  void cancel(Asked asked) {
+    engine.cancel(asked);
+  }
+
+  /** What a question ends with that failed so; errors are thrown at once. */
+  RuntimeException failed(Throwable why) {
+    if (why instanceof InternalError) { // how the JVM says that a mapped page is not there
+      files.checkWhole();
     }
+    if (why instanceof Error error) {
+      throw error;
+    }
+    return (RuntimeException) why;
+  }
+
+  /** What whoever asks a closed model gets. */
+  IllegalStateException closedException() {
+    return new IllegalStateException("the model " + dir + " is closed");
   }
 
   private List<ImageInput> inputs(Question question) {
@@ -262,17 +328,6 @@ public final class Model implements AutoCloseable {
       inputs.add(prepare(image, question.imageOptions, "image " + inputs.size()));
     }
     return inputs;
-  }
-
-  private Request request(Question question, Method method, int[] ids, List<ImageInput> inputs) {
-    return new Request(
-        ids,
-        inputs,
-        method,
-        question.mode,
-        sampling(question),
-        question.maxTokens,
-        interruptible(question.progress));
   }
 
   private Sampling sampling(Question question) {
@@ -284,26 +339,9 @@ public final class Model implements AutoCloseable {
         : question.sampling;
   }
 
-  private static Request.Progress interruptible(Request.Progress progress) {
-    return (phase, done, of) -> {
-      if (Thread.currentThread().isInterrupted()) {
-        throw interrupted();
-      }
-      progress.at(phase, done, of);
-    };
-  }
-
-  private static CancellationException interrupted() {
-    return new CancellationException("the question was interrupted");
-  }
-
-  private static double millisSince(long start) {
-    return (System.nanoTime() - start) / 1e6;
-  }
-
   private void checkOpen() {
     if (closed) {
-      throw new IllegalStateException("the model " + dir + " is closed");
+      throw closedException();
     }
   }
 
@@ -336,13 +374,30 @@ public final class Model implements AutoCloseable {
     return device;
   }
 
+  List<Integer> endTokens() {
+    return endTokens;
+  }
+
+  double loadMillis() {
+    return loadMillis;
+  }
+
+  /** Closes the model when the questions that it answers now are answered. */
   @Override
   public void close() {
-    if (lock.isHeldByCurrentThread()) {
-      throw new IllegalStateException(
-          "the model cannot be closed from inside its own answer; cancel the question first");
+    close(Duration.ofDays(Integer.MAX_VALUE));
+  }
+
+  /**
+   * Closes the model. Questions that wait are refused; those that are answered now have some time,
+   * and are cancelled then.
+   */
+  public void close(Duration patience) {
+    if (engine.isOwn()) {
+      throw new IllegalStateException("a pruning method cannot close the model that it is run by");
     }
-    lock.lock();
+    engine.close(patience);
+    closing.lock();
     try {
       if (!closed) {
         closed = true;
@@ -351,7 +406,7 @@ public final class Model implements AutoCloseable {
         files.close();
       }
     } finally {
-      lock.unlock();
+      closing.unlock();
     }
   }
 }

@@ -1,6 +1,7 @@
 package starling;
 
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Objects;
@@ -38,10 +39,36 @@ public final class Question {
   Float repetitionPenalty; // null: not named
   List<String> stop = List.of();
   boolean logits;
+  int logprobs = -1; // not asked for
+  int answers = 1;
+  Duration timeout; // null: none
   Request.Progress progress = (phase, done, of) -> {};
 
   private Question(String prompt) {
     this.prompt = prompt;
+  }
+
+  /** The same, which no later call changes. */
+  Question copy() {
+    var copy = new Question(prompt);
+    copy.images.addAll(images);
+    copy.turns.addAll(turns);
+    copy.system = system;
+    copy.prune = prune;
+    copy.method = method;
+    copy.mode = mode;
+    copy.template = template;
+    copy.imageOptions = imageOptions;
+    copy.maxTokens = maxTokens;
+    copy.sampling = sampling;
+    copy.repetitionPenalty = repetitionPenalty;
+    copy.stop = stop;
+    copy.logits = logits;
+    copy.logprobs = logprobs;
+    copy.answers = answers;
+    copy.timeout = timeout;
+    copy.progress = progress;
+    return copy;
   }
 
   /**
@@ -174,9 +201,46 @@ public final class Question {
   }
 
   /**
+   * Whether the answer shall hold the log-probability of each of its tokens.
+   *
+   * @param top how many of the likeliest tokens to tell beside each, 0 to 20
+   */
+  public Question logprobs(int top) {
+    if (top < 0 || top > 20) {
+      throw new IllegalArgumentException("logprobs is " + top + "; it must be 0 to 20");
+    }
+    logprobs = top;
+    return this;
+  }
+
+  /**
+   * How many answers to draw, 1 to {@value Admission#MAX_SEQUENCES}. The prompt is read once;
+   * answer {@code i} draws with the seed of {@link #sampling} plus {@code i}. {@link Model#ask}
+   * returns the first, {@link AnswerStream#answers} all.
+   */
+  public Question answers(int n) {
+    if (n < 1 || n > Admission.MAX_SEQUENCES) {
+      throw new IllegalArgumentException(
+          "answers is " + n + "; it must be 1 to " + Admission.MAX_SEQUENCES);
+    }
+    answers = n;
+    return this;
+  }
+
+  /** How long to wait for the whole answer, from the asking on; then it is given up. */
+  public Question timeout(Duration value) {
+    if (value.isNegative() || value.isZero()) {
+      throw new IllegalArgumentException("timeout is " + value + "; it must be above 0");
+    }
+    timeout = value;
+    return this;
+  }
+
+  /**
    * Hears how far the answer is, on the asking thread, before every image, layer of prefill and
-   * token. To cancel, throw a {@link java.util.concurrent.CancellationException}, or interrupt the
-   * thread: {@link Model#ask} ends with that exception and the model stays usable.
+   * token. The model does not wait for it. To cancel, throw a {@link
+   * java.util.concurrent.CancellationException}, or interrupt the thread: {@link Model#ask} ends
+   * with that exception and the model stays usable.
    */
   public Question progress(Request.Progress value) {
     progress = Objects.requireNonNull(value, "progress");

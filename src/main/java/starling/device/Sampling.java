@@ -29,6 +29,11 @@ public record Sampling(
     return new Sampling(temperature, topK, topP, seed, penalty);
   }
 
+  /** The same with other random numbers. */
+  public Sampling seed(long other) {
+    return new Sampling(temperature, topK, topP, other, repetitionPenalty);
+  }
+
   /** Whether tokens are as likely when they were there before. */
   public boolean repeats() {
     return repetitionPenalty == 1;

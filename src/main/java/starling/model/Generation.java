@@ -186,8 +186,8 @@ public final class Generation implements AutoCloseable {
     return token();
   }
 
-  /** Waits for the prompt and its first token. */
-  void first() {
+  /** Waits for the prompt and its first token, which is then {@link #token}. */
+  public void first() {
     device.download(hostId, id);
     drew(hostId.get(ValueLayout.JAVA_INT, 0));
   }

@@ -6,6 +6,7 @@ import java.util.List;
 import java.util.stream.IntStream;
 import starling.device.DType;
 import starling.device.Device;
+import starling.device.OutOfMemoryException;
 import starling.device.Slab;
 import starling.device.Tensor;
 import starling.device.TensorArena;
@@ -19,9 +20,11 @@ import starling.device.TensorArena;
  * counted before most of it runs. In return a compaction is a move inside a range, a mask is a
  * range of bytes, a kernel needs one offset, and what pruning frees is really free.
  *
- * <p>The pool is one allocation as long as what is asked for fits; a sequence that does not gets
- * another one beside it. Allocations that nobody uses go when a larger one is needed, or with the
- * pool. One thread at a time.
+ * <p>The pool is one allocation as long as what is asked for fits, as large as the first sequence
+ * needs. One that does not fit beside others gets a new allocation, with room for more like it:
+ * sequences step together if they lie in the same one. Allocations that nobody uses go when a
+ * larger one is needed, or with the pool. All of them together stay below a limit. One thread at a
+ * time.
  */
 final class KvPool implements AutoCloseable {
   private final Device device;
@@ -29,7 +32,9 @@ final class KvPool implements AutoCloseable {
   private final DType dtype;
   private final int heads;
   private final int head;
-  private final List<Range> ranges = new ArrayList<>();
+  private final List<Range> ranges = new ArrayList<>(); // the latest first
+  private int limit = Integer.MAX_VALUE;
+  private int sequences = 1;
 
   /**
    * @param slab for what a copy needs on the way
@@ -73,6 +78,17 @@ final class KvPool implements AutoCloseable {
       return k.rows() - from >= rows ? from : -1;
     }
 
+    /** How many runs of {@code rows} free rows there are. */
+    private long roomFor(long rows) {
+      long found = 0;
+      int from = 0;
+      for (Slot slot : slots) {
+        found += (slot.rows().from() - from) / rows;
+        from = slot.rows().to();
+      }
+      return found + (k.rows() - from) / rows;
+    }
+
     void add(Slot slot) {
       int i = 0;
       while (i < slots.size() && slots.get(i).rows().from() < slot.rows().from()) {
@@ -84,6 +100,45 @@ final class KvPool implements AutoCloseable {
 
   Device device() {
     return device;
+  }
+
+  /**
+   * Says how large the pool may become, as long as nothing is in it.
+   *
+   * @param bytes of all keys and values
+   * @param most sequences that are to find room in one allocation
+   */
+  void limit(long bytes, int most) {
+    limit = (int) Math.min(bytes / rowBytes(), Integer.MAX_VALUE);
+    sequences = most;
+  }
+
+  /** Bytes of a key and a value of all heads, padding included. */
+  private long rowBytes() {
+    int row = heads * head;
+    return 2L * Math.ceilDiv(row, 8) * 8 * dtype.bytes();
+  }
+
+  /** Whether so many sequences of so many rows fit when nothing else is here. */
+  boolean holds(long rows, int times) {
+    return rows <= limit / times;
+  }
+
+  /** Whether there is room for so many more sequences of so many rows. */
+  boolean hasRoom(long rows, int times) {
+    long found = (limit - taken(true)) / Math.max(1, rows);
+    for (Range range : ranges) {
+      found += range.slots.isEmpty() ? 0 : range.roomFor(rows);
+    }
+    return found >= times;
+  }
+
+  /** Rows of all allocations, or of those that have slots. */
+  private long taken(boolean used) {
+    return ranges.stream()
+        .filter(range -> !used || !range.slots.isEmpty())
+        .mapToLong(range -> range.k.rows())
+        .sum();
   }
 
   /**
@@ -108,8 +163,14 @@ final class KvPool implements AutoCloseable {
           }
           return unused;
         });
-    ranges.add(new Range(rows));
-    return new Slot(this, ranges.getLast(), new LayerRows(0, capacity));
+    long free = limit - taken(false);
+    if (rows > free) {
+      throw new OutOfMemoryException(
+          "the cache has no room for " + rows + " rows of keys and values more");
+    }
+    long wanted = ranges.isEmpty() ? rows : (long) rows * sequences;
+    ranges.addFirst(new Range((int) Math.min(wanted, free)));
+    return new Slot(this, ranges.getFirst(), new LayerRows(0, capacity));
   }
 
   /** Copies the rows of one sequence's keys and values into as many of another's. */
@@ -122,6 +183,15 @@ final class KvPool implements AutoCloseable {
           List.of(k.split(k.width()), v.split(v.width())),
           index);
     }
+  }
+
+  /** Bytes of the rows that sequences have. */
+  long usedBytes() {
+    return rowBytes()
+        * ranges.stream()
+            .flatMap(range -> range.slots.stream())
+            .mapToLong(slot -> slot.rows().total())
+            .sum();
   }
 
   /** Bytes of all allocations. */

@@ -93,6 +93,48 @@ public final class LoadedModel implements AutoCloseable {
   }
 
   /**
+   * Says how much memory keys and values may take, before the first question.
+   *
+   * @param bytes of all questions together
+   * @param sequences that are to step together
+   */
+  public void limitCache(long bytes, int sequences) {
+    pool.limit(bytes, sequences);
+  }
+
+  /** Bytes that the keys and values of questions take now. */
+  public long cacheBytes() {
+    return pool.usedBytes();
+  }
+
+  /**
+   * Counts a question, as far as it can be before anything of it is done. Any thread may call.
+   *
+   * @throws starling.input.InputException if the pruning does not fit, the prompt is beyond the
+   *     context, or the question takes more memory than any may
+   */
+  public Prepared prepare(Request request) {
+    var planner = Planner.of(family, request);
+    Footprint.check(family, planner, dtype, decoder.bytes());
+    return new Prepared(request, planner);
+  }
+
+  /** Whether the cache holds a question's keys and values when nothing else is in it. */
+  public boolean holds(Prepared question, int answers) {
+    return pool.holds(question.cacheRows(), answers);
+  }
+
+  /** Whether the cache has room for them now. */
+  public boolean hasRoom(Prepared question, int answers) {
+    return pool.hasRoom(question.cacheRows(), answers);
+  }
+
+  /** Reads the prompt of a question and draws the first token. */
+  public Generation prefill(Request request) {
+    return prefill(prepare(request));
+  }
+
+  /**
    * Reads the prompt and draws the first token:
    *
    * <pre>
@@ -100,12 +142,11 @@ public final class LoadedModel implements AutoCloseable {
    *   ids    → embeddings             → rows of the text            ┴→ layers, [stage 2] in one of them → logits
    * </pre>
    *
-   * @throws starling.input.InputException if the pruning does not fit, or the prompt is beyond the
-   *     context
+   * @throws starling.device.OutOfMemoryException if there is no room for it
    */
-  public Generation prefill(Request request) {
-    var planner = Planner.of(family, request);
-    Footprint.check(family, planner, dtype, decoder.bytes());
+  public Generation prefill(Prepared question) {
+    Request request = question.request();
+    Planner planner = question.planner();
     for (ImageInput image : request.images()) {
       count(Math.max(image.tokens().rows(), image.tokens().towerRows()));
     }

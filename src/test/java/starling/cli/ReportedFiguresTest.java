@@ -28,6 +28,7 @@ class ReportedFiguresTest {
         302.4,
         List.of(),
         null,
+        null,
         List.of(5, 2),
         "x",
         "stop",
@@ -35,7 +36,7 @@ class ReportedFiguresTest {
         new Answer.KvBytes(4_849_999, 2_450_000),
         3_000_000,
         8_000_000,
-        new Answer.Timings(1, 2, 30.04, 3.5, prefill, perToken, total),
+        new Answer.Timings(1, 0, 2, 30.04, 3.5, prefill, perToken, total),
         List.of());
   }
 

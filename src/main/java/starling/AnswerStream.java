@@ -1,0 +1,110 @@
+package starling;
+
+import java.util.ArrayList;
+import java.util.Arrays;
+import java.util.List;
+import java.util.concurrent.CancellationException;
+
+/**
+ * The answers to a question as they come, from {@link Model#stream}. One thread reads it, at its
+ * own pace: the model does not wait for it. {@link #close} cancels what is not done.
+ */
+public final class AnswerStream implements AutoCloseable {
+  /**
+   * A piece of an answer. The pieces of an answer make up its text before stripping.
+   *
+   * @param answer which of the question's answers, from 0
+   * @param text whole characters
+   * @param tokens those drawn since the piece before, with their log-probabilities; empty unless
+   *     {@link Question#logprobs} asks for them
+   */
+  public record Piece(int answer, String text, List<Answer.Token> tokens) {}
+
+  private final Model model;
+  private final Asked asked;
+  private final Answer[] answers;
+  private boolean ended;
+
+  AnswerStream(Model model, Asked asked) {
+    this.model = model;
+    this.asked = asked;
+    this.answers = new Answer[asked.question().answers];
+  }
+
+  /**
+   * Waits for the next piece; null when every answer is complete. The question's {@link
+   * Question#progress} hears what happens meanwhile, on this thread.
+   *
+   * @throws QuestionTimeoutException if the question's time is over
+   * @throws CancellationException if the thread is interrupted, and stays so, or the stream was
+   *     closed; the progress listener's own exceptions come out as they are. The question is then
+   *     cancelled
+   * @throws starling.input.InputException if the weights are damaged
+   */
+  public Piece next() {
+    while (!ended) {
+      switch (take()) {
+        case Asked.Text text -> {
+          return text.piece();
+        }
+        case Asked.Progress now -> hear(now);
+        case Asked.Answered one -> answers[one.answer()] = one.report();
+        case Asked.Ended end -> {
+          ended = true;
+          if (end.failure() != null) {
+            throw model.failed(end.failure());
+          }
+        }
+      }
+    }
+    return null;
+  }
+
+  private Asked.Event take() {
+    try {
+      Asked.Event event = asked.take();
+      if (event == null) {
+        close();
+        throw new QuestionTimeoutException(asked.question().timeout);
+      }
+      return event;
+    } catch (InterruptedException e) {
+      close();
+      Thread.currentThread().interrupt();
+      throw new CancellationException("the question was interrupted");
+    }
+  }
+
+  private void hear(Asked.Progress now) {
+    try {
+      asked.question().progress.at(now.phase(), now.done(), now.of());
+    } catch (RuntimeException | Error e) {
+      close();
+      throw e;
+    }
+  }
+
+  /**
+   * Waits until all answers are complete; pieces not read yet are passed over.
+   *
+   * @return one for each that was asked for, see {@link Question#answers}
+   */
+  public List<Answer> answers() {
+    while (next() != null) {
+      // the text is in the answers, too
+    }
+    if (Arrays.asList(answers).contains(null)) {
+      throw new CancellationException("the stream was closed before its answers were complete");
+    }
+    return List.copyOf(new ArrayList<>(Arrays.asList(answers)));
+  }
+
+  /** Cancels the question if it is not answered yet; harmless when repeated. */
+  @Override
+  public void close() {
+    if (!ended) {
+      ended = true;
+      model.cancel(asked);
+    }
+  }
+}
