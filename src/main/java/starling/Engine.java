@@ -4,6 +4,7 @@ import java.time.Duration;
 import java.util.ArrayDeque;
 import java.util.ArrayList;
 import java.util.Deque;
+import java.util.IdentityHashMap;
 import java.util.Iterator;
 import java.util.List;
 import java.util.concurrent.CancellationException;
@@ -96,11 +97,11 @@ final class Engine {
   }
 
   /**
-   * Puts a question in the queue that was let in.
+   * Refuses a question that was let in.
    *
    * @throws InputException if it can never be answered
    */
-  void ask(Asked asked) {
+  void check(Asked asked) {
     int answers = asked.question().answers;
     if (answers > admission.sequences() || !loaded.holds(asked.prepared(), answers)) {
       throw new InputException(
@@ -108,6 +109,10 @@ final class Engine {
                   .formatted(admission.sequences(), cacheBytes / 1e9)
               + " that the model was opened with");
     }
+  }
+
+  /** Puts a question in the queue that was let in. */
+  void ask(Asked asked) {
     lock.lock();
     try {
       checkOpen();
@@ -238,7 +243,6 @@ final class Engine {
         step();
         owed -= System.nanoTime() - start;
       }
-      cacheBytesNow = loaded.cacheBytes();
     }
   }
 
@@ -336,28 +340,28 @@ final class Engine {
     } finally {
       runningNow = running.size();
     }
+    cacheBytesNow = loaded.cacheBytes();
     running.stream().filter(answer -> answer.asked() == asked).toList().forEach(this::take);
   }
 
   /** Draws a token of every answer. */
   private void step() {
-    try {
-      loaded.step(stepping());
-    } catch (RuntimeException | Error e) {
-      for (Answering answer : List.copyOf(running)) {
-        fail(answer.asked(), e);
+    var answering = new IdentityHashMap<Generation, Answering>();
+    running.forEach(answer -> answering.put(answer.generation(), answer));
+    List<Generation> all = running.stream().map(Answering::generation).toList();
+    for (List<Generation> group : loaded.groups(all)) {
+      List<Answering> answers = group.stream().map(answering::get).toList();
+      if (!running.containsAll(answers)) {
+        continue; // one of them has failed with another of its question; the others step next time
       }
-      return;
+      try {
+        loaded.step(group);
+      } catch (RuntimeException | Error e) {
+        answers.forEach(answer -> fail(answer.asked(), e));
+        continue;
+      }
+      answers.forEach(this::take);
     }
-    for (Answering answer : List.copyOf(running)) {
-      take(answer);
-    }
-  }
-
-  private List<Generation> stepping() {
-    var stepping = new ArrayList<Generation>(running.size());
-    running.forEach(answer -> stepping.add(answer.generation()));
-    return stepping;
   }
 
   /** Takes in the token that an answer got. */
@@ -396,7 +400,8 @@ final class Engine {
   }
 
   /** The first one, from which the others go on, is the last to be closed. */
-  private static void giveBack(List<Generation> generations) {
+  private void giveBack(List<Generation> generations) {
     generations.reversed().forEach(Generation::close);
+    cacheBytesNow = loaded.cacheBytes();
   }
 }

@@ -270,6 +270,7 @@ public final class Model implements AutoCloseable {
     Asked asked;
     try {
       asked = asked(question.copy(), start);
+      engine.check(asked);
     } catch (RuntimeException | Error e) {
       engine.leave();
       throw e;

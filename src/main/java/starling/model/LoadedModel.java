@@ -245,35 +245,32 @@ public final class LoadedModel implements AutoCloseable {
   }
 
   /**
-   * Draws the next token of several answers, each of which has its first. Those whose keys lie in
-   * the same memory go together, up to {@value Batch#PLACES} at a time; one in mask mode goes
-   * alone. What an answer draws does not depend on the others.
+   * Draws the next token of several answers, each of which has its first; what an answer draws does
+   * not depend on the others. Their logits are there until others step.
+   *
+   * @param together one of the {@link #groups}
    */
-  public void step(List<Generation> answers) {
-    if (together(answers)) {
-      batch.step(answers);
-      return;
-    }
-    var groups = new LinkedHashMap<Object, List<Generation>>();
-    for (Generation answer : answers) {
-      Object key = answer.hides() ? answer : answer.keys();
-      groups.computeIfAbsent(key, k -> new ArrayList<>()).add(answer);
-    }
-    for (List<Generation> group : groups.values()) {
-      for (int i = 0; i < group.size(); i += Batch.PLACES) {
-        batch.step(group.subList(i, Math.min(group.size(), i + Batch.PLACES)));
-      }
-    }
+  public void step(List<Generation> together) {
+    batch.step(together);
   }
 
-  private static boolean together(List<Generation> answers) {
-    Tensor keys = answers.getFirst().keys();
-    boolean together = answers.size() <= Batch.PLACES;
-    for (int i = 0; together && i < answers.size(); i++) { // no iterator: a step allocates nothing
-      Generation answer = answers.get(i);
-      together = answers.size() == 1 || (!answer.hides() && answer.keys() == keys);
+  /**
+   * Who can step together: those whose keys lie in the same memory, up to {@value Batch#PLACES} at
+   * a time. One in mask mode goes alone.
+   */
+  public List<List<Generation>> groups(List<Generation> answers) {
+    var byMemory = new LinkedHashMap<Object, List<Generation>>();
+    for (Generation answer : answers) {
+      Object key = answer.hides() ? answer : answer.keys();
+      byMemory.computeIfAbsent(key, k -> new ArrayList<>()).add(answer);
     }
-    return together;
+    var groups = new ArrayList<List<Generation>>();
+    for (List<Generation> all : byMemory.values()) {
+      for (int i = 0; i < all.size(); i += Batch.PLACES) {
+        groups.add(all.subList(i, Math.min(all.size(), i + Batch.PLACES)));
+      }
+    }
+    return groups;
   }
 
   /** An answer that ends takes no part in further steps. */
