@@ -1,9 +1,11 @@
 package starling;
 
+import java.util.ArrayList;
 import java.util.List;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
+import starling.model.EncodedImage;
 import starling.model.ImageInput;
 import starling.model.Prepared;
 import starling.model.Request;
@@ -37,6 +39,7 @@ final class Asked implements Request.Progress {
   private final LinkedBlockingQueue<Event> events = new LinkedBlockingQueue<>();
   private Prepared prepared;
   private volatile boolean cancelled;
+  private boolean released;
 
   /**
    * @param question nobody changes it any more
@@ -84,7 +87,41 @@ final class Asked implements Request.Progress {
 
   /** Puts something down for the asking thread. */
   void put(Event event) {
+    if (event instanceof Ended) {
+      release();
+    }
     events.add(event);
+  }
+
+  /**
+   * Needs its encoded images until {@link #release}.
+   *
+   * @throws IllegalStateException if one of them is closed
+   */
+  void retain() {
+    var retained = new ArrayList<EncodedImage>();
+    try {
+      for (ImageInput image : images) {
+        if (image.encoded() != null) {
+          image.encoded().retain();
+          retained.add(image.encoded());
+        }
+      }
+    } catch (IllegalStateException e) {
+      retained.forEach(EncodedImage::release);
+      throw e;
+    }
+  }
+
+  /** Needs its encoded images no more. */
+  synchronized void release() {
+    if (!released) {
+      released = true;
+      images.stream()
+          .map(ImageInput::encoded)
+          .filter(e -> e != null)
+          .forEach(EncodedImage::release);
+    }
   }
 
   /** Hears the work on the prompt, and ends it if nobody wants the answer any more. */

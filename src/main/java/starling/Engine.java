@@ -151,7 +151,9 @@ final class Engine {
     asked.cancel();
     lock.lock();
     try {
-      waiting.remove(asked);
+      if (waiting.remove(asked)) {
+        asked.release();
+      }
     } finally {
       lock.unlock();
     }

@@ -21,6 +21,7 @@ import starling.device.Sampling;
 import starling.image.Image;
 import starling.input.InputException;
 import starling.input.TerminalText;
+import starling.model.EncodedImage;
 import starling.model.ImageInput;
 import starling.model.ImageOptions;
 import starling.model.LoadedModel;
@@ -270,12 +271,16 @@ public final class Model implements AutoCloseable {
     Asked asked;
     try {
       asked = asked(question.copy(), start);
-      engine.check(asked);
     } catch (RuntimeException | Error e) {
       engine.leave();
       throw e;
     }
-    engine.ask(asked);
+    try {
+      engine.ask(asked);
+    } catch (RuntimeException e) {
+      asked.release();
+      throw e;
+    }
     return new AnswerStream(this, asked);
   }
 
@@ -295,7 +300,26 @@ public final class Model implements AutoCloseable {
             question.maxTokens,
             asked);
     asked.counted(loaded.prepare(request));
+    engine.check(asked);
+    asked.retain();
     return asked;
+  }
+
+  /**
+   * Puts an image through the tower, for any number of questions about it: {@link
+   * Question#image(EncodedImage)}. The caller closes it, before or after the model.
+   *
+   * @throws InputException if the image does not fit the model
+   * @throws IllegalStateException if the model is closed
+   */
+  public EncodedImage encode(Image image) {
+    return encode(image, ImageOptions.DEFAULT);
+  }
+
+  /** The same with a choice of how the image becomes visual tokens. */
+  public EncodedImage encode(Image image, ImageOptions options) {
+    ImageInput input = prepare(image, options, "the image");
+    return engine.call(() -> loaded.encode(input, options));
   }
 
   /** What the model is doing. */
@@ -325,10 +349,22 @@ public final class Model implements AutoCloseable {
 
   private List<ImageInput> inputs(Question question) {
     var inputs = new ArrayList<ImageInput>();
-    for (Image image : question.images) {
-      inputs.add(prepare(image, question.imageOptions, "image " + inputs.size()));
+    for (Question.Shown shown : question.images) {
+      String name = "image " + inputs.size();
+      inputs.add(
+          shown.image() == null
+              ? encoded(shown.encoded(), question.imageOptions, name)
+              : prepare(shown.image(), question.imageOptions, name));
     }
     return inputs;
+  }
+
+  private static ImageInput encoded(EncodedImage image, ImageOptions options, String name) {
+    if (!image.options().equals(options)) {
+      throw new InputException(
+          name + " was encoded with other image options than the question has");
+    }
+    return ImageInput.of(image);
   }
 
   private Sampling sampling(Question question) {

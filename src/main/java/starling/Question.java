@@ -9,6 +9,7 @@ import starling.device.Sampling;
 import starling.image.Image;
 import starling.image.ImageMode;
 import starling.input.InputException;
+import starling.model.EncodedImage;
 import starling.model.ImageOptions;
 import starling.model.Mode;
 import starling.model.Request;
@@ -26,7 +27,7 @@ import starling.text.Template;
  */
 public final class Question {
   final String prompt;
-  final List<Image> images = new ArrayList<>();
+  final List<Shown> images = new ArrayList<>();
   final List<Conversation.Turn> turns = new ArrayList<>();
   String system; // null: the template's own words
   String prune = "none";
@@ -43,6 +44,9 @@ public final class Question {
   int answers = 1;
   Duration timeout; // null: none
   Request.Progress progress = (phase, done, of) -> {};
+
+  /** An image of the question: as it is, or as the model's tower has seen it. */
+  record Shown(Image image, EncodedImage encoded) {}
 
   private Question(String prompt) {
     this.prompt = prompt;
@@ -88,7 +92,16 @@ public final class Question {
 
   /** Adds an image. */
   public Question image(Image image) {
-    images.add(Objects.requireNonNull(image, "image"));
+    images.add(new Shown(Objects.requireNonNull(image, "image"), null));
+    return this;
+  }
+
+  /**
+   * Adds an image that {@link Model#encode} has put through the tower, which is not run again. The
+   * answer is the same, to the bit. The image options are those it was encoded with.
+   */
+  public Question image(EncodedImage image) {
+    images.add(new Shown(null, Objects.requireNonNull(image, "image")));
     return this;
   }
 

@@ -16,6 +16,7 @@ import starling.device.Statistics;
 import starling.device.StoredTensor;
 import starling.device.Tensor;
 import starling.device.TensorArena;
+import starling.prune.ImageTokens;
 
 /**
  * The CLIP tower and the projector: pixels to rows of the decoder. Blocks behind the feature layer
@@ -66,47 +67,69 @@ public final class ClipEncoder implements ImageEncoder {
   }
 
   @Override
-  public void encode(List<Tensor> pixels, ImageCuts cuts, TensorArena work) {
-    int rows = cuts.tokens().towerRows();
+  public Seen see(
+      List<Tensor> pixels, ImageTokens tokens, Segments crops, TensorArena own, TensorArena work) {
+    int rows = tokens.towerRows();
     int wide = config.numAttentionHeads() * device.headSize(config.headDim());
-    Tensor x = work.empty("vision rows", dtype, rows, config.hiddenSize());
+    Tensor x = own.empty("vision rows", dtype, rows, config.hiddenSize());
     embed(x, pixels, work);
-    Tensor qkv = work.empty("vision qkv", dtype, rows, 3 * wide);
-    Tensor attn = work.empty("vision attention", dtype, rows, wide);
+    Tensor qkv = own.empty("vision qkv", dtype, rows, 3 * wide);
+    Tensor attn = own.empty("vision attention", dtype, rows, wide);
     Tensor mlp = work.empty("vision mlp", dtype, rows, config.intermediateSize());
-    Tensor lse = work.empty("vision lse", DType.F32, config.numAttentionHeads(), rows);
-    AttentionInputs in = inputs(qkv, wide, cuts.segments());
-    cuts.sees(in, lse);
-    int blocks = tower.blocks().size();
+    Tensor lse = own.empty("vision lse", DType.F32, config.numAttentionHeads(), rows);
+    AttentionInputs in = inputs(qkv, wide, crops);
     var statistics = Statistics.of(device, work, rows, config.hiddenSize());
     Tensor entering = statistics.of(x);
     if (entering != null) {
       device.rowStatistics(entering, x);
     }
-    for (int b = 0; b < blocks; b++) {
+    int last = tower.blocks().size() - 1;
+    for (int b = 0; b <= last; b++) {
       ClipTower.Block block = tower.blocks().get(b);
-      boolean last = b == blocks - 1;
       var knowing = ProductRows.knowing(statistics.of(x));
       device.gemm(qkv, x, block.qkv(), block.norm1(), Activation.NONE, null, knowing);
-      device.attention(heads(attn), last ? lse : null, in);
-      Tensor from = x;
-      Tensor picked = null;
-      if (last) {
-        ImageCuts.GoOn goOn = cuts.goingOn(List.of(x, attn));
-        from = goOn.tensors().get(0);
-        attn = goOn.tensors().get(1);
-        picked = goOn.rows();
-        mlp = mlp.rows(0, goOn.count());
-        x = picked == null ? from : work.empty("vision rows", dtype, goOn.count(), x.width());
+      device.attention(heads(attn), b == last ? lse : null, in);
+      if (b < last) {
+        finish(block, x, mlp, new ImageCuts.GoOn(List.of(x, attn), null), statistics, statistics);
       }
-      var made = new ProductRows(null, picked, statistics.of(x));
-      device.gemm(x, attn, block.out(), null, Activation.NONE, from, made);
-      knowing = ProductRows.knowing(statistics.of(x));
-      device.gemm(mlp, x, block.fc1(), block.norm2(), tower.activation(), null, knowing);
-      var leaving = ProductRows.leaving(last ? null : statistics.of(x));
-      device.gemm(x, mlp, block.fc2(), null, Activation.NONE, x, leaving);
     }
+    return new Seen(in, lse, x, attn);
+  }
+
+  @Override
+  public void encode(Seen seen, ImageCuts cuts, TensorArena work) {
+    ImageCuts.GoOn goOn = cuts.goingOn(List.of(seen.x(), seen.attn()));
+    int rows = goOn.count();
+    Tensor x = goOn.tensors().get(0);
+    if (goOn.rows() != null) {
+      x = work.empty("vision rows", dtype, rows, x.width());
+    }
+    Tensor mlp = work.empty("vision mlp", dtype, rows, config.intermediateSize());
+    var statistics = Statistics.of(device, work, rows, config.hiddenSize());
+    finish(tower.blocks().getLast(), x, mlp, goOn, statistics, null);
     project(cuts.beforeProjector(x.rows(cuts.dropped(), x.rows())), cuts, work);
+  }
+
+  /**
+   * The second half of a block: output projection, norm, MLP.
+   *
+   * @param from rows before the block and their attention, and which of them go on
+   * @param leaving where the statistics of {@code x} are left; null if nobody asks
+   */
+  private void finish(
+      ClipTower.Block block,
+      Tensor x,
+      Tensor mlp,
+      ImageCuts.GoOn from,
+      Statistics statistics,
+      Statistics leaving) {
+    var made = new ProductRows(null, from.rows(), statistics.of(x));
+    Tensor attn = from.tensors().get(1);
+    device.gemm(x, attn, block.out(), null, Activation.NONE, from.tensors().get(0), made);
+    var knowing = ProductRows.knowing(statistics.of(x));
+    device.gemm(mlp, x, block.fc1(), block.norm2(), tower.activation(), null, knowing);
+    var left = ProductRows.leaving(leaving == null ? null : leaving.of(x));
+    device.gemm(x, mlp, block.fc2(), null, Activation.NONE, x, left);
   }
 
   /** CLS and the patches of each crop, each with its position, and the norm before the blocks. */

@@ -1,12 +1,10 @@
 package starling.model;
 
 import java.util.List;
-import starling.device.AttentionInputs;
 import starling.device.Cut;
 import starling.device.PositionRule;
 import starling.device.ProductRows;
 import starling.device.RowMapping;
-import starling.device.Segments;
 import starling.device.Span;
 import starling.device.Tensor;
 import starling.prune.CutPoint;
@@ -15,9 +13,9 @@ import starling.prune.ImageTokens;
 
 /**
  * The cuts of one image on its way from the tower's last attention into the decoder. An {@link
- * ImageEncoder} hands its rows over at each place, in this order: {@link #sees}, {@link
- * #behindAttention}, {@link #beforeProjector}, {@link #projected}, {@link #intoDecoder}. It goes on
- * with the rows that come back: {@link #lead} rows of the tower, then those of each candidate.
+ * ImageEncoder} hands its rows over at each place, in this order: {@link #behindAttention}, {@link
+ * #beforeProjector}, {@link #projected}, {@link #intoDecoder}. It goes on with the rows that come
+ * back: {@link #lead} rows of the tower, then those of each candidate.
  */
 public final class ImageCuts {
   private final Pruner pruner;
@@ -29,12 +27,14 @@ public final class ImageCuts {
   private final boolean masks;
   private final ImageRows rows;
   private final Tensor x;
-  private TowerAttention attention;
+  private final TowerAttention attention;
 
   /**
+   * @param seen what the image is in the tower; by its attention the methods rank at every place
+   *     before the decoder
    * @param x the rows of the decoder
    */
-  ImageCuts(Pruner pruner, Workspace workspace, int image, Tensor x) {
+  ImageCuts(Pruner pruner, Workspace workspace, int image, ImageEncoder.Seen seen, Tensor x) {
     this.pruner = pruner;
     this.workspace = workspace;
     this.image = image;
@@ -43,6 +43,7 @@ public final class ImageCuts {
     this.tables = left.tables();
     this.masks = pruner.planner().masks();
     this.rows = new ImageRows(workspace, left, masks);
+    this.attention = TowerAttention.of(workspace, left, seen.in(), seen.lse());
     this.x = x;
   }
 
@@ -59,22 +60,6 @@ public final class ImageCuts {
   /** How many of these are none of the image's rows in the decoder. */
   public int dropped() {
     return lead() - tokens.fixed().length;
-  }
-
-  /** The crops as segments of one call, each with the keys of its own rows; null for one crop. */
-  public Segments segments() {
-    return tables.segments();
-  }
-
-  /**
-   * Says what the attention of the block is that gives the feature, over all rows of the tower; by
-   * it the methods rank at every place before the decoder.
-   *
-   * @param in with {@link #segments}
-   * @param lse f32 {@code [H, T]}, which that block's attention writes
-   */
-  public void sees(AttentionInputs in, Tensor lse) {
-    attention = TowerAttention.of(workspace, left, in, lse);
   }
 
   /**

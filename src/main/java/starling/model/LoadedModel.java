@@ -15,6 +15,7 @@ import starling.device.Span;
 import starling.device.Tensor;
 import starling.device.TensorArena;
 import starling.image.Preprocess;
+import starling.input.InputException;
 import starling.prune.Attention;
 import starling.prune.CutPoint;
 
@@ -32,6 +33,7 @@ public final class LoadedModel implements AutoCloseable {
   private final Slab slab; // of the questions' arenas
   private final KvPool pool;
   private final Batch batch;
+  private final List<EncodedImage> encoded = new ArrayList<>(); // that may still be open
   private Tensor iota; // i32: 0, 1, 2 …
 
   /**
@@ -59,6 +61,10 @@ public final class LoadedModel implements AutoCloseable {
       iota = arena.alloc("iota", DType.I32, n);
       device.upload(iota, MemorySegment.ofArray(IntStream.range(0, n).toArray()));
     }
+  }
+
+  private void count(ImageInput image) {
+    count(Math.max(image.tokens().rows(), image.tokens().towerRows()));
   }
 
   Device device() {
@@ -114,6 +120,11 @@ public final class LoadedModel implements AutoCloseable {
    *     context, or the question takes more memory than any may
    */
   public Prepared prepare(Request request) {
+    for (ImageInput image : request.images()) {
+      if (image.encoded() != null && !image.encoded().isOf(this)) {
+        throw new InputException("an encoded image is another model's; encode it with this one");
+      }
+    }
     var planner = Planner.of(family, request);
     Footprint.check(family, planner, dtype, decoder.bytes());
     return new Prepared(request, planner);
@@ -147,9 +158,7 @@ public final class LoadedModel implements AutoCloseable {
   public Generation prefill(Prepared question) {
     Request request = question.request();
     Planner planner = question.planner();
-    for (ImageInput image : request.images()) {
-      count(Math.max(image.tokens().rows(), image.tokens().towerRows()));
-    }
+    request.images().forEach(this::count);
     var generation = new Generation(this, request, planner);
     try (TensorArena work = slab.arena("prefill")) {
       var tables = new Tables();
@@ -161,7 +170,7 @@ public final class LoadedModel implements AutoCloseable {
       Pruner pruner = generation.pruner(iota, work, imageTables);
       Decoder.Rows rows = decoder.rows(work, generation.plan().layout().rows());
       long start = device.recordEvent();
-      encode(request, rows.x(), pruner, generation);
+      encode(request, imageTables, rows.x(), pruner, generation);
       generation.encoded();
       long seen = device.recordEvent();
       Layout layout = generation.plan().layout(); // shorter where counts were read back
@@ -184,19 +193,62 @@ public final class LoadedModel implements AutoCloseable {
   }
 
   /** Each image through the tower and the projector, into its rows of {@code x}. */
-  private void encode(Request request, Tensor x, Pruner pruner, Generation generation) {
+  private void encode(
+      Request request, List<TokenTables> tables, Tensor x, Pruner pruner, Generation generation) {
     for (int image = 0; image < request.images().size(); image++) {
       request.progress().at("vision", image, request.images().size());
       try (TensorArena work = slab.arena("image")) {
-        var pixels = new ArrayList<Tensor>();
-        for (Preprocess.Prepared crop : request.images().get(image).crops()) {
-          Tensor one = work.empty("pixels", DType.F32, 3, crop.height(), crop.width());
-          device.upload(one, MemorySegment.ofArray(crop.pixels()));
-          pixels.add(one);
-        }
+        ImageEncoder.Seen seen = seen(request.images().get(image), tables.get(image), work);
         var workspace = generation.workspace(iota, work);
-        encoder.encode(pixels, new ImageCuts(pruner, workspace, image, x), work);
+        encoder.encode(seen, new ImageCuts(pruner, workspace, image, seen, x), work);
       }
+    }
+  }
+
+  /** An image in the tower: as it was encoded before, or now. */
+  private ImageEncoder.Seen seen(ImageInput image, TokenTables tables, TensorArena work) {
+    if (image.encoded() != null) {
+      return image.encoded().lend(device, work, iota);
+    }
+    try (TensorArena tower = slab.arena("tower")) {
+      return see(image, tables, work, tower);
+    }
+  }
+
+  private ImageEncoder.Seen see(
+      ImageInput image, TokenTables tables, TensorArena own, TensorArena work) {
+    var pixels = new ArrayList<Tensor>();
+    for (Preprocess.Prepared crop : image.crops()) {
+      Tensor one = work.empty("pixels", DType.F32, 3, crop.height(), crop.width());
+      device.upload(one, MemorySegment.ofArray(crop.pixels()));
+      pixels.add(one);
+    }
+    return encoder.see(pixels, image.tokens(), tables.segments(), own, work);
+  }
+
+  /**
+   * Runs the tower for an image that several questions are about. The caller closes the result, or
+   * this model does when it is closed.
+   *
+   * @param options with which the image was prepared
+   */
+  public EncodedImage encode(ImageInput image, ImageOptions options) {
+    count(image);
+    TensorArena own = slab.arena("encoded image");
+    try (TensorArena work = slab.arena("image")) {
+      var tables = new Tables();
+      var tokens = new TokenTables(image.tokens(), tables);
+      tables.upload(device, own);
+      var seen = see(image, tokens, own, work);
+      var encoded = new EncodedImage(this, image.tokens(), options, seen, own);
+      synchronized (this.encoded) {
+        this.encoded.removeIf(EncodedImage::isGone);
+        this.encoded.add(encoded);
+      }
+      return encoded;
+    } catch (RuntimeException e) {
+      own.close();
+      throw e;
     }
   }
 
@@ -281,6 +333,10 @@ public final class LoadedModel implements AutoCloseable {
   @Override
   public void close() {
     batch.close();
+    synchronized (encoded) {
+      encoded.forEach(EncodedImage::free);
+      encoded.clear();
+    }
     pool.close();
     slab.close();
     arena.close();

@@ -4,12 +4,15 @@ import java.lang.foreign.MemorySegment;
 import java.lang.reflect.InvocationTargetException;
 import java.lang.reflect.Proxy;
 import java.util.HashSet;
+import java.util.List;
 import java.util.Set;
 import starling.checkpoint.DecoderWeights;
 import starling.device.DType;
 import starling.device.Device;
+import starling.device.Segments;
 import starling.device.Tensor;
 import starling.device.TensorArena;
+import starling.prune.ImageTokens;
 
 /**
  * Writes the residual stream of every image's tower and of the decoder down as it passes: the rows
@@ -51,11 +54,24 @@ final class WatchedTower {
       @Override
       public ImageEncoder encoder(Device device, TensorArena arena, DType dtype) {
         ImageEncoder encoder = weights.encoder(device, arena, dtype);
-        return (pixels, cuts, work) -> {
-          image++;
-          inTower = true;
-          encoder.encode(pixels, cuts, work);
-          inTower = false;
+        return new ImageEncoder() {
+          @Override
+          public Seen see(
+              List<Tensor> pixels,
+              ImageTokens tokens,
+              Segments crops,
+              TensorArena own,
+              TensorArena work) {
+            image++;
+            inTower = true;
+            return encoder.see(pixels, tokens, crops, own, work);
+          }
+
+          @Override
+          public void encode(Seen seen, ImageCuts cuts, TensorArena work) {
+            encoder.encode(seen, cuts, work);
+            inTower = false;
+          }
         };
       }
     };

@@ -10,6 +10,7 @@ import starling.device.Device;
 import starling.device.Kv;
 import starling.device.Mask;
 import starling.device.ProductRows;
+import starling.device.Segments;
 import starling.device.Statistics;
 import starling.device.Tensor;
 import starling.device.TensorArena;
@@ -41,55 +42,78 @@ final class QwenEncoder implements ImageEncoder {
   }
 
   @Override
-  public void encode(List<Tensor> pixels, ImageCuts cuts, TensorArena work) {
-    ImageTokens.Crop grid = cuts.tokens().crops().get(0);
+  public Seen see(
+      List<Tensor> pixels, ImageTokens tokens, Segments crops, TensorArena own, TensorArena work) {
+    ImageTokens.Crop grid = tokens.crops().get(0);
     var windows = Windows.of(grid.rows(), grid.columns(), config.windowCells());
     var tables = WindowTables.of(device, work, windows, config.headDim());
     int rows = grid.patches();
     int head = device.headSize(config.headDim());
     int wide = config.numHeads() * head;
-    Tensor x = work.empty("vision rows", dtype, rows, config.hiddenSize());
+    Tensor x = own.empty("vision rows", dtype, rows, config.hiddenSize());
     embed(x, pixels.get(0), tables.patches(), work);
     Tensor qkv = work.empty("vision qkv", dtype, rows, 3 * wide);
-    Tensor attn = work.empty("vision attention", dtype, rows, wide);
+    Tensor attn = own.empty("vision attention", dtype, rows, wide);
     Tensor mlp = work.empty("vision mlp", dtype, rows, config.intermediateSize());
-    Tensor lse = work.empty("vision lse", DType.F32, config.numHeads(), rows);
-    AttentionInputs whole = inputs(rows, wide, head, work);
+    Tensor lse = own.empty("vision lse", DType.F32, config.numHeads(), rows);
+    AttentionInputs whole = inputs(rows, wide, head, own);
     var kv = new Kv(whole.kv().k(), whole.kv().v(), tables.windows());
     var inside = new AttentionInputs(whole.q(), kv, Mask.NONE, whole.scale());
-    cuts.sees(whole, lse);
     var statistics = Statistics.of(device, work, rows, config.hiddenSize());
     Tensor entering = statistics.of(x);
     if (entering != null) {
       device.rowStatistics(entering, x);
     }
-    for (int b = 0; b < tower.blocks().size(); b++) {
+    int last = tower.blocks().size() - 1;
+    for (int b = 0; b <= last; b++) {
       QwenTower.Block block = tower.blocks().get(b);
-      boolean last = b == tower.blocks().size() - 1;
       boolean full = config.fullattBlockIndexes().contains(b);
       var knowing = ProductRows.knowing(statistics.of(x));
       device.gemm(qkv, x, block.qkv(), block.norm1(), Activation.NONE, null, knowing);
       device.rope(whole.q(), whole.kv(), qkv, tables.positions(), tables.rope());
       device.attention(
-          attn.split(config.numHeads(), head), last ? lse : null, full ? whole : inside);
-      Tensor from = x;
-      Tensor picked = null;
-      if (last) {
-        ImageCuts.GoOn goOn = cuts.goingOn(List.of(x, attn));
-        from = goOn.tensors().get(0);
-        attn = goOn.tensors().get(1);
-        picked = goOn.rows();
-        mlp = mlp.rows(0, goOn.count());
-        x = picked == null ? from : work.empty("vision rows", dtype, goOn.count(), x.width());
+          attn.split(config.numHeads(), head), b == last ? lse : null, full ? whole : inside);
+      if (b < last) {
+        finish(block, x, mlp, new ImageCuts.GoOn(List.of(x, attn), null), statistics, statistics);
       }
-      var made = new ProductRows(null, picked, statistics.of(x));
-      device.gemm(x, attn, block.proj(), null, Activation.NONE, from, made);
-      knowing = ProductRows.knowing(statistics.of(x));
-      device.gemm(mlp, x, block.gateUp(), block.norm2(), Activation.SILU_MUL, null, knowing);
-      var leaving = ProductRows.leaving(last ? null : statistics.of(x));
-      device.gemm(x, mlp, block.down(), null, Activation.NONE, x, leaving);
     }
+    return new Seen(whole, lse, x, attn);
+  }
+
+  @Override
+  public void encode(Seen seen, ImageCuts cuts, TensorArena work) {
+    ImageCuts.GoOn goOn = cuts.goingOn(List.of(seen.x(), seen.attn()));
+    int rows = goOn.count();
+    Tensor x = goOn.tensors().get(0);
+    if (goOn.rows() != null) {
+      x = work.empty("vision rows", dtype, rows, x.width());
+    }
+    Tensor mlp = work.empty("vision mlp", dtype, rows, config.intermediateSize());
+    var statistics = Statistics.of(device, work, rows, config.hiddenSize());
+    finish(tower.blocks().getLast(), x, mlp, goOn, statistics, null);
     merge(x, cuts, work);
+  }
+
+  /**
+   * The second half of a block: output projection, norm, MLP.
+   *
+   * @param from rows before the block and their attention, and which of them go on
+   * @param leaving where the statistics of {@code x} are left; null if nobody asks
+   */
+  private void finish(
+      QwenTower.Block block,
+      Tensor x,
+      Tensor mlp,
+      ImageCuts.GoOn from,
+      Statistics statistics,
+      Statistics leaving) {
+    var made = new ProductRows(null, from.rows(), statistics.of(x));
+    Tensor attn = from.tensors().get(1);
+    device.gemm(x, attn, block.proj(), null, Activation.NONE, from.tensors().get(0), made);
+    var knowing = ProductRows.knowing(statistics.of(x));
+    device.gemm(mlp, x, block.gateUp(), block.norm2(), Activation.SILU_MUL, null, knowing);
+    var left = ProductRows.leaving(leaving == null ? null : leaving.of(x));
+    device.gemm(x, mlp, block.down(), null, Activation.NONE, x, left);
   }
 
   /** The patches, in the order of the tower's rows. */

@@ -18,6 +18,7 @@ import starling.device.Linear;
 import starling.device.Mask;
 import starling.device.Norm;
 import starling.device.PositionRule;
+import starling.device.Segments;
 import starling.device.Span;
 import starling.device.StoredTensor;
 import starling.device.Tensor;
@@ -416,46 +417,58 @@ final class Mosaic implements VisionLanguageModel {
     }
 
     @Override
-    public void encode(List<Tensor> pixels, ImageCuts cuts, TensorArena work) {
-      int rows = cuts.tokens().towerRows();
-      Tensor x = work.alloc("tower", dtype, rows, WIDTH);
+    public Seen see(
+        List<Tensor> pixels,
+        ImageTokens tokens,
+        Segments crops,
+        TensorArena own,
+        TensorArena work) {
+      int rows = tokens.towerRows();
+      Tensor x = own.alloc("tower", dtype, rows, WIDTH);
       for (int c = 0; c < pixels.size(); c++) {
-        patches(x, pixels.get(c), cuts.tokens().crops().get(c), work);
+        patches(x, pixels.get(c), tokens.crops().get(c), work);
       }
       int head = device.headSize(WIDTH / VISION_HEADS);
       int wide = VISION_HEADS * head;
-      Tensor qkv = work.alloc("qkv", dtype, rows, 3 * wide);
-      Tensor attn = work.alloc("attention", dtype, rows, wide);
+      Tensor qkv = own.alloc("qkv", dtype, rows, 3 * wide);
+      Tensor attn = own.alloc("attention", dtype, rows, wide);
       Tensor h = work.alloc("mlp", dtype, rows, VISION_MLP);
-      Tensor lse = work.alloc("lse", DType.F32, VISION_HEADS, rows);
+      Tensor lse = own.alloc("lse", DType.F32, VISION_HEADS, rows);
       var kv =
           new Kv(
               qkv.columns(wide, 2 * wide).split(VISION_HEADS, head),
               qkv.columns(2 * wide, 3 * wide).split(VISION_HEADS, head),
-              cuts.segments());
+              crops);
       var in =
           new AttentionInputs(
               qkv.columns(0, wide).split(VISION_HEADS, head),
               kv,
               Mask.NONE,
               (float) (1 / Math.sqrt(WIDTH / VISION_HEADS)));
-      cuts.sees(in, lse);
       for (int b = 0; b < loaded.size(); b++) {
         Loaded w = loaded.get(b);
         boolean last = b == loaded.size() - 1;
         device.gemm(qkv, x, w.qkv, w.norm1, Activation.NONE, null);
         device.attention(attn.split(VISION_HEADS, head), last ? lse : null, in);
-        if (last) {
-          List<Tensor> goOn = cuts.behindAttention(List.of(x, attn));
-          x = goOn.get(0);
-          attn = goOn.get(1);
-          h = h.rows(0, x.rows());
+        if (!last) {
+          finish(w, x, attn, h);
         }
-        device.gemm(x, attn, w.out, null, Activation.NONE, x);
-        device.gemm(h, x, w.fc1, w.norm2, Activation.GELU, null);
-        device.gemm(x, h, w.fc2, null, Activation.NONE, x);
       }
+      return new Seen(in, lse, x, attn);
+    }
+
+    @Override
+    public void encode(Seen seen, ImageCuts cuts, TensorArena work) {
+      List<Tensor> goOn = cuts.behindAttention(List.of(seen.x(), seen.attn()));
+      Tensor x = goOn.get(0);
+      finish(loaded.getLast(), x, goOn.get(1), work.alloc("mlp", dtype, x.rows(), VISION_MLP));
       merge(x, cuts, work);
+    }
+
+    private void finish(Loaded w, Tensor x, Tensor attn, Tensor h) {
+      device.gemm(x, attn, w.out, null, Activation.NONE, x);
+      device.gemm(h, x, w.fc1, w.norm2, Activation.GELU, null);
+      device.gemm(x, h, w.fc2, null, Activation.NONE, x);
     }
 
     private void patches(Tensor x, Tensor pixels, ImageTokens.Crop crop, TensorArena work) {

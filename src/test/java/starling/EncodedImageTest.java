@@ -1,0 +1,159 @@
+package starling;
+
+import static org.junit.jupiter.api.Assertions.assertEquals;
+import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTrue;
+
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.FutureTask;
+import org.junit.jupiter.api.Test;
+import org.junit.jupiter.params.ParameterizedTest;
+import org.junit.jupiter.params.provider.CsvSource;
+import starling.cuda.Native;
+import starling.device.DType;
+import starling.device.DeviceType;
+import starling.image.ImageMode;
+import starling.input.InputException;
+import starling.model.EncodedImage;
+import starling.model.ImageOptions;
+import starling.model.Mode;
+
+/** An image that goes through the tower once, for many questions. */
+class EncodedImageTest {
+  private static final List<String> SPECS =
+      List.of(
+          "none",
+          "star:R=0.1,K=4,P=0.9",
+          "fastervlm:keep=64",
+          "vispruner:keep=58",
+          "fastv:K=2,keep=144",
+          "random:keep=64,seed=7");
+
+  private static Question color() {
+    return Question.of("What color is the heart?").maxTokens(6).logits(true);
+  }
+
+  @ParameterizedTest
+  @CsvSource({"CPU, F32", "EMULATED, BF16"})
+  void anAnswerAboutItHasTheBitsOfOneAboutTheImage(DeviceType type, DType dtype) {
+    if (type == DeviceType.EMULATED) {
+      Native.needs(Native.HOST);
+    }
+    try (Model model = Model.open(Demo.MODEL, type, dtype);
+        EncodedImage encoded = model.encode(Demo.read("scene-00.png"))) {
+      assertEquals(576, encoded.tokens().candidates());
+      for (int time = 0; time < 2; time++) { // nothing of it is used up
+        for (String spec : SPECS) {
+          for (Mode mode : spec.startsWith("star") ? Mode.values() : new Mode[] {Mode.COMPACT}) {
+            Question question = color().prune(spec).mode(mode);
+            Answer expected = model.ask(question.copy().image(Demo.read("scene-00.png")));
+            Answer found = model.ask(question.copy().image(encoded));
+            String what = spec + " " + mode;
+            assertEquals(expected.firstLogits(), found.firstLogits(), what);
+            assertEquals(expected.outputTokens(), found.outputTokens(), what);
+            assertEquals(expected.stages(), found.stages(), what);
+            assertEquals(expected.images(), found.images(), what);
+          }
+        }
+        if (type == DeviceType.EMULATED) {
+          break;
+        }
+      }
+    }
+  }
+
+  /** Two images of a prompt, one of which is encoded, in either place. */
+  @Test
+  void itStandsBesideOthers() {
+    try (Model model = Model.open(Demo.MODEL);
+        EncodedImage encoded = model.encode(Demo.read("scene-00.png"))) {
+      var zero = Demo.read("scene-00.png");
+      var one = Demo.read("scene-01.png");
+      for (String spec : SPECS.subList(1, 4)) { // dense, two do not fit into the context
+        Question q = color().prune(spec);
+        assertEquals(
+            model.ask(q.copy().image(zero).image(one)).firstLogits(),
+            model.ask(q.copy().image(encoded).image(one)).firstLogits());
+        assertEquals(
+            model.ask(q.copy().image(one).image(zero)).firstLogits(),
+            model.ask(q.copy().image(one).image(encoded)).firstLogits());
+        assertEquals(
+            model.ask(q.copy().image(zero).image(zero)).firstLogits(),
+            model.ask(q.copy().image(encoded).image(encoded)).firstLogits());
+      }
+    }
+  }
+
+  @Test
+  void theTowerIsNotRunAgain() {
+    try (Model model = Model.open(Demo.MODEL);
+        EncodedImage encoded = model.encode(Demo.read("scene-00.png"))) {
+      double image = Double.MAX_VALUE;
+      double again = Double.MAX_VALUE;
+      for (int i = 0; i < 20; i++) {
+        Question q = color().maxTokens(1);
+        image =
+            Math.min(
+                image, model.ask(q.copy().image(Demo.read("scene-00.png"))).timingsMs().vision());
+        again = Math.min(again, model.ask(q.copy().image(encoded)).timingsMs().vision());
+      }
+      assertTrue(again < 0.6 * image, again + " of " + image + " ms");
+    }
+  }
+
+  @Test
+  void itsOwnerIsWhoMadeItAndQuestionsThatWereAskedKeepIt() throws Exception {
+    try (Model model = Model.open(Demo.MODEL)) {
+      EncodedImage encoded = model.encode(Demo.read("scene-00.png"));
+      long rows = 577;
+      assertTrue(encoded.bytes() >= rows * 5 * 64 * 4, "rows, their attention and its inputs");
+      var held = new HeldMethod();
+      var first = new FutureTask<>(() -> model.ask(color().image(encoded).prune(held)));
+      Thread.ofPlatform().start(first);
+      held.await();
+      var waiting = new ArrayList<AnswerStream>();
+      waiting.add(model.stream(color().image(encoded)));
+      waiting.add(model.stream(color().image(encoded)));
+      encoded.close();
+      encoded.close();
+      String message =
+          assertThrows(IllegalStateException.class, () -> model.ask(color().image(encoded)))
+              .getMessage();
+      assertEquals("an encoded image is asked about after it was closed", message);
+      waiting.get(1).close();
+      held.go();
+      assertEquals("yellow", first.get().text());
+      assertEquals("yellow", waiting.get(0).answers().getFirst().text());
+      assertEquals(0, model.load().waiting());
+      assertEquals(0, encoded.bytes(), "the last of them gave it back");
+    }
+  }
+
+  @Test
+  void anotherModelsOrOtherOptionsAreRefused() {
+    EncodedImage left;
+    try (Model model = Model.open(Demo.MODEL);
+        Model other = Model.open(Demo.MODEL)) {
+      left = model.encode(Demo.read("scene-00.png"));
+      String message =
+          assertThrows(InputException.class, () -> other.ask(color().image(left))).getMessage();
+      assertEquals("an encoded image is another model's; encode it with this one", message);
+      message =
+          assertThrows(
+                  InputException.class,
+                  () -> model.ask(color().image(left).imageMode(ImageMode.PAD)))
+              .getMessage();
+      assertEquals("image 0 was encoded with other image options than the question has", message);
+      ImageOptions pad = ImageOptions.DEFAULT.mode(ImageMode.PAD);
+      try (EncodedImage padded = model.encode(Demo.read("scene-01.png"), pad)) {
+        Question q = color().imageOptions(pad);
+        assertEquals(
+            model.ask(q.copy().image(Demo.read("scene-01.png"))).firstLogits(),
+            model.ask(q.copy().image(padded)).firstLogits());
+      }
+    }
+    left.close(); // after its model
+    assertEquals(0, left.bytes());
+  }
+}
