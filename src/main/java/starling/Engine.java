@@ -146,6 +146,19 @@ final class Engine {
     }
   }
 
+  /** Gives back what was kept for questions on images that are closed by now; does not wait. */
+  void forgetClosedImages() {
+    lock.lock();
+    try {
+      if (!closed) {
+        errands.add(new FutureTask<>(() -> loaded.forgetPrefixes(false), null));
+        work();
+      }
+    } finally {
+      lock.unlock();
+    }
+  }
+
   /** Wants no answer any more: one that waits goes at once, one that runs before its next step. */
   void cancel(Asked asked) {
     asked.cancel();
@@ -267,6 +280,7 @@ final class Engine {
         lock.unlock();
       }
       errand.run();
+      cacheBytesNow = loaded.cacheBytes();
     }
   }
 
@@ -305,9 +319,11 @@ final class Engine {
         return null;
       }
       int answers = first.question().answers;
-      boolean begins =
-          running.size() + answers <= admission.sequences()
-              && loaded.hasRoom(first.prepared(), answers);
+      boolean begins = running.size() + answers <= admission.sequences();
+      if (begins && !loaded.hasRoom(first.prepared(), answers)) {
+        loaded.forgetPrefixes(true);
+        begins = loaded.hasRoom(first.prepared(), answers);
+      }
       if (!begins && running.isEmpty()) { // what is in the way does not end by itself
         begins = true;
       }

@@ -319,7 +319,9 @@ public final class Model implements AutoCloseable {
   /** The same with a choice of how the image becomes visual tokens. */
   public EncodedImage encode(Image image, ImageOptions options) {
     ImageInput input = prepare(image, options, "the image");
-    return engine.call(() -> loaded.encode(input, options));
+    EncodedImage encoded = engine.call(() -> loaded.encode(input, options));
+    encoded.whenGone(engine::forgetClosedImages);
+    return encoded;
   }
 
   /** What the model is doing. */

@@ -97,8 +97,11 @@ public final class Question {
   }
 
   /**
-   * Adds an image that {@link Model#encode} has put through the tower, which is not run again. The
-   * answer is the same, to the bit. The image options are those it was encoded with.
+   * Adds an image that {@link Model#encode} has put through the tower, which is not run again. If
+   * the images of a question are all of this kind, its prompt up to the last of them is kept, and
+   * the next question that begins so, with the same method, reads the rest only. That one's numbers
+   * may differ in their last bits, since fewer rows are multiplied at a time; any other answer is
+   * the same to the bit. The image options are those it was encoded with.
    */
   public Question image(EncodedImage image) {
     images.add(new Shown(null, Objects.requireNonNull(image, "image")));

@@ -101,6 +101,24 @@ final class Caches implements AutoCloseable {
     return new Segments(table.rows(l, l + 1), rows, slot.capacity(l));
   }
 
+  /**
+   * Layers that hold the first rows of the prompt already, while the others are read.
+   *
+   * @param rows that they hold
+   * @param behind i32 {@code [layers, 16]}
+   */
+  List<Kv> behind(int rows, Plan plan, Tensor behind) {
+    var segments = new ArrayList<Segment>();
+    var layers = new ArrayList<Kv>();
+    for (int l = 0; l < behind.rows(); l++) {
+      int more = plan.tokensPerLayer()[l] - rows;
+      segments.add(Segment.of(0, more, 0, slot.capacity(l)).behind(rows));
+      layers.add(slot.own(l, new Segments(behind.rows(l, l + 1), more, slot.capacity(l))));
+    }
+    model.device().upload(behind, MemorySegment.ofArray(Segments.table(segments)));
+    return layers;
+  }
+
   /** Layer {@code l}'s while the prompt is read. */
   Kv whilePrompt(int l) {
     return prompt[l];

@@ -167,6 +167,18 @@ final class Decoder {
       return cut(x.rows(0, n));
     }
 
+    /** Those from row {@code from} on. */
+    Rows behind(int from) {
+      int to = x.rows();
+      return of(
+          x.rows(from, to),
+          qkv.rows(from, to),
+          q.rows(from, to),
+          attn.rows(from, to),
+          mlp.rows(from, to),
+          statistics);
+    }
+
     /** The rows that a cut leaves, and room for them in the rest. */
     Rows cut(Tensor x) {
       int n = x.rows();

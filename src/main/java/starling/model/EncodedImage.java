@@ -9,7 +9,7 @@ import starling.prune.ImageTokens;
 /**
  * An image in the tower of a model, as far as no question changes it: the rows that enter the last
  * block and its attention. A question about it starts there; what its method cuts, and the
- * projector, are its own work, so its answer has the bits of one about the image itself.
+ * projector, are its own work.
  *
  * <p>Ownership: {@link #close} gives the memory back as soon as no question needs it that was asked
  * before, and is harmless when repeated. A question that is asked afterwards is refused. Safe for
@@ -21,6 +21,7 @@ public final class EncodedImage implements AutoCloseable {
   private final ImageOptions options;
   private final ImageEncoder.Seen seen;
   private final TensorArena arena;
+  private volatile Runnable whenGone = () -> {};
   private int users = 1; // questions, and whoever holds this
   private boolean closed;
 
@@ -45,6 +46,11 @@ public final class EncodedImage implements AutoCloseable {
   /** How it became visual tokens; a question about it has the same options. */
   public ImageOptions options() {
     return options;
+  }
+
+  /** Says what is to happen when the memory was given back; it must not wait. */
+  public void whenGone(Runnable then) {
+    whenGone = then;
   }
 
   boolean isOf(LoadedModel other) {
@@ -79,9 +85,17 @@ public final class EncodedImage implements AutoCloseable {
   }
 
   /** A question that has called {@link #retain} needs it no more. */
-  public synchronized void release() {
-    if (--users == 0) {
-      arena.close();
+  public void release() {
+    boolean last;
+    synchronized (this) {
+      users--;
+      last = users == 0;
+      if (last) {
+        arena.close();
+      }
+    }
+    if (last) {
+      whenGone.run(); // not inside: it may wait for who releases another
     }
   }
 
@@ -93,10 +107,13 @@ public final class EncodedImage implements AutoCloseable {
   }
 
   @Override
-  public synchronized void close() {
-    if (!closed) {
+  public void close() {
+    synchronized (this) {
+      if (closed) {
+        return;
+      }
       closed = true;
-      release();
     }
+    release();
   }
 }

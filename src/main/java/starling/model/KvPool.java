@@ -148,6 +148,15 @@ final class KvPool implements AutoCloseable {
    * @throws starling.device.OutOfMemoryException if the device has no room for them
    */
   Slot take(int[] capacity) {
+    return take(capacity, sequences);
+  }
+
+  /** The same for rows that take part in no step: if there is no room, just as many are added. */
+  Slot takeExactly(int[] capacity) {
+    return take(capacity, 1);
+  }
+
+  private Slot take(int[] capacity, int ahead) {
     int rows = new LayerRows(0, capacity).total();
     for (Range range : ranges) {
       int from = range.free(rows);
@@ -168,7 +177,7 @@ final class KvPool implements AutoCloseable {
       throw new OutOfMemoryException(
           "the cache has no room for " + rows + " rows of keys and values more");
     }
-    long wanted = ranges.isEmpty() ? rows : (long) rows * sequences;
+    long wanted = ranges.isEmpty() ? rows : (long) rows * ahead;
     ranges.addFirst(new Range((int) Math.min(wanted, free)));
     return new Slot(this, ranges.getFirst(), new LayerRows(0, capacity));
   }

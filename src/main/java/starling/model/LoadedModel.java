@@ -9,7 +9,9 @@ import starling.device.AttentionInputs;
 import starling.device.Candidates;
 import starling.device.DType;
 import starling.device.Device;
+import starling.device.Kv;
 import starling.device.Mask;
+import starling.device.Segments;
 import starling.device.Slab;
 import starling.device.Span;
 import starling.device.Tensor;
@@ -34,6 +36,7 @@ public final class LoadedModel implements AutoCloseable {
   private final KvPool pool;
   private final Batch batch;
   private final List<EncodedImage> encoded = new ArrayList<>(); // that may still be open
+  private final Prefixes prefixes = new Prefixes();
   private Tensor iota; // i32: 0, 1, 2 …
 
   /**
@@ -73,6 +76,11 @@ public final class LoadedModel implements AutoCloseable {
 
   Decoder decoder() {
     return decoder;
+  }
+
+  /** i32: 0, 1, 2 … */
+  Tensor iota() {
+    return iota;
   }
 
   KvPool pool() {
@@ -138,6 +146,14 @@ public final class LoadedModel implements AutoCloseable {
   /** Whether the cache has room for them now. */
   public boolean hasRoom(Prepared question, int answers) {
     return pool.hasRoom(question.cacheRows(), answers);
+  }
+
+  /**
+   * Gives back the beginnings of prompts that are kept for later questions: all of them, or those
+   * on images that are closed.
+   */
+  public void forgetPrefixes(boolean all) {
+    prefixes.forget(all);
   }
 
   /** Reads the prompt of a question and draws the first token. */
@@ -263,28 +279,60 @@ public final class LoadedModel implements AutoCloseable {
   private Decoder.Rows decode(
       Generation generation, Request request, Sequence prompt, Pruner pruner, TensorArena work) {
     Caches caches = generation.caches();
+    Prefix.Key shared = Prefix.Key.of(request, family.imageToken());
+    Prefix begun = prefixes.of(shared);
+    List<Kv> behind = begun == null ? List.of() : continued(begun, generation, work);
+    boolean keeps = shared != null && begun == null;
     Sequence now = prompt;
-    decoder.enter(now.rows());
+    decoder.enter(begun == null ? now.rows() : now.rows().behind(begun.rows()));
     for (int l = 0; l < decoder.layers(); l++) {
       request.progress().at("prefill", l, decoder.layers());
-      Decoder.Rows rows = now.rows();
+      boolean rest = l < behind.size(); // of the prompt, behind what is known of it
+      Sequence part = rest ? now.behind(begun.rows()) : now;
       CutPoint cut = pruner.planner().cutBehind(l + 1);
-      Tensor lse =
-          cut == null ? null : work.empty("lse", DType.F32, rows.q().dim(1), rows.x().rows());
-      var in = new AttentionInputs(rows.q(), caches.whilePrompt(l), now.mask(), decoder.scale());
-      decoder.attend(l, rows, in, now.positions(), lse);
+      Tensor lse = cut == null ? null : lse(now.rows(), work);
+      var in = inputs(part, rest ? behind.get(l) : caches.whilePrompt(l));
+      Tensor own = rest && cut != null ? lse.columns(begun.rows(), lse.width()) : lse;
+      decoder.attend(l, part.rows(), in, part.positions(), own);
       caches.filled(l, now.mask());
+      Decoder.Rows rows = part.rows();
       Decoder.Attended attended = rows.attended();
       if (cut != null) {
+        if (rest) {
+          begun.into(this, now.rows(), lse);
+          in = inputs(now, caches.whilePrompt(l));
+        } else if (keeps) {
+          prefixes.keep(Prefix.copy(shared, this, cut, now, lse, caches));
+          keeps = false;
+        }
         var sight = sight(in, now.layout(), lse, pruner);
         Pruner.Left left = pruner.cut(cut, sight, now, caches.whilePromptOfFirst(l + 1));
         now = left.sequence();
+        rows = now.rows();
         attended = left.attended();
         generation.passed(cut, now.mask());
       }
-      decoder.finish(l, now.rows(), attended);
+      decoder.finish(l, rows, attended);
+    }
+    if (keeps) {
+      prefixes.keep(Prefix.copy(shared, this, null, now, null, caches));
     }
     return now.rows();
+  }
+
+  private Tensor lse(Decoder.Rows rows, TensorArena work) {
+    return work.empty("lse", DType.F32, rows.q().dim(1), rows.x().rows());
+  }
+
+  private AttentionInputs inputs(Sequence rows, Kv kv) {
+    return new AttentionInputs(rows.rows().q(), kv, rows.mask(), decoder.scale());
+  }
+
+  /** Puts the known beginning of a prompt into its cache; says where the rest goes. */
+  private List<Kv> continued(Prefix begun, Generation generation, TensorArena work) {
+    begun.into(this, generation.caches());
+    Tensor table = work.empty("segments", DType.I32, begun.layers(), Segments.WIDTH);
+    return generation.caches().behind(begun.rows(), generation.plan(), table);
   }
 
   /** What a method sees in a layer: its attention, with the rows of a group as candidates. */
@@ -333,6 +381,7 @@ public final class LoadedModel implements AutoCloseable {
   @Override
   public void close() {
     batch.close();
+    prefixes.forget(true);
     synchronized (encoded) {
       encoded.forEach(EncodedImage::free);
       encoded.clear();
