@@ -16,6 +16,7 @@ import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Supplier;
 import starling.device.Sampling;
 import starling.input.InputException;
+import starling.model.Batch;
 import starling.model.Generation;
 import starling.model.LoadedModel;
 
@@ -367,13 +368,13 @@ final class Engine {
     var answering = new IdentityHashMap<Generation, Answering>();
     running.forEach(answer -> answering.put(answer.generation(), answer));
     List<Generation> all = running.stream().map(Answering::generation).toList();
-    for (List<Generation> group : loaded.groups(all)) {
+    for (List<Generation> group : Batch.groups(all)) {
       List<Answering> answers = group.stream().map(answering::get).toList();
       if (!running.containsAll(answers)) {
         continue; // one of them has failed with another of its question; the others step next time
       }
       try {
-        loaded.step(group);
+        loaded.batch().step(group);
       } catch (RuntimeException | Error e) {
         answers.forEach(answer -> fail(answer.asked(), e));
         continue;

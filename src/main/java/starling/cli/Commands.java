@@ -1,12 +1,11 @@
 package starling.cli;
 
+import java.util.concurrent.Callable;
 import picocli.CommandLine;
 import picocli.CommandLine.Command;
-import picocli.CommandLine.ExecutionException;
 import picocli.CommandLine.Option;
 import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.ParseResult;
-import picocli.CommandLine.RunLast;
 import picocli.CommandLine.ScopeType;
 import starling.Devices;
 
@@ -27,7 +26,7 @@ import starling.Devices;
       BenchCommand.class,
       CompareCommand.class
     })
-final class Commands {
+final class Commands implements AutoCloseable {
   @Option(names = "--debug", scope = ScopeType.INHERIT, description = "show stack traces")
   private boolean debug;
 
@@ -38,9 +37,10 @@ final class Commands {
       description = "methods of your own for --prune: jars, or folders of classes")
   private String plugins;
 
-  /** Runs a command line; returns the exit status. */
-  static int run(String... args) {
-    var commands = new Commands();
+  private Plugins used;
+
+  /** Reads a command line: what it gives does the work and returns the exit status. */
+  Callable<?> read(String... args) {
     Devices.onFallback(
         why ->
             System.err.println(
@@ -48,42 +48,39 @@ final class Commands {
                     + Failure.oneLine(why)
                         .replaceFirst("(no library could be used);.*", "$1 (see doctor)")));
     var line =
-        new CommandLine(commands)
+        new CommandLine(this)
             .setOverwrittenOptionsAllowed(true)
             .setCaseInsensitiveEnumValuesAllowed(true)
             .setUsageHelpAutoWidth(false);
-    try {
-      return commands.execute(line, LiteralValues.marked(line, args));
-    } catch (Exception | Error e) {
-      return Failure.report(e, commands.debug);
+    ParseResult parsed = line.parseArgs(LiteralValues.marked(line, args));
+    used = new Plugins(plugins);
+    Integer helped = CommandLine.executeHelpRequest(parsed);
+    if (helped != null) {
+      return () -> helped;
     }
+    ParseResult last = parsed;
+    while (last.hasSubcommand()) {
+      last = last.subcommand();
+    }
+    if (last.commandSpec().userObject() instanceof Callable<?> command) {
+      return command;
+    }
+    throw new ParameterException(last.commandSpec().commandLine(), "Missing required subcommand");
   }
 
-  /** Not picocli's own way, which prints a stack trace when its output cannot be written. */
-  private int execute(CommandLine line, String... args) {
-    try {
-      var parsed = line.parseArgs(args);
-      var used = new Plugins(plugins);
-      try {
-        return execute(parsed);
-      } finally {
-        used.close();
-      }
-    } catch (ParameterException e) {
-      return usage(e);
-    }
+  /**
+   * Says why a command line could not be read or its work not be done; returns the exit status. To
+   * be called before the plugins are closed, whose classes may be needed to describe it.
+   */
+  int failed(Throwable e) {
+    return e instanceof ParameterException wrong ? usage(wrong) : Failure.report(e, debug);
   }
 
-  /** Reports an error before the plugins are closed: their classes may be needed to describe it. */
-  private int execute(ParseResult parsed) {
-    try {
-      return new RunLast().execute(parsed);
-    } catch (ParameterException e) {
-      throw e;
-    } catch (ExecutionException e) {
-      return Failure.report(e.getCause(), debug);
-    } catch (Exception | Error e) {
-      return Failure.report(e, debug);
+  /** Closes the plugins. */
+  @Override
+  public void close() {
+    if (used != null) {
+      used.close();
     }
   }
 

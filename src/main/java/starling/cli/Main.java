@@ -16,8 +16,12 @@ public final class Main {
 
   /** Runs a command line; returns the exit status. */
   static int run(String... args) {
-    try {
-      return Commands.run(args);
+    try (var commands = new Commands()) {
+      try {
+        return (Integer) commands.read(args).call();
+      } catch (Exception | Error e) {
+        return commands.failed(e);
+      }
     } catch (Error e) { // before there are commands
       return Failure.report(e, false);
     }

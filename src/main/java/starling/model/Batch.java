@@ -30,9 +30,9 @@ import starling.device.TensorArena;
  * <p>What a sequence draws does not depend on the others: products of up to {@link #PLACES} rows
  * have the bits of one row, and attention goes by the table. One thread at a time.
  */
-final class Batch implements AutoCloseable {
+public final class Batch implements AutoCloseable {
   /** The most sequences of a step. */
-  static final int PLACES = Arguments.STEP_CALL;
+  public static final int PLACES = Arguments.STEP_CALL;
 
   private static final int SMALLEST_CLASS = 256;
   private static final int KINDS = 8;
@@ -108,12 +108,12 @@ final class Batch implements AutoCloseable {
   }
 
   /**
-   * Draws the next token of every sequence.
+   * Draws the next token of every sequence, each of which has its first. Their logits are there
+   * until others step.
    *
-   * @param together at most {@link #PLACES}, whose keys lie in the same tensors; one that hides
-   *     keys is alone
+   * @param together one of the {@link #groups}
    */
-  void step(List<Generation> together) {
+  public void step(List<Generation> together) {
     if (!sit(together)) {
       seat(together);
     }
@@ -125,6 +125,25 @@ final class Batch implements AutoCloseable {
       stepping.get(i).drew(drawn.get(ValueLayout.JAVA_INT, 4L * i));
     }
     members = stepping;
+  }
+
+  /**
+   * Who can step together: those whose keys lie in the same memory, up to {@value #PLACES} at a
+   * time. One in mask mode goes alone.
+   */
+  public static List<List<Generation>> groups(List<Generation> sequences) {
+    var byMemory = new LinkedHashMap<Object, List<Generation>>();
+    for (Generation sequence : sequences) {
+      Object key = sequence.hides() ? sequence : sequence.keys();
+      byMemory.computeIfAbsent(key, k -> new ArrayList<>()).add(sequence);
+    }
+    var groups = new ArrayList<List<Generation>>();
+    for (List<Generation> all : byMemory.values()) {
+      for (int i = 0; i < all.size(); i += PLACES) {
+        groups.add(all.subList(i, Math.min(all.size(), i + PLACES)));
+      }
+    }
+    return groups;
   }
 
   /** Whether these stepped last, in this order. */

@@ -18,9 +18,9 @@ import starling.prune.CutPoint;
 
 /**
  * The life of one question on the device. {@link LoadedModel#prefill} reads the prompt and draws
- * the first token, {@link LoadedModel#step} draws the next of several questions at once, {@link
- * #next} of this one alone; {@link #close} gives the memory back. One integer comes down per token.
- * One thread at a time.
+ * the first token, {@link Batch#step} draws the next of several questions at once, {@link #next} of
+ * this one alone; {@link #close} gives the memory back. One integer comes down per token. One
+ * thread at a time.
  */
 public final class Generation implements AutoCloseable {
   private final LoadedModel model;
@@ -181,7 +181,7 @@ public final class Generation implements AutoCloseable {
     if (drawn == 0) {
       first();
     } else {
-      model.step(alone);
+      model.batch().step(alone);
     }
     return token();
   }
@@ -356,7 +356,7 @@ public final class Generation implements AutoCloseable {
   @Override
   public void close() {
     if (arena.isOpen()) {
-      model.leaves(this);
+      model.batch().leaves(this);
       caches.close();
       arena.close();
     }

@@ -2,7 +2,6 @@ package starling.model;
 
 import java.lang.foreign.MemorySegment;
 import java.util.ArrayList;
-import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.stream.IntStream;
 import starling.device.AttentionInputs;
@@ -344,38 +343,9 @@ public final class LoadedModel implements AutoCloseable {
     };
   }
 
-  /**
-   * Draws the next token of several answers, each of which has its first; what an answer draws does
-   * not depend on the others. Their logits are there until others step.
-   *
-   * @param together one of the {@link #groups}
-   */
-  public void step(List<Generation> together) {
-    batch.step(together);
-  }
-
-  /**
-   * Who can step together: those whose keys lie in the same memory, up to {@value Batch#PLACES} at
-   * a time. One in mask mode goes alone.
-   */
-  public List<List<Generation>> groups(List<Generation> answers) {
-    var byMemory = new LinkedHashMap<Object, List<Generation>>();
-    for (Generation answer : answers) {
-      Object key = answer.hides() ? answer : answer.keys();
-      byMemory.computeIfAbsent(key, k -> new ArrayList<>()).add(answer);
-    }
-    var groups = new ArrayList<List<Generation>>();
-    for (List<Generation> all : byMemory.values()) {
-      for (int i = 0; i < all.size(); i += Batch.PLACES) {
-        groups.add(all.subList(i, Math.min(all.size(), i + Batch.PLACES)));
-      }
-    }
-    return groups;
-  }
-
-  /** An answer that ends takes no part in further steps. */
-  void leaves(Generation answer) {
-    batch.leaves(answer);
+  /** The steps of its answers. */
+  public Batch batch() {
+    return batch;
   }
 
   @Override

@@ -21,13 +21,14 @@ import starling.Checkout;
 import starling.cuda.Native;
 
 /**
- * How far it is from the command line to a kernel: the classes of ours that are on the stack while
- * the native library works, and the file in which its function and the kernel are.
+ * How far it is from the command line to a kernel: the classes of ours that are on the stack of the
+ * asking thread, and from there on of the thread that works for it, and the file in which its
+ * function and the kernel are.
  */
 class HopsTest {
   private static final int MAX_HOPS = 9;
 
-  private static final List<String> COMMAND = List.of("Main", "Commands", "RunCommand", "Model");
+  private static final List<String> COMMAND = List.of("Main", "RunCommand", "Model");
   private static final List<String> DEVICE = List.of("NativeDevice", "Operators", "Bindings");
 
   /** Every stack that was seen inside an operator, and the operators that were seen there. */
@@ -39,8 +40,13 @@ class HopsTest {
     Thread thread = Thread.ofPlatform().start(run);
     var seen = new LinkedHashMap<List<String>, Set<String>>();
     while (thread.isAlive()) {
-      StackTraceElement[] frames = thread.getStackTrace();
-      List<String> classes = classes(frames);
+      var asking = classes(thread.getStackTrace(), "Main");
+      int model = asking.indexOf("Model");
+      StackTraceElement[] frames = own();
+      List<String> classes = classes(frames, "Engine");
+      if (model >= 0) { // behind it the asking thread waits for what the model's own does
+        classes.addAll(0, asking.subList(0, model + 1));
+      }
       if (!classes.contains("NativeStream") // a capture starts no kernel
           && classes.size() > 1
           && classes.subList(classes.size() - 2, classes.size()).equals(DEVICE.subList(1, 3))) {
@@ -52,13 +58,22 @@ class HopsTest {
     return seen;
   }
 
-  /** The program's own classes from {@code main} on; calls inside a file count once. */
-  private static List<String> classes(StackTraceElement[] frames) {
+  /** The stack of the thread that does the model's work; empty while there is none. */
+  private static StackTraceElement[] own() {
+    return Thread.getAllStackTraces().entrySet().stream()
+        .filter(thread -> thread.getKey().getName().equals("starling"))
+        .map(Map.Entry::getValue)
+        .findFirst()
+        .orElse(new StackTraceElement[0]);
+  }
+
+  /** The program's own classes from {@code first} on; calls inside a file count once. */
+  private static List<String> classes(StackTraceElement[] frames, String first) {
     var classes = new ArrayList<String>();
     for (int i = frames.length - 1; i >= 0; i--) {
       String name = frames[i].getClassName();
       String simple = name.substring(name.lastIndexOf('.') + 1).replaceFirst("\\$.*", "");
-      boolean begins = !classes.isEmpty() || simple.equals("Main");
+      boolean begins = !classes.isEmpty() || simple.equals(first);
       if (begins
           && name.startsWith("starling.")
           && (classes.isEmpty() || !classes.getLast().equals(simple))) {
@@ -93,7 +108,7 @@ class HopsTest {
 
   private static List<String> path(String between) {
     var path = new ArrayList<>(COMMAND);
-    path.addAll(List.of("LoadedModel", between));
+    path.addAll(List.of("Engine", "LoadedModel", between));
     path.addAll(DEVICE);
     return path;
   }
