@@ -77,7 +77,7 @@ final class Engine {
       if (waiting.size() + entered >= admission.waiting() + places()) {
         throw new RejectedExecutionException(
             "the model is busy: %d answers are being drawn and %d questions wait, the most that may"
-                .formatted(runningNow, waiting.size()));
+                .formatted(runningNow, waiting.size() + entered));
       }
       entered++;
     } finally {
