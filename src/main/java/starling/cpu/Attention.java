@@ -17,6 +17,7 @@ import starling.device.Tensor;
 final class Attention implements Workers.Task {
   private static final int QUERIES = 96;
   private static final int KEYS = 256;
+  private static final int FEW_ROWS = 6;
 
   private final Workers workers;
   private final Lanes lanes;
@@ -67,7 +68,7 @@ final class Attention implements Workers.Task {
    * the same bits alone and beside other segments.
    */
   private static boolean few(int rows) {
-    return rows < Gemm.FEW_ROWS;
+    return rows < FEW_ROWS;
   }
 
   private static int blocks(int rows) {

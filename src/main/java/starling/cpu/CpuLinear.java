@@ -57,22 +57,21 @@ final class CpuLinear extends Linear {
   }
 
   /**
-   * {@code x} times row {@code output}, the same bits as if that had been loaded first.
+   * Products of packed rows with rows of outputs from {@code output} on as they are stored: see
+   * {@link Lanes#multiply}.
    *
-   * @param scratch room for the row
+   * @return how many elements of a row were taken, none where the rows must be loaded first
    */
-  float dot(Lanes lanes, float[] x, int output, float[] scratch) {
+  int multiply(Lanes lanes, float[] x, int xAt, int count, int output, float[] sums, int sumsAt) {
     int part = 0;
     int row = output;
     while (row >= rows[part].rows()) {
       row -= rows[part].rows();
       part++;
     }
-    Tensor stored = rows[part];
-    if (blocks[part] == null) {
-      return lanes.dot(x, 0, stored, row, scratch);
+    if (blocks[part] != null || row + Lanes.outputs(count) > rows[part].rows()) {
+      return 0;
     }
-    blocks[part].decode(stored.memory(), stored.offset(row), 0, in(), scratch, 0);
-    return lanes.dot(x, 0, scratch, 0, in());
+    return lanes.multiply(x, xAt, count, rows[part], row, sums, sumsAt);
   }
 }

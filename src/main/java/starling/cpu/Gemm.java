@@ -13,12 +13,10 @@ import starling.device.Tensor;
  * rows whose elements stand side by side. The weights stay as they are stored; a piece of them is
  * widened or decoded and packed when it is needed, {@code [K block, panel width]}, and the tiles
  * run over it. The products of an element are added in order of k, so it has the same bits whatever
- * the blocks, the number of rows or threads. Below {@link #FEW_ROWS} rows packing does not pay: see
- * {@link Gemv}.
+ * the blocks, the number of rows or threads. Up to {@link Gemv#ROWS} rows packing the weights does
+ * not pay: see {@link Gemv}.
  */
 final class Gemm implements Workers.Task {
-  static final int FEW_ROWS = 6;
-
   // A panel of 128 stays in a first-level cache of 48 KB and fills one of 32 KB, where it is better
   // streamed from the second level in longer blocks; so it is for a few rows, which use it a few
   // times. Measured, like the number of rows.
@@ -93,14 +91,15 @@ final class Gemm implements Workers.Task {
     this.residual = residual;
     this.picked = picked;
     this.rows = y.rows();
+    if (rows <= Gemv.ROWS) {
+      gemv.makeRoom(rows, w.in());
+      workers.run(loadRows, rows, 4L * rows * w.in());
+      gemv.run(y, rows, w, activation, residual, picked);
+      return;
+    }
     int padded = Math.ceilDiv(rows, Lanes.TILE_ROWS) * Lanes.TILE_ROWS;
     if (in.length < padded * w.in()) {
       in = new float[padded * w.in()];
-    }
-    if (rows < FEW_ROWS) {
-      workers.run(loadRows, rows, 4L * rows * w.in());
-      gemv.run(y, in, rows, w, activation, residual, picked);
-      return;
     }
     workers.run(loadTiles, padded / Lanes.TILE_ROWS, 8L * rows * w.in());
     columns = activation == Activation.SILU_MUL ? lanes.panelWidth() / 2 : lanes.panelWidth();
@@ -117,7 +116,9 @@ final class Gemm implements Workers.Task {
   }
 
   private void loadRow(int t, int worker) {
-    load(t, in, t * w.in(), worker);
+    float[] row = Attention.scratch(rowScratch, worker, gemv.padded(w.in()));
+    load(t, row, 0, worker);
+    gemv.place(row, w.in(), t, rows);
   }
 
   /** The row that row {@code t} of the product is made of. */

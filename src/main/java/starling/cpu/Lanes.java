@@ -10,6 +10,9 @@ sealed interface Lanes permits ScalarLanes, VectorLanes {
   /** Rows of a tile. */
   int TILE_ROWS = 6;
 
+  /** Input rows, if there is more than one, that {@link #multiply} takes at a time. */
+  int GROUP = 4;
+
   float LOG2_E = (float) 1.4426950408889634;
 
   /** Adding this number rounds to a whole one, which then stands in the lowest bits of the sum. */
@@ -65,12 +68,44 @@ sealed interface Lanes permits ScalarLanes, VectorLanes {
   /** The sum of {@code n} products. */
   float dot(float[] a, int aAt, float[] b, int bAt, int n);
 
+  /** Products of a row that {@link #multiply} adds side by side, each into a sum of its own. */
+  int lanes();
+
   /**
-   * {@code a} times a stored row, the same bits as if that had been loaded first.
+   * Puts a row into the order in which {@link #multiply} reads: of every {@code 2·lanes} elements
+   * the even ones, then the odd ones, as two bf16 come apart that are loaded as one int.
    *
-   * @param scratch room for the row
+   * @param n elements, a multiple of {@code 2·lanes}
+   * @param step from one {@code lanes} elements to the next ones in {@code out}
    */
-  float dot(float[] a, int aAt, Tensor t, int row, float[] scratch);
+  void split(float[] row, int at, int n, float[] out, int to, int step);
+
+  /**
+   * Products of one input row with eight rows of weights, or of {@link #GROUP} rows with four: what
+   * {@link #outputs} says. {@code sums[(r·outputs + o)·lanes + l] += Σ x[(c·rows + r)·lanes + l] ·
+   * w[o·stride + c·lanes + l]}, added in order of c: a sum has the same bits whatever the number of
+   * rows, and in how many pieces they are multiplied.
+   *
+   * @param x rows that are {@link #split}, as weights are
+   * @param rows 1 or {@link #GROUP}
+   * @param n elements of a row, a multiple of {@code 2·lanes}
+   */
+  void multiply(
+      float[] x, int xAt, int rows, float[] w, int stride, int n, float[] sums, int sumsAt);
+
+  /**
+   * The same with rows {@code row … row + outputs} of {@code t} as they are stored, as if they had
+   * been loaded and split first.
+   *
+   * @return how many elements of a row were taken: all but less than {@code 2·lanes}, or none if
+   *     this type must be loaded first
+   */
+  int multiply(float[] x, int xAt, int rows, Tensor t, int row, float[] sums, int sumsAt);
+
+  /** Rows of weights that {@link #multiply} takes at a time. */
+  static int outputs(int rows) {
+    return rows == 1 ? 8 : 4;
+  }
 
   /** {@code y += s·x}. */
   void addScaled(float[] y, int yAt, float s, float[] x, int xAt, int n);

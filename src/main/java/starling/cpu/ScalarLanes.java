@@ -60,9 +60,87 @@ final class ScalarLanes implements Lanes {
   }
 
   @Override
-  public float dot(float[] a, int aAt, Tensor t, int row, float[] scratch) {
-    Rows.load(t, row, scratch, 0);
-    return dot(a, aAt, scratch, 0, t.width());
+  public int lanes() {
+    return 1;
+  }
+
+  /** Nothing to do: one element, and the next. */
+  @Override
+  public void split(float[] row, int at, int n, float[] out, int to, int step) {
+    for (int i = 0; i < n; i++) {
+      out[to + i * step] = row[at + i];
+    }
+  }
+
+  @Override
+  public void multiply(
+      float[] x, int xAt, int rows, float[] w, int stride, int n, float[] sums, int sumsAt) {
+    if (rows == 1) {
+      multiplyOne(x, xAt, w, 0, stride, n, sums, sumsAt);
+      multiplyOne(x, xAt, w, 4 * stride, stride, n, sums, sumsAt + 4);
+      return;
+    }
+    for (int r = 0; r < GROUP; r += 2) {
+      multiplyTwo(x, xAt + r, w, stride, n, sums, sumsAt + 4 * r);
+    }
+  }
+
+  private static void multiplyOne(
+      float[] x, int xAt, float[] w, int wAt, int stride, int n, float[] sums, int sumsAt) {
+    float s0 = sums[sumsAt];
+    float s1 = sums[sumsAt + 1];
+    float s2 = sums[sumsAt + 2];
+    float s3 = sums[sumsAt + 3];
+    for (int i = 0, j = wAt; i < n; i++, j++) {
+      s0 += x[xAt + i] * w[j];
+      s1 += x[xAt + i] * w[j + stride];
+      s2 += x[xAt + i] * w[j + 2 * stride];
+      s3 += x[xAt + i] * w[j + 3 * stride];
+    }
+    sums[sumsAt] = s0;
+    sums[sumsAt + 1] = s1;
+    sums[sumsAt + 2] = s2;
+    sums[sumsAt + 3] = s3;
+  }
+
+  /** Two rows of four, so that all sums stay in 16 registers. */
+  private static void multiplyTwo(
+      float[] x, int xAt, float[] w, int stride, int n, float[] sums, int sumsAt) {
+    float s00 = sums[sumsAt];
+    float s01 = sums[sumsAt + 1];
+    float s02 = sums[sumsAt + 2];
+    float s03 = sums[sumsAt + 3];
+    float s10 = sums[sumsAt + 4];
+    float s11 = sums[sumsAt + 5];
+    float s12 = sums[sumsAt + 6];
+    float s13 = sums[sumsAt + 7];
+    for (int i = 0, p = xAt; i < n; i++, p += GROUP) {
+      float w0 = w[i];
+      float w1 = w[i + stride];
+      float w2 = w[i + 2 * stride];
+      float w3 = w[i + 3 * stride];
+      s00 += x[p] * w0;
+      s01 += x[p] * w1;
+      s02 += x[p] * w2;
+      s03 += x[p] * w3;
+      s10 += x[p + 1] * w0;
+      s11 += x[p + 1] * w1;
+      s12 += x[p + 1] * w2;
+      s13 += x[p + 1] * w3;
+    }
+    sums[sumsAt] = s00;
+    sums[sumsAt + 1] = s01;
+    sums[sumsAt + 2] = s02;
+    sums[sumsAt + 3] = s03;
+    sums[sumsAt + 4] = s10;
+    sums[sumsAt + 5] = s11;
+    sums[sumsAt + 6] = s12;
+    sums[sumsAt + 7] = s13;
+  }
+
+  @Override
+  public int multiply(float[] x, int xAt, int rows, Tensor t, int row, float[] sums, int sumsAt) {
+    return 0;
   }
 
   @Override

@@ -100,10 +100,54 @@ final class UnfusedLanes extends VectorLanes {
     return sum;
   }
 
+  /** One row after the other: half of the work is additions, and loads keep up. */
   @Override
-  public float dot(float[] a, int aAt, Tensor t, int row, float[] scratch) {
-    load(t, row, 0, t.width(), scratch, 0);
-    return dot(a, aAt, scratch, 0, t.width());
+  public void multiply(
+      float[] x, int xAt, int rows, float[] w, int stride, int n, float[] sums, int sumsAt) {
+    if (rows == 1) {
+      multiplyRow(x, xAt, L, w, 0, stride, n, sums, sumsAt);
+      multiplyRow(x, xAt, L, w, 4 * stride, stride, n, sums, sumsAt + 4 * L);
+      return;
+    }
+    for (int r = 0; r < GROUP; r++) {
+      multiplyRow(x, xAt + r * L, GROUP * L, w, 0, stride, n, sums, sumsAt + 4 * r * L);
+    }
+  }
+
+  private static void multiplyRow(
+      float[] x,
+      int xAt,
+      int step,
+      float[] w,
+      int wAt,
+      int stride,
+      int n,
+      float[] sums,
+      int sumsAt) {
+    FloatVector c0 = FloatVector.fromArray(S, sums, sumsAt);
+    FloatVector c1 = FloatVector.fromArray(S, sums, sumsAt + L);
+    FloatVector c2 = FloatVector.fromArray(S, sums, sumsAt + 2 * L);
+    FloatVector c3 = FloatVector.fromArray(S, sums, sumsAt + 3 * L);
+    for (int i = wAt, p = xAt; i < wAt + n; i += L, p += step) {
+      FloatVector w0 = FloatVector.fromArray(S, w, i);
+      FloatVector w1 = FloatVector.fromArray(S, w, i + stride);
+      FloatVector w2 = FloatVector.fromArray(S, w, i + 2 * stride);
+      FloatVector w3 = FloatVector.fromArray(S, w, i + 3 * stride);
+      FloatVector v = FloatVector.fromArray(S, x, p);
+      c0 = v.mul(w0).add(c0);
+      c1 = v.mul(w1).add(c1);
+      c2 = v.mul(w2).add(c2);
+      c3 = v.mul(w3).add(c3);
+    }
+    c0.intoArray(sums, sumsAt);
+    c1.intoArray(sums, sumsAt + L);
+    c2.intoArray(sums, sumsAt + 2 * L);
+    c3.intoArray(sums, sumsAt + 3 * L);
+  }
+
+  @Override
+  public int multiply(float[] x, int xAt, int rows, Tensor t, int row, float[] sums, int sumsAt) {
+    return 0;
   }
 
   @Override

@@ -26,18 +26,24 @@ sealed class VectorLanes implements Lanes permits UnfusedLanes {
   static final VectorShuffle<Float> BY_8 = VectorShuffle.iota(S, Math.max(1, L / 8), 1, true);
   static final VectorShuffle<Float> BY_16 = VectorShuffle.iota(S, Math.max(1, L / 16), 1, true);
 
-  private static final VectorSpecies<Integer> INTS = VectorSpecies.of(int.class, S.vectorShape());
+  static final VectorSpecies<Integer> INTS = VectorSpecies.of(int.class, S.vectorShape());
   private static final VectorSpecies<Short> HALVES =
       VectorSpecies.of(short.class, VectorShape.forBitSize(S.vectorBitSize() / 2));
 
-  private static final ByteOrder ORDER = ByteOrder.nativeOrder();
+  static final ByteOrder ORDER = ByteOrder.nativeOrder();
 
   // Lanes of two rows, the second's numbered from L on, that make the upper and the lower row of
   // step h of a transposition; at h·L.
   private static final int[] UPPER = new int[L * L];
   private static final int[] LOWER = new int[L * L];
 
+  /** Of two vectors, the second's lanes numbered from L on. */
+  private static final int[] EVEN_THEN_ODD = new int[2 * L];
+
   static {
+    for (int lane = 0; lane < 2 * L; lane++) {
+      EVEN_THEN_ODD[lane] = lane % L * 2 + lane / L;
+    }
     for (int h = 1; h < L; h *= 2) {
       for (int lane = 0; lane < L; lane++) {
         UPPER[h * L + lane] = (lane & h) == 0 ? lane : L + lane - h;
@@ -180,76 +186,53 @@ sealed class VectorLanes implements Lanes permits UnfusedLanes {
   }
 
   @Override
-  public float dot(float[] a, int aAt, Tensor t, int row, float[] scratch) {
-    int n = t.width();
-    if (WIDENS && t.dtype() == DType.BF16 && t.memory().isNative()) {
-      return dotBf16(a, aAt, t.memory(), t.offset(row), n);
-    }
-    load(t, row, 0, n, scratch, 0);
-    return dot(a, aAt, scratch, 0, n);
+  public int lanes() {
+    return L;
   }
 
-  private static float dotBf16(float[] a, int aAt, MemorySegment w, long offset, int n) {
-    FloatVector s0 = FloatVector.zero(S);
-    FloatVector s1 = FloatVector.zero(S);
-    FloatVector s2 = FloatVector.zero(S);
-    FloatVector s3 = FloatVector.zero(S);
-    int i = 0;
-    for (; i <= n - 4 * L; i += 4 * L) {
-      long from = offset + 2L * i;
-      s0 =
-          FloatVector.fromArray(S, a, aAt + i)
-              .fma(
-                  ShortVector.fromMemorySegment(HALVES, w, from, ORDER)
-                      .convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0)
-                      .lanewise(VectorOperators.LSHL, 16)
-                      .reinterpretAsFloats(),
-                  s0);
-      s1 =
-          FloatVector.fromArray(S, a, aAt + i + L)
-              .fma(
-                  ShortVector.fromMemorySegment(HALVES, w, from + 2L * L, ORDER)
-                      .convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0)
-                      .lanewise(VectorOperators.LSHL, 16)
-                      .reinterpretAsFloats(),
-                  s1);
-      s2 =
-          FloatVector.fromArray(S, a, aAt + i + 2 * L)
-              .fma(
-                  ShortVector.fromMemorySegment(HALVES, w, from + 4L * L, ORDER)
-                      .convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0)
-                      .lanewise(VectorOperators.LSHL, 16)
-                      .reinterpretAsFloats(),
-                  s2);
-      s3 =
-          FloatVector.fromArray(S, a, aAt + i + 3 * L)
-              .fma(
-                  ShortVector.fromMemorySegment(HALVES, w, from + 6L * L, ORDER)
-                      .convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0)
-                      .lanewise(VectorOperators.LSHL, 16)
-                      .reinterpretAsFloats(),
-                  s3);
+  @Override
+  public void split(float[] row, int at, int n, float[] out, int to, int step) {
+    if (L < 8) {
+      for (int i = 0; i < n; i++) {
+        out[to + (i / (2 * L) * 2 + i % 2) * step + i % (2 * L) / 2] = row[at + i];
+      }
+      return;
     }
-    for (; i <= n - L; i += L) {
-      s0 =
-          FloatVector.fromArray(S, a, aAt + i)
-              .fma(
-                  ShortVector.fromMemorySegment(HALVES, w, offset + 2L * i, ORDER)
-                      .convertShape(VectorOperators.ZERO_EXTEND_S2I, INTS, 0)
-                      .lanewise(VectorOperators.LSHL, 16)
-                      .reinterpretAsFloats(),
-                  s0);
+    IntVector even = IntVector.fromArray(INTS, EVEN_THEN_ODD, 0);
+    IntVector odd = IntVector.fromArray(INTS, EVEN_THEN_ODD, L);
+    for (int i = 0, j = to; i < n; i += 2 * L, j += 2 * step) {
+      IntVector x = FloatVector.fromArray(S, row, at + i).reinterpretAsInts();
+      IntVector y = FloatVector.fromArray(S, row, at + i + L).reinterpretAsInts();
+      even.selectFrom(x, y).reinterpretAsFloats().intoArray(out, j);
+      odd.selectFrom(x, y).reinterpretAsFloats().intoArray(out, j + step);
     }
-    FloatVector all = s0.add(s1).add(s2.add(s3));
-    all = all.add(all.rearrange(BY_2));
-    all = L >= 4 ? all.add(all.rearrange(BY_4)) : all;
-    all = L >= 8 ? all.add(all.rearrange(BY_8)) : all;
-    all = L >= 16 ? all.add(all.rearrange(BY_16)) : all;
-    float sum = all.lane(0);
-    for (; i < n; i++) {
-      sum = Math.fma(a[aAt + i], DType.BF16.value(w.get(Rows.U16, offset + 2L * i)), sum);
+  }
+
+  @Override
+  public void multiply(
+      float[] x, int xAt, int rows, float[] w, int stride, int n, float[] sums, int sumsAt) {
+    if (rows == 1) {
+      VectorProducts.oneByFour(x, xAt, w, 0, stride, n, sums, sumsAt);
+      VectorProducts.oneByFour(x, xAt, w, 4 * stride, stride, n, sums, sumsAt + 4 * L);
+    } else {
+      VectorProducts.fourByFour(x, xAt, w, stride, n, sums, sumsAt);
     }
-    return sum;
+  }
+
+  @Override
+  public int multiply(float[] x, int xAt, int rows, Tensor t, int row, float[] sums, int sumsAt) {
+    MemorySegment w = t.memory();
+    if (t.dtype() != DType.BF16 || !w.isNative() || ORDER != ByteOrder.LITTLE_ENDIAN) {
+      return 0;
+    }
+    int n = t.width() / (2 * L) * 2 * L;
+    long stride = 2L * t.rowStride();
+    if (rows == 1) {
+      VectorProducts.oneByEight(x, xAt, w, t.offset(row), stride, n, sums, sumsAt);
+    } else {
+      VectorProducts.fourByFour(x, xAt, w, t.offset(row), stride, n, sums, sumsAt);
+    }
+    return n;
   }
 
   @Override

@@ -87,31 +87,117 @@ class LanesTest {
     }
   }
 
-  /** Decoding takes a row as it is stored, more rows take it widened: the same bits. */
+  /** Some types are multiplied as they are stored, as far as rows fill vectors: the same bits. */
   @ParameterizedTest
   @EnumSource(names = {"F32", "BF16", "F16"})
-  void aStoredRowTimesXIsTheWidenedRowTimesX(DType dtype) {
+  void storedRowsTimesXAreTheLoadedRowsTimesX(DType dtype) {
     var random = new Random(5);
     try (var device = new CpuDevice(1, new ScalarLanes());
         var arena = device.arena("stored")) {
       for (int n : new int[] {1, 15, 16, 63, 64, 81, 300}) {
-        float[] x = new float[n + 2];
-        float[] w = new float[n];
-        for (int i = 0; i < n; i++) {
-          x[i + 2] = (float) random.nextGaussian();
-          w[i] = (float) random.nextGaussian();
+        float[] x = gaussians(random, 2 + Lanes.GROUP * n);
+        float[] w = gaussians(random, 8 * n);
+        Tensor stored = arena.alloc("w" + n, dtype, 9, n);
+        for (int o = 0; o < 8; o++) {
+          Rows.store(w, o * n, stored, 1 + o, 0, n);
         }
-        Tensor stored = arena.alloc("w" + n, dtype, 3, n);
-        Rows.store(w, 0, stored, 2, 0, n);
-        Rows.round(w, 0, n, dtype);
+        Rows.round(w, 0, w.length, dtype);
         for (Lanes lanes : all()) {
-          assertEquals(
-              lanes.dot(x, 2, w, 0, n),
-              lanes.dot(x, 2, stored, 2, new float[n]),
-              lanes.description() + ", n = " + n);
+          int whole = n / (2 * lanes.lanes()) * 2 * lanes.lanes();
+          for (int rows : new int[] {1, Lanes.GROUP}) {
+            float[] sums = gaussians(random, 3 + rows * Lanes.outputs(rows) * lanes.lanes());
+            float[] expected = sums.clone();
+            int taken = lanes.multiply(x, 2, rows, stored, 1, sums, 3);
+            lanes.multiply(x, 2, rows, split(lanes, w, n), n, taken, expected, 3);
+            assertTrue(Arrays.equals(expected, sums), lanes.description() + ", n = " + n);
+            boolean direct = lanes.getClass() == VectorLanes.class && dtype == DType.BF16;
+            assertEquals(direct ? whole : 0, taken, lanes.description() + ", n = " + n);
+          }
         }
       }
     }
+  }
+
+  /** Rows of {@code n}, each split as far as its elements fill lanes. */
+  private static float[] split(Lanes lanes, float[] rows, int n) {
+    int whole = n / (2 * lanes.lanes()) * 2 * lanes.lanes();
+    float[] split = rows.clone();
+    for (int at = 0; at < rows.length; at += n) {
+      lanes.split(rows, at, whole, split, at, lanes.lanes());
+    }
+    return split;
+  }
+
+  /** Even elements first, then odd ones; other rows stand between them. */
+  @Test
+  void aRowIsSplitAsPairsComeApart() {
+    for (Lanes lanes : all()) {
+      int l = lanes.lanes();
+      float[] row = new float[1 + 6 * l];
+      for (int i = 0; i < row.length; i++) {
+        row[i] = i - 1;
+      }
+      float[] out = new float[2 + 6 * 3 * l];
+      Arrays.fill(out, -1);
+      lanes.split(row, 1, 6 * l, out, 2, 3 * l);
+      for (int i = 2; i < out.length; i++) {
+        int c = (i - 2) / l;
+        float expected = c % 3 != 0 ? -1 : c / 6 * 2 * l + c / 3 % 2 + (i - 2) % l * 2;
+        assertEquals(expected, out[i], lanes.description() + ", at " + i);
+      }
+    }
+  }
+
+  private static float[] gaussians(Random random, int n) {
+    float[] values = new float[n];
+    for (int i = 0; i < n; i++) {
+      values[i] = (float) random.nextGaussian();
+    }
+    return values;
+  }
+
+  /** A sum over the lanes is the product in double; a row has the same bits alone and of four. */
+  @Test
+  void fourRowsTakeTheStepsOfOne() {
+    var random = new Random(7);
+    for (Lanes lanes : all()) {
+      int l = lanes.lanes();
+      for (int pairs : new int[] {1, 2, 9}) {
+        int n = pairs * 2 * l;
+        int stride = n + 3;
+        float[] w = gaussians(random, 8 * stride);
+        float[] packed = new float[Lanes.GROUP * n];
+        float[][] x = new float[Lanes.GROUP][];
+        for (int r = 0; r < Lanes.GROUP; r++) {
+          x[r] = gaussians(random, n);
+          for (int i = 0; i < n; i++) {
+            packed[(i / l * Lanes.GROUP + r) * l + i % l] = x[r][i];
+          }
+        }
+        float[] four = new float[Lanes.GROUP * 4 * l];
+        lanes.multiply(packed, 0, Lanes.GROUP, w, stride, n, four, 0);
+        for (int r = 0; r < Lanes.GROUP; r++) {
+          float[] one = new float[8 * l];
+          lanes.multiply(x[r], 0, 1, w, stride, n, one, 0);
+          for (int i = 0; i < 4 * l; i++) {
+            assertEquals(one[i], four[r * 4 * l + i], lanes.description() + ", row " + r);
+          }
+          for (int o = 0; o < 8; o++) {
+            assertProduct(x[r], w, o * stride, lanes.sum(one, o * l, l));
+          }
+        }
+      }
+    }
+  }
+
+  private static void assertProduct(float[] x, float[] w, int at, float actual) {
+    double exact = 0;
+    double size = 0;
+    for (int i = 0; i < x.length; i++) {
+      exact += (double) x[i] * w[at + i];
+      size += Math.abs((double) x[i] * w[at + i]);
+    }
+    assertEquals(exact, actual, x.length * 0x1p-24 * size);
   }
 
   @Test
@@ -125,12 +211,20 @@ class LanesTest {
     }
     for (Lanes lanes : all()) {
       float dot = lanes.dot(a, 0, b, 0, a.length);
+      int n = a.length / Lanes.GROUP / 32 * 32;
+      float[] products = new float[Lanes.GROUP * 4 * lanes.lanes()];
+      lanes.multiply(a, 0, Lanes.GROUP, b, n, n, products, 0);
       float sum = lanes.sum(a, 0, a.length);
       float[] powers = a.clone();
       lanes.exp2(powers, 0, powers.length, 1.5f, 0.25f);
       for (int round = 0; round < 30_000; round++) {
         assertEquals(dot, lanes.dot(a, 0, b, 0, a.length));
         assertEquals(sum, lanes.sum(a, 0, a.length));
+        if (round % 4 == 0) {
+          float[] again = new float[products.length];
+          lanes.multiply(a, 0, Lanes.GROUP, b, n, n, again, 0);
+          assertTrue(Arrays.equals(products, again));
+        }
         if (round % 100 == 0) {
           float[] again = a.clone();
           lanes.exp2(again, 0, again.length, 1.5f, 0.25f);

@@ -232,15 +232,15 @@ class RowOperatorsTest extends CpuOperators {
         null,
         Activation.NONE,
         null);
-    Tensor some = like("some", x, 12, 200);
+    Tensor some = like("some", x, 18, 200);
     vector.gemm(
         some,
-        x.rows(20, 32),
+        x.rows(20, 38),
         vector.linear(arena, DType.F32, source(200, 300, w, null)),
         null,
         Activation.NONE,
         null);
-    assertTrue(Arrays.equals(floats(all.rows(20, 32)), floats(some)));
+    assertTrue(Arrays.equals(floats(all.rows(20, 38)), floats(some)));
     for (int threads : new int[] {1, 3, 5}) {
       try (var other = CpuDevice.open(threads)) {
         Tensor y = like("y", x, 40, 200);
