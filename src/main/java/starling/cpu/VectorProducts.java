@@ -1,18 +1,27 @@
 package starling.cpu;
 
+import static jdk.incubator.vector.VectorOperators.LSHL;
+
 import java.lang.foreign.MemorySegment;
+import java.nio.ByteOrder;
 import jdk.incubator.vector.FloatVector;
 import jdk.incubator.vector.IntVector;
-import jdk.incubator.vector.VectorOperators;
 import jdk.incubator.vector.VectorSpecies;
 
 /**
  * {@link Lanes#multiply} with the Vector API. A vector of weights is read once for all input rows.
- * More than 16 sums do not pay: the compiler stops to inline, and puts vectors on the heap.
+ * Everything is written out: in a method of this size the JIT compiler has no room left to inline
+ * methods of ours, and a vector that is handed to one would be put on the heap. For the same reason
+ * there are no more than 16 sums.
  */
 final class VectorProducts {
   private static final VectorSpecies<Float> S = VectorLanes.S;
   private static final int L = VectorLanes.L;
+  private static final VectorSpecies<Integer> INTS = VectorLanes.INTS;
+  private static final ByteOrder ORDER = VectorLanes.ORDER;
+
+  /** The odd one of two bf16 in an int; shifted up by 16, the even one is left. */
+  private static final int HIGH = 0xffff0000;
 
   private VectorProducts() {}
 
@@ -120,22 +129,30 @@ final class VectorProducts {
       long q = at + 2L * i;
       FloatVector even = FloatVector.fromArray(S, x, p);
       FloatVector odd = FloatVector.fromArray(S, x, p + L);
-      IntVector w0 = pairs(w, q);
-      c0 = odd.fma(high(w0), even.fma(low(w0), c0));
-      IntVector w1 = pairs(w, q + stride);
-      c1 = odd.fma(high(w1), even.fma(low(w1), c1));
-      IntVector w2 = pairs(w, q + 2 * stride);
-      c2 = odd.fma(high(w2), even.fma(low(w2), c2));
-      IntVector w3 = pairs(w, q + 3 * stride);
-      c3 = odd.fma(high(w3), even.fma(low(w3), c3));
-      IntVector w4 = pairs(w, q + 4 * stride);
-      c4 = odd.fma(high(w4), even.fma(low(w4), c4));
-      IntVector w5 = pairs(w, q + 5 * stride);
-      c5 = odd.fma(high(w5), even.fma(low(w5), c5));
-      IntVector w6 = pairs(w, q + 6 * stride);
-      c6 = odd.fma(high(w6), even.fma(low(w6), c6));
-      IntVector w7 = pairs(w, q + 7 * stride);
-      c7 = odd.fma(high(w7), even.fma(low(w7), c7));
+      IntVector w0 = IntVector.fromMemorySegment(INTS, w, q, ORDER);
+      c0 = even.fma(w0.lanewise(LSHL, 16).reinterpretAsFloats(), c0);
+      c0 = odd.fma(w0.and(HIGH).reinterpretAsFloats(), c0);
+      IntVector w1 = IntVector.fromMemorySegment(INTS, w, q + stride, ORDER);
+      c1 = even.fma(w1.lanewise(LSHL, 16).reinterpretAsFloats(), c1);
+      c1 = odd.fma(w1.and(HIGH).reinterpretAsFloats(), c1);
+      IntVector w2 = IntVector.fromMemorySegment(INTS, w, q + 2 * stride, ORDER);
+      c2 = even.fma(w2.lanewise(LSHL, 16).reinterpretAsFloats(), c2);
+      c2 = odd.fma(w2.and(HIGH).reinterpretAsFloats(), c2);
+      IntVector w3 = IntVector.fromMemorySegment(INTS, w, q + 3 * stride, ORDER);
+      c3 = even.fma(w3.lanewise(LSHL, 16).reinterpretAsFloats(), c3);
+      c3 = odd.fma(w3.and(HIGH).reinterpretAsFloats(), c3);
+      IntVector w4 = IntVector.fromMemorySegment(INTS, w, q + 4 * stride, ORDER);
+      c4 = even.fma(w4.lanewise(LSHL, 16).reinterpretAsFloats(), c4);
+      c4 = odd.fma(w4.and(HIGH).reinterpretAsFloats(), c4);
+      IntVector w5 = IntVector.fromMemorySegment(INTS, w, q + 5 * stride, ORDER);
+      c5 = even.fma(w5.lanewise(LSHL, 16).reinterpretAsFloats(), c5);
+      c5 = odd.fma(w5.and(HIGH).reinterpretAsFloats(), c5);
+      IntVector w6 = IntVector.fromMemorySegment(INTS, w, q + 6 * stride, ORDER);
+      c6 = even.fma(w6.lanewise(LSHL, 16).reinterpretAsFloats(), c6);
+      c6 = odd.fma(w6.and(HIGH).reinterpretAsFloats(), c6);
+      IntVector w7 = IntVector.fromMemorySegment(INTS, w, q + 7 * stride, ORDER);
+      c7 = even.fma(w7.lanewise(LSHL, 16).reinterpretAsFloats(), c7);
+      c7 = odd.fma(w7.and(HIGH).reinterpretAsFloats(), c7);
     }
     c0.intoArray(sums, sumsAt);
     c1.intoArray(sums, sumsAt + L);
@@ -168,14 +185,14 @@ final class VectorProducts {
     FloatVector c33 = FloatVector.fromArray(S, sums, sumsAt + 15 * L);
     for (int i = 0, p = xAt; i < n; i += 2 * L, p += 8 * L) {
       long q = at + 2L * i;
-      IntVector pair0 = pairs(w, q);
-      IntVector pair1 = pairs(w, q + stride);
-      IntVector pair2 = pairs(w, q + 2 * stride);
-      IntVector pair3 = pairs(w, q + 3 * stride);
-      FloatVector w0 = low(pair0);
-      FloatVector w1 = low(pair1);
-      FloatVector w2 = low(pair2);
-      FloatVector w3 = low(pair3);
+      IntVector pair0 = IntVector.fromMemorySegment(INTS, w, q, ORDER);
+      IntVector pair1 = IntVector.fromMemorySegment(INTS, w, q + stride, ORDER);
+      IntVector pair2 = IntVector.fromMemorySegment(INTS, w, q + 2 * stride, ORDER);
+      IntVector pair3 = IntVector.fromMemorySegment(INTS, w, q + 3 * stride, ORDER);
+      FloatVector w0 = pair0.lanewise(LSHL, 16).reinterpretAsFloats();
+      FloatVector w1 = pair1.lanewise(LSHL, 16).reinterpretAsFloats();
+      FloatVector w2 = pair2.lanewise(LSHL, 16).reinterpretAsFloats();
+      FloatVector w3 = pair3.lanewise(LSHL, 16).reinterpretAsFloats();
       FloatVector x0 = FloatVector.fromArray(S, x, p);
       c00 = x0.fma(w0, c00);
       c01 = x0.fma(w1, c01);
@@ -196,10 +213,10 @@ final class VectorProducts {
       c31 = x3.fma(w1, c31);
       c32 = x3.fma(w2, c32);
       c33 = x3.fma(w3, c33);
-      w0 = high(pair0);
-      w1 = high(pair1);
-      w2 = high(pair2);
-      w3 = high(pair3);
+      w0 = pair0.and(HIGH).reinterpretAsFloats();
+      w1 = pair1.and(HIGH).reinterpretAsFloats();
+      w2 = pair2.and(HIGH).reinterpretAsFloats();
+      w3 = pair3.and(HIGH).reinterpretAsFloats();
       x0 = FloatVector.fromArray(S, x, p + 4 * L);
       c00 = x0.fma(w0, c00);
       c01 = x0.fma(w1, c01);
@@ -237,21 +254,5 @@ final class VectorProducts {
     c31.intoArray(sums, sumsAt + 13 * L);
     c32.intoArray(sums, sumsAt + 14 * L);
     c33.intoArray(sums, sumsAt + 15 * L);
-  }
-
-  // These are so short that the compiler always inlines them.
-
-  private static IntVector pairs(MemorySegment bf16, long at) {
-    return IntVector.fromMemorySegment(VectorLanes.INTS, bf16, at, VectorLanes.ORDER);
-  }
-
-  /** The even elements of pairs, widened. */
-  private static FloatVector low(IntVector pairs) {
-    return pairs.lanewise(VectorOperators.LSHL, 16).reinterpretAsFloats();
-  }
-
-  /** The odd ones. */
-  private static FloatVector high(IntVector pairs) {
-    return pairs.and(0xffff0000).reinterpretAsFloats();
   }
 }
