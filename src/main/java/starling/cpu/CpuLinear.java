@@ -12,6 +12,7 @@ import starling.device.WeightFormat;
  */
 final class CpuLinear extends Linear {
   private final Tensor[] rows;
+  private final int[] firstRow; // of a part, among the rows of all
   private final WeightFormat[] blocks; // null where a part is of a plain type
 
   CpuLinear(
@@ -23,12 +24,17 @@ final class CpuLinear extends Linear {
       Tensor bias) {
     super(name, activations, in, parts, formats, bias);
     this.rows = parts.toArray(Tensor[]::new);
+    this.firstRow = new int[rows.length];
+    for (int part = 1; part < rows.length; part++) {
+      firstRow[part] = firstRow[part - 1] + rows[part - 1].rows();
+    }
     this.blocks = formats.stream().map(f -> f.isPlain() ? null : f).toArray(WeightFormat[]::new);
   }
 
   CpuLinear(Tensor weight, Tensor bias) {
     super(weight, bias);
     this.rows = new Tensor[] {weight};
+    this.firstRow = new int[1];
     this.blocks = new WeightFormat[1];
   }
 
@@ -42,12 +48,8 @@ final class CpuLinear extends Linear {
 
   /** Elements {@code from … from + n} of row {@code output} over all parts, as f32. */
   void load(Lanes lanes, int output, int from, int n, float[] out, int at) {
-    int part = 0;
-    int row = output;
-    while (row >= rows[part].rows()) {
-      row -= rows[part].rows();
-      part++;
-    }
+    int part = part(output);
+    int row = output - firstRow[part];
     Tensor stored = rows[part];
     if (blocks[part] == null) {
       lanes.load(stored, row, from, n, out, at);
@@ -56,22 +58,33 @@ final class CpuLinear extends Linear {
     }
   }
 
-  /**
-   * Products of packed rows with rows of outputs from {@code output} on as they are stored: see
-   * {@link Lanes#multiply}.
-   *
-   * @return how many elements of a row were taken, none where the rows must be loaded first
-   */
-  int multiply(Lanes lanes, float[] x, int xAt, int count, int output, float[] sums, int sumsAt) {
+  /** How many elements of rows {@code output … output + n} can be taken as they are stored. */
+  int readable(Lanes lanes, int output, int n) {
+    int part = part(output);
+    int row = output - firstRow[part];
+    return blocks[part] == null && row + n <= rows[part].rows() ? lanes.readable(rows[part]) : 0;
+  }
+
+  /** {@link Lanes#multiply} of rows from {@code output} on, as they are stored. */
+  void multiply(
+      Lanes lanes,
+      float[] x,
+      int xAt,
+      int count,
+      int output,
+      int from,
+      int n,
+      float[] sums,
+      int to) {
+    int part = part(output);
+    lanes.multiply(x, xAt, count, rows[part], output - firstRow[part], from, n, sums, to);
+  }
+
+  private int part(int output) {
     int part = 0;
-    int row = output;
-    while (row >= rows[part].rows()) {
-      row -= rows[part].rows();
+    while (part + 1 < rows.length && output >= firstRow[part + 1]) {
       part++;
     }
-    if (blocks[part] != null || row + Lanes.outputs(count) > rows[part].rows()) {
-      return 0;
-    }
-    return lanes.multiply(x, xAt, count, rows[part], row, sums, sumsAt);
+    return part;
   }
 }

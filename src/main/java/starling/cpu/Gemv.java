@@ -16,6 +16,7 @@ final class Gemv implements Workers.Task {
 
   private static final int OUTPUTS = 32;
   private static final int PIECE = 1024; // elements of a row; whole blocks of every format
+  private static final int K_BLOCK = 1024;
   private static final int GROUP = Lanes.GROUP;
   private static final int MOST = Lanes.outputs(1);
 
@@ -29,6 +30,7 @@ final class Gemv implements Workers.Task {
 
   private Tensor y;
   private int rows;
+  private int step; // outputs of a multiplication
   private CpuLinear w;
   private Activation activation;
   private Tensor residual;
@@ -39,7 +41,7 @@ final class Gemv implements Workers.Task {
     this.lanes = lanes;
     this.loaded = new float[workers.count()][PIECE];
     this.pieces = new float[workers.count()][MOST * PIECE];
-    this.sums = new float[workers.count()][ROWS * MOST * lanes.lanes()];
+    this.sums = new float[workers.count()][ROWS * OUTPUTS * lanes.lanes()];
     this.outputs = new float[workers.count()][2 * OUTPUTS * ROWS];
   }
 
@@ -77,6 +79,7 @@ final class Gemv implements Workers.Task {
   void run(Tensor y, int rows, CpuLinear w, Activation activation, Tensor residual, Tensor picked) {
     this.y = y;
     this.rows = rows;
+    this.step = Lanes.outputs(rows);
     this.w = w;
     this.activation = activation;
     this.residual = residual;
@@ -89,12 +92,9 @@ final class Gemv implements Workers.Task {
   public void run(int item, int worker) {
     int first = item * OUTPUTS;
     int n = Math.min(OUTPUTS, y.width() - first);
-    int step = Lanes.outputs(rows);
-    for (int j = 0; j < n; j += step) {
-      multiply(first + j, Math.min(step, n - j), j, worker);
-      if (activation == Activation.SILU_MUL) {
-        multiply(y.width() + first + j, Math.min(step, n - j), OUTPUTS + j, worker);
-      }
+    multiply(first, n, 0, worker);
+    if (activation == Activation.SILU_MUL) {
+      multiply(y.width() + first, n, OUTPUTS, worker);
     }
     float[] c = outputs[worker];
     float[] scratch = loaded[worker];
@@ -111,43 +111,64 @@ final class Gemv implements Workers.Task {
     }
   }
 
-  /** {@code n} outputs of every row, with bias, to {@code outputs} at {@code to}. */
-  private void multiply(int output, int n, int to, int worker) {
-    int l = lanes.lanes();
-    int all = Lanes.outputs(rows);
+  /** Outputs {@code first …} of every row, with bias, to {@code outputs} at {@code to}. */
+  private void multiply(int first, int n, int to, int worker) {
     float[] s = sums[worker];
-    Arrays.fill(s, 0, Math.ceilDiv(rows, GROUP) * together(rows) * all * l, 0);
-    int stored = 0;
-    for (int t = 0; t < rows; t += GROUP) {
-      int at = t * padded(w.in());
-      stored = w.multiply(lanes, in, at, together(rows), output, s, t * all * l);
+    int count = Math.ceilDiv(rows, GROUP) * together(rows) * OUTPUTS;
+    Arrays.fill(s, 0, count * lanes.lanes(), 0);
+    int stored = w.readable(lanes, first, Math.ceilDiv(n, step) * step);
+    int block = rows == 1 ? Math.max(1, stored) : K_BLOCK;
+    for (int k = 0; k < stored; k += block) {
+      multiplyStored(first, n, k, Math.min(block, stored - k), s);
     }
-    multiplyLoaded(output, n, stored, worker);
+    if (stored < w.in()) {
+      multiplyLoaded(first, n, stored, worker);
+    }
+    lanes.addUp(s, count);
     for (int j = 0; j < n; j++) {
-      float bias = w.bias(output + j);
+      float bias = w.bias(first + j);
       for (int t = 0; t < rows; t++) {
-        outputs[worker][t * 2 * OUTPUTS + to + j] = lanes.sum(s, (t * all + j) * l, l) + bias;
+        int at = sum(t / GROUP * GROUP, j / step * step) + t % GROUP * step + j % step;
+        outputs[worker][t * 2 * OUTPUTS + to + j] = s[at] + bias;
+      }
+    }
+  }
+
+  /** The number of the first sum of rows {@code t …} and outputs {@code j …} of an item. */
+  private int sum(int t, int j) {
+    return t * OUTPUTS + j * together(rows);
+  }
+
+  /** A block of k as it is stored: four rows of the input stay in the first cache meanwhile. */
+  private void multiplyStored(int first, int n, int k, int width, float[] s) {
+    int together = together(rows);
+    for (int t = 0; t < rows; t += GROUP) {
+      int at = t * padded(w.in()) + k * together;
+      for (int j = 0; j < n; j += step) {
+        w.multiply(lanes, in, at, together, first + j, k, width, s, sum(t, j) * lanes.lanes());
       }
     }
   }
 
   /** Elements {@code from …} of {@code n} rows of weights, piece by piece. */
-  private void multiplyLoaded(int output, int n, int from, int worker) {
+  private void multiplyLoaded(int first, int n, int from, int worker) {
     float[] row = loaded[worker];
     float[] piece = pieces[worker];
     int together = together(rows);
-    for (int k = from; k < w.in(); k += PIECE) {
-      int width = Math.min(PIECE, w.in() - k);
-      int whole = padded(width);
-      for (int j = 0; j < n; j++) {
-        w.load(lanes, output + j, k, width, row, 0);
-        Arrays.fill(row, width, whole, 0);
-        lanes.split(row, 0, whole, piece, j * PIECE, lanes.lanes());
-      }
-      for (int t = 0; t < rows; t += GROUP) {
-        int at = t * padded(w.in()) + k * together;
-        int to = t * Lanes.outputs(rows) * lanes.lanes();
-        lanes.multiply(in, at, together, piece, PIECE, whole, sums[worker], to);
+    for (int j = 0; j < n; j += step) {
+      for (int k = from; k < w.in(); k += PIECE) {
+        int width = Math.min(PIECE, w.in() - k);
+        int whole = padded(width);
+        for (int o = 0; o < Math.min(step, n - j); o++) {
+          w.load(lanes, first + j + o, k, width, row, 0);
+          Arrays.fill(row, width, whole, 0);
+          lanes.split(row, 0, whole, piece, o * PIECE, lanes.lanes());
+        }
+        for (int t = 0; t < rows; t += GROUP) {
+          int at = t * padded(w.in()) + k * together;
+          lanes.multiply(
+              in, at, together, piece, PIECE, whole, sums[worker], sum(t, j) * lanes.lanes());
+        }
       }
     }
   }

@@ -94,13 +94,26 @@ sealed interface Lanes permits ScalarLanes, VectorLanes {
       float[] x, int xAt, int rows, float[] w, int stride, int n, float[] sums, int sumsAt);
 
   /**
-   * The same with rows {@code row … row + outputs} of {@code t} as they are stored, as if they had
-   * been loaded and split first.
-   *
-   * @return how many elements of a row were taken: all but less than {@code 2·lanes}, or none if
-   *     this type must be loaded first
+   * The same with elements {@code from … from + n} of rows {@code row … row + outputs} of {@code t}
+   * as they are stored, as if they had been loaded and split first. For tensors and elements that
+   * {@link #readable} allows.
    */
-  int multiply(float[] x, int xAt, int rows, Tensor t, int row, float[] sums, int sumsAt);
+  void multiply(
+      float[] x, int xAt, int rows, Tensor t, int row, int from, int n, float[] sums, int sumsAt);
+
+  /**
+   * How many elements of a row {@link #multiply} can take as they are stored, from the first on:
+   * all but less than {@code 2·lanes}, or none.
+   */
+  int readable(Tensor t);
+
+  /**
+   * Adds up the lanes of sums: what {@code multiply} left at {@code i·lanes …} becomes a number at
+   * {@code i}.
+   *
+   * @param count of sums, a multiple of 16
+   */
+  void addUp(float[] sums, int count);
 
   /** Rows of weights that {@link #multiply} takes at a time. */
   static int outputs(int rows) {

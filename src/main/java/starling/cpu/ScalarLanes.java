@@ -139,9 +139,20 @@ final class ScalarLanes implements Lanes {
   }
 
   @Override
-  public int multiply(float[] x, int xAt, int rows, Tensor t, int row, float[] sums, int sumsAt) {
+  public void multiply(
+      float[] x, int xAt, int rows, Tensor t, int row, int from, int n, float[] sums, int sumsAt) {
+    throw new UnsupportedOperationException("rows are loaded first");
+  }
+
+  /** Rows are always loaded first. */
+  @Override
+  public int readable(Tensor t) {
     return 0;
   }
+
+  /** Nothing to do: there is one lane. */
+  @Override
+  public void addUp(float[] sums, int count) {}
 
   @Override
   public float dot(float[] a, int aAt, float[] b, int bAt, int n) {

@@ -145,8 +145,9 @@ final class UnfusedLanes extends VectorLanes {
     c3.intoArray(sums, sumsAt + 3 * L);
   }
 
+  /** Rows are always loaded first. */
   @Override
-  public int multiply(float[] x, int xAt, int rows, Tensor t, int row, float[] sums, int sumsAt) {
+  public int readable(Tensor t) {
     return 0;
   }
 

@@ -220,19 +220,43 @@ sealed class VectorLanes implements Lanes permits UnfusedLanes {
   }
 
   @Override
-  public int multiply(float[] x, int xAt, int rows, Tensor t, int row, float[] sums, int sumsAt) {
-    MemorySegment w = t.memory();
-    if (t.dtype() != DType.BF16 || !w.isNative() || ORDER != ByteOrder.LITTLE_ENDIAN) {
-      return 0;
-    }
-    int n = t.width() / (2 * L) * 2 * L;
+  public void multiply(
+      float[] x, int xAt, int rows, Tensor t, int row, int from, int n, float[] sums, int sumsAt) {
+    long at = t.offset(row) + 2L * from;
     long stride = 2L * t.rowStride();
     if (rows == 1) {
-      VectorProducts.oneByEight(x, xAt, w, t.offset(row), stride, n, sums, sumsAt);
+      VectorProducts.oneByEight(x, xAt, t.memory(), at, stride, n, sums, sumsAt);
     } else {
-      VectorProducts.fourByFour(x, xAt, w, t.offset(row), stride, n, sums, sumsAt);
+      VectorProducts.fourByFour(x, xAt, t.memory(), at, stride, n, sums, sumsAt);
     }
-    return n;
+  }
+
+  @Override
+  public int readable(Tensor t) {
+    boolean pairs = t.dtype() == DType.BF16 && ORDER == ByteOrder.LITTLE_ENDIAN;
+    return pairs && t.memory().isNative() ? t.width() / (2 * L) * 2 * L : 0;
+  }
+
+  /** L sums at a time, by halves: step h makes one vector of two, whose lanes h apart are added. */
+  @Override
+  public void addUp(float[] sums, int count) {
+    for (int i = 0; i < count && L < 8; i++) {
+      sums[i] = sum(sums, i * L, L);
+    }
+    for (int i = 0; i < count && L >= 8; i += L) {
+      for (int h = L / 2; h >= 1; h /= 2) {
+        IntVector upper = IntVector.fromArray(INTS, UPPER, h * L);
+        IntVector lower = IntVector.fromArray(INTS, LOWER, h * L);
+        for (int n = 0; n < h; n++) {
+          int at = (i + n) * L;
+          IntVector x = FloatVector.fromArray(S, sums, at).reinterpretAsInts();
+          IntVector y = FloatVector.fromArray(S, sums, at + h * L).reinterpretAsInts();
+          FloatVector u = upper.selectFrom(x, y).reinterpretAsFloats();
+          FloatVector l = lower.selectFrom(x, y).reinterpretAsFloats();
+          u.add(l).intoArray(sums, h == 1 ? i : at);
+        }
+      }
+    }
   }
 
   @Override

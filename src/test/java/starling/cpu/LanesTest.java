@@ -107,7 +107,10 @@ class LanesTest {
           for (int rows : new int[] {1, Lanes.GROUP}) {
             float[] sums = gaussians(random, 3 + rows * Lanes.outputs(rows) * lanes.lanes());
             float[] expected = sums.clone();
-            int taken = lanes.multiply(x, 2, rows, stored, 1, sums, 3);
+            int taken = lanes.readable(stored);
+            if (taken > 0) {
+              lanes.multiply(x, 2, rows, stored, 1, 0, taken, sums, 3);
+            }
             lanes.multiply(x, 2, rows, split(lanes, w, n), n, taken, expected, 3);
             assertTrue(Arrays.equals(expected, sums), lanes.description() + ", n = " + n);
             boolean direct = lanes.getClass() == VectorLanes.class && dtype == DType.BF16;
@@ -186,6 +189,21 @@ class LanesTest {
             assertProduct(x[r], w, o * stride, lanes.sum(one, o * l, l));
           }
         }
+      }
+    }
+  }
+
+  /** Each in its place, with the bits that halving gives, in a block of any other sums. */
+  @Test
+  void lanesAreAddedUpSumBySum() {
+    var random = new Random(9);
+    for (Lanes lanes : all()) {
+      int l = lanes.lanes();
+      float[] sums = gaussians(random, 48 * l);
+      float[] before = sums.clone();
+      lanes.addUp(sums, 48);
+      for (int i = 0; i < 48; i++) {
+        assertEquals(lanes.sum(before, i * l, l), sums[i], lanes.description() + ", sum " + i);
       }
     }
   }
