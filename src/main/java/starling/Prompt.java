@@ -2,6 +2,7 @@ package starling;
 
 import java.util.List;
 import starling.input.InputException;
+import starling.text.ChatWriter;
 import starling.text.Conversation;
 import starling.text.Template;
 import starling.text.Tokenizer;
@@ -24,6 +25,11 @@ record Prompt(int[] ids, List<String> warnings) {
     Tokenizer tokenizer = model.tokenizer();
     int imageToken = model.family().imageToken();
     Template usual = model.family().template();
+    if (question.messages != null) {
+      Template template = question.template == null ? usual : question.template;
+      int[] ids = written(question.messages, template.chat()).ids(tokenizer, imageToken);
+      return checked(model, ids, List.of());
+    }
     var said = new Conversation(question.system, question.turns, question.prompt);
     boolean raw = question.template == Template.RAW;
     if (raw || isWhole(question, said, usual)) {
@@ -40,6 +46,23 @@ record Prompt(int[] ids, List<String> warnings) {
     }
     Template template = question.template == null ? usual : question.template;
     return checked(model, template.ids(tokenizer, said, rows, imageToken), List.of());
+  }
+
+  private static ChatWriter written(List<Message> messages, ChatWriter chat) {
+    for (Message message : messages) {
+      switch (message.role()) {
+        case SYSTEM -> chat.system();
+        case USER -> chat.user();
+        case ASSISTANT -> chat.assistant();
+      }
+      for (Message.Part part : message.parts()) {
+        switch (part) {
+          case Message.Text(String text) -> chat.text(text);
+          case Message.Picture picture -> chat.image();
+        }
+      }
+    }
+    return chat;
   }
 
   private static boolean isWhole(Question question, Conversation said, Template usual) {

@@ -27,6 +27,7 @@ import starling.text.Template;
  */
 public final class Question {
   final String prompt;
+  final List<Message> messages; // null: a prompt
   final List<Shown> images = new ArrayList<>();
   final List<Conversation.Turn> turns = new ArrayList<>();
   String system; // null: the template's own words
@@ -48,13 +49,14 @@ public final class Question {
   /** An image of the question: as it is, or as the model's tower has seen it. */
   record Shown(Image image, EncodedImage encoded) {}
 
-  private Question(String prompt) {
+  private Question(String prompt, List<Message> messages) {
     this.prompt = prompt;
+    this.messages = messages;
   }
 
   /** The same, which no later call changes. */
   Question copy() {
-    var copy = new Question(prompt);
+    var copy = new Question(prompt, messages);
     copy.images.addAll(images);
     copy.turns.addAll(turns);
     copy.system = system;
@@ -82,7 +84,35 @@ public final class Question {
    * is a {@link #system} text or a {@link #turn}.
    */
   public static Question of(String prompt) {
-    return new Question(Objects.requireNonNull(prompt, "prompt"));
+    return new Question(Objects.requireNonNull(prompt, "prompt"), null);
+  }
+
+  /**
+   * Messages, the last of them the user's. They hold the system text, earlier turns and the images,
+   * so {@link #system}, {@link #turn} and {@link #image(Image)} are refused with an {@link
+   * IllegalStateException}; the model's template wraps them, or the one of {@link #template}.
+   *
+   * @throws InputException if there is none, a message of the system is not the first, or the last
+   *     one is not the user's
+   */
+  public static Question of(List<Message> messages) {
+    var copy = List.copyOf(Objects.requireNonNull(messages, "messages"));
+    Message.check(copy);
+    var question = new Question(null, copy);
+    for (Message message : copy) {
+      for (Message.Part part : message.parts()) {
+        if (part instanceof Message.Picture(Image image)) {
+          question.images.add(new Shown(image, null));
+        }
+      }
+    }
+    return question;
+  }
+
+  private void checkPrompt(String what) {
+    if (messages != null) {
+      throw new IllegalStateException("a question of messages has its " + what + " in them");
+    }
   }
 
   /** Adds an image file, PNG or JPEG; it is read now. */
@@ -92,6 +122,7 @@ public final class Question {
 
   /** Adds an image. */
   public Question image(Image image) {
+    checkPrompt("images");
     images.add(new Shown(Objects.requireNonNull(image, "image"), null));
     return this;
   }
@@ -104,6 +135,7 @@ public final class Question {
    * the same to the bit. The image options are those it was encoded with.
    */
   public Question image(EncodedImage image) {
+    checkPrompt("images");
     images.add(new Shown(null, Objects.requireNonNull(image, "image")));
     return this;
   }
@@ -138,12 +170,14 @@ public final class Question {
 
   /** What the model is told before everything else, in place of the template's own words. */
   public Question system(String text) {
+    checkPrompt("system text");
     system = Objects.requireNonNull(text, "system");
     return this;
   }
 
   /** Adds an earlier question and its answer; the images stand in the first one unless marked. */
   public Question turn(String question, String answer) {
+    checkPrompt("earlier turns");
     turns.add(
         new Conversation.Turn(
             Objects.requireNonNull(question, "question"),
@@ -151,9 +185,18 @@ public final class Question {
     return this;
   }
 
-  /** The template that wraps the prompt, with the images where {@code <image>} stands in it. */
+  /**
+   * The template that wraps the prompt, with the images where {@code <image>} stands in it; or the
+   * messages.
+   *
+   * @throws InputException if it is {@link Template#RAW}, and the question is one of messages
+   */
   public Question template(Template value) {
-    template = Objects.requireNonNull(value, "template");
+    Objects.requireNonNull(value, "template");
+    if (messages != null) {
+      value.chat(); // raw has none
+    }
+    template = value;
     return this;
   }
 

@@ -40,7 +40,8 @@ class QuestionTest {
           assertEquals(name, e.getMessage());
         });
     assertEquals(
-        "prompt", assertThrows(NullPointerException.class, () -> Question.of(null)).getMessage());
+        "prompt",
+        assertThrows(NullPointerException.class, () -> Question.of((String) null)).getMessage());
     assertEquals(
         "prune",
         assertThrows(NullPointerException.class, () -> Question.of("x").prune((Method) null))

@@ -28,4 +28,9 @@ record AddedToken(
         section.at("normalized").flag(!special),
         special);
   }
+
+  /** Whether only a template may write it. */
+  boolean isMark() {
+    return special || Template.MARKS.contains(content);
+  }
 }

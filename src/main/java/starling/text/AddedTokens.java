@@ -17,7 +17,7 @@ final class AddedTokens {
    * @param text normalised text if {@code id} is -1
    * @param first whether the text stands at the very beginning
    */
-  record Piece(int id, String text, boolean first) {}
+  record Piece(int id, MarkedText text, boolean first) {}
 
   private final TokenTrie raw = new TokenTrie();
   private final TokenTrie normalized = new TokenTrie();
@@ -44,7 +44,7 @@ final class AddedTokens {
   }
 
   /** Pieces of a text in order; none of them is empty. */
-  List<Piece> split(String text) {
+  List<Piece> split(MarkedText text) {
     var pieces = new ArrayList<Piece>();
     for (Piece piece : cut(text, raw, true)) {
       if (piece.id >= 0) {
@@ -60,12 +60,13 @@ final class AddedTokens {
    * The search goes on behind the bare token, before white space that it took along: a token that
    * begins with that white space is found as well, as the reference does.
    */
-  private static List<Piece> cut(String text, TokenTrie trie, boolean first) {
+  private static List<Piece> cut(MarkedText marked, TokenTrie trie, boolean first) {
+    String text = marked.toString();
     var pieces = new ArrayList<Piece>();
     int done = 0;
     int at = 0;
     while (at < text.length()) {
-      TokenTrie.Pattern match = trie.longest(text, at);
+      TokenTrie.Pattern match = trie.longest(marked, at);
       if (match == null) {
         at++;
         continue;
@@ -83,7 +84,7 @@ final class AddedTokens {
         to = spacesBehind(text, Math.max(to, done)); // up to done it was seen before
       }
       if (from > done) {
-        pieces.add(new Piece(-1, text.substring(done, from), first && done == 0));
+        pieces.add(new Piece(-1, marked.part(done, from), first && done == 0));
       }
       if (from < to) { // otherwise the token before took all of it along
         pieces.add(new Piece(match.token().id(), null, false));
@@ -91,7 +92,7 @@ final class AddedTokens {
       done = to;
     }
     if (done < text.length()) {
-      pieces.add(new Piece(-1, text.substring(done), first && done == 0));
+      pieces.add(new Piece(-1, marked.part(done, text.length()), first && done == 0));
     }
     return pieces;
   }

@@ -45,18 +45,14 @@ public record Conversation(String system, List<Turn> turns, String question) {
     return new Conversation(system, with, question);
   }
 
-  /** The system text, or a template's own words where there is none. */
-  String system(String otherwise) {
-    return system == null ? otherwise : system;
-  }
-
   boolean contains(String text) {
     return texts().anyMatch(t -> t.contains(text));
   }
 
   private Stream<String> texts() {
     Stream<String> said = turns.stream().flatMap(t -> Stream.of(t.question, t.answer));
-    return Stream.concat(said, Stream.of(question, system(""))); // the order does not matter
+    return Stream.concat(
+        said, Stream.of(question, system == null ? "" : system)); // the order does not matter
   }
 
   /** The same with a text in place of another, in questions. */

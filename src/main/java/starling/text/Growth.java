@@ -24,6 +24,17 @@ record Growth(Section section) {
 
   /** {@code text.replace(pattern, content)}, unless that alone makes too much. */
   String replace(String text, String pattern, String content) {
+    checkReplacing(text, pattern, content);
+    return text.replace(pattern, content);
+  }
+
+  /** The same where what was said is known. */
+  MarkedText replace(MarkedText text, String pattern, String content) {
+    checkReplacing(text.toString(), pattern, content);
+    return text.replaced(pattern, content);
+  }
+
+  private void checkReplacing(String text, String pattern, String content) {
     long found = 0;
     int at = text.indexOf(pattern);
     while (at >= 0) {
@@ -31,7 +42,6 @@ record Growth(Section section) {
       at = text.indexOf(pattern, at + pattern.length());
     }
     check(text.length(), text.length() + found * (content.length() - pattern.length()));
-    return text.replace(pattern, content);
   }
 
   /** Refuses more steps than any tokenizer has. */

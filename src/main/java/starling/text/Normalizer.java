@@ -8,15 +8,15 @@ import java.util.function.UnaryOperator;
  * What a text goes through before it is cut into words: {@code Prepend}, {@code Replace}, {@code
  * NFC}.
  */
-record Normalizer(List<UnaryOperator<String>> steps, Growth growth) {
+record Normalizer(List<UnaryOperator<MarkedText>> steps, Growth growth) {
   static Normalizer read(Section section) {
-    var steps = new ArrayList<UnaryOperator<String>>();
+    var steps = new ArrayList<UnaryOperator<MarkedText>>();
     var growth = new Growth(section);
     add(section, steps, growth);
     return new Normalizer(List.copyOf(steps), growth);
   }
 
-  private static void add(Section section, List<UnaryOperator<String>> steps, Growth growth) {
+  private static void add(Section section, List<UnaryOperator<MarkedText>> steps, Growth growth) {
     if (section.absent()) {
       return;
     }
@@ -25,21 +25,25 @@ record Normalizer(List<UnaryOperator<String>> steps, Growth growth) {
       case "Sequence" -> section.at("normalizers").list().forEach(step -> add(step, steps, growth));
       case "Prepend" -> {
         String prepend = section.at("prepend").token();
-        steps.add(text -> text.isEmpty() ? text : prepend + text);
+        steps.add(text -> text.length() == 0 ? text : text.behind(prepend));
       }
       case "Replace" -> {
         String pattern = section.literal();
         String content = section.at("content").token();
         steps.add(text -> growth.replace(text, pattern, content));
       }
-      case "NFC" -> steps.add(Composition::of);
+      case "NFC" -> steps.add(MarkedText::composed);
       default -> throw section.unsupported();
     }
   }
 
   String apply(String text) {
-    String t = text;
-    for (UnaryOperator<String> step : steps) {
+    return apply(MarkedText.of(text)).toString();
+  }
+
+  MarkedText apply(MarkedText text) {
+    MarkedText t = text;
+    for (UnaryOperator<MarkedText> step : steps) {
       t = step.apply(t);
       growth.check(text.length(), t.length());
     }

@@ -3,6 +3,7 @@ package starling.text;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.List;
+import java.util.Set;
 import starling.input.InputException;
 import starling.text.Conversation.Turn;
 
@@ -32,6 +33,21 @@ public enum Template {
   CHATML("chatml"),
   /** The prompt is the whole text. */
   RAW("raw");
+
+  /** Texts that only a template may write, whatever a tokenizer calls special. */
+  static final Set<String> MARKS =
+      Set.of(
+          "<image>",
+          "<|image_pad|>",
+          "<|vision_start|>",
+          "<|vision_end|>",
+          "<|im_start|>",
+          "<|im_end|>",
+          "[INST]",
+          "[/INST]",
+          "<<SYS>>",
+          "<</SYS>>",
+          "</s>");
 
   private static final Placeholder IMAGE = new Placeholder("<image>");
   private static final Placeholder PAD = new Placeholder("<|image_pad|>");
@@ -100,7 +116,7 @@ public enum Template {
     if (this == RAW) {
       checkAlone(said);
     }
-    String written = written(placed(said, rows.length));
+    String written = this == RAW ? said.question() : written(placed(said, rows.length));
     return mark().once(written, rows);
   }
 
@@ -119,50 +135,53 @@ public enum Template {
     if (said.contains(IMAGE.text())) {
       return said.replaced(IMAGE.text(), CHATML_IMAGE); // chatml: the others' is their own
     }
-    return said.withImages((this == CHATML ? CHATML_IMAGE : IMAGE.text() + "\n").repeat(images));
+    return said.withImages(image().repeat(images));
   }
 
   private String written(Conversation said) {
-    return switch (this) {
-      case RAW -> said.question();
-      case LLAVA_HF -> vicuna(said, said.system(), " ");
-      case VICUNA_V1 -> vicuna(said, said.system(SENTENCE.formatted("user")), "</s>");
-      case NEXT_VICUNA -> vicuna(said, said.system(SENTENCE.formatted("human")), " ");
-      case MISTRAL -> mistral(said);
-      case CHATML -> chatml(said);
-    };
+    var chat = new ChatWriter(this);
+    if (said.system() != null) {
+      chat.system().marked(said.system());
+    }
+    for (Turn turn : said.turns()) {
+      chat.user().marked(turn.question()).assistant().marked(turn.answer());
+    }
+    return chat.user().marked(said.question()).finish().toString();
   }
 
   /**
-   * @param end what stands behind an earlier answer
+   * Begins a conversation of messages.
+   *
+   * @throws InputException for {@link #RAW}, which has no marks between messages
    */
-  private static String vicuna(Conversation said, String system, String end) {
-    var text = new StringBuilder(system == null ? "" : system + " ");
-    for (Turn turn : said.turns()) {
-      text.append("USER: " + turn.question() + " ASSISTANT: " + turn.answer() + end);
+  public ChatWriter chat() {
+    if (this == RAW) {
+      throw new InputException("template raw has no marks between messages; name another one");
     }
-    return text + "USER: " + said.question() + " ASSISTANT:";
+    return new ChatWriter(this);
   }
 
-  private static String mistral(Conversation said) {
-    String system = said.system() == null ? "" : "<<SYS>>\n" + said.system() + "\n<</SYS>>\n\n";
-    var text = new StringBuilder("[INST] " + system);
-    for (Turn turn : said.turns()) {
-      text.append(turn.question() + " [/INST] " + turn.answer() + " </s>[INST] ");
-    }
-    return text + said.question() + " [/INST]";
+  /** What the model is told where a conversation does not say it; null if nothing. */
+  String system() {
+    return switch (this) {
+      case VICUNA_V1 -> SENTENCE.formatted("user");
+      case NEXT_VICUNA -> SENTENCE.formatted("human");
+      case CHATML -> "You are a helpful assistant.";
+      case LLAVA_HF, MISTRAL, RAW -> null;
+    };
   }
 
-  private static String chatml(Conversation said) {
-    var text = new StringBuilder(message("system", said.system("You are a helpful assistant.")));
-    for (Turn turn : said.turns()) {
-      text.append(message("user", turn.question()) + message("assistant", turn.answer()));
-    }
-    return text + message("user", said.question()) + "<|im_start|>assistant\n";
+  /** What an image is in a message. */
+  String image() {
+    return this == CHATML ? CHATML_IMAGE : IMAGE.text() + "\n";
   }
 
-  private static String message(String role, String text) {
-    return "<|im_start|>" + role + "\n" + text + "<|im_end|>\n";
+  /** What stands behind a text in a message. */
+  String gap() {
+    return switch (this) {
+      case LLAVA_HF, VICUNA_V1, NEXT_VICUNA -> " ";
+      case MISTRAL, CHATML, RAW -> "";
+    };
   }
 
   /** Whether a prompt holds the text of an image that the model's tokenizer knows. */
@@ -186,11 +205,14 @@ public enum Template {
    * @param rows as {@link #text(Conversation, int[])} has them
    */
   public int[] ids(Tokenizer tokenizer, Conversation said, int[] rows, int imageTokenId) {
-    String text = text(said, rows);
+    return ids(tokenizer, MarkedText.of(text(said, rows)), rows.length, imageTokenId);
+  }
+
+  int[] ids(Tokenizer tokenizer, MarkedText text, int images, int imageTokenId) {
     return checked(
         this == VICUNA_V1 ? apart(tokenizer, text, imageTokenId) : tokenizer.encode(text),
         tokenizer,
-        rows.length,
+        images,
         imageTokenId);
   }
 
@@ -215,13 +237,13 @@ public enum Template {
    * Every text between placeholders on its own, as LLaVA does; the start token stands at the very
    * front only.
    */
-  private static List<Integer> apart(Tokenizer tokenizer, String text, int imageTokenId) {
+  private static List<Integer> apart(Tokenizer tokenizer, MarkedText text, int imageTokenId) {
     var ids = new ArrayList<Integer>();
-    String[] pieces = text.split(IMAGE.text(), -1);
-    ids.addAll(tokenizer.encodePlain(pieces[0]));
-    for (int i = 1; i < pieces.length; i++) {
+    List<MarkedText> pieces = text.split(IMAGE.text());
+    ids.addAll(tokenizer.encodePlain(pieces.getFirst()));
+    for (MarkedText piece : pieces.subList(1, pieces.size())) {
       ids.add(imageTokenId);
-      ids.addAll(tokenizer.encodePlain(pieces[i]));
+      ids.addAll(tokenizer.encodePlain(piece));
     }
     return tokenizer.postProcess(ids);
   }

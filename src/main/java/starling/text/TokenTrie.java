@@ -22,8 +22,8 @@ final class TokenTrie {
     return isNew;
   }
 
-  /** The longest pattern that begins at {@code at}, or null. */
-  Pattern longest(String text, int at) {
+  /** The longest pattern that begins at {@code at} and may be read there, or null. */
+  Pattern longest(MarkedText text, int at) {
     Pattern longest = null;
     TokenTrie node = this;
     for (int i = at; i < text.length(); i++) {
@@ -31,7 +31,10 @@ final class TokenTrie {
       if (node == null) {
         break;
       }
-      longest = node.pattern == null ? longest : node.pattern;
+      Pattern found = node.pattern;
+      if (found != null && (!found.token.isMark() || text.isWritten(at, i + 1))) {
+        longest = found;
+      }
     }
     return longest;
   }

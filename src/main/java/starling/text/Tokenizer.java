@@ -95,6 +95,10 @@ public final class Tokenizer {
    * @throws InputException if the text holds a surrogate without its other half
    */
   public List<Integer> encode(String text) {
+    return encode(MarkedText.of(text));
+  }
+
+  List<Integer> encode(MarkedText text) {
     return postProcess(encodePlain(text));
   }
 
@@ -104,7 +108,11 @@ public final class Tokenizer {
    * @throws InputException if the text holds a surrogate without its other half
    */
   public List<Integer> encodePlain(String text) {
-    int half = Unicode.loneSurrogate(text);
+    return encodePlain(MarkedText.of(text));
+  }
+
+  List<Integer> encodePlain(MarkedText text) {
+    int half = Unicode.loneSurrogate(text.toString());
     if (half >= 0) {
       throw new InputException(
           "the text holds half a character (a lone surrogate) at index " + half);
@@ -114,7 +122,7 @@ public final class Tokenizer {
       if (piece.id() >= 0) {
         out.add(piece.id());
       } else {
-        for (String word : preTokenizer.words(piece.text(), piece.first())) {
+        for (String word : preTokenizer.words(piece.text().toString(), piece.first())) {
           bpe.encode(word, out);
         }
       }

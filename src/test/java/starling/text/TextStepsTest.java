@@ -164,8 +164,8 @@ class TextStepsTest {
   }
 
   private static String split(String text, AddedToken... tokens) {
-    var normalizer = new Normalizer(List.of(t -> t.replace('_', ' ')), new Growth(PLACE));
-    var pieces = new AddedTokens(PLACE, List.of(tokens), normalizer).split(text);
+    var normalizer = new Normalizer(List.of(t -> t.replaced("_", " ")), new Growth(PLACE));
+    var pieces = new AddedTokens(PLACE, List.of(tokens), normalizer).split(MarkedText.of(text));
     return String.join(
         "|",
         pieces.stream()
@@ -219,11 +219,11 @@ class TextStepsTest {
         "t.json: decoder holds ' ', which reads like another one",
         assertThrows(InputException.class, () -> split("", twice)).getMessage());
     var trie = new TokenTrie();
-    assertNull(trie.longest("abc", 0));
+    assertNull(trie.longest(MarkedText.of("abc"), 0));
     assertTrue(trie.add(new TokenTrie.Pattern("b", twice[0])));
     assertFalse(trie.add(new TokenTrie.Pattern("b", twice[1])));
-    assertNull(trie.longest("abc", 0));
-    assertEquals("b", trie.longest("abc", 1).text());
+    assertNull(trie.longest(MarkedText.of("abc"), 0));
+    assertEquals("b", trie.longest(MarkedText.of("abc"), 1).text());
   }
 
   // ---- decoding ----

@@ -1,0 +1,141 @@
+package starling.text;
+
+import java.util.ArrayList;
+import java.util.BitSet;
+import java.util.List;
+
+/**
+ * A text on its way to the tokenizer, in which what people said is told from what a template writes
+ * around it. No mark is read out of what they said: {@code </s>} is four characters there.
+ */
+final class MarkedText {
+  private static final char VISIBLE_SPACE = '\u2581';
+
+  private final StringBuilder text = new StringBuilder();
+  private final BitSet said = new BitSet(); // one bit for each char
+
+  /** A text that is all marks and words of a template. */
+  static MarkedText of(String written) {
+    return new MarkedText().written(written);
+  }
+
+  /** Appends what a template writes. */
+  MarkedText written(String words) {
+    text.append(words);
+    return this;
+  }
+
+  /** Appends what somebody said. */
+  MarkedText said(String words) {
+    said.set(text.length(), text.length() + words.length());
+    text.append(words);
+    return this;
+  }
+
+  /** Appends another text as it is. */
+  MarkedText append(MarkedText other) {
+    other.said.stream().forEach(i -> said.set(text.length() + i));
+    text.append(other.text);
+    return this;
+  }
+
+  int length() {
+    return text.length();
+  }
+
+  char charAt(int index) {
+    return text.charAt(index);
+  }
+
+  /** From one index up to another. */
+  MarkedText part(int from, int to) {
+    var part = of(text.substring(from, to));
+    part.said.or(said.get(from, to));
+    return part;
+  }
+
+  /** The texts between the places where the template has written a mark. */
+  List<MarkedText> split(String mark) {
+    var parts = new ArrayList<MarkedText>();
+    int from = 0;
+    for (int at = text.indexOf(mark); at >= 0; at = text.indexOf(mark, at)) {
+      int to = at + mark.length();
+      if (isWritten(at, to)) {
+        parts.add(part(from, at));
+        from = to;
+        at = to;
+      } else {
+        at++;
+      }
+    }
+    parts.add(part(from, length()));
+    return parts;
+  }
+
+  /**
+   * Whether the template has written what stands there. White space that a mark takes along may be
+   * somebody's, as long as not all of it is.
+   */
+  boolean isWritten(int from, int to) {
+    if (said.nextClearBit(from) >= to) {
+      return false;
+    }
+    for (int i = said.nextSetBit(from); i >= 0 && i < to; i = said.nextSetBit(i + 1)) {
+      if (text.charAt(i) != VISIBLE_SPACE && !Unicode.isSpace(text.charAt(i))) {
+        return false;
+      }
+    }
+    return true;
+  }
+
+  /** With a text in front of it that nobody said. */
+  MarkedText behind(String words) {
+    return of(words).append(this);
+  }
+
+  /** With {@code by} in place of every {@code pattern}; said where a part of the pattern was. */
+  MarkedText replaced(String pattern, String by) {
+    if (said.isEmpty()) {
+      return of(text.toString().replace(pattern, by));
+    }
+    var replaced = new MarkedText();
+    int from = 0;
+    for (int at = text.indexOf(pattern); at >= 0; at = text.indexOf(pattern, from)) {
+      int to = at + pattern.length();
+      replaced.append(part(from, at));
+      int next = said.nextSetBit(at);
+      if (next >= 0 && next < to) {
+        replaced.said(by);
+      } else {
+        replaced.written(by);
+      }
+      from = to;
+    }
+    return replaced.append(part(from, length()));
+  }
+
+  /**
+   * In Unicode's normal form C. What was said is composed by itself: what templates write is ASCII,
+   * and a space, a line end or a bracket stands where it meets what was said.
+   */
+  MarkedText composed() {
+    var composed = new MarkedText();
+    for (int from = 0, to; from < length(); from = to) {
+      boolean isSaid = said.get(from);
+      to = isSaid ? said.nextClearBit(from) : said.nextSetBit(from);
+      to = to < 0 ? length() : Math.min(to, length());
+      String run = Composition.of(text.substring(from, to));
+      if (isSaid) {
+        composed.said(run);
+      } else {
+        composed.written(run);
+      }
+    }
+    return composed;
+  }
+
+  @Override
+  public String toString() {
+    return text.toString();
+  }
+}
