@@ -11,12 +11,15 @@ import java.text.Normalizer;
 import java.util.Arrays;
 import java.util.List;
 import starling.Checkout;
+import starling.text.ChatWriter;
+import starling.text.Template;
 import starling.text.Tokenizer;
 
 /**
  * Any bytes as {@code tokenizer.json}; or, after {@code t}, as a text for the bundled one, and
- * after {@code b} for one of Qwen's kind. What is read must encode and decode; of Qwen's kind
- * nothing may get lost but the form of what is composed.
+ * after {@code b} for one of Qwen's kind; or, after {@code m}, as messages for both. What is read
+ * must encode and decode; of Qwen's kind nothing may get lost but the form of what is composed; a
+ * message has no special token but its template's.
  */
 public final class TokenizerFuzz {
   private static final Path DIR = Fuzzed.folder();
@@ -51,6 +54,17 @@ public final class TokenizerFuzz {
           });
       return;
     }
+    if (data.length > 0 && data[0] == 'm') {
+      String text = new String(Arrays.copyOfRange(data, 1, data.length), StandardCharsets.UTF_8);
+      Fuzzed.read(
+          () -> {
+            say(GOOD, Template.LLAVA_HF, text);
+            say(GOOD, Template.VICUNA_V1, text);
+            say(GOOD, Template.MISTRAL, text);
+            say(BYTES, Template.CHATML, text);
+          });
+      return;
+    }
     Fuzzed.read(
         () -> {
           Files.write(DIR.resolve("tokenizer.json"), data);
@@ -68,5 +82,22 @@ public final class TokenizerFuzz {
     }
     decoding.finish();
     return tokenizer.decode(ids, false);
+  }
+
+  private static void say(Tokenizer tokenizer, Template template, String text) {
+    long expected = specialTokens(tokenizer, template, "x");
+    long found = specialTokens(tokenizer, template, text);
+    if (found != expected) {
+      throw new IllegalStateException(
+          template + " has " + found + " special tokens around '" + text + "', not " + expected);
+    }
+  }
+
+  /** Of messages that all say the same, one of them with an image. */
+  private static long specialTokens(Tokenizer tokenizer, Template template, String text) {
+    ChatWriter chat = template.chat().system().text(text).user().text(text).image().text(text);
+    chat.assistant().text(text).user().text(text);
+    int[] ids = chat.ids(tokenizer, tokenizer.id(template.placeholder()));
+    return Arrays.stream(ids).filter(tokenizer::isSpecial).count();
   }
 }
