@@ -15,19 +15,6 @@ import starling.input.InputException;
  * @param parts texts and images in order, one at least
  */
 public record Message(Role role, List<Part> parts) {
-  /** Who says a message. */
-  public enum Role {
-    /** What the model is told before everything else, in place of its template's own words. */
-    SYSTEM,
-    /** The one who asks. */
-    USER,
-    /** The model. */
-    ASSISTANT
-  }
-
-  /** A text or an image. */
-  public sealed interface Part permits Text, Picture {}
-
   /**
    * A text.
    *

@@ -55,7 +55,7 @@ record Prompt(int[] ids, List<String> warnings) {
         case USER -> chat.user();
         case ASSISTANT -> chat.assistant();
       }
-      for (Message.Part part : message.parts()) {
+      for (Part part : message.parts()) {
         switch (part) {
           case Message.Text(String text) -> chat.text(text);
           case Message.Picture picture -> chat.image();

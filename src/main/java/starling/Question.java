@@ -100,7 +100,7 @@ public final class Question {
     Message.check(copy);
     var question = new Question(null, copy);
     for (Message message : copy) {
-      for (Message.Part part : message.parts()) {
+      for (Part part : message.parts()) {
         if (part instanceof Message.Picture(Image image)) {
           question.images.add(new Shown(image, null));
         }
