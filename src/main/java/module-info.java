@@ -11,6 +11,7 @@ module starling {
   requires static jcuda;
   requires static commons.math3;
   requires static jdk.incubator.vector;
+  requires static langchain4j.core;
   requires static me.tongfei.progressbar;
 
   exports starling;
@@ -22,6 +23,7 @@ module starling {
   exports starling.image;
   exports starling.input;
   exports starling.jcuda;
+  exports starling.langchain4j;
   exports starling.model;
   exports starling.model.llava;
   exports starling.model.next;

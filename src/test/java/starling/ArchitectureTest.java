@@ -81,6 +81,10 @@ class ArchitectureTest {
             "starling.cpu",
             "starling.cuda"));
     MAY_USE.put(
+        "starling.langchain4j",
+        List.of(
+            "starling", "starling.input", "starling.device", "starling.prune", "starling.image"));
+    MAY_USE.put(
         "starling.bench",
         List.of(
             "starling",
@@ -183,6 +187,16 @@ class ArchitectureTest {
         .resideOutsideOfPackage("starling.jcuda")
         .should()
         .dependOnClassesThat(resideInAnyPackage("jcuda.."))
+        .check(CLASSES);
+  }
+
+  @Test
+  void langchain4jIsUsedInItsPackageAlone() {
+    noClasses()
+        .that()
+        .resideOutsideOfPackage("starling.langchain4j")
+        .should()
+        .dependOnClassesThat(resideInAnyPackage("dev.langchain4j.."))
         .check(CLASSES);
   }
 

@@ -36,8 +36,16 @@ class PagesTest {
   private static final Set<String> FOREIGN =
       Set.of("SkylakeX", "Infinity", "NaN", "Mine", "NAME_kernel", "my.cu", "kernels/NAME.cu");
 
-  private static final List<String> JDK =
-      List.of("java.lang", "java.util", "java.util.concurrent", "java.lang.foreign");
+  /** Packages of the JDK and of langchain4j whose classes pages name. */
+  private static final List<String> OTHERS =
+      List.of(
+          "java.lang",
+          "java.util",
+          "java.util.concurrent",
+          "java.lang.foreign",
+          "dev.langchain4j.exception",
+          "dev.langchain4j.model.chat",
+          "dev.langchain4j.model.chat.response");
 
   @Test
   void theFirstPageIsShort() throws IOException {
@@ -234,7 +242,7 @@ class PagesTest {
         return null;
       }
       if (!classes.contains(type.group(1))) {
-        return isOfTheJdk(type.group(1));
+        return isOfOthers(type.group(1));
       }
       String member = type.group(2);
       return member == null
@@ -242,8 +250,8 @@ class PagesTest {
           || words.stream().anyMatch(w -> w.endsWith("." + member));
     }
 
-    private static boolean isOfTheJdk(String name) {
-      return JDK.stream()
+    private static boolean isOfOthers(String name) {
+      return OTHERS.stream()
           .anyMatch(
               p ->
                   ClassLoader.getSystemResource(p.replace('.', '/') + "/" + name + ".class")

@@ -10,6 +10,8 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Collectors;
+import java.util.stream.Stream;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -25,6 +27,12 @@ class ReadmeTest {
   private static final String LIBRARIES =
       Plugin.path(Plugin.libraries(), Checkout.path("target/demo-classes"));
 
+  /** And what a program of langchain4j brings. */
+  private static final String LANGCHAIN4J =
+      Stream.of(System.getProperty("java.class.path").split(File.pathSeparator, -1))
+          .filter(part -> part.contains("langchain4j-core") || part.contains("slf4j"))
+          .collect(Collectors.joining(File.pathSeparator));
+
   @TempDir static Path dir;
 
   @BeforeAll
@@ -38,7 +46,7 @@ class ReadmeTest {
     var command = new ArrayList<>(List.of(java));
     command.addAll(options);
     command.add("--illegal-native-access=deny");
-    if (!options.contains("--module-path")) {
+    if (!options.contains("-cp")) {
       command.addAll(List.of("-cp", dir + File.pathSeparator + LIBRARIES));
     }
     command.add(example);
@@ -80,6 +88,12 @@ class ReadmeTest {
         "Example",
         "WARNING: Using incubator modules: jdk.incubator.vector\n",
         List.of("--add-modules", "jdk.incubator.vector"));
+  }
+
+  @Test
+  void aProgramOfLangchain4jAsksAtOnceAndStreaming() throws Exception {
+    String path = String.join(File.pathSeparator, dir.toString(), LIBRARIES, LANGCHAIN4J);
+    assertPrints("Chat", "", List.of("-cp", path), Demo.image("scene-00.png").toString());
   }
 
   @Test
