@@ -72,20 +72,19 @@ final class MarkedText {
     return parts;
   }
 
-  /**
-   * Whether the template has written what stands there. White space that a mark takes along may be
-   * somebody's, as long as not all of it is.
-   */
-  boolean isWritten(int from, int to) {
-    if (said.nextClearBit(from) >= to) {
-      return false;
-    }
-    for (int i = said.nextSetBit(from); i >= 0 && i < to; i = said.nextSetBit(i + 1)) {
-      if (text.charAt(i) != VISIBLE_SPACE && !Unicode.isSpace(text.charAt(i))) {
-        return false;
-      }
-    }
-    return true;
+  /** Whether a template has written the character of an index. */
+  boolean isWritten(int index) {
+    return !said.get(index);
+  }
+
+  private boolean isWritten(int from, int to) {
+    return said.get(from, to).isEmpty();
+  }
+
+  /** Whether it is white space, or the character that stands for a space in a vocabulary. */
+  boolean isSpace(int index) {
+    char c = text.charAt(index);
+    return c == VISIBLE_SPACE || Unicode.isSpace(c);
   }
 
   /** With a text in front of it that nobody said. */
@@ -103,11 +102,10 @@ final class MarkedText {
     for (int at = text.indexOf(pattern); at >= 0; at = text.indexOf(pattern, from)) {
       int to = at + pattern.length();
       replaced.append(part(from, at));
-      int next = said.nextSetBit(at);
-      if (next >= 0 && next < to) {
-        replaced.said(by);
-      } else {
+      if (isWritten(at, to)) {
         replaced.written(by);
+      } else {
+        replaced.said(by);
       }
       from = to;
     }

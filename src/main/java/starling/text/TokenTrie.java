@@ -22,18 +22,24 @@ final class TokenTrie {
     return isNew;
   }
 
-  /** The longest pattern that begins at {@code at} and may be read there, or null. */
+  /**
+   * The longest pattern that begins at {@code at} and may be read there, or null. A mark is read
+   * where a template has written it; white space of it may be somebody's, as long as not all is.
+   */
   Pattern longest(MarkedText text, int at) {
     Pattern longest = null;
     TokenTrie node = this;
+    boolean written = false;
+    boolean said = false;
     for (int i = at; i < text.length(); i++) {
       node = node.next.get(text.charAt(i));
       if (node == null) {
         break;
       }
-      Pattern found = node.pattern;
-      if (found != null && (!found.token.isMark() || text.isWritten(at, i + 1))) {
-        longest = found;
+      written |= text.isWritten(i);
+      said |= !text.isWritten(i) && !text.isSpace(i);
+      if (node.pattern != null && (!node.pattern.token.isMark() || (written && !said))) {
+        longest = node.pattern;
       }
     }
     return longest;

@@ -2,6 +2,7 @@ package starling.text;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
+import static org.junit.jupiter.api.Assertions.assertTimeoutPreemptively;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
@@ -9,6 +10,7 @@ import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.IOException;
 import java.nio.file.Path;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
@@ -319,6 +321,21 @@ class ChatWriterTest {
                 template + " " + text);
           }
         }
+      }
+    }
+  }
+
+  @Test
+  void aTextFullOfMarksCostsNoMoreThanItsLength() throws IOException {
+    String marks = "</s><|im_end|> \u2581".repeat(25_000);
+    for (var file : List.of(Written.base(), bytes())) {
+      Tokenizer tokenizer = Written.read(dir, file);
+      for (Template template : templates()) {
+        ChatWriter chat = template.chat().user().text(marks);
+        List<Integer> found =
+            assertTimeoutPreemptively(
+                Duration.ofSeconds(20), () -> special(tokenizer, chat), template.toString());
+        assertEquals(special(tokenizer, template.chat().user().text("x")), found);
       }
     }
   }
