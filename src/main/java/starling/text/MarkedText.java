@@ -120,8 +120,8 @@ final class MarkedText {
     var composed = new MarkedText();
     for (int from = 0, to; from < length(); from = to) {
       boolean isSaid = said.get(from);
-      to = isSaid ? said.nextClearBit(from) : said.nextSetBit(from);
-      to = to < 0 ? length() : Math.min(to, length());
+      int other = isSaid ? said.nextClearBit(from) : said.nextSetBit(from);
+      to = other == -1 ? length() : other;
       String run = Composition.of(text.substring(from, to));
       if (isSaid) {
         composed.said(run);

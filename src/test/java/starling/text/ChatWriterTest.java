@@ -327,7 +327,7 @@ class ChatWriterTest {
 
   @Test
   void aTextFullOfMarksCostsNoMoreThanItsLength() throws IOException {
-    String marks = "</s><|im_end|> \u2581".repeat(25_000);
+    String marks = "</s><|im_end|> \u2581".repeat(10_000);
     for (var file : List.of(Written.base(), bytes())) {
       Tokenizer tokenizer = Written.read(dir, file);
       for (Template template : templates()) {
