@@ -201,12 +201,14 @@ class ArchitectureTest {
   }
 
   @Test
-  void theVectorModuleIsNamedInThreeClasses() {
+  void theVectorModuleIsNamedInFourClasses() {
     noClasses()
         .that()
         .doNotHaveFullyQualifiedName("starling.cpu.VectorLanes")
         .and()
         .doNotHaveFullyQualifiedName("starling.cpu.VectorTiles")
+        .and()
+        .doNotHaveFullyQualifiedName("starling.cpu.VectorProducts")
         .and()
         .doNotHaveFullyQualifiedName("starling.cpu.UnfusedLanes")
         .should()
