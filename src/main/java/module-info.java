@@ -7,6 +7,12 @@ module starling {
   requires com.fasterxml.jackson.databind;
   requires java.desktop;
   requires static info.picocli;
+  requires static io.helidon.webserver;
+  requires static io.prometheus.metrics.config;
+  requires static io.prometheus.metrics.core;
+  requires static io.prometheus.metrics.model;
+  requires static io.prometheus.writer.text;
+  requires static java.logging;
   requires static jcublas;
   requires static jcuda;
   requires static commons.math3;
@@ -29,6 +35,7 @@ module starling {
   exports starling.model.next;
   exports starling.model.qwen;
   exports starling.prune;
+  exports starling.server;
   exports starling.text;
 
   uses starling.CompanionJar;

@@ -20,6 +20,7 @@ import starling.Devices;
     subcommands = {
       DemoCommand.class,
       RunCommand.class,
+      ServeCommand.class,
       TokenizeCommand.class,
       InspectCommand.class,
       DoctorCommand.class,

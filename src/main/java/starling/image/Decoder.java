@@ -18,10 +18,15 @@ final class Decoder {
   private Decoder() {}
 
   static void checkSize(String name, long width, long height) {
+    checkSize(name, width, height, Limits.IMAGE_PIXELS);
+  }
+
+  /** The same with a limit of the caller's, in pixels. */
+  static void checkSize(String name, long width, long height, long most) {
     if (width < 1 || height < 1) {
       throw new InputException(name + ": the image is " + width + "x" + height + " pixels");
     }
-    if (width * height > Limits.IMAGE_PIXELS) {
+    if (width * height > most) {
       throw new InputException(
           name
               + ": the image is "
@@ -29,7 +34,7 @@ final class Decoder {
               + "x"
               + height
               + " pixels; more than "
-              + Limits.IMAGE_PIXELS
+              + most
               + " are not read");
     }
   }

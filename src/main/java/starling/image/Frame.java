@@ -47,6 +47,14 @@ final class Frame {
     }
   }
 
+  int width() {
+    return width;
+  }
+
+  int height() {
+    return height;
+  }
+
   private InputException broken(String reason) {
     return new InputException(name + ": the image is broken (" + reason + ")");
   }

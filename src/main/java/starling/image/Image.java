@@ -46,11 +46,21 @@ public record Image(int width, int height, byte[] rgb) {
    * @param name what messages call it
    */
   public static Image read(byte[] bytes, String name) {
+    return read(bytes, name, Limits.IMAGE_PIXELS);
+  }
+
+  /**
+   * The same for bytes of a stranger, who gets less.
+   *
+   * @param mostPixels those that an image may have, at most {@link Limits#IMAGE_PIXELS}; looked at
+   *     before anything is unpacked
+   */
+  public static Image read(byte[] bytes, String name, long mostPixels) {
     if (Png.starts(bytes)) {
-      return new Png(bytes, name).read();
+      return new Png(bytes, name, mostPixels).read();
     }
     if (Jpeg.starts(bytes)) {
-      return new Jpeg(bytes, name).read();
+      return new Jpeg(bytes, name, mostPixels).read();
     }
     throw new InputException(name + ": " + Format.of(bytes) + "; PNG and JPEG are read");
   }

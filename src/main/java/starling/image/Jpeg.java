@@ -14,6 +14,7 @@ final class Jpeg {
 
   private final byte[] bytes;
   private final String name;
+  private final long mostPixels;
   private boolean jfif;
   private int adobeTransform = -1;
   private final Exif exif = new Exif();
@@ -21,9 +22,10 @@ final class Jpeg {
   private boolean scanned;
   private final Pieces image;
 
-  Jpeg(byte[] bytes, String name) {
+  Jpeg(byte[] bytes, String name, long mostPixels) {
     this.bytes = bytes;
     this.name = name;
+    this.mostPixels = mostPixels;
     this.image = new Pieces(bytes);
   }
 
@@ -121,6 +123,7 @@ final class Jpeg {
           throw broken("two frame headers");
         }
         frame = new Frame(bytes, at, length, marker == 0xc2, name);
+        Decoder.checkSize(name, frame.width(), frame.height(), mostPixels);
       }
       case 0xda -> {
         if (frame == null) {

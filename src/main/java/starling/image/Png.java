@@ -24,6 +24,7 @@ final class Png {
   private final byte[] bytes;
   private final ByteBuffer in;
   private final String name;
+  private final long mostPixels;
   private PngHeader header;
   private byte[] palette;
   private int data; // where its first chunk begins
@@ -32,10 +33,11 @@ final class Png {
   private final Exif exif = new Exif();
   private final PngText text;
 
-  Png(byte[] bytes, String name) {
+  Png(byte[] bytes, String name, long mostPixels) {
     this.bytes = bytes;
     this.in = ByteBuffer.wrap(bytes);
     this.name = name;
+    this.mostPixels = mostPixels;
     this.text = new PngText(bytes, exif, name);
   }
 
@@ -132,6 +134,7 @@ final class Png {
       case IHDR -> {
         if (data == 0) {
           header = PngHeader.of(in, at, length, name);
+          Decoder.checkSize(name, header.width(), header.height(), mostPixels);
         }
       }
       case PLTE -> {

@@ -1,0 +1,16 @@
+package starling.server;
+
+import java.time.Duration;
+
+/**
+ * What connections may cost.
+ *
+ * @param connections those that are open at once; more wait to be accepted
+ * @param read from the first byte of a request to the last one of its body
+ * @param idle between two requests, and between two bytes of one
+ */
+public record ConnectionLimits(int connections, Duration read, Duration idle) {
+  /** What a server allows unless told. */
+  public static final ConnectionLimits USUAL =
+      new ConnectionLimits(256, Duration.ofSeconds(30), Duration.ofSeconds(60));
+}
