@@ -66,6 +66,13 @@ final class Exchange {
     return clientGone;
   }
 
+  /** Whether one side has said, or the client has shown, that no request follows. */
+  boolean endsItsConnection() {
+    return clientGone
+        || request.headers().containsToken(HeaderValues.CONNECTION_CLOSE)
+        || response.headers().containsToken(HeaderValues.CONNECTION_CLOSE);
+  }
+
   void answered(Counts all) {
     counts = all;
   }

@@ -76,8 +76,8 @@ final class Routes {
       log.write(exchange.entry());
       exchange.connection().requestIsRead();
     }
-    if (exchange.isClientGone()) {
-      throw new CloseConnectionException("the client went away");
+    if (exchange.endsItsConnection()) {
+      throw new CloseConnectionException("nothing follows this request");
     }
   }
 
