@@ -1,7 +1,7 @@
 package starling.server;
 
+import io.helidon.webserver.ServerConnectionException;
 import java.io.IOException;
-import java.io.UncheckedIOException;
 import java.util.List;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.RejectedExecutionException;
@@ -99,7 +99,7 @@ final class ChatEndpoint {
     if (asked.stream()) {
       try {
         sendPieces(exchange, asked, stream, completion, first);
-      } catch (IOException | UncheckedIOException e) {
+      } catch (IOException | ServerConnectionException e) {
         stop(exchange, stream);
         throw Refusal.cancelled();
       }

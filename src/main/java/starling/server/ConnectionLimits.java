@@ -7,7 +7,7 @@ import java.time.Duration;
  *
  * @param connections those that are open at once; more wait to be accepted
  * @param read from the first byte of a request to the last one of its body
- * @param idle between two requests, and between two bytes of one
+ * @param idle how long a connection may be silent between two requests
  */
 public record ConnectionLimits(int connections, Duration read, Duration idle) {
   /** What a server allows unless told. */

@@ -17,6 +17,7 @@ import java.io.InputStream;
 import java.io.OutputStream;
 import java.io.UncheckedIOException;
 import java.util.Locale;
+import java.util.concurrent.TimeoutException;
 
 /** Reads the JSON of a request, within limits. */
 final class RequestBody {
@@ -96,7 +97,11 @@ final class RequestBody {
           ? Refusal.tooLong(most)
           : Refusal.ofProtocol(e.status().code(), "the request's body is broken");
     } catch (CloseConnectionException e) {
-      throw Refusal.tooSlow();
+      if (e.getCause() instanceof TimeoutException) {
+        throw Refusal.tooSlow();
+      }
+      exchange.clientIsGone();
+      throw Refusal.cancelled();
     } catch (IOException | RuntimeException e) {
       exchange.clientIsGone();
       throw Refusal.cancelled();

@@ -4,6 +4,7 @@ import com.fasterxml.jackson.databind.node.JsonNodeFactory;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import io.helidon.http.HeaderNames;
 import io.helidon.webserver.CloseConnectionException;
+import io.helidon.webserver.ServerConnectionException;
 import io.helidon.webserver.http.ServerRequest;
 import io.helidon.webserver.http.ServerResponse;
 import java.time.Instant;
@@ -68,6 +69,9 @@ final class Routes {
       route(exchange, path).endpoint().answer(exchange);
     } catch (Refusal refusal) {
       refuse(exchange, refusal);
+    } catch (ServerConnectionException e) { // nobody takes the answer
+      exchange.clientIsGone();
+      refuse(exchange, Refusal.cancelled());
     } catch (RuntimeException | Error e) {
       log.fault(exchange.id(), e);
       refuse(exchange, Refusal.fault(exchange.id()));

@@ -1,6 +1,5 @@
 package starling.server;
 
-import io.helidon.common.socket.SocketOptions;
 import io.helidon.http.DirectHandler;
 import io.helidon.webserver.WebServer;
 import io.helidon.webserver.http.DirectHandlers;
@@ -50,7 +49,7 @@ public final class Server implements AutoCloseable {
             running,
             timer);
     var routes = new Routes(options, chat, running, metrics, log);
-    HELIDON.setLevel(Level.SEVERE); // what clients do wrong is in our log
+    HELIDON.setLevel(Level.OFF); // what is wrong with the address is said below
     web = web(routes, new ProtocolErrors(metrics, log));
   }
 
@@ -81,6 +80,7 @@ public final class Server implements AutoCloseable {
       server.timer.shutdownNow();
       throw cannotListen(options, null);
     }
+    HELIDON.setLevel(Level.SEVERE); // what clients do wrong is in our log
     return server;
   }
 
@@ -124,11 +124,10 @@ public final class Server implements AutoCloseable {
         .port(options.port())
         .shutdownHook(false)
         .shutdownGracePeriod(options.grace().plusSeconds(2))
-        .useNio(false) // whose reads have no time-out
+        .useNio(false) // whose sockets cannot be closed while they are read
         .maxTcpConnections(limits.connections())
         .maxPayloadSize(2 * options.requests().bodyBytes()) // less is refused with a sentence
         .idleConnectionTimeout(limits.idle().plus(options.requests().time()))
-        .connectionOptions(SocketOptions.builder().readTimeout(limits.idle()).build())
         .protocolsDiscoverServices(false)
         .addConnectionSelector(new WatchedConnections(http, limits))
         .directHandlers(direct.build())
@@ -151,6 +150,7 @@ public final class Server implements AutoCloseable {
       return;
     }
     running.close();
+    HELIDON.setLevel(Level.OFF); // it takes being told to end for a fault
     timer.schedule(running::cancelAll, options.grace().toMillis(), TimeUnit.MILLISECONDS);
     web.stop();
     running.cancelAll();

@@ -9,18 +9,18 @@ import io.helidon.webserver.ConnectionContext;
 import io.helidon.webserver.ListenerContext;
 import io.helidon.webserver.ProxyProtocolData;
 import io.helidon.webserver.Router;
-import java.io.UncheckedIOException;
-import java.net.SocketTimeoutException;
 import java.util.Optional;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
 import java.util.concurrent.ExecutorService;
+import java.util.concurrent.TimeUnit;
+import java.util.concurrent.TimeoutException;
 
 /**
  * A client's connection, which is also read while its question is answered: only reading tells that
- * the client has gone. What comes meanwhile belongs to its next request and is kept for that. A
- * request that comes in too slowly is cut off here, since a client that sends a byte now and then
- * runs into no time-out of its socket.
+ * the client has gone. What comes meanwhile belongs to its next request and is kept for that. Each
+ * read is a virtual thread's, so that waiting for it can end: a client that is silent, or that
+ * sends a byte now and then, is cut off here.
  */
 final class WatchedConnection implements ConnectionContext {
   private static final ThreadLocal<WatchedConnection> CURRENT = new ThreadLocal<>();
@@ -32,7 +32,6 @@ final class WatchedConnection implements ConnectionContext {
   private long begun; // of the request that is being read; 0 between two
   private CompletableFuture<byte[]> ahead; // what the watch has read or will read; null for nothing
   private volatile Runnable onGone;
-  private volatile long quietSince = System.nanoTime();
 
   /** Wraps a connection; called on its thread. */
   WatchedConnection(ConnectionContext connection, ConnectionLimits limits) {
@@ -55,72 +54,60 @@ final class WatchedConnection implements ConnectionContext {
   /** Calls back, on another thread, when the client goes away; until {@link #unwatch}. */
   void watch(Runnable whenGone) {
     onGone = whenGone;
-    if (ahead == null && reader.available() == 0) {
-      var coming = new CompletableFuture<byte[]>();
-      ahead = coming;
-      Thread.ofVirtual().name("watch of a client").start(() -> readAhead(coming));
+    if (reader.available() == 0) {
+      readAhead();
     }
   }
 
   /** Nobody wants to know any more. */
   void unwatch() {
-    quietSince = System.nanoTime();
     onGone = null;
   }
 
-  private void readAhead(CompletableFuture<byte[]> coming) {
-    while (true) {
-      try {
-        byte[] bytes = connection.serverSocket().get();
-        coming.complete(bytes);
-        if (bytes == null) {
-          gone();
-        }
-        return;
-      } catch (UncheckedIOException e) {
-        boolean silent = onGone == null && System.nanoTime() - quietSince > idleNanos;
-        if (silent || !(e.getCause() instanceof SocketTimeoutException)) {
-          coming.completeExceptionally(e);
-          gone();
-          return;
-        }
-      } catch (RuntimeException e) {
-        coming.completeExceptionally(e);
-        gone();
-        return;
-      }
+  private void readAhead() {
+    if (ahead == null) {
+      var coming = new CompletableFuture<byte[]>();
+      ahead = coming;
+      Thread.ofVirtual().name("reading from a client").start(() -> readInto(coming));
     }
   }
 
-  private void gone() {
+  private void readInto(CompletableFuture<byte[]> coming) {
+    boolean gone = true;
+    try {
+      byte[] bytes = connection.serverSocket().get();
+      gone = bytes == null;
+      coming.complete(bytes);
+    } catch (RuntimeException e) {
+      coming.completeExceptionally(e);
+    }
     Runnable told = onGone;
-    if (told != null) {
+    if (gone && told != null) {
       told.run();
     }
   }
 
   /** The next bytes; null at the end. */
   private byte[] read() {
-    if (begun != 0 && System.nanoTime() - begun > readNanos) {
-      throw new CloseConnectionException("the request came in too slowly");
-    }
-    byte[] bytes = ahead == null ? connection.serverSocket().get() : taken();
-    if (begun == 0) {
-      begun = Math.max(1, System.nanoTime());
-    }
-    return bytes;
-  }
-
-  private byte[] taken() {
+    long wait = begun == 0 ? idleNanos : readNanos - (System.nanoTime() - begun);
+    readAhead();
     try {
-      return ahead.get();
+      if (wait < 0) {
+        throw new TimeoutException();
+      }
+      byte[] bytes = ahead.get(wait, TimeUnit.NANOSECONDS);
+      ahead = null;
+      if (begun == 0) {
+        begun = Math.max(1, System.nanoTime());
+      }
+      return bytes;
+    } catch (TimeoutException e) {
+      throw new CloseConnectionException("the request came in too slowly", e);
     } catch (InterruptedException e) {
       Thread.currentThread().interrupt();
       throw new CloseConnectionException("the server is shutting down", e);
     } catch (ExecutionException e) {
       throw new CloseConnectionException("the connection has failed", e.getCause());
-    } finally {
-      ahead = null;
     }
   }
 
