@@ -94,10 +94,15 @@ class ArchitectureTest {
             "starling.cuda",
             "starling.jcuda"));
     MAY_USE.put(
+        "starling.server",
+        List.of(
+            "starling", "starling.input", "starling.device", "starling.model", "starling.image"));
+    MAY_USE.put(
         "starling.cli",
         List.of(
             "starling",
             "starling.bench",
+            "starling.server",
             "starling.jcuda",
             "starling.input",
             "starling.device",
@@ -177,6 +182,16 @@ class ArchitectureTest {
         .resideOutsideOfPackage("starling.cli")
         .should()
         .dependOnClassesThat(resideInAnyPackage("picocli..", "me.tongfei.."))
+        .check(CLASSES);
+  }
+
+  @Test
+  void onlyTheServerUsesTheLibrariesOfTheServer() {
+    noClasses()
+        .that()
+        .resideOutsideOfPackage("starling.server")
+        .should()
+        .dependOnClassesThat(resideInAnyPackage("io.helidon..", "io.prometheus.."))
         .check(CLASSES);
   }
 

@@ -95,7 +95,7 @@ class PackedArtifacts {
     Set<String> files = files("main");
     var allowed =
         "module-info\\.class|META-INF/(MANIFEST\\.MF|LICENSE|maven/.*/pom\\.(xml|properties))"
-            + "|starling/.*\\.class|starling/cli/report\\.html|starling/bench/(commit|kernel-work\\.csv)";
+            + "|starling/.*\\.class|starling/cli/report\\.html|starling/server/index\\.html|starling/bench/(commit|kernel-work\\.csv)";
     assertEquals(Set.of(), without(files, allowed));
     assertEquals(Set.of(), matching(files, "starling/(demo|native|natives)/.*|.*(Test|Golden).*"));
     for (String file :

@@ -2,6 +2,7 @@ package starling.server;
 
 import io.helidon.webserver.ServerConnectionException;
 import java.io.IOException;
+import java.time.Duration;
 import java.util.List;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.RejectedExecutionException;
@@ -16,9 +17,6 @@ import starling.input.InputException;
 
 /** {@code POST /v1/chat/completions}. */
 final class ChatEndpoint {
-  /** What a client that does not read gets beyond its question's time. */
-  private static final long SECONDS_TO_READ = 10;
-
   private final Model model;
   private final ServerOptions options;
   private final RequestBody body;
@@ -54,8 +52,8 @@ final class ChatEndpoint {
   void answer(Exchange exchange) {
     try (Memory.Room room = memory.room()) {
       ChatRequest asked = read(exchange, room);
-      long limit = options.requests().time().toSeconds() + SECONDS_TO_READ;
-      var cut = timer.schedule(exchange.connection()::cut, limit, TimeUnit.SECONDS);
+      Duration limit = options.requests().time().plus(options.connections().read());
+      var cut = timer.schedule(exchange.connection()::cut, limit.toMillis(), TimeUnit.MILLISECONDS);
       try (AnswerStream stream = model.stream(asked.question())) {
         running.add(stream);
         try {

@@ -1,5 +1,6 @@
 package starling.server;
 
+import io.helidon.common.socket.SocketOptions;
 import io.helidon.http.DirectHandler;
 import io.helidon.webserver.WebServer;
 import io.helidon.webserver.http.DirectHandlers;
@@ -25,6 +26,7 @@ import starling.input.InputException;
  */
 public final class Server implements AutoCloseable {
   private static final Duration IMAGE_TIME = Duration.ofSeconds(20);
+  private static final int SEND_BUFFER = 256 << 10; // more hides that a client does not read
   private static final Logger HELIDON = Logger.getLogger("io.helidon"); // held, else forgotten
 
   private final ServerOptions options;
@@ -125,6 +127,7 @@ public final class Server implements AutoCloseable {
         .shutdownHook(false)
         .shutdownGracePeriod(options.grace().plusSeconds(2))
         .useNio(false) // whose sockets cannot be closed while they are read
+        .connectionOptions(SocketOptions.builder().socketSendBufferSize(SEND_BUFFER).build())
         .maxTcpConnections(limits.connections())
         .maxPayloadSize(2 * options.requests().bodyBytes()) // less is refused with a sentence
         .idleConnectionTimeout(limits.idle().plus(options.requests().time()))

@@ -195,6 +195,35 @@ class CancelTest {
     }
   }
 
+  /** Its answer fills what lies between the two, and then waits. */
+  @Test
+  void aClientThatDoesNotReadIsCutOff() throws IOException {
+    var limits = new ConnectionLimits(16, Duration.ofMillis(500), Duration.ofSeconds(20));
+    var setup = new Served.Setup().requests(Served.limits(8000, Duration.ofSeconds(3)));
+    try (var served = setup.connections(limits).start(model);
+        var client = new Socket()) {
+      client.setReceiveBufferSize(4096);
+      client.connect(new java.net.InetSocketAddress("127.0.0.1", served.port()));
+      byte[] body =
+          Served.endlessQuestion()
+              .put("stream", true)
+              .put("n", 8)
+              .put("logprobs", true)
+              .put("top_logprobs", 20)
+              .toString()
+              .getBytes(StandardCharsets.UTF_8);
+      String head =
+          "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type:"
+              + " application/json\r\nContent-Length: "
+              + body.length
+              + "\r\n\r\n";
+      client.getOutputStream().write(head.getBytes(StandardCharsets.US_ASCII));
+      client.getOutputStream().write(body);
+      assertEquals(499, served.logLine(l -> true).get("status").asInt());
+      Served.await(() -> !isRunning(), "the end of the question");
+    }
+  }
+
   /** One byte a time never runs into the socket's own time-out. */
   @Test
   void aRequestThatComesInTooSlowlyIsCutOff() throws Exception {
