@@ -214,7 +214,7 @@ class CommandLineTest {
   @Test
   void helpAndVersionAreThere() {
     assertTrue(run("--version").out().startsWith("starling 0.1"));
-    for (String command : List.of("demo", "run", "tokenize", "inspect", "doctor")) {
+    for (String command : List.of("demo", "run", "serve", "tokenize", "inspect", "doctor")) {
       Result help = run(command, "--help");
       assertEquals(0, help.status());
       assertTrue(help.out().contains("Usage: starling " + command), help.out());
