@@ -34,7 +34,15 @@ class PagesTest {
 
   /** What pages name that neither we nor the JDK have, or that stands for the reader's own. */
   private static final Set<String> FOREIGN =
-      Set.of("SkylakeX", "Infinity", "NaN", "Mine", "NAME_kernel", "my.cu", "kernels/NAME.cu");
+      Set.of(
+          "SkylakeX",
+          "Infinity",
+          "NaN",
+          "Mine",
+          "NAME_kernel",
+          "my.cu",
+          "kernels/NAME.cu",
+          "OpenAI");
 
   /** Packages of the JDK and of langchain4j whose classes pages name. */
   private static final List<String> OTHERS =

@@ -17,6 +17,7 @@ public final class Plugin {
   /** Folders of sources, each a module. */
   public static final Path PROJECTS = Checkout.path("src/test/projects");
 
+  private static final String JACKSON = ".*/jackson-(annotations|core|databind)-[^/]+";
   private static final String SERVICES = "META-INF/services/starling.prune.MethodProvider";
 
   private Plugin() {}
@@ -24,7 +25,7 @@ public final class Plugin {
   /** What an embedder has on the class path: this project's classes and Jackson. */
   public static List<Path> libraries() {
     return Stream.of(System.getProperty("java.class.path").split(java.io.File.pathSeparator, -1))
-        .filter(part -> part.endsWith("target/classes") || part.contains("jackson"))
+        .filter(part -> part.endsWith("target/classes") || part.matches(JACKSON))
         .map(Path::of)
         .toList();
   }
