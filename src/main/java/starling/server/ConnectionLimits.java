@@ -13,5 +13,5 @@ import java.time.Duration;
 public record ConnectionLimits(int connections, Duration read, Duration idle) {
   /** What a server allows unless told. */
   public static final ConnectionLimits USUAL =
-      new ConnectionLimits(256, Duration.ofSeconds(30), Duration.ofSeconds(60));
+      new ConnectionLimits(256, Duration.ofSeconds(30), Duration.ofMinutes(1));
 }

@@ -25,5 +25,5 @@ public record RequestLimits(
     Duration time) {
   /** What a server allows unless told. */
   public static final RequestLimits USUAL =
-      new RequestLimits(32L << 20, 16L << 20, 40_000_000, 8, 256, 8, 1024, Duration.ofSeconds(300));
+      new RequestLimits(32L << 20, 16L << 20, 40_000_000, 8, 256, 8, 1024, Duration.ofMinutes(5));
 }

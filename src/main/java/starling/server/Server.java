@@ -154,7 +154,8 @@ public final class Server implements AutoCloseable {
     }
     running.close();
     HELIDON.setLevel(Level.OFF); // it takes being told to end for a fault
-    timer.schedule(running::cancelAll, options.grace().toMillis(), TimeUnit.MILLISECONDS);
+    var unused =
+        timer.schedule(running::cancelAll, options.grace().toMillis(), TimeUnit.MILLISECONDS);
     web.stop();
     running.cancelAll();
     timer.shutdownNow();

@@ -70,7 +70,7 @@ final class ServerMetrics {
     GaugeWithCallback.builder()
         .name(name)
         .help(help)
-        .callback(callback -> callback.call(value.applyAsLong(model.load())))
+        .callback(callback -> callback.call((double) value.applyAsLong(model.load())))
         .register(registry);
   }
 

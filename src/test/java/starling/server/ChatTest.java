@@ -7,10 +7,13 @@ import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.ByteArrayOutputStream;
 import java.net.http.HttpResponse;
+import java.util.Base64;
 import java.util.HashSet;
 import java.util.List;
 import java.util.stream.Collectors;
+import javax.imageio.ImageIO;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -258,12 +261,10 @@ class ChatTest {
 
   @Test
   void aJpegIsReadToo() throws Exception {
-    var image = javax.imageio.ImageIO.read(Demo.image("scene-00.png").toFile());
-    var jpeg = new java.io.ByteArrayOutputStream();
-    javax.imageio.ImageIO.write(image, "jpeg", jpeg);
-    String uri =
-        "data:image/jpeg;base64,"
-            + java.util.Base64.getEncoder().encodeToString(jpeg.toByteArray());
+    var image = ImageIO.read(Demo.image("scene-00.png").toFile());
+    var jpeg = new ByteArrayOutputStream();
+    ImageIO.write(image, "jpeg", jpeg);
+    String uri = "data:image/jpeg;base64," + Base64.getEncoder().encodeToString(jpeg.toByteArray());
     assertEquals("yellow", text(served.answer(Served.question(Served.HEART, uri)), 0));
   }
 

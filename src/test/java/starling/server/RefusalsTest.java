@@ -4,15 +4,20 @@ import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import com.fasterxml.jackson.databind.JsonNode;
+import com.fasterxml.jackson.databind.node.ArrayNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.awt.image.BufferedImage;
+import java.io.ByteArrayInputStream;
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
-import java.net.Socket;
 import java.net.http.HttpRequest;
 import java.net.http.HttpResponse;
 import java.nio.charset.StandardCharsets;
 import java.time.Duration;
+import java.util.Arrays;
 import java.util.Base64;
 import java.util.function.Consumer;
+import javax.imageio.ImageIO;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -29,7 +34,7 @@ class RefusalsTest {
   static void start() {
     model = Served.model();
     RequestLimits small =
-        new RequestLimits(200_000, 50_000, 120_000, 2, 4, 2, 100, Duration.ofSeconds(60));
+        new RequestLimits(200_000, 50_000, 120_000, 2, 4, 2, 100, Duration.ofMinutes(1));
     served = new Served.Setup().requests(small).start(model);
   }
 
@@ -123,9 +128,7 @@ class RefusalsTest {
         served
             .at("/v1/chat/completions")
             .header("Content-Type", "application/json")
-            .POST(
-                HttpRequest.BodyPublishers.ofInputStream(
-                    () -> new java.io.ByteArrayInputStream(long_)))
+            .POST(HttpRequest.BodyPublishers.ofInputStream(() -> new ByteArrayInputStream(long_)))
             .build();
     refuses(
         Served.send(request),
@@ -345,7 +348,7 @@ class RefusalsTest {
     refusesImage("data:image/png;base64", form);
     refusesImage(HEAD + "A:AA", "IT is not base64: Illegal base64 character 3a");
     refusesImage(HEAD + "R0lGODlh", "IT: is a GIF image; PNG and JPEG are read");
-    byte[] cut = java.util.Arrays.copyOf(Base64.getDecoder().decode(picture()), 300);
+    byte[] cut = Arrays.copyOf(Base64.getDecoder().decode(picture()), 300);
     refusesImage(HEAD + Base64.getEncoder().encodeToString(cut), "IT: the image is cut off");
   }
 
@@ -357,11 +360,10 @@ class RefusalsTest {
   void imagesAreSmallAndFew() throws IOException {
     refusesImage(
         HEAD + "A".repeat(66_672), "IT has more than the 50000 bytes that an image may have");
-    var large =
-        new java.awt.image.BufferedImage(401, 300, java.awt.image.BufferedImage.TYPE_INT_RGB);
+    var large = new BufferedImage(401, 300, BufferedImage.TYPE_INT_RGB);
     for (String format : new String[] {"png", "jpeg"}) {
-      var bytes = new java.io.ByteArrayOutputStream();
-      javax.imageio.ImageIO.write(large, format, bytes);
+      var bytes = new ByteArrayOutputStream();
+      ImageIO.write(large, format, bytes);
       refusesImage(
           "data:image/"
               + format
@@ -370,7 +372,7 @@ class RefusalsTest {
           "IT: the image is 401x300 pixels; more than 120000 are not read");
     }
     ObjectNode three = Served.question("What?", Served.dataUri("small-00.png"));
-    var content = (com.fasterxml.jackson.databind.node.ArrayNode) three.at("/messages/0/content");
+    var content = (ArrayNode) three.at("/messages/0/content");
     content.add(content.get(0)).add(content.get(0));
     String param = "messages[0].content[3].image_url.url";
     refuses(
@@ -402,8 +404,13 @@ class RefusalsTest {
     assertTrue(answer.contains("\"code\":\"bad_http\""), answer);
     String smuggled =
         raw(
-            "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 4\r\n"
-                + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n");
+            String.join(
+                "\r\n",
+                "POST /v1/chat/completions HTTP/1.1",
+                "Host: localhost",
+                "Content-Length: 4",
+                "Transfer-Encoding: chunked",
+                "\r\n0\r\n\r\n"));
     assertTrue(smuggled.startsWith("HTTP/1.1 400 "), smuggled);
     String header =
         raw("GET / HTTP/1.1\r\nHost: localhost\r\nX: " + "x".repeat(20_000) + "\r\n\r\n");
@@ -413,8 +420,7 @@ class RefusalsTest {
   }
 
   private static String raw(String request) throws IOException {
-    try (var socket = new Socket("127.0.0.1", served.port())) {
-      socket.setSoTimeout(20_000);
+    try (var socket = served.connect()) {
       socket.getOutputStream().write(request.getBytes(StandardCharsets.US_ASCII));
       return new String(socket.getInputStream().readAllBytes(), StandardCharsets.UTF_8);
     }

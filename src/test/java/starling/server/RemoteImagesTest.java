@@ -6,6 +6,7 @@ import static org.junit.jupiter.api.Assertions.assertFalse;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
+import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.net.InetAddress;
 import java.net.ServerSocket;
@@ -18,6 +19,7 @@ import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collections;
 import java.util.List;
+import java.util.Locale;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.atomic.AtomicInteger;
@@ -41,7 +43,7 @@ class RemoteImagesTest {
     private final List<Socket> open = Collections.synchronizedList(new ArrayList<>());
 
     Site(String address, int port) throws IOException {
-      socket = new ServerSocket(port, 50, InetAddress.getByName(address));
+      socket = new ServerSocket(port, 50, InetAddress.ofLiteral(address));
       Thread.ofVirtual().start(this::serve);
     }
 
@@ -76,7 +78,7 @@ class RemoteImagesTest {
 
     void put(String path, String head, byte[] body) {
       byte[] first = (head + "\r\n\r\n").getBytes(StandardCharsets.ISO_8859_1);
-      var all = new java.io.ByteArrayOutputStream();
+      var all = new ByteArrayOutputStream();
       all.writeBytes(first);
       all.writeBytes(body);
       answers.put(path, all.toByteArray());
@@ -148,7 +150,7 @@ class RemoteImagesTest {
     assertArrayEquals(png, fetch("/a.png"));
     String asked = internet.asked.getFirst();
     assertTrue(asked.startsWith("GET /a.png HTTP/1.1\r\nHost: 127.0.0.2:"), asked);
-    assertFalse(asked.toLowerCase(java.util.Locale.ROOT).contains("cookie"), asked);
+    assertFalse(asked.toLowerCase(Locale.ROOT).contains("cookie"), asked);
   }
 
   @Test
@@ -177,9 +179,9 @@ class RemoteImagesTest {
 
   /** Also if it has public ones beside. */
   @Test
-  void aNameThatHasAPrivateAddressIsNotConnectedTo() throws UnknownHostException {
-    InetAddress good = InetAddress.getByName("127.0.0.2");
-    InetAddress bad = InetAddress.getByName("10.0.0.1");
+  void aNameThatHasAPrivateAddressIsNotConnectedTo() {
+    InetAddress good = InetAddress.ofLiteral("127.0.0.2");
+    InetAddress bad = InetAddress.ofLiteral("10.0.0.1");
     refuses(
         at("two.example", "/a.png"),
         host -> new InetAddress[] {good, bad},
@@ -188,10 +190,10 @@ class RemoteImagesTest {
 
   /** A name that changes its mind: what was checked is what is connected to. */
   @Test
-  void aNameIsLookedUpOnce() throws UnknownHostException {
+  void aNameIsLookedUpOnce() {
     var lookups = new AtomicInteger();
-    InetAddress good = InetAddress.getByName("127.0.0.2");
-    InetAddress bad = InetAddress.getByName("127.0.0.1");
+    InetAddress good = InetAddress.ofLiteral("127.0.0.2");
+    InetAddress bad = InetAddress.ofLiteral("127.0.0.1");
     var images = images(host -> new InetAddress[] {lookups.getAndIncrement() == 0 ? good : bad});
     assertArrayEquals(png, images.fetch(at("rebinding.example", "/a.png"), "url"));
     assertEquals(1, lookups.get());

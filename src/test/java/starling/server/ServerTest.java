@@ -14,6 +14,8 @@ import java.time.Instant;
 import java.util.List;
 import java.util.Set;
 import java.util.TreeSet;
+import java.util.concurrent.ConcurrentLinkedQueue;
+import java.util.stream.IntStream;
 import org.junit.jupiter.api.AfterAll;
 import org.junit.jupiter.api.BeforeAll;
 import org.junit.jupiter.api.Test;
@@ -217,9 +219,9 @@ class ServerTest {
           List.of("small-00.png", "small-01.png", "small-02.png").stream()
               .map(picture -> answer(served, picture))
               .toList();
-      var all = new java.util.concurrent.ConcurrentLinkedQueue<String>();
+      var all = new ConcurrentLinkedQueue<String>();
       var threads =
-          java.util.stream.IntStream.range(0, 12)
+          IntStream.range(0, 12)
               .mapToObj(
                   i ->
                       Thread.ofVirtual()
