@@ -9,6 +9,7 @@ import java.io.ByteArrayOutputStream;
 import java.io.IOException;
 import java.io.UncheckedIOException;
 import java.util.function.ToLongFunction;
+import starling.Load;
 import starling.Model;
 
 /** What Prometheus is told. */
@@ -47,14 +48,14 @@ final class ServerMetrics {
     seconds = histogram("starling_question_seconds", "From the request's arrival to its end.");
     firstToken =
         histogram("starling_first_token_seconds", "From the request's arrival to the first text.");
-    gauge("starling_questions_running", "Questions being answered.", model, Model.Load::running);
-    gauge("starling_questions_waiting", "Questions in the queue.", model, Model.Load::waiting);
-    gauge("starling_cache_bytes", "Keys and values: the pool.", model, Model.Load::cacheBytes);
+    gauge("starling_questions_running", "Questions being answered.", model, Load::running);
+    gauge("starling_questions_waiting", "Questions in the queue.", model, Load::waiting);
+    gauge("starling_cache_bytes", "Keys and values: the pool.", model, Load::cacheBytes);
     gauge(
         "starling_cache_used_bytes",
         "Keys and values: what questions hold of it.",
         model,
-        Model.Load::cacheBytesUsed);
+        Load::cacheBytesUsed);
   }
 
   private Histogram histogram(String name, String help) {
@@ -66,7 +67,7 @@ final class ServerMetrics {
         .register(registry);
   }
 
-  private void gauge(String name, String help, Model model, ToLongFunction<Model.Load> value) {
+  private void gauge(String name, String help, Model model, ToLongFunction<Load> value) {
     GaugeWithCallback.builder()
         .name(name)
         .help(help)
