@@ -26,6 +26,8 @@ record ChatRequest(
     Question question, int answers, boolean logprobs, boolean stream, boolean includeUsage) {
   private static final int MAX_STOPS = 4;
   private static final int LONGEST_STOP = 256; // every piece of an answer is held against it
+  private static final int LONGEST_SPEC = 1000;
+  private static final int MAX_TEXT = 1 << 20; // no context is as long, and reading it takes time
   private static final int MAX_TOP = 20;
 
   /** What clients send along that says nothing about the answer. */
@@ -171,20 +173,34 @@ record ChatRequest(
     }
   }
 
-  /** How many images may still come. */
+  /** How many images and characters of all messages may still come. */
   private static final class Budget {
-    private final int most;
-    private int taken;
+    private final int mostImages;
+    private int images;
+    private long characters;
 
-    Budget(int most) {
-      this.most = most;
+    Budget(int mostImages) {
+      this.mostImages = mostImages;
     }
 
-    void takeOne(String param) {
-      if (++taken > most) {
-        throw Refusal.badField(
-            param, param + ": the request has more than " + most + " images, which is the limit");
+    void takeImage(String param) {
+      if (++images > mostImages) {
+        throw tooMany(param, mostImages, "images");
       }
+    }
+
+    Message.Text text(String param, String text) {
+      characters += text.length();
+      if (characters > MAX_TEXT) {
+        throw tooMany(param, MAX_TEXT, "characters in its messages");
+      }
+      return new Message.Text(text);
+    }
+
+    private static Refusal tooMany(String param, int most, String what) {
+      return Refusal.badField(
+          param,
+          param + ": the request has more than " + most + " " + what + ", which is the limit");
     }
   }
 
@@ -200,7 +216,7 @@ record ChatRequest(
       throw message.wrong("content", "is missing");
     }
     if (content.isTextual()) {
-      parts.add(new Message.Text(content.textValue()));
+      parts.add(left.text(message.name("content"), content.textValue()));
     } else {
       for (Fields part : message.objects("content", 1024)) {
         parts.add(part(part, left, pictures, room));
@@ -227,7 +243,7 @@ record ChatRequest(
     String type = part.requiredText("type");
     switch (type) {
       case "text" -> {
-        var text = new Message.Text(part.requiredText("text"));
+        Message.Text text = left.text(part.name("text"), part.requiredText("text"));
         part.finish();
         return text;
       }
@@ -241,7 +257,7 @@ record ChatRequest(
         String url = image.requiredText("url");
         image.finish();
         part.finish();
-        left.takeOne(param);
+        left.takeImage(param);
         return new Message.Picture(pictures.read(url, param, room));
       }
       default ->
@@ -252,6 +268,9 @@ record ChatRequest(
   private static void prune(Fields fields, Question question) {
     String spec = fields.text("prune");
     if (spec != null) {
+      if (spec.length() > LONGEST_SPEC) {
+        throw fields.wrong("prune", "has more than " + LONGEST_SPEC + " characters");
+      }
       if (spec.startsWith("replay:")) {
         throw fields.wrong("prune", "names a file, and requests open no files of the server");
       }

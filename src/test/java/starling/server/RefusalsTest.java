@@ -270,6 +270,7 @@ class RefusalsTest {
         q -> q.put("prune", "replay:/etc/passwd"),
         "prune",
         "prune names a file, and requests open no files of the server");
+    refuses(q -> q.put("prune", ",".repeat(1001)), "prune", "prune has more than 1000 characters");
     refuses(q -> q.put("prune", 1), "prune", "prune is 1; it must be a text");
     refuses(
         q -> q.put("mode", "fast"), "mode", "mode is \"fast\"; it must be one of compact, mask");

@@ -172,6 +172,37 @@ class ServerTest {
   }
 
   @Test
+  void messagesAreNoLongerThanAnyContext() {
+    try (var served = Served.start(model)) {
+      HttpResponse<String> response = served.post(Served.question("x".repeat(1_048_577)) + "");
+      assertEquals(400, response.statusCode());
+      assertEquals(
+          "messages[0].content: the request has more than 1048576 characters in its messages,"
+              + " which is the limit",
+          Served.json(response).at("/error/message").asText());
+    }
+  }
+
+  /** What went wrong is in the log; a client is told where to look it up. */
+  @Test
+  void aFaultOfOursIsNotToldToStrangers() {
+    Model gone = Served.model();
+    try (var served = Served.start(gone)) {
+      gone.close();
+      HttpResponse<String> response = served.post(Served.question("Hello") + "");
+      assertEquals(500, response.statusCode());
+      String id = response.headers().firstValue("x-request-id").orElseThrow();
+      assertEquals(
+          "something went wrong in the server; its log has more under " + id,
+          Served.json(response).at("/error/message").asText());
+      JsonNode fault = served.logLine(line -> line.has("fault"));
+      assertEquals(id, fault.get("id").asText());
+      assertTrue(fault.get("fault").asText().endsWith(" is closed"), fault.toString());
+      assertTrue(fault.get("at").asText().startsWith("starling"), fault.toString());
+    }
+  }
+
+  @Test
   void withoutAKeyItListensOnThisMachineAlone() {
     var options =
         new ServerOptions(
