@@ -173,7 +173,7 @@ final class Served implements AutoCloseable {
 
   HttpRequest.Builder at(String path) {
     return HttpRequest.newBuilder(URI.create("http://127.0.0.1:" + port() + path))
-        .timeout(Duration.ofMinutes(1));
+        .timeout(Duration.ofMinutes(5));
   }
 
   static HttpResponse<String> send(HttpRequest request) {
