@@ -1,13 +1,12 @@
 package starling;
 
-import java.util.ArrayList;
-import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CancellationException;
 
 /**
  * The answers to a question as they come, from {@link Model#stream}. One thread reads it, at its
- * own pace: the model does not wait for it. {@link #close} cancels what is not done.
+ * own pace: the model does not wait for it. {@link #close} cancels what is not done, and may be
+ * called by any thread.
  */
 public final class AnswerStream implements AutoCloseable {
   /**
@@ -24,6 +23,7 @@ public final class AnswerStream implements AutoCloseable {
   private final Asked asked;
   private final Answer[] answers;
   private boolean ended;
+  private volatile boolean closed;
 
   AnswerStream(Model model, Asked asked) {
     this.model = model;
@@ -43,7 +43,11 @@ public final class AnswerStream implements AutoCloseable {
    */
   public Piece next() {
     while (!ended) {
-      switch (take()) {
+      Asked.Event event = take();
+      if (closed) {
+        throw new CancellationException("the question was cancelled");
+      }
+      switch (event) {
         case Asked.Text text -> {
           return text.piece();
         }
@@ -93,17 +97,17 @@ public final class AnswerStream implements AutoCloseable {
     while (next() != null) {
       // the text is in the answers, too
     }
-    if (Arrays.asList(answers).contains(null)) {
-      throw new CancellationException("the stream was closed before its answers were complete");
-    }
-    return List.copyOf(new ArrayList<>(Arrays.asList(answers)));
+    return List.of(answers);
   }
 
-  /** Cancels the question if it is not answered yet; harmless when repeated. */
+  /**
+   * Cancels the question if it is not answered yet; who reads the stream gets a {@link
+   * CancellationException}. Harmless when repeated.
+   */
   @Override
   public void close() {
-    if (!ended) {
-      ended = true;
+    if (!ended && !closed) {
+      closed = true;
       model.cancel(asked);
     }
   }

@@ -81,6 +81,9 @@ final class Answering {
 
   private void finish() {
     String text = drawn.finish();
+    if (logprobs != null && logprobs.hasUntold()) {
+      put(""); // the tokens behind the last text, such as the one that ended it
+    }
     int steps = drawn.tokens().size() - 1;
     long now = System.nanoTime();
     var timings =

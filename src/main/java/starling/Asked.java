@@ -149,6 +149,7 @@ final class Asked implements Request.Progress {
   /** Wants no answer any more; the engine finds out before its next step. */
   void cancel() {
     cancelled = true;
+    events.add(new Ended(new CancellationException("the question was cancelled"))); // wakes it up
   }
 
   /** The next thing that happened; waits for it. Null if the question's time is over first. */

@@ -76,6 +76,11 @@ final class Logprobs {
     return since;
   }
 
+  /** Whether there are any of these. */
+  boolean hasUntold() {
+    return told < tokens.size();
+  }
+
   /** All of them. */
   List<Answer.Token> all() {
     return List.copyOf(tokens);

@@ -210,7 +210,7 @@ class EngineTest {
       assertTrue(!stream.next().text().isEmpty());
       stream.close();
       stream.close();
-      assertNull(stream.next());
+      assertThrows(CancellationException.class, stream::next);
       assertThrows(CancellationException.class, stream::answers);
       until(() -> model.load().running() == 0);
       assertEquals("yellow", model.ask(color()).text());

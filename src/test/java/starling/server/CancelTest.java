@@ -188,7 +188,7 @@ class CancelTest {
       assertEquals(503, answer.join().statusCode());
       assertEquals(
           "the server is shutting down", Served.json(answer.join()).at("/error/message").asText());
-      assertFalse(isRunning());
+      Served.await(() -> !isRunning(), "the end of the question");
       served.stop(); // once more
     }
   }
@@ -197,7 +197,7 @@ class CancelTest {
   @Test
   void aClientThatDoesNotReadIsCutOff() throws IOException {
     var limits = new ConnectionLimits(16, Duration.ofMillis(500), Duration.ofSeconds(20));
-    var setup = new Served.Setup().requests(Served.limits(8000, Duration.ofSeconds(2)));
+    var setup = new Served.Setup().requests(Served.limits(8000, Duration.ofSeconds(60)));
     try (var served = setup.connections(limits).start(model);
         var client = new Socket()) {
       client.setReceiveBufferSize(4096);

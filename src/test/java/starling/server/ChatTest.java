@@ -201,10 +201,10 @@ class ChatTest {
     ObjectNode question = heart().put("logprobs", true).put("top_logprobs", 3);
     JsonNode content = served.answer(question).at("/choices/0/logprobs/content");
     JsonNode first = content.get(0);
-    assertEquals("yellow", first.get("token").asText());
+    assertEquals(" yellow", first.get("token").asText());
     double logprob = first.get("logprob").asDouble();
     assertTrue(logprob < 0 && logprob > -1, "" + logprob);
-    assertEquals("[121,101,108,108,111,119]", first.get("bytes").toString());
+    assertEquals("[32,121,101,108,108,111,119]", first.get("bytes").toString());
     assertEquals(3, first.get("top_logprobs").size());
     assertEquals(logprob, first.at("/top_logprobs/0/logprob").asDouble());
     double sum = 0;

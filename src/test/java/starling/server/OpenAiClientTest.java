@@ -88,7 +88,7 @@ class OpenAiClientTest {
     assertEquals("yellow", choice.message().content().orElseThrow());
     assertEquals(ChatCompletion.Choice.FinishReason.STOP, choice.finishReason());
     var first = choice.logprobs().orElseThrow().content().orElseThrow().getFirst();
-    assertEquals("yellow", first.token());
+    assertEquals(" yellow", first.token());
     assertEquals(2, first.topLogprobs().size());
     var usage = answer.usage().orElseThrow();
     assertEquals(2, usage.completionTokens());

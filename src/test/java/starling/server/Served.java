@@ -22,9 +22,11 @@ import java.util.List;
 import java.util.function.BooleanSupplier;
 import java.util.function.Predicate;
 import java.util.stream.Stream;
+import starling.Admission;
 import starling.Demo;
 import starling.Model;
 import starling.device.DeviceType;
+import starling.device.Providers;
 
 /** A server with the bundled model on a free port, and what it has logged. */
 final class Served implements AutoCloseable {
@@ -96,7 +98,8 @@ final class Served implements AutoCloseable {
   }
 
   static Model model() {
-    return Model.open(Demo.MODEL, DeviceType.CPU);
+    return Model.open(
+        Demo.MODEL, DeviceType.CPU, null, Providers.AUTO, new Admission(16, 20, 0));
   }
 
   /** The bundled model with an end token that is never drawn, and room for long answers. */
