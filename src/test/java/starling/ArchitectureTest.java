@@ -206,16 +206,6 @@ class ArchitectureTest {
   }
 
   @Test
-  void langchain4jIsUsedInItsPackageAlone() {
-    noClasses()
-        .that()
-        .resideOutsideOfPackage("starling.langchain4j")
-        .should()
-        .dependOnClassesThat(resideInAnyPackage("dev.langchain4j.."))
-        .check(CLASSES);
-  }
-
-  @Test
   void theVectorModuleIsNamedInFourClasses() {
     noClasses()
         .that()

@@ -19,6 +19,9 @@ final class Attention implements Workers.Task {
   private static final int KEYS = 256;
   private static final int FEW_ROWS = 6;
 
+  /** Heads that a row takes at a time at most: their keys stand side by side in memory. */
+  private static final int HEADS = 8;
+
   private final Workers workers;
   private final Lanes lanes;
   private final float[][] scores;
@@ -33,6 +36,7 @@ final class Attention implements Workers.Task {
   private Kv kv;
   private Mask mask;
   private float scale;
+  private int together; // heads that a row takes at a time
   private final SegmentRows segments = new SegmentRows();
 
   Attention(Workers workers, Lanes lanes) {
@@ -54,10 +58,11 @@ final class Attention implements Workers.Task {
     this.mask = in.mask();
     this.scale = in.scale() * Lanes.LOG2_E;
     segments.read(kv.segments(), q.rows());
+    together = Math.clamp((long) q.rows() * q.dim(1) / (4L * workers.count()), 1, HEADS);
     long cost = 0;
     for (int s = 0; s < segments.count(); s++) {
       int n = segments.rows(s);
-      segments.items(s, q.dim(1) * blocks(n));
+      segments.items(s, few(n) ? n * groups() : q.dim(1) * blocks(n));
       cost += 2L * n * visible(s, n - 1) * q.width();
     }
     workers.run(this, segments.items(), cost);
@@ -72,22 +77,27 @@ final class Attention implements Workers.Task {
   }
 
   private static int blocks(int rows) {
-    return few(rows) ? rows : Math.ceilDiv(rows, QUERIES);
+    return Math.ceilDiv(rows, QUERIES);
+  }
+
+  /** In how many turns a row takes its heads. */
+  private int groups() {
+    return Math.ceilDiv(q.dim(1), together);
   }
 
   @Override
   public void run(int item, int worker) {
     int segment = segments.of(item);
     int rows = segments.rows(segment);
-    int blocks = blocks(rows);
     int within = segments.within(item, segment);
-    int head = within / blocks;
-    int block = within % blocks;
     if (few(rows)) {
-      attendRow(segment, block, head, worker);
+      int head = within % groups() * together;
+      int heads = Math.min(together, q.dim(1) - head);
+      attendRow(segment, within / groups(), head, heads, worker);
     } else {
-      int first = block * QUERIES;
-      attendBlock(segment, first, Math.min(QUERIES, rows - first), head, worker);
+      int blocks = blocks(rows);
+      int first = within % blocks * QUERIES;
+      attendBlock(segment, first, Math.min(QUERIES, rows - first), within / blocks, worker);
     }
   }
 
@@ -124,7 +134,7 @@ final class Attention implements Workers.Task {
     float[] panel = scratch(panels, worker, width * Math.max(d, KEYS));
     for (int r = 0; r < padded; r++) {
       if (r < count) {
-        Rows.load(q, row + r, head * d, d, a, r * d);
+        lanes.load(q, row + r, head * d, d, a, r * d);
       } else {
         Arrays.fill(a, r * d, (r + 1) * d, 0);
       }
@@ -149,7 +159,7 @@ final class Attention implements Workers.Task {
     int width = lanes.panelWidth();
     for (int j = 0; j < width; j++) {
       if (j < n) {
-        Rows.load(kv.k(), from + j, keyHead(head) * d, d, row, 0);
+        lanes.load(kv.k(), from + j, keyHead(head) * d, d, row, 0);
       } else {
         Arrays.fill(row, 0, d, 0);
       }
@@ -219,7 +229,7 @@ final class Attention implements Workers.Task {
       for (int j0 = 0; j0 < keys; j0 += KEYS) {
         int k = Math.min(KEYS, keys - j0);
         for (int j = 0; j < k; j++) {
-          Rows.load(kv.v(), at + j0 + j, keyHead(head) * d + column, n, panel, j * width);
+          lanes.load(kv.v(), at + j0 + j, keyHead(head) * d + column, n, panel, j * width);
           Arrays.fill(panel, j * width + n, (j + 1) * width, 0);
         }
         for (int r = 0; r < padded; r += Lanes.TILE_ROWS) {
@@ -234,28 +244,39 @@ final class Attention implements Workers.Task {
 
   // ---- one row ----
 
-  private void attendRow(int segment, int i, int head, int worker) {
+  /**
+   * Heads {@code head … head + heads} of a row: every key and every value is read once for them.
+   */
+  private void attendRow(int segment, int i, int head, int heads, int worker) {
     int d = q.dim(2);
     int keys = visible(segment, i);
     int at = segments.at(segment);
     int t = segments.row(segment) + i;
-    float[] a = scratch(queries, worker, d);
-    float[] s = scratch(scores, worker, keys);
-    float[] row = scratch(rows, worker, d);
-    float[] o = scratch(outs, worker, d);
-    Rows.load(q, t, head * d, d, a, 0);
+    int first = keyHead(head) * d;
+    int width = (keyHead(head + heads - 1) + 1) * d - first;
+    float[] a = scratch(queries, worker, heads * d);
+    float[] s = scratch(scores, worker, heads * keys);
+    float[] row = scratch(rows, worker, width);
+    float[] o = scratch(outs, worker, heads * d);
+    lanes.load(q, t, head * d, heads * d, a, 0);
     for (int j = 0; j < keys; j++) {
-      Rows.load(kv.k(), at + j, keyHead(head) * d, d, row, 0);
-      s[j] = lanes.dot(a, 0, row, 0, d);
-    }
-    softmax(s, 0, keys, keys, segment, t, head);
-    Arrays.fill(o, 0, d, 0);
-    for (int j = 0; j < keys; j++) {
-      if (s[j] != 0) {
-        Rows.load(kv.v(), at + j, keyHead(head) * d, d, row, 0);
-        lanes.addScaled(o, 0, s[j], row, 0, d);
+      lanes.load(kv.k(), at + j, first, width, row, 0);
+      for (int h = 0; h < heads; h++) {
+        s[h * keys + j] = lanes.dot(a, h * d, row, keyHead(head + h) * d - first, d);
       }
     }
-    Rows.store(o, 0, out, t, head * d, d);
+    for (int h = 0; h < heads; h++) {
+      softmax(s, h * keys, keys, keys, segment, t, head + h);
+    }
+    Arrays.fill(o, 0, heads * d, 0);
+    for (int j = 0; j < keys; j++) {
+      lanes.load(kv.v(), at + j, first, width, row, 0);
+      for (int h = 0; h < heads; h++) {
+        if (s[h * keys + j] != 0) {
+          lanes.addScaled(o, h * d, s[h * keys + j], row, keyHead(head + h) * d - first, d);
+        }
+      }
+    }
+    Rows.store(o, 0, out, t, head * d, heads * d);
   }
 }
