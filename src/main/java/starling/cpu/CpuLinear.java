@@ -58,6 +58,16 @@ final class CpuLinear extends Linear {
     }
   }
 
+  /** Whether rows of a part can be taken as they are stored. */
+  boolean isReadable(Lanes lanes) {
+    for (int part = 0; part < rows.length; part++) {
+      if (readable(lanes, firstRow[part], 1) > 0) {
+        return true;
+      }
+    }
+    return false;
+  }
+
   /** How many elements of rows {@code output … output + n} can be taken as they are stored. */
   int readable(Lanes lanes, int output, int n) {
     int part = part(output);

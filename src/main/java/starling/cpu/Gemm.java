@@ -92,9 +92,9 @@ final class Gemm implements Workers.Task {
     this.picked = picked;
     this.rows = y.rows();
     if (rows <= Gemv.ROWS) {
-      gemv.makeRoom(rows, w.in());
+      gemv.makeRoom(rows, w);
       workers.run(loadRows, rows, 4L * rows * w.in());
-      gemv.run(y, rows, w, activation, residual, picked);
+      gemv.run(y, activation, residual, picked);
       return;
     }
     int padded = Math.ceilDiv(rows, Lanes.TILE_ROWS) * Lanes.TILE_ROWS;
@@ -118,7 +118,7 @@ final class Gemm implements Workers.Task {
   private void loadRow(int t, int worker) {
     float[] row = Attention.scratch(rowScratch, worker, gemv.padded(w.in()));
     load(t, row, 0, worker);
-    gemv.place(row, w.in(), t, rows);
+    gemv.place(row, t);
   }
 
   /** The row that row {@code t} of the product is made of. */

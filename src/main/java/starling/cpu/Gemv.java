@@ -31,6 +31,8 @@ final class Gemv implements Workers.Task {
   private Tensor y;
   private int rows;
   private int step; // outputs of a multiplication
+  private int items; // outputs of an item
+  private boolean split; // whether the order of elements is that of Lanes.split
   private CpuLinear w;
   private Activation activation;
   private Tensor residual;
@@ -46,8 +48,11 @@ final class Gemv implements Workers.Task {
   }
 
   /** Makes room for the input of a call; its rows are {@link #place placed} next. */
-  void makeRoom(int rows, int width) {
-    int floats = Math.ceilDiv(rows, GROUP) * GROUP * padded(width);
+  void makeRoom(int rows, CpuLinear w) {
+    this.rows = rows;
+    this.w = w;
+    this.split = w.isReadable(lanes);
+    int floats = Math.ceilDiv(rows, GROUP) * GROUP * padded(w.in());
     if (in.length < floats) {
       in = new float[floats];
     }
@@ -64,34 +69,40 @@ final class Gemv implements Workers.Task {
   }
 
   /**
-   * Takes row {@code t} of {@code rows} in.
+   * Takes row {@code t} in.
    *
    * @param row has room for {@link #padded} elements
    */
-  void place(float[] row, int width, int t, int rows) {
-    int n = padded(width);
-    Arrays.fill(row, width, n, 0);
+  void place(float[] row, int t) {
+    int n = padded(w.in());
+    Arrays.fill(row, w.in(), n, 0);
     int at = t / GROUP * GROUP * n + t % GROUP * lanes.lanes();
-    lanes.split(row, 0, n, in, at, together(rows) * lanes.lanes());
+    int step = together(rows) * lanes.lanes();
+    if (split) {
+      lanes.split(row, 0, n, in, at, step);
+      return;
+    }
+    int l = rows == 1 ? n : lanes.lanes();
+    for (int i = 0; i < n; i += l, at += step) {
+      System.arraycopy(row, i, in, at, l);
+    }
   }
 
   /** Multiplies the rows that have been placed. */
-  void run(Tensor y, int rows, CpuLinear w, Activation activation, Tensor residual, Tensor picked) {
+  void run(Tensor y, Activation activation, Tensor residual, Tensor picked) {
     this.y = y;
-    this.rows = rows;
     this.step = Lanes.outputs(rows);
-    this.w = w;
+    this.items = rows > 8 ? OUTPUTS / 2 : OUTPUTS;
     this.activation = activation;
     this.residual = residual;
     this.picked = picked;
-    int items = Math.ceilDiv(y.width(), OUTPUTS);
-    workers.run(this, items, (long) rows * w.in() * w.out());
+    workers.run(this, Math.ceilDiv(y.width(), items), (long) rows * w.in() * w.out());
   }
 
   @Override
   public void run(int item, int worker) {
-    int first = item * OUTPUTS;
-    int n = Math.min(OUTPUTS, y.width() - first);
+    int first = item * items;
+    int n = Math.min(items, y.width() - first);
     multiply(first, n, 0, worker);
     if (activation == Activation.SILU_MUL) {
       multiply(y.width() + first, n, OUTPUTS, worker);
@@ -114,7 +125,7 @@ final class Gemv implements Workers.Task {
   /** Outputs {@code first …} of every row, with bias, to {@code outputs} at {@code to}. */
   private void multiply(int first, int n, int to, int worker) {
     float[] s = sums[worker];
-    int count = Math.ceilDiv(rows, GROUP) * together(rows) * OUTPUTS;
+    int count = Math.ceilDiv(rows, GROUP) * together(rows) * items;
     Arrays.fill(s, 0, count * lanes.lanes(), 0);
     int stored = w.readable(lanes, first, Math.ceilDiv(n, step) * step);
     int block = rows == 1 ? Math.max(1, stored) : K_BLOCK;
@@ -125,18 +136,26 @@ final class Gemv implements Workers.Task {
       multiplyLoaded(first, n, stored, worker);
     }
     lanes.addUp(s, count);
-    for (int j = 0; j < n; j++) {
-      float bias = w.bias(first + j);
-      for (int t = 0; t < rows; t++) {
-        int at = sum(t / GROUP * GROUP, j / step * step) + t % GROUP * step + j % step;
-        outputs[worker][t * 2 * OUTPUTS + to + j] = s[at] + bias;
+    for (int j = 0; j < n; j += step) {
+      for (int o = j; o < Math.min(n, j + step); o++) {
+        finish(s, j, o, w.bias(first + o), outputs[worker], to + o);
+      }
+    }
+  }
+
+  /** Output {@code o} of every row, which stands in the group from {@code j} on. */
+  private void finish(float[] s, int j, int o, float bias, float[] out, int to) {
+    for (int t = 0; t < rows; t += GROUP) {
+      int at = sum(t, j) + o - j;
+      for (int r = t; r < Math.min(rows, t + GROUP); r++, at += step) {
+        out[r * 2 * OUTPUTS + to] = s[at] + bias;
       }
     }
   }
 
   /** The number of the first sum of rows {@code t …} and outputs {@code j …} of an item. */
   private int sum(int t, int j) {
-    return t * OUTPUTS + j * together(rows);
+    return t * items + j * together(rows);
   }
 
   /** A block of k as it is stored: four rows of the input stay in the first cache meanwhile. */
@@ -152,7 +171,6 @@ final class Gemv implements Workers.Task {
 
   /** Elements {@code from …} of {@code n} rows of weights, piece by piece. */
   private void multiplyLoaded(int first, int n, int from, int worker) {
-    float[] row = loaded[worker];
     float[] piece = pieces[worker];
     int together = together(rows);
     for (int j = 0; j < n; j += step) {
@@ -160,9 +178,7 @@ final class Gemv implements Workers.Task {
         int width = Math.min(PIECE, w.in() - k);
         int whole = padded(width);
         for (int o = 0; o < Math.min(step, n - j); o++) {
-          w.load(lanes, first + j + o, k, width, row, 0);
-          Arrays.fill(row, width, whole, 0);
-          lanes.split(row, 0, whole, piece, o * PIECE, lanes.lanes());
+          load(first + j + o, k, width, whole, o * PIECE, worker);
         }
         for (int t = 0; t < rows; t += GROUP) {
           int at = t * padded(w.in()) + k * together;
@@ -170,6 +186,17 @@ final class Gemv implements Workers.Task {
               in, at, together, piece, PIECE, whole, sums[worker], sum(t, j) * lanes.lanes());
         }
       }
+    }
+  }
+
+  /** Elements {@code k …} of a row of weights as they stand beside x, with zeros up to a whole. */
+  private void load(int output, int k, int width, int whole, int to, int worker) {
+    float[] row = split ? loaded[worker] : pieces[worker];
+    int at = split ? 0 : to;
+    w.load(lanes, output, k, width, row, at);
+    Arrays.fill(row, at + width, at + whole, 0);
+    if (split) {
+      lanes.split(row, 0, whole, pieces[worker], to, lanes.lanes());
     }
   }
 }

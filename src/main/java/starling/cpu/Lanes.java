@@ -86,7 +86,7 @@ sealed interface Lanes permits ScalarLanes, VectorLanes {
    * w[o·stride + c·lanes + l]}, added in order of c: a sum has the same bits whatever the number of
    * rows, and in how many pieces they are multiplied.
    *
-   * @param x rows that are {@link #split}, as weights are
+   * @param x rows in the order of elements that the weights have: their own, or {@link #split}
    * @param rows 1 or {@link #GROUP}
    * @param n elements of a row, a multiple of {@code 2·lanes}
    */
