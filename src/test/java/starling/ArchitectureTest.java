@@ -90,6 +90,8 @@ class ArchitectureTest {
             "starling",
             "starling.input",
             "starling.device",
+            "starling.model",
+            "starling.image",
             "starling.cpu",
             "starling.cuda",
             "starling.jcuda"));

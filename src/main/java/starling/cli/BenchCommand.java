@@ -10,15 +10,15 @@ import picocli.CommandLine.Spec;
 /** Measurements. */
 @Command(
     name = "bench",
-    description = "Measures kernels, and what the hardware could do.",
-    synopsisSubcommandLabel = "kernels|ceilings",
-    subcommands = {KernelsCommand.class, CeilingsCommand.class})
+    description = "Measures kernels, what the hardware could do, and many questions at once.",
+    synopsisSubcommandLabel = "kernels|ceilings|batches",
+    subcommands = {KernelsCommand.class, CeilingsCommand.class, BatchesCommand.class})
 final class BenchCommand implements Callable<Integer> {
   @Spec private CommandSpec spec;
 
   @Override
   public Integer call() {
-    throw new ParameterException(spec.commandLine(), "kernels or ceilings is missing");
+    throw new ParameterException(spec.commandLine(), "kernels, ceilings or batches is missing");
   }
 
   private static final int MAX_SECONDS = 3600;
