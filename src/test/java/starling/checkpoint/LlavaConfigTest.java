@@ -108,6 +108,13 @@ class LlavaConfigTest {
   }
 
   @Test
+  void anImageIsAGridOfPatches() throws IOException {
+    LlavaConfig config = read("", "", "\"image_size\":336,\"patch_size\":14");
+    assertEquals(24, config.grid());
+    assertEquals(576, config.patches());
+  }
+
+  @Test
   void endTokensComeFromTheFirstFileThatHasThem() throws IOException {
     String top = ",\"eos_token_id\":[2,5]";
     assertEquals(List.of(9), read("", "\"eos_token_id\":9", "").eosTokenIds());

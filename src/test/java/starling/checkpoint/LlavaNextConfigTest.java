@@ -169,7 +169,33 @@ class LlavaNextConfigTest {
     assertTrue(message.contains("a list of 1 to 64 sizes is needed"), message);
   }
 
+  /** The longest side, and one tile more; both are of fewer tiles than are allowed. */
+  @Test
+  void aSideIsAsLongAsAnImageMayBe() throws IOException {
+    String config =
+        "{\"model_type\":\"llava_next\",\"text_config\":{},\"vision_config\":"
+            + VISION.replace("336", "2048").replace(":14", ":128")
+            + ",\"image_grid_pinpoints\":[[2048,%d]]}";
+    Path file = dir.resolve("config.json");
+    Files.writeString(file, config.formatted(65_536));
+    assertEquals(List.of(List.of(2048, 65_536)), LlavaNextConfig.read(dir).imageGridPinpoints());
+    Files.writeString(file, config.formatted(65_536 + 2048));
+    var e = assertThrows(InputException.class, () -> LlavaNextConfig.read(dir));
+    assertEquals(
+        file
+            + ": image_grid_pinpoints holds 67584, which is no multiple of vision_config image_size"
+            + " 2048 up to 65536",
+        e.getMessage());
+  }
+
   // ---- the top level ----
+
+  @Test
+  void aFolderThatIsNotThereIsNamedAsOne() {
+    Path missing = dir.resolve("next");
+    var e = assertThrows(InputException.class, () -> LlavaNextConfig.read(missing));
+    assertEquals(missing + ": there is no such folder", e.getMessage());
+  }
 
   @ParameterizedTest
   @ValueSource(strings = {"text_config", "vision_config"})

@@ -21,10 +21,10 @@ import starling.device.StoredTensor;
  * agree.
  */
 class LlavaWeightsTest {
-  private static final String TEXT =
+  static final String TEXT =
       "\"hidden_size\":6,\"intermediate_size\":5,\"num_hidden_layers\":2,\"num_attention_heads\":4,"
           + "\"num_key_value_heads\":2,\"head_dim\":2,\"vocab_size\":9";
-  private static final String VISION =
+  static final String VISION =
       "\"hidden_size\":4,\"intermediate_size\":7,\"num_hidden_layers\":3,\"num_attention_heads\":2,"
           + "\"image_size\":6,\"patch_size\":3";
 
@@ -166,7 +166,7 @@ class LlavaWeightsTest {
     return renamed;
   }
 
-  private static Map<String, Raw> tensors(boolean decoderBiases) {
+  static Map<String, Raw> tensors(boolean decoderBiases) {
     Map<String, Raw> all = new LinkedHashMap<>();
     String v = "vision_tower.vision_model.";
     put(all, v + "embeddings.class_embedding", 4);

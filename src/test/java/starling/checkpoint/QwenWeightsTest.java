@@ -105,6 +105,19 @@ class QwenWeightsTest {
     assertEquals(392 + 588, sums[1]);
   }
 
+  /** A block of 32 channels with 44 inside its MLP. */
+  @Test
+  void everyMatrixOfABlockIsRead() throws IOException {
+    Map<String, Raw> tensors = tensors("qwen-free");
+    for (QwenVisionWeights.Block block : read("qwen-free", tensors).vision().blocks()) {
+      assertEquals(List.of(96, 32), block.qkvWeight().shape());
+      assertEquals(List.of(32, 32), block.projWeight().shape());
+      assertEquals(List.of(44, 32), block.gateWeight().shape());
+      assertEquals(List.of(44, 32), block.upWeight().shape());
+      assertEquals(List.of(32, 44), block.downWeight().shape());
+    }
+  }
+
   @Test
   void aMissingBiasOfTheTowerIsRefusedByName() throws IOException {
     Map<String, Raw> tensors = tensors("qwen-free");

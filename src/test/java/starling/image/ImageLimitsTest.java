@@ -12,6 +12,7 @@ import java.io.RandomAccessFile;
 import java.lang.management.ManagementFactory;
 import java.nio.charset.StandardCharsets;
 import java.nio.file.Path;
+import java.util.Arrays;
 import java.util.List;
 import org.junit.jupiter.api.Test;
 import org.junit.jupiter.api.io.TempDir;
@@ -33,6 +34,31 @@ class ImageLimitsTest {
     return ((ThreadMXBean) ManagementFactory.getThreadMXBean()).getCurrentThreadAllocatedBytes();
   }
 
+  @Test
+  void anImageIsAsLargeAsTheLimit() {
+    long most = Limits.IMAGE_PIXELS;
+    Decoder.checkSize("x", most, 1);
+    Decoder.checkSize("x", 1, most);
+    String end = " pixels; more than " + most + " are not read";
+    for (long[] size : new long[][] {{most + 1, 1}, {1, most + 1}}) {
+      assertEquals(
+          "x: the image is " + size[0] + "x" + size[1] + end,
+          assertThrows(InputException.class, () -> Decoder.checkSize("x", size[0], size[1]))
+              .getMessage());
+    }
+  }
+
+  @Test
+  void anImageTakesAsMuchMemoryAsTheLimit() {
+    Decoder.checkMemory("x", 3, 2, Limits.IMAGE_MEMORY);
+    assertEquals(
+        "x: the image of 3x2 pixels would take 960 MiB to read; make it smaller, or save it as"
+            + " baseline JPEG in RGB",
+        assertThrows(
+                InputException.class, () -> Decoder.checkMemory("x", 3, 2, Limits.IMAGE_MEMORY + 1))
+            .getMessage());
+  }
+
   // ---- JPEG
 
   private static byte[] segment(int marker, int... content) {
@@ -50,7 +76,7 @@ class ImageLimitsTest {
     out.writeBytes(start);
     out.writeBytes(segment(0xc2, 8, 0, 8, 0, 8, 1, 1, 0x11, 0));
     int[] ones = new int[65];
-    java.util.Arrays.fill(ones, 1, 65, 1);
+    Arrays.fill(ones, 1, 65, 1);
     out.writeBytes(segment(0xdb, ones));
     out.writeBytes(segment(0xc4, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0));
     out.writeBytes(segment(0xc4, 16, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0));
@@ -159,6 +185,11 @@ class ImageLimitsTest {
     byte[] data = PngFile.chunk("IDAT", PngFile.concat(stored, ROWS, new byte[5], broken));
     byte[] rgb = {1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12};
     assertArrayEquals(rgb, Image.read(png(new byte[0], data), "x").rgb());
+    byte[] first = PngFile.chunk("IDAT", PngFile.concat(stored, Arrays.copyOf(ROWS, 7)));
+    byte[] rest = Arrays.copyOfRange(ROWS, 7, 14);
+    byte[] second = PngFile.chunk("IDAT", PngFile.concat(rest, new byte[5], broken));
+    byte[] both = PngFile.concat(first, second);
+    assertArrayEquals(rgb, Image.read(png(new byte[0], both), "x").rgb(), "of two chunks");
   }
 
   @Test
@@ -194,14 +225,14 @@ class ImageLimitsTest {
     byte[] xmp = PngFile.chunk("iTXt", PngFile.concat(key, packed));
     int most = Limits.IMAGE_TEXTS / Limits.IMAGE_TEXT;
     byte[][] texts = new byte[most + 1][];
-    java.util.Arrays.fill(texts, xmp);
+    Arrays.fill(texts, xmp);
     texts[most] = new byte[0];
     byte[] data = PngFile.data(ROWS);
     assertEquals(2, Image.read(png(PngFile.concat(texts), data), "x").width());
     texts[most] = xmp;
     assertTrue(refusal(png(PngFile.concat(texts), data)).contains("too many compressed texts"));
     byte[] other = "k\0\0".getBytes(StandardCharsets.US_ASCII);
-    java.util.Arrays.fill(texts, PngFile.chunk("zTXt", PngFile.concat(other, packed)));
+    Arrays.fill(texts, PngFile.chunk("zTXt", PngFile.concat(other, packed)));
     long before = allocated();
     assertEquals(2, Image.read(png(PngFile.concat(texts), data), "x").width());
     assertTrue(allocated() - before < 4 << 20, "allocated " + (allocated() - before));
@@ -228,7 +259,7 @@ class ImageLimitsTest {
   void aLargeProgressiveImageIsRefusedFromItsHeader() {
     int side = 13_377;
     int[] frame = {8, side >> 8, side & 255, side >> 8, side & 255, 3};
-    int[] content = java.util.Arrays.copyOf(frame, 15);
+    int[] content = Arrays.copyOf(frame, 15);
     for (int c = 0; c < 3; c++) {
       content[6 + 3 * c] = c + 1;
       content[7 + 3 * c] = 0x11;

@@ -4,7 +4,11 @@ import static org.junit.jupiter.api.Assertions.assertArrayEquals;
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertThrows;
 
+import java.awt.Transparency;
+import java.awt.color.ColorSpace;
 import java.awt.image.BufferedImage;
+import java.awt.image.ComponentColorModel;
+import java.awt.image.DataBuffer;
 import java.io.IOException;
 import java.nio.file.Path;
 import javax.imageio.ImageIO;
@@ -56,6 +60,24 @@ class PixelsTest {
     gray.getRaster().setSample(0, 0, 0, 0x12ff);
     gray.getRaster().setSample(1, 0, 0, 0xff00);
     assertArrayEquals(new byte[] {0x12, 0x12, 0x12, -1, -1, -1}, Image.of(gray).rgb());
+  }
+
+  @Test
+  void samplesOfFourBitsAreSpreadOverEight() {
+    var fourBits =
+        new ComponentColorModel(
+            ColorSpace.getInstance(ColorSpace.CS_GRAY),
+            new int[] {4},
+            false,
+            false,
+            Transparency.OPAQUE,
+            DataBuffer.TYPE_BYTE);
+    var raster = fourBits.createCompatibleWritableRaster(3, 1);
+    raster.setSamples(0, 0, 3, 1, 0, new int[] {0, 9, 15});
+    byte nine = (byte) 0x99;
+    assertArrayEquals(
+        new byte[] {0, 0, 0, nine, nine, nine, -1, -1, -1},
+        Image.of(new BufferedImage(fourBits, raster, false, null)).rgb());
   }
 
   @Test

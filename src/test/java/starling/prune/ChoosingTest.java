@@ -17,11 +17,13 @@ import org.junit.jupiter.params.provider.CsvSource;
 import starling.cpu.CpuDevice;
 import starling.device.AttentionInputs;
 import starling.device.Candidates;
+import starling.device.Cut;
 import starling.device.DType;
 import starling.device.Device;
 import starling.device.Kv;
 import starling.device.Mask;
 import starling.device.PositionRule;
+import starling.device.RowMapping;
 import starling.device.Span;
 import starling.device.Tensor;
 import starling.device.TensorArena;
@@ -123,6 +125,26 @@ class ChoosingTest {
         new float[] {0.6f, 0.1f, 0.3f, 0.4f, 0.5f},
         context(0, 5, attention, null).floats(out.score()),
         1e-6f);
+  }
+
+  /** Five candidates in the middle of a prompt of eight rows. */
+  @Test
+  void whatSeveralCropsKeepMayBeMapped() {
+    var first = part(new Candidates(0, 3, null), null, null, 0.6, 0.1, 0.3);
+    var second = part(new Candidates(1, 2, null), null, null, 0.1, 0.4, 0.5);
+    var attention = new Attention(List.of(first, second), 1, null);
+    Selection out = selection(3, 5);
+    Tensor rows = arena.alloc("rows", DType.I32, 6);
+    Tensor positions = arena.alloc("positions", DType.I32, 6);
+    var cut = new Cut(2, 5, out.keep());
+    var map =
+        new RowMapping(
+            rows, positions, null, ints(0, 1, 2, 3, 4, 5, 6, 7), List.of(cut), PositionRule.KEEP);
+    attention.select(
+        context(0, 5, attention, null), out.keep(), out.score(), Queries.PATCHES_AND_CLS, map);
+    assertArrayEquals(new int[] {0, 3, 4}, read(out.keep()));
+    assertArrayEquals(new int[] {0, 1, 2, 5, 6, 7}, read(rows));
+    assertArrayEquals(new int[] {0, 1, 2, 5, 6, 7}, read(positions));
   }
 
   /** Two rows of the tower make a candidate, and the image's order is not the tower's. */

@@ -143,6 +143,20 @@ class CountsTest {
     return ((FixedCut) cuts.get(0)).keep().get(0);
   }
 
+  /** Who compares each two of them chooses among fewer. */
+  @ParameterizedTest
+  @CsvSource({
+    "star:R=0.5;P=0, 16384",
+    "star:R=0;P=0.5, 16384",
+    "fastv:keep=9, 16384",
+    "random:keep=9, 16384",
+    "vispruner:keep=9, 4096"
+  })
+  void candidatesAreAsManyAsAnOperatorTakes(String spec, int most) {
+    var cut = Methods.parse(spec.replace(';', ',')).cuts(shape(576, 32)).getFirst();
+    assertEquals(most, cut.mostCandidates());
+  }
+
   /** VisPruner's share of important tokens is cut off, not rounded. */
   @ParameterizedTest
   @CsvSource({"29, 0.5, 14", "5, 0.75, 3", "64, 0.5, 32", "3, 1, 3", "3, 0, 0", "7, 0.99, 6"})
