@@ -98,8 +98,7 @@ final class Served implements AutoCloseable {
   }
 
   static Model model() {
-    return Model.open(
-        Demo.MODEL, DeviceType.CPU, null, Providers.AUTO, new Admission(16, 20, 0));
+    return Model.open(Demo.MODEL, DeviceType.CPU, null, Providers.AUTO, new Admission(16, 20, 0));
   }
 
   /** The bundled model with an end token that is never drawn, and room for long answers. */
