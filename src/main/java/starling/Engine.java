@@ -93,8 +93,11 @@ final class Engine {
   /** A question that was let in will not be asked. */
   void leave() {
     lock.lock();
-    entered--;
-    lock.unlock();
+    try {
+      entered--;
+    } finally {
+      lock.unlock();
+    }
   }
 
   /**

@@ -236,24 +236,24 @@ public final class Model implements AutoCloseable {
   public CompletableFuture<Answer> askAsync(Question question) {
     Question asked = question.copy();
     var result = new CompletableFuture<Answer>();
-    Thread asking =
-        Thread.ofVirtual()
-            .unstarted(
-                () -> {
-                  try {
-                    result.complete(ask(asked));
-                  } catch (Throwable e) {
-                    result.completeExceptionally(e);
-                  }
-                });
-    result.whenComplete(
-        (answer, failure) -> {
-          if (result.isCancelled()) {
-            asking.interrupt();
-          }
-        });
+    Thread asking = Thread.ofVirtual().unstarted(() -> complete(result, asked));
+    var unused =
+        result.whenComplete(
+            (answer, failure) -> {
+              if (result.isCancelled()) {
+                asking.interrupt();
+              }
+            });
     asking.start();
     return result;
+  }
+
+  private void complete(CompletableFuture<Answer> result, Question question) {
+    try {
+      result.complete(ask(question));
+    } catch (RuntimeException | Error e) {
+      result.completeExceptionally(e);
+    }
   }
 
   /**

@@ -142,6 +142,7 @@ class CompanyTest {
   }
 
   @Test
+  @SuppressWarnings("try") // closing early is what is tested
   void oneAnswerThatIsCancelledTakesItsSiblingsAlong() throws Exception {
     try (Model model = Model.open(Demo.MODEL);
         AnswerStream stream =

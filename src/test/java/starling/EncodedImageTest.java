@@ -162,12 +162,15 @@ class EncodedImageTest {
       double rest = Double.MAX_VALUE;
       for (int i = 0; i < 20; i++) {
         Question q = color().maxTokens(1);
-        image =
-            Math.min(
-                image, model.ask(q.copy().image(Demo.read("scene-00.png"))).timingsMs().vision());
-        again = Math.min(again, model.ask(q.copy().image(encoded)).timingsMs().vision());
+        Answer.Timings whole = model.ask(q.copy().image(Demo.read("scene-00.png"))).timingsMs();
+        Answer.Timings part = model.ask(q.copy().image(encoded)).timingsMs();
+        image = Math.min(image, whole.vision());
+        again = Math.min(again, part.vision());
+        prompt = Math.min(prompt, whole.prefill());
+        rest = Math.min(rest, part.prefill());
       }
       assertTrue(again < 0.6 * image, again + " of " + image + " ms");
+      assertTrue(rest < 0.4 * prompt, rest + " of " + prompt + " ms");
     }
   }
 
