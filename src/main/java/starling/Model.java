@@ -7,6 +7,7 @@ import java.util.List;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.RejectedExecutionException;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.locks.ReentrantLock;
 import java.util.function.Consumer;
 import starling.checkpoint.CheckpointFolder;
@@ -48,6 +49,8 @@ import starling.text.Tokenizer;
  */
 public final class Model implements AutoCloseable {
   private final ReentrantLock closing = new ReentrantLock();
+  private final Semaphore preparing =
+      new Semaphore(Math.max(1, Runtime.getRuntime().availableProcessors() / 2), true);
   private final Path dir;
   private final Device device;
   private final Safetensors files;
@@ -286,7 +289,7 @@ public final class Model implements AutoCloseable {
 
   private Asked asked(Question question, long start) {
     Method method = question.method != null ? question.method : Methods.parse(question.prune);
-    List<ImageInput> inputs = inputs(question);
+    List<ImageInput> inputs = prepared(question);
     int[] rows = inputs.stream().mapToInt(image -> image.tokens().rows()).toArray();
     Prompt prompt = Prompt.of(this, question, rows);
     var asked = new Asked(question, prompt, inputs, start);
@@ -347,6 +350,21 @@ public final class Model implements AutoCloseable {
   /** What whoever asks a closed model gets. */
   IllegalStateException closedException() {
     return new IllegalStateException("the model " + dir + " is closed");
+  }
+
+  /** The images of a few questions at a time: the processor is the device's, too. */
+  private List<ImageInput> prepared(Question question) {
+    try {
+      preparing.acquire();
+    } catch (InterruptedException e) {
+      Thread.currentThread().interrupt();
+      throw new CancellationException("the question was interrupted");
+    }
+    try {
+      return inputs(question);
+    } finally {
+      preparing.release();
+    }
   }
 
   private List<ImageInput> inputs(Question question) {
