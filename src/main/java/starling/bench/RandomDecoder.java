@@ -15,7 +15,8 @@ import starling.input.InputException;
 
 /**
  * A checkpoint whose decoder has a given shape and random bf16 weights, with the smallest tower, in
- * a new folder under {@code java.io.tmpdir}; {@link #close} removes it.
+ * a new folder under {@code java.io.tmpdir}; {@link #close} removes it, and so does the end of the
+ * process.
  */
 final class RandomDecoder implements AutoCloseable {
   /**
@@ -44,10 +45,12 @@ final class RandomDecoder implements AutoCloseable {
 
   private final Path folder;
   private final List<String> header = new ArrayList<>();
+  private final Thread hook = new Thread(this::remove);
   private long end;
 
   private RandomDecoder(Path folder) {
     this.folder = folder;
+    Runtime.getRuntime().addShutdownHook(hook);
   }
 
   /**
@@ -199,6 +202,18 @@ final class RandomDecoder implements AutoCloseable {
 
   @Override
   public void close() {
+    try {
+      Runtime.getRuntime().removeShutdownHook(hook);
+    } catch (IllegalStateException e) {
+      // It is running.
+    }
+    remove();
+  }
+
+  private synchronized void remove() {
+    if (Files.notExists(folder)) {
+      return;
+    }
     try (var files = Files.list(folder)) {
       for (Path file : files.toList()) {
         Files.delete(file);
