@@ -202,7 +202,12 @@ final class Engine {
   /** Sees to it that somebody works. The lock is held. */
   private void work() {
     if (thread == null) {
-      thread = Thread.ofPlatform().daemon().name("starling").unstarted(this::run);
+      thread = 
+          Thread.ofPlatform()
+              .daemon()
+              .name("starling")
+              .inheritInheritableThreadLocals(false)
+              .unstarted(this::run);
       thread.start();
     }
   }
@@ -251,6 +256,33 @@ final class Engine {
   // ---- the thread that works ----
 
   private void run() {
+    try {
+      loop();
+    } catch (RuntimeException | Error e) { // a fault of ours: nobody may wait for this thread now
+      lost(e);
+      throw e;
+    }
+  }
+
+  /** Ends all questions, because the thread that answers them does. */
+  private void lost(Throwable why) {
+    lock.lock();
+    try {
+      running.forEach(answer -> answer.asked().put(new Asked.Ended(why)));
+      waiting.forEach(asked -> asked.put(new Asked.Ended(why)));
+      errands.forEach(errand -> errand.cancel(false));
+      running.clear();
+      waiting.clear();
+      errands.clear();
+      runningNow = 0;
+      thread = null;
+      idle.signalAll();
+    } finally {
+      lock.unlock();
+    }
+  }
+
+  private void loop() {
     while (goOn()) {
       dropUnwanted();
       Asked next = owed > 0 && !running.isEmpty() ? null : next();

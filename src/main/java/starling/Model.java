@@ -3,6 +3,7 @@ package starling;
 import java.nio.file.Path;
 import java.time.Duration;
 import java.util.ArrayList;
+import java.util.Arrays;
 import java.util.List;
 import java.util.concurrent.CancellationException;
 import java.util.concurrent.CompletableFuture;
@@ -48,6 +49,11 @@ import starling.text.Tokenizer;
  * usable.
  */
 public final class Model implements AutoCloseable {
+  /** Width and height: towers of one size scale it up, others have few patches. */
+  private static final int WARM_UP_PIXELS = 112;
+
+  private static final int WARM_UP_TOKENS = 8;
+
   private final ReentrantLock closing = new ReentrantLock();
   private final Semaphore preparing =
       new Semaphore(Math.max(1, Runtime.getRuntime().availableProcessors() / 2), true);
@@ -325,6 +331,25 @@ public final class Model implements AutoCloseable {
     EncodedImage encoded = engine.call(() -> loaded.encode(input, options));
     encoded.whenGone(engine::forgetClosedImages);
     return encoded;
+  }
+
+  /**
+   * Answers two questions of its own about a grey image, one of them with pruning, so that what the
+   * JVM does once (loading classes, compiling, mapping weights) is done before the first question
+   * of a user. Takes about as long as two first questions; questions of others go on meanwhile. It
+   * may be called again.
+   *
+   * @throws CancellationException if the thread was interrupted
+   * @throws RejectedExecutionException if as many questions wait as {@link Admission} says
+   * @throws IllegalStateException if the model is closed
+   */
+  public void warmUp() {
+    float[] grey = new float[3 * WARM_UP_PIXELS * WARM_UP_PIXELS];
+    Arrays.fill(grey, 0.5f);
+    Image image = Image.of(WARM_UP_PIXELS, WARM_UP_PIXELS, grey);
+    for (String spec : List.of("none", "star:R=0.5,P=0")) {
+      ask(Question.of("What is this?").image(image).prune(spec).maxTokens(WARM_UP_TOKENS));
+    }
   }
 
   /** What the model is doing. */
