@@ -2,6 +2,7 @@ package starling;
 
 import static org.junit.jupiter.api.Assertions.assertEquals;
 import static org.junit.jupiter.api.Assertions.assertFalse;
+import static org.junit.jupiter.api.Assertions.assertThrows;
 import static org.junit.jupiter.api.Assertions.assertTrue;
 
 import java.io.BufferedReader;
@@ -16,8 +17,11 @@ import java.util.List;
 import java.util.Map;
 import java.util.Random;
 import java.util.concurrent.Callable;
+import java.util.concurrent.CancellationException;
+import java.util.concurrent.ExecutionException;
 import java.util.concurrent.Executors;
 import java.util.concurrent.Future;
+import java.util.concurrent.FutureTask;
 import java.util.concurrent.TimeUnit;
 import java.util.function.BooleanSupplier;
 import java.util.stream.IntStream;
@@ -113,6 +117,68 @@ class ManyClientsTest {
       images.forEach(EncodedImage::close);
     }
     return outcomes;
+  }
+
+  /** Whenever the interrupt comes: before the tower is run, while it is, or just after. */
+  @Test
+  void anEncodingThatIsInterruptedLeavesNothing() throws Exception {
+    try (Model model = Model.open(Demo.MODEL, DeviceType.CPU, DType.F32)) {
+      var image = Demo.read("scene-00.png");
+      long start = System.nanoTime();
+      model.encode(image).close();
+      model.encode(image).close();
+      long millis = (System.nanoTime() - start) / 2_000_000;
+      long before = QuestionMemory.bytes(model.loaded());
+      int interrupted = 0;
+      for (int i = 0; i < 20; i++) {
+        var encoding = new FutureTask<>(() -> model.encode(image));
+        Thread encodes = Thread.ofPlatform().start(encoding);
+        Thread.sleep(i * millis / 16);
+        encodes.interrupt();
+        try {
+          encoding.get().close();
+        } catch (ExecutionException e) {
+          assertEquals(CancellationException.class, e.getCause().getClass());
+          interrupted++;
+        }
+      }
+      assertTrue(interrupted > 0, "some were interrupted");
+      until("the thread ends", () -> !works());
+      assertEquals(before, QuestionMemory.bytes(model.loaded()), interrupted + " interrupted");
+    }
+  }
+
+  /** A question that was let in has room for all its answers, whatever else could be kept. */
+  @Test
+  void theKeptBeginningOfAPromptTakesNoRoomOfItsAnswers() {
+    var star = Question.of("Is there a star?").maxTokens(4);
+    long one;
+    try (Model model = Model.open(Demo.MODEL, DeviceType.CPU, DType.F32)) {
+      one = model.ask(star.copy().image(Demo.read("scene-00.png"))).kvReservedBytes();
+    }
+    var admission = new Admission(2, 2, 2 * one);
+    try (Model model =
+            Model.open(Demo.MODEL, DeviceType.CPU, DType.F32, Providers.AUTO, admission);
+        EncodedImage encoded = model.encode(Demo.read("scene-00.png"));
+        AnswerStream stream = model.stream(star.image(encoded).answers(2))) {
+      assertEquals(2, stream.answers().size());
+    }
+  }
+
+  @Test
+  @Timeout(20)
+  @SuppressWarnings("try") // closed early, and again at the end
+  void aClosedStreamSaysSoHoweverOftenItIsRead() {
+    try (Model model = Model.open(Demo.MODEL, DeviceType.CPU, DType.F32)) {
+      Question question = Question.of("Describe the image.").maxTokens(500);
+      try (AnswerStream stream = model.stream(question.image(Demo.read("scene-00.png")))) {
+        stream.close();
+        for (int i = 0; i < 3; i++) {
+          String message = assertThrows(CancellationException.class, stream::next).getMessage();
+          assertEquals("the question was cancelled", message, "read " + i);
+        }
+      }
+    }
   }
 
   /** A process with a crowd of clients; with an argument, one that asks once and ends. */
