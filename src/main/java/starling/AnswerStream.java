@@ -15,7 +15,7 @@ public final class AnswerStream implements AutoCloseable {
    * @param answer which of the question's answers, from 0
    * @param text whole characters
    * @param tokens those drawn since the piece before, with their log-probabilities; empty unless
-   *     {@link Question#logprobs} asks for them
+   *     {@link Question#logprobs} asks for them. The last piece may have tokens and no text
    */
   public record Piece(int answer, String text, List<Answer.Token> tokens) {}
 
@@ -43,8 +43,8 @@ public final class AnswerStream implements AutoCloseable {
    */
   public Piece next() {
     while (!ended) {
-      Asked.Event event = take();
-      if (closed) {
+      Asked.Event event = closed ? null : take();
+      if (closed) { // by now
         throw new CancellationException("the question was cancelled");
       }
       switch (event) {

@@ -8,11 +8,12 @@ import java.util.IdentityHashMap;
 import java.util.Iterator;
 import java.util.List;
 import java.util.concurrent.CancellationException;
+import java.util.concurrent.CompletableFuture;
 import java.util.concurrent.ExecutionException;
-import java.util.concurrent.FutureTask;
 import java.util.concurrent.RejectedExecutionException;
 import java.util.concurrent.locks.Condition;
 import java.util.concurrent.locks.ReentrantLock;
+import java.util.function.Consumer;
 import java.util.function.Supplier;
 import starling.device.Sampling;
 import starling.input.InputException;
@@ -42,7 +43,7 @@ final class Engine {
   private final ReentrantLock lock = new ReentrantLock();
   private final Condition idle = lock.newCondition();
   private final Deque<Asked> waiting = new ArrayDeque<>();
-  private final Deque<FutureTask<?>> errands = new ArrayDeque<>();
+  private final Deque<Errand<?>> errands = new ArrayDeque<>();
   private int entered; // questions that were let in and are not waiting yet
   private Thread thread; // null while there is nothing to do
   private boolean closed;
@@ -128,9 +129,13 @@ final class Engine {
     }
   }
 
-  /** Does something on the device between two steps, and waits for it. */
-  <T> T call(Supplier<T> work) {
-    var errand = new FutureTask<>(work::get);
+  /**
+   * Does something on the device between two steps, and waits for it.
+   *
+   * @param unwanted gets what was made when nobody waits for it any more
+   */
+  <T> T call(Supplier<T> work, Consumer<T> unwanted) {
+    var errand = new Errand<>(work, unwanted, new CompletableFuture<>());
     lock.lock();
     try {
       checkOpen();
@@ -140,9 +145,9 @@ final class Engine {
       lock.unlock();
     }
     try {
-      return errand.get();
+      return errand.result().get();
     } catch (InterruptedException e) {
-      errand.cancel(false);
+      errand.leave();
       Thread.currentThread().interrupt();
       throw new CancellationException("the work was interrupted");
     } catch (ExecutionException e) {
@@ -155,7 +160,14 @@ final class Engine {
     lock.lock();
     try {
       if (!closed) {
-        errands.add(new FutureTask<>(() -> loaded.forgetPrefixes(false), null));
+        errands.add(
+            new Errand<>(
+                () -> {
+                  loaded.forgetPrefixes(false);
+                  return true;
+                },
+                done -> {},
+                new CompletableFuture<>()));
         work();
       }
     } finally {
@@ -202,7 +214,7 @@ final class Engine {
   /** Sees to it that somebody works. The lock is held. */
   private void work() {
     if (thread == null) {
-      thread = 
+      thread =
           Thread.ofPlatform()
               .daemon()
               .name("starling")
@@ -270,7 +282,7 @@ final class Engine {
     try {
       running.forEach(answer -> answer.asked().put(new Asked.Ended(why)));
       waiting.forEach(asked -> asked.put(new Asked.Ended(why)));
-      errands.forEach(errand -> errand.cancel(false));
+      errands.forEach(errand -> errand.result().completeExceptionally(why));
       running.clear();
       waiting.clear();
       errands.clear();
@@ -300,7 +312,7 @@ final class Engine {
   /** Does what others want done between steps; ends the thread when there is nothing to do. */
   private boolean goOn() {
     while (true) {
-      FutureTask<?> errand;
+      Errand<?> errand;
       lock.lock();
       try {
         errand = errands.poll();
@@ -375,7 +387,7 @@ final class Engine {
     var begun = new ArrayList<Generation>();
     try {
       runningNow = running.size() + asked.question().answers;
-      Generation first = loaded.prefill(asked.prepared());
+      Generation first = loaded.prefill(asked.prepared(), asked.question().answers);
       begun.add(first);
       first.first();
       Sampling sampling = first.sampling();

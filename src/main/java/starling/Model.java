@@ -328,7 +328,7 @@ public final class Model implements AutoCloseable {
   /** The same with a choice of how the image becomes visual tokens. */
   public EncodedImage encode(Image image, ImageOptions options) {
     ImageInput input = prepare(image, options, "the image");
-    EncodedImage encoded = engine.call(() -> loaded.encode(input, options));
+    EncodedImage encoded = engine.call(() -> loaded.encode(input, options), EncodedImage::close);
     encoded.whenGone(engine::forgetClosedImages);
     return encoded;
   }

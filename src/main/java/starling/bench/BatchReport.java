@@ -27,6 +27,8 @@ public record BatchReport(
    *
    * @param prune the spec
    * @param clients how many ask at once
+   * @param questionsPerSecond answers of all of them
+   * @param tokensPerSecond tokens of these
    * @param kvBytes keys and values of an answer
    * @param sequencesInGigabyte answers whose keys and values fit into 10⁹ bytes
    */
@@ -56,6 +58,7 @@ public record BatchReport(
    * Clients that ask short questions.
    *
    * @param clients how many ask at once
+   * @param answersPerSecond of all of them
    * @param firstMillis median time to the first token
    * @param p50Millis median time to the whole answer
    * @param p99Millis the time that one of a hundred exceeds

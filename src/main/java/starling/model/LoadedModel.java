@@ -157,7 +157,7 @@ public final class LoadedModel implements AutoCloseable {
 
   /** Reads the prompt of a question and draws the first token. */
   public Generation prefill(Request request) {
-    return prefill(prepare(request));
+    return prefill(prepare(request), 1);
   }
 
   /**
@@ -168,9 +168,10 @@ public final class LoadedModel implements AutoCloseable {
    *   ids    → embeddings             → rows of the text            ┴→ layers, [stage 2] in one of them → logits
    * </pre>
    *
+   * @param answers that are to begin with this prompt, for which room in the cache is left
    * @throws starling.device.OutOfMemoryException if there is no room for it
    */
-  public Generation prefill(Prepared question) {
+  public Generation prefill(Prepared question, int answers) {
     Request request = question.request();
     Planner planner = question.planner();
     request.images().forEach(this::count);
@@ -193,7 +194,7 @@ public final class LoadedModel implements AutoCloseable {
       var entering = pruner.entering(positions.on(tables, standing));
       var mask = new Mask(true, entering.hidden());
       var prompt = new Sequence(rows.first(layout.rows()), layout, entering.positions(), mask);
-      Decoder.Rows last = decode(generation, request, prompt, pruner, work);
+      Decoder.Rows last = decode(generation, question, answers, prompt, pruner, work);
       decoder.logits(generation.logitRow(), last);
       generation.begin(start, seen);
     } catch (RuntimeException e) {
@@ -276,7 +277,13 @@ public final class LoadedModel implements AutoCloseable {
 
   /** Runs the layers over the prompt, with the cuts inside them; returns the rows that are left. */
   private Decoder.Rows decode(
-      Generation generation, Request request, Sequence prompt, Pruner pruner, TensorArena work) {
+      Generation generation,
+      Prepared question,
+      int answers,
+      Sequence prompt,
+      Pruner pruner,
+      TensorArena work) {
+    Request request = question.request();
     Caches caches = generation.caches();
     Prefix.Key shared = Prefix.Key.of(request, family.imageToken());
     Prefix begun = prefixes.of(shared);
@@ -301,7 +308,7 @@ public final class LoadedModel implements AutoCloseable {
           begun.into(this, now.rows(), lse);
           in = inputs(now, caches.whilePrompt(l));
         } else if (keeps) {
-          prefixes.keep(Prefix.copy(shared, this, cut, now, lse, caches));
+          keep(Prefix.copy(shared, this, cut, now, lse, caches), question, answers);
           keeps = false;
         }
         var sight = sight(in, now.layout(), lse, pruner);
@@ -314,9 +321,18 @@ public final class LoadedModel implements AutoCloseable {
       decoder.finish(l, rows, attended);
     }
     if (keeps) {
-      prefixes.keep(Prefix.copy(shared, this, null, now, null, caches));
+      keep(Prefix.copy(shared, this, null, now, null, caches), question, answers);
     }
     return now.rows();
+  }
+
+  /** Keeps the beginning of a prompt, unless its other answers need the room. */
+  private void keep(Prefix prefix, Prepared question, int answers) {
+    if (prefix != null && answers > 1 && !pool.hasRoom(question.cacheRows(), answers - 1)) {
+      prefix.close();
+    } else {
+      prefixes.keep(prefix);
+    }
   }
 
   private Tensor lse(Decoder.Rows rows, TensorArena work) {

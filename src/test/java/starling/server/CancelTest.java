@@ -197,7 +197,7 @@ class CancelTest {
   @Test
   void aClientThatDoesNotReadIsCutOff() throws IOException {
     var limits = new ConnectionLimits(16, Duration.ofMillis(500), Duration.ofSeconds(20));
-    var setup = new Served.Setup().requests(Served.limits(8000, Duration.ofSeconds(60)));
+    var setup = new Served.Setup().requests(Served.limits(8000, Duration.ofSeconds(10)));
     try (var served = setup.connections(limits).start(model);
         var client = new Socket()) {
       client.setReceiveBufferSize(4096);

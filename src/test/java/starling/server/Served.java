@@ -98,7 +98,7 @@ final class Served implements AutoCloseable {
   }
 
   static Model model() {
-    return Model.open(Demo.MODEL, DeviceType.CPU, null, Providers.AUTO, new Admission(16, 20, 0));
+    return open(Demo.MODEL);
   }
 
   /** The bundled model with an end token that is never drawn, and room for long answers. */
@@ -118,7 +118,12 @@ final class Served implements AutoCloseable {
         }
       }
     }
-    return Model.open(dir, DeviceType.CPU);
+    return open(dir);
+  }
+
+  /** With a queue that is soon full. */
+  private static Model open(Path dir) {
+    return Model.open(dir, DeviceType.CPU, null, Providers.AUTO, new Admission(16, 20, 0));
   }
 
   /** A question that the endless model answers for a minute. */
