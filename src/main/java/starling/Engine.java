@@ -18,6 +18,7 @@ import java.util.function.Supplier;
 import starling.device.Sampling;
 import starling.input.InputException;
 import starling.model.Batch;
+import starling.model.EncodedImage;
 import starling.model.Generation;
 import starling.model.LoadedModel;
 
@@ -155,24 +156,23 @@ final class Engine {
     }
   }
 
-  /** Gives back what was kept for questions on images that are closed by now; does not wait. */
-  void forgetClosedImages() {
+  /** Gives back an image that nobody needs, and what was kept with it; does not wait. */
+  void giveBack(EncodedImage image) {
     lock.lock();
     try {
-      if (!closed) {
-        errands.add(
-            new Errand<>(
-                () -> {
-                  loaded.forgetPrefixes(false);
-                  return true;
-                },
-                done -> {},
-                new CompletableFuture<>()));
+      if (!closed) { // else the model gives back everything
+        errands.add(new Errand<>(() -> free(image), done -> {}, new CompletableFuture<>()));
         work();
       }
     } finally {
       lock.unlock();
     }
+  }
+
+  private boolean free(EncodedImage image) {
+    loaded.forgetPrefixes(false);
+    image.free();
+    return true;
   }
 
   /** Wants no answer any more: one that waits goes at once, one that runs before its next step. */

@@ -328,8 +328,8 @@ public final class Model implements AutoCloseable {
   /** The same with a choice of how the image becomes visual tokens. */
   public EncodedImage encode(Image image, ImageOptions options) {
     ImageInput input = prepare(image, options, "the image");
-    EncodedImage encoded = engine.call(() -> loaded.encode(input, options), EncodedImage::close);
-    encoded.whenGone(engine::forgetClosedImages);
+    EncodedImage encoded = engine.call(() -> loaded.encode(input, options), this::giveBack);
+    encoded.whenGone(() -> engine.giveBack(encoded));
     return encoded;
   }
 
@@ -375,6 +375,12 @@ public final class Model implements AutoCloseable {
   /** What whoever asks a closed model gets. */
   IllegalStateException closedException() {
     return new IllegalStateException("the model " + dir + " is closed");
+  }
+
+  /** Nobody waits any more for an image that was encoded. */
+  private void giveBack(EncodedImage image) {
+    image.whenGone(() -> engine.giveBack(image));
+    image.close();
   }
 
   /** The images of a few questions at a time: the processor is the device's, too. */

@@ -198,7 +198,9 @@ class EncodedImageTest {
       assertEquals("yellow", first.get().text());
       assertEquals("yellow", waiting.get(0).answers().getFirst().text());
       assertEquals(0, model.load().waiting());
-      assertEquals(0, encoded.bytes(), "the last of them gave it back");
+      while (encoded.bytes() > 0) { // the last of them gives it back
+        Thread.onSpinWait();
+      }
     }
   }
 

@@ -128,6 +128,7 @@ class ManyClientsTest {
       model.encode(image).close();
       model.encode(image).close();
       long millis = (System.nanoTime() - start) / 2_000_000;
+      until("both are given back", () -> !works());
       long before = QuestionMemory.bytes(model.loaded());
       int interrupted = 0;
       for (int i = 0; i < 20; i++) {

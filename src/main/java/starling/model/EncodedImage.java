@@ -11,8 +11,8 @@ import starling.prune.ImageTokens;
  * block and its attention. A question about it starts there; what its method cuts, and the
  * projector, are its own work.
  *
- * <p>Ownership: {@link #close} gives the memory back as soon as no question needs it that was asked
- * before, and is harmless when repeated. A question that is asked afterwards is refused. Safe for
+ * <p>Ownership: behind {@link #close} the memory goes back as soon as no question needs it that was
+ * asked before; closing again is harmless. A question that is asked afterwards is refused. Safe for
  * several threads.
  */
 public final class EncodedImage implements AutoCloseable {
@@ -21,7 +21,7 @@ public final class EncodedImage implements AutoCloseable {
   private final ImageOptions options;
   private final ImageEncoder.Seen seen;
   private final TensorArena arena;
-  private volatile Runnable whenGone = () -> {};
+  private volatile Runnable whenGone = this::free;
   private int users = 1; // questions, and whoever holds this
   private boolean closed;
 
@@ -48,7 +48,9 @@ public final class EncodedImage implements AutoCloseable {
     return options;
   }
 
-  /** Says what is to happen when the memory was given back; it must not wait. */
+  /**
+   * Says what is to happen when nobody needs the memory; it calls {@link #free}, and does not wait.
+   */
   public void whenGone(Runnable then) {
     whenGone = then;
   }
@@ -61,8 +63,8 @@ public final class EncodedImage implements AutoCloseable {
     return users == 0;
   }
 
-  /** Gives the memory back whoever uses it: the model is closed. */
-  synchronized void free() {
+  /** Gives the memory back, whoever uses it; harmless when repeated. By who uses the device. */
+  public synchronized void free() {
     closed = true;
     arena.close();
   }
@@ -90,9 +92,6 @@ public final class EncodedImage implements AutoCloseable {
     synchronized (this) {
       users--;
       last = users == 0;
-      if (last) {
-        arena.close();
-      }
     }
     if (last) {
       whenGone.run(); // not inside: it may wait for who releases another
