@@ -22,7 +22,7 @@ public final class Main {
       } catch (Exception | Error e) {
         return commands.failed(e);
       }
-    } catch (Error e) { // before there are commands
+    } catch (Exception | Error e) { // before there are commands, or when a failure cannot be told
       return Failure.report(e, false);
     }
   }

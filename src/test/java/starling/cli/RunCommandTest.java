@@ -74,7 +74,15 @@ class RunCommandTest {
         List.of("formula", "dense", "pruned", "reduction", "counts_text", "counts_vision"),
         names(answer.get("flops")).subList(0, 6));
     assertEquals(
-        List.of("load", "preprocess", "vision", "prune", "prefill", "decode_per_token", "total"),
+        List.of(
+            "load",
+            "waiting",
+            "preprocess",
+            "vision",
+            "prune",
+            "prefill",
+            "decode_per_token",
+            "total"),
         names(answer.get("timings_ms")));
     assertEquals(List.of("dense", "pruned"), names(answer.get("kv_bytes")));
     assertEquals(
