@@ -208,6 +208,16 @@ class ArchitectureTest {
   }
 
   @Test
+  void langchain4jIsUsedInItsPackageAlone() {
+    noClasses()
+        .that()
+        .resideOutsideOfPackage("starling.langchain4j")
+        .should()
+        .dependOnClassesThat(resideInAnyPackage("dev.langchain4j.."))
+        .check(CLASSES);
+  }
+
+  @Test
   void theVectorModuleIsNamedInFourClasses() {
     noClasses()
         .that()
