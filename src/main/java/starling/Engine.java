@@ -49,6 +49,7 @@ final class Engine {
   private Thread thread; // null while there is nothing to do
   private boolean closed;
   private boolean cancelling;
+  private Asked beginning; // whose prompt is being read
   private volatile int runningNow;
   private volatile long cacheBytesNow;
 
@@ -241,6 +242,9 @@ final class Engine {
       while (thread != null) {
         long left = most - (System.nanoTime() - start);
         cancelling |= left <= 0;
+        if (cancelling && beginning != null) {
+          beginning.cancel();
+        }
         try {
           if (cancelling) {
             idle.await();
@@ -309,27 +313,25 @@ final class Engine {
     }
   }
 
-  /** Does what others want done between steps; ends the thread when there is nothing to do. */
+  /** Does one thing that others want done between steps; ends the thread when nothing is to do. */
   private boolean goOn() {
-    while (true) {
-      Errand<?> errand;
-      lock.lock();
-      try {
-        errand = errands.poll();
-        if (errand == null) {
-          if (running.isEmpty() && waiting.isEmpty()) {
-            thread = null;
-            idle.signalAll();
-            return false;
-          }
-          return true;
-        }
-      } finally {
-        lock.unlock();
+    Errand<?> errand;
+    lock.lock();
+    try {
+      errand = errands.poll();
+      if (errand == null && running.isEmpty() && waiting.isEmpty()) {
+        thread = null;
+        idle.signalAll();
+        return false;
       }
+    } finally {
+      lock.unlock();
+    }
+    if (errand != null) {
       errand.run();
       cacheBytesNow = loaded.cacheBytes();
     }
+    return true;
   }
 
   /** Ends those that nobody waits for any more. */
@@ -375,7 +377,8 @@ final class Engine {
       if (!begins && running.isEmpty()) { // what is in the way does not end by itself
         begins = true;
       }
-      return begins ? waiting.poll() : null;
+      beginning = begins ? waiting.poll() : null;
+      return beginning;
     } finally {
       lock.unlock();
     }

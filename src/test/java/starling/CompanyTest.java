@@ -21,13 +21,6 @@ import starling.model.Mode;
 
 /** An answer alone and in company: the same bits, whoever else is asked about what. */
 class CompanyTest {
-  private static final List<String> PROMPTS =
-      List.of(
-          "What color is the heart?",
-          "How many red objects are there?",
-          "Describe the image.",
-          "Is there a star?",
-          "What is left of the circle?");
   private static final List<String> SPECS =
       List.of(
           "none",
@@ -40,7 +33,7 @@ class CompanyTest {
   private static Question question(int i) {
     var random = new Random(i);
     Question question =
-        Question.of(PROMPTS.get(random.nextInt(PROMPTS.size())))
+        Question.of(CrowdQuestion.TEXTS.get(random.nextInt(CrowdQuestion.TEXTS.size())))
             .image(Demo.read("scene-0" + random.nextInt(10) + ".png"))
             .prune(SPECS.get(random.nextInt(SPECS.size())))
             .maxTokens(1 + random.nextInt(24))

@@ -26,7 +26,7 @@ record CrowdQuestion(
     int answers,
     Sampling sampling,
     List<List<Answer>> right) {
-  private static final List<String> TEXTS =
+  static final List<String> TEXTS =
       List.of(
           "What color is the heart?",
           "How many red objects are there?",

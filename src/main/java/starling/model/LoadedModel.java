@@ -285,7 +285,7 @@ public final class LoadedModel implements AutoCloseable {
       TensorArena work) {
     Request request = question.request();
     Caches caches = generation.caches();
-    Prefix.Key shared = Prefix.Key.of(request, family.imageToken());
+    Prefix.Key shared = Prefix.Key.of(question.planner(), generation.plan());
     Prefix begun = prefixes.of(shared);
     List<Kv> behind = begun == null ? List.of() : continued(begun, generation, work);
     boolean keeps = shared != null && begun == null;

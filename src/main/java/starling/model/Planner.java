@@ -155,7 +155,7 @@ record Planner(
     return request.mode() == Mode.MASK;
   }
 
-  /** The cuts at a place before the decoder, in order. */
+  /** The cuts at a place, in order. */
   List<CutPoint> cutsAt(CutSite site) {
     return cuts.stream().filter(cut -> cut.where() == site).toList();
   }
@@ -166,6 +166,11 @@ record Planner(
         .filter(cut -> cut.where() == CutSite.DECODER && cut.layer() == layers)
         .findFirst()
         .orElse(null);
+  }
+
+  /** How many decoder layers see all rows that entered: as far as the first cut there. */
+  int layersBeforeFirstCut() {
+    return cutsAt(CutSite.DECODER).stream().mapToInt(CutPoint::layer).min().orElse(shape.layers());
   }
 
   /** 1 for a cut before the decoder, 2 for the first inside it, 3, 4 … for later ones. */

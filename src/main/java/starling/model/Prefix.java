@@ -6,6 +6,8 @@ import java.util.stream.IntStream;
 import starling.device.DType;
 import starling.device.Device;
 import starling.device.Kv;
+import starling.device.OutOfMemoryException;
+import starling.device.Span;
 import starling.device.Tensor;
 import starling.device.TensorArena;
 import starling.prune.CutPoint;
@@ -44,11 +46,16 @@ record Prefix(
    *
    * @param images all of the prompt
    * @param ids up to the last image, that included
+   * @param rows of each image in the decoder; a method may go by the length of the text
+   * @param layers as far as the first cut inside the decoder, all of them without one
    */
-  record Key(List<EncodedImage> images, List<Integer> ids, Method method) {
+  record Key(
+      List<EncodedImage> images, List<Integer> ids, Method method, List<Span> rows, int layers) {
 
     /** Null if a question shares its beginning with no other. */
-    static Key of(Request request, int imageToken) {
+    static Key of(Planner planner, Plan plan) {
+      Request request = planner.request();
+      int imageToken = planner.model().imageToken();
       List<EncodedImage> images = request.images().stream().map(ImageInput::encoded).toList();
       int last = request.ids().length - 1;
       while (last >= 0 && request.ids()[last] != imageToken) {
@@ -63,7 +70,9 @@ record Prefix(
           ? new Key(
               images,
               IntStream.of(request.ids()).limit(last + 1L).boxed().toList(),
-              request.method())
+              request.method(),
+              plan.layout().images(),
+              planner.layersBeforeFirstCut())
           : null;
     }
 
@@ -78,20 +87,21 @@ record Prefix(
    * @param cut which is about to be made; null if there is none in any layer
    * @param now the prompt with its images, and P rows up to the last of them
    * @param lse f32 {@code [H, T]} of the cut's layer
-   * @return null if the pool has no room for it
+   * @return null if there is no room for it: the question goes on without
    */
   static Prefix copy(
       Key of, LoadedModel model, CutPoint cut, Sequence now, Tensor lse, Caches caches) {
     int p = now.layout().lastText().from();
-    int layers = cut == null ? model.decoder().layers() : cut.layer();
+    int layers = of.layers();
     int[] capacity = new int[model.decoder().layers()];
     Arrays.fill(capacity, 0, layers, p);
     if (!model.pool().hasRoom((long) p * layers, 1)) {
       return null;
     }
-    Slot slot = model.pool().takeExactly(capacity);
     TensorArena arena = model.slab().arena("prefix");
+    Slot slot = null;
     try {
+      slot = model.pool().takeExactly(capacity);
       for (int l = 0; l < layers; l++) {
         copy(model.pool(), caches.slot().own(l, null), slot.own(l, null), p);
       }
@@ -108,8 +118,13 @@ record Prefix(
       prefix.move(model.device(), model.iota(), rows, lse, false);
       return prefix;
     } catch (RuntimeException e) {
-      slot.close();
+      if (slot != null) {
+        slot.close();
+      }
       arena.close();
+      if (e instanceof OutOfMemoryException) {
+        return null;
+      }
       throw e;
     }
   }
