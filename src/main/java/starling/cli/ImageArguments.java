@@ -83,9 +83,8 @@ final class ImageArguments {
 
   private static boolean chosen(
       CommandLine command, String option, String value, String... values) {
-    if (value != null && !List.of(values).contains(value)) {
-      throw new ParameterException(
-          command, option + " is '" + value + "'; it must be one of " + String.join(", ", values));
+    if (value != null) {
+      Usage.oneOf(command, option, value, List.of(values));
     }
     return value != null;
   }

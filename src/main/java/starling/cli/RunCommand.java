@@ -269,15 +269,11 @@ final class RunCommand implements Callable<Integer> {
   }
 
   private void oneOf(String option, String value, List<String> values) {
-    check(
-        values.contains(value),
-        option + " is '" + value + "'; it must be one of " + String.join(", ", values));
+    Usage.oneOf(command.commandLine(), option, value, values);
   }
 
   private void check(boolean fine, String otherwise) {
-    if (!fine) {
-      throw new ParameterException(command.commandLine(), otherwise);
-    }
+    Usage.check(command.commandLine(), fine, otherwise);
   }
 
   /** All images side by side. */

@@ -12,7 +12,6 @@ import java.util.concurrent.CountDownLatch;
 import picocli.CommandLine.Command;
 import picocli.CommandLine.Model.CommandSpec;
 import picocli.CommandLine.Option;
-import picocli.CommandLine.ParameterException;
 import picocli.CommandLine.Spec;
 import starling.Model;
 import starling.device.DType;
@@ -211,8 +210,8 @@ final class ServeCommand implements Callable<Integer> {
   }
 
   private DeviceType checkedDevice() {
-    oneOf("--device", device, DeviceType.labels());
-    oneOf("--dtype", dtype, List.of("auto", "f32", "bf16", "f16"));
+    Usage.oneOf(command.commandLine(), "--device", device, DeviceType.labels());
+    Usage.oneOf(command.commandLine(), "--dtype", dtype, List.of("auto", "f32", "bf16", "f16"));
     return DeviceType.of(device);
   }
 
@@ -265,18 +264,9 @@ final class ServeCommand implements Callable<Integer> {
   }
 
   private void check(String option, int value, int least, int most) {
-    if (value < least || value > most) {
-      throw new ParameterException(
-          command.commandLine(),
-          option + " is " + value + "; it must be from " + least + " to " + most);
-    }
-  }
-
-  private void oneOf(String option, String value, List<String> values) {
-    if (!values.contains(value)) {
-      throw new ParameterException(
-          command.commandLine(),
-          option + " is '" + value + "'; it must be one of " + String.join(", ", values));
-    }
+    Usage.check(
+        command.commandLine(),
+        value >= least && value <= most,
+        option + " is " + value + "; it must be from " + least + " to " + most);
   }
 }
